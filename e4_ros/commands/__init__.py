@@ -1,0 +1,1 @@
+"""One module for each `e4` command."""

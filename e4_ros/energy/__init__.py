@@ -1,0 +1,1 @@
+"""Frequency domains, boards, meters, plans and leases. Knows neither ROS nor torch."""

@@ -1,0 +1,1 @@
+"""Sources, metrics, reports: the offline path, without ROS."""

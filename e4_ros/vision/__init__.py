@@ -1,0 +1,1 @@
+"""Stages, exits, cascade and runtimes. Knows tensors; knows neither ROS nor sysfs."""

@@ -1,0 +1,40 @@
+"""The library and the `e4` command without ROS: `pip install .`; on a robot, colcon builds."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def _requirements() -> list[str]:
+    lines = (ROOT / 'requirements' / 'library.in').read_text().splitlines()
+    return [line for line in lines if line and not line.startswith('#')]
+
+
+def _share(folder: str) -> list[tuple[str, list[str]]]:
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / folder).rglob('*')):
+        if path.is_file():
+            relative = path.relative_to(ROOT)
+            found.setdefault(f'share/e4_ros/{relative.parent}', []).append(str(relative))
+    return list(found.items())
+
+
+setup(
+    name='e4_ros',
+    version='0.1.0',
+    description='Early exits and per-segment clocks for camera perception in ROS 2',
+    author='e4_ros maintainers',
+    author_email='e4-ros@example.org',
+    maintainer='e4_ros maintainers',
+    maintainer_email='e4-ros@example.org',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['e4_ros', 'e4_ros.*']),
+    package_data={'e4_ros': ['weights/*', 'evaluation/*.html']},
+    data_files=_share('config'),
+    install_requires=_requirements(),
+    extras_require={'jetson': ['jetson-stats'], 'nvml': ['nvidia-ml-py']},
+    entry_points={'console_scripts': ['e4 = e4_ros.cli:main']},
+)
