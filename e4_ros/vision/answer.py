@@ -1,0 +1,68 @@
+"""What a network says about one frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Detections (or one class) of one frame, highest score first.
+
+    Attributes:
+        boxes: ``(N, 4)`` float32, ``x0, y0, x1, y1`` in pixels of the source image.
+        scores: ``(N,)`` float32 in [0, 1], descending.
+        labels: ``(N,)`` int64, indices into the model's ``class_names``.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        count = len(self.scores)
+        if self.boxes.shape != (count, 4) or self.labels.shape != (count,):
+            raise ValueError(
+                f'an answer needs boxes (N, 4), scores (N,) and labels (N,), got '
+                f'{self.boxes.shape}, {self.scores.shape} and {self.labels.shape}'
+            )
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @classmethod
+    def empty(cls) -> Answer:
+        """The answer "nothing here"."""
+        return cls.of(np.zeros((0, 4)), np.zeros(0), np.zeros(0))
+
+    @classmethod
+    def of(cls, boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray | None = None) -> Answer:
+        """Cast to the dtypes of an answer and sort by falling score (stable).
+
+        Args:
+            boxes: ``(N, 4)``.
+            scores: ``(N,)``.
+            labels: ``(N,)``, all 0 when left out.
+        """
+        scores = np.asarray(scores, np.float32).reshape(-1)
+        order = np.argsort(-scores, kind='stable')
+        if labels is None:
+            labels = np.zeros(len(scores), np.int64)
+        return cls(
+            np.asarray(boxes, np.float32).reshape(-1, 4)[order],
+            scores[order],
+            np.asarray(labels, np.int64).reshape(-1)[order],
+        )
+
+    @classmethod
+    def of_class(cls, label: int, score: float, frame_shape: tuple[int, ...]) -> Answer:
+        """One class for the whole image: a box over all of it."""
+        height, width = frame_shape[:2]
+        return cls.of(np.array([[0, 0, width, height]]), np.array([score]), np.array([label]))
+
+    def above(self, min_score: float) -> Answer:
+        """Only what scores at least ``min_score``."""
+        keep = int(np.searchsorted(-self.scores, -np.float32(min_score), side='right'))
+        return Answer(self.boxes[:keep], self.scores[:keep], self.labels[:keep])

@@ -1,0 +1,65 @@
+"""The one shape in which every network of the zoo is handed around."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from torch import nn
+
+from e4_ros.vision.answer import Answer
+
+Task = Literal['detect', 'classify']
+
+
+class ModelError(ValueError):
+    """A model cannot be had: its name is unknown, or its weights are missing or do not fit."""
+
+
+@runtime_checkable
+class VisionModel(Protocol):
+    """A pretrained network with what must happen before and after it.
+
+    Attributes:
+        name: the name it has in the zoo.
+        task: ``detect`` (boxes) or ``classify`` (one class for each image).
+        class_names: what a label means, by index.
+        input_size: ``(H, W)`` that the network takes.
+        network: torch module in eval mode: ``(1, 3, H, W)`` float32 to a tensor or a tuple of
+            tensors; traceable by ``torch.fx``.
+    """
+
+    name: str
+    task: Task
+    class_names: Sequence[str]
+    input_size: tuple[int, int]
+    network: nn.Module
+
+    def preprocess(self, frame: np.ndarray) -> np.ndarray:
+        """Turn an ``(H, W, 3)`` uint8 RGB frame into the network's ``(1, 3, H, W)`` float32."""
+        ...
+
+    def decode(
+        self, outputs: Sequence[np.ndarray], frame_shape: tuple[int, ...], min_score: float
+    ) -> Answer:
+        """Turn the network's raw outputs for one frame into an answer.
+
+        Args:
+            outputs: the network's outputs in order, batch of one.
+            frame_shape: shape of the source frame, ``(H, W, ...)``.
+            min_score: what scores less is left out.
+        """
+        ...
+
+
+def check_frame(frame: np.ndarray) -> None:
+    """Refuse what is not an ``(H, W, 3)`` uint8 image with at least one pixel.
+
+    Raises:
+        ValueError: says what came instead.
+    """
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.size == 0:
+        raise ValueError(
+            f'a frame must be an RGB image (H, W, 3) of uint8, got {frame.shape} of {frame.dtype}'
+        )
