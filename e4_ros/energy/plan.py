@@ -1,0 +1,246 @@
+"""Frequency plans: for each exit path, the operating point of each of its segments.
+
+A plan is made by the profiler, kept as YAML, edited by people and applied by the DVFS helper, so it
+is checked in two steps. The model refuses what makes no sense anywhere; the ``check_*`` methods
+refuse what does not fit this board or this model.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, model_validator
+
+MAX_PLAN_BYTES = 128 * 1024
+"""Longest accepted plan text: a plan also arrives from other processes."""
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+DomainName = Annotated[str, Field(pattern=r'^[a-z][a-z0-9_-]{0,31}$')]
+Hertz = Annotated[StrictInt, Field(gt=0, lt=2**63)]
+OperatingPoint = Annotated[dict[DomainName, Hertz], Field(min_length=1, max_length=16)]
+"""One frequency in hertz for each domain."""
+
+_Expected = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class PlanError(ValueError):
+    """The plan makes no sense, or does not fit this board or model; the message says where."""
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+
+class PlanPath(_Plain):
+    """What one exit costs: ``points[i]`` is the operating point of segment ``segments[i]``."""
+
+    segments: Annotated[list[StrictInt], Field(min_length=1, max_length=1024)]
+    points: Annotated[list[OperatingPoint], Field(min_length=1, max_length=1024)]
+    expected_latency_s: _Expected
+    expected_energy_j: _Expected
+
+    @model_validator(mode='after')
+    def _check(self) -> PlanPath:
+        if len(self.points) != len(self.segments):
+            raise ValueError(
+                f'{len(self.segments)} segments but {len(self.points)} points: one point a segment'
+            )
+        if any(b <= a for a, b in zip(self.segments, self.segments[1:], strict=False)):
+            raise ValueError(f'segments {self.segments} do not ascend')
+        return self
+
+
+class FrequencyPlan(_Plain):
+    """Operating points for every exit path of one model on one board.
+
+    Attributes:
+        name: for people.
+        board: name of the board the plan was made for.
+        model: name of the model whose segments it clocks.
+        segments: names of all the model's segments, in order.
+        paths: exit name → :class:`PlanPath`; their order gives the path index of a step.
+        source: whether the expected joules were ``measured`` or ``modelled``.
+    """
+
+    name: Name
+    board: Name
+    model: Name
+    segments: Annotated[list[Name], Field(min_length=1, max_length=1024)]
+    paths: Annotated[dict[Name, PlanPath], Field(min_length=1, max_length=256)]
+    source: Literal['measured', 'modelled']
+
+    @model_validator(mode='after')
+    def _check(self) -> FrequencyPlan:
+        if len(set(self.segments)) != len(self.segments):
+            raise ValueError('segment names repeat')
+        domains = set(self.domains)
+        for exit_name, path in self.paths.items():
+            if path.segments[0] < 0 or path.segments[-1] >= len(self.segments):
+                raise ValueError(
+                    f'path {exit_name!r} names segment {path.segments[-1]}, '
+                    f'but the plan has {len(self.segments)} (0 to {len(self.segments) - 1})'
+                )
+            for index, point in zip(path.segments, path.points, strict=True):
+                if set(point) != domains:
+                    raise ValueError(
+                        f'path {exit_name!r}, segment {index}: domains {sorted(point)} where the '
+                        f'first point has {sorted(domains)}; every point names the same domains'
+                    )
+        return self
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names of the domains the plan clocks, in the order of its first point."""
+        return tuple(next(iter(self.paths.values())).points[0])
+
+    @property
+    def exits(self) -> tuple[str, ...]:
+        """Names of the exits; the position of one is the path index of a step."""
+        return tuple(self.paths)
+
+    def point(self, exit_name: str, segment: int) -> dict[str, int] | None:
+        """Operating point of a segment (index into ``segments``) on the way to an exit, if any."""
+        path = self.paths[exit_name]
+        if segment not in path.segments:
+            return None
+        return path.points[path.segments.index(segment)]
+
+    def check_board(self, board: str) -> None:
+        """Raise :class:`PlanError` unless the plan was made for ``board``."""
+        if self.board != board:
+            raise PlanError(
+                f'plan {self.name!r} was made for board {self.board!r}, this is {board!r}; '
+                'make one for this board with `e4 profile`'
+            )
+
+    def check_model(self, model: str, segments: Sequence[str]) -> None:
+        """Raise :class:`PlanError` unless made for ``model``, cut into ``segments``."""
+        if self.model != model:
+            raise PlanError(
+                f'plan {self.name!r} was made for model {self.model!r}, this is {model!r}'
+            )
+        if list(segments) != self.segments:
+            raise PlanError(
+                f'plan {self.name!r} knows the segments {", ".join(self.segments)}, but the model '
+                f'is cut into {", ".join(segments)}; profile it again'
+            )
+
+    def check_domains(
+        self,
+        frequencies_hz: Mapping[str, Sequence[int]],
+        limits_hz: Mapping[str, tuple[int, int]] | None = None,
+    ) -> None:
+        """Raise :class:`PlanError` where a point leaves the board's tables or limits.
+
+        Args:
+            frequencies_hz: domain → its table.
+            limits_hz: domain → lowest and highest allowed frequency; missing: the whole table.
+        """
+        unknown = sorted(set(self.domains) - set(frequencies_hz))
+        if unknown:
+            raise PlanError(
+                f'plan {self.name!r} clocks unknown domain {", ".join(unknown)}; '
+                f'this board has {", ".join(frequencies_hz) or "none"}'
+            )
+        tables = {name: frozenset(frequencies_hz[name]) for name in self.domains}
+        for exit_name, path in self.paths.items():
+            for index, point in zip(path.segments, path.points, strict=True):
+                where = f'plan {self.name!r}, path {exit_name!r}, segment {index}'
+                for domain, hertz in point.items():
+                    if hertz not in tables[domain]:
+                        raise PlanError(f'{where}: {_not_in_table(domain, hertz, tables[domain])}')
+                    low, high = (limits_hz or {}).get(domain, (hertz, hertz))
+                    if not low <= hertz <= high:
+                        raise PlanError(
+                            f'{where}: {domain} at {hertz} Hz is outside the allowed '
+                            f'{low} to {high} Hz'
+                        )
+
+    def to_yaml(self) -> str:
+        """The plan as text, readable by :meth:`from_yaml`."""
+        return yaml.dump(self.model_dump(), Dumper=_PlainDumper, sort_keys=False, width=100)
+
+    @classmethod
+    def from_yaml(cls, text: str, origin: str = 'plan') -> FrequencyPlan:
+        """Parse a plan; ``origin`` (a file name) begins the message of a :class:`PlanError`."""
+        if len(text) > MAX_PLAN_BYTES:
+            raise PlanError(f'{origin}: longer than {MAX_PLAN_BYTES} bytes')
+        try:
+            _refuse_bombs(text, origin)
+            return cls.model_validate(yaml.load(text, _Loader))
+        except ValidationError as error:
+            raise PlanError(f'{origin}: {_explain(error)}') from None
+        except yaml.YAMLError as error:
+            raise PlanError(f'{origin}: not YAML: {error}') from None
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> FrequencyPlan:
+        """Parse what ``model_dump_json`` wrote; raises :class:`PlanError`."""
+        if len(text) > MAX_PLAN_BYTES:
+            raise PlanError(f'plan: longer than {MAX_PLAN_BYTES} bytes')
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise PlanError(f'plan: {_explain(error)}') from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the plan as YAML; the file appears whole or not at all."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f'.{target.name}.{os.getpid()}')
+        partial.write_text(self.to_yaml())
+        partial.replace(target)
+
+    @classmethod
+    def load(cls, path: str | Path) -> FrequencyPlan:
+        """Read a YAML plan.
+
+        Raises:
+            PlanError: it is not a plan.
+            OSError: it cannot be read.
+        """
+        try:
+            text = Path(path).read_text()
+        except UnicodeDecodeError as error:
+            raise PlanError(f'{path}: not text: {error}') from None
+        return cls.from_yaml(text, origin=str(path))
+
+
+_Loader: type = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+
+
+class _PlainDumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _refuse_bombs(text: str, origin: str) -> None:
+    """Refuse aliases and depth, with which a short text can exhaust memory or the stack."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise PlanError(f'{origin}: YAML aliases are not allowed in a plan')
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > 8:
+            raise PlanError(f'{origin}: nested too deeply')
+
+
+def _not_in_table(domain: str, hertz: int, table: frozenset[int]) -> str:
+    nearest = min(table, key=lambda entry: abs(entry - hertz), default=None)
+    hint = '' if nearest is None else f'; the nearest is {nearest}'
+    return f'{domain} has no frequency {hertz} Hz{hint}'
+
+
+def _explain(error: ValidationError) -> str:
+    """First few problems of a pydantic error, on one line."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    lines = [
+        '.'.join(map(str, p['loc'])) + (': ' if p['loc'] else '') + p['msg'] for p in problems[:3]
+    ]
+    more = f' (and {len(problems) - 3} more)' if len(problems) > 3 else ''
+    return '; '.join(lines) + more
