@@ -1,0 +1,140 @@
+"""A frequency domain: something with its own clock, that can be pinned and given back.
+
+The kinds (cpufreq, devfreq, bpmp, nvml) live in modules of their own; `discovery` finds them. The
+life of a domain under a lease is always::
+
+    originals = domain.snapshot()      # into the journal, before the first write
+    domain.open()                      # may write: governor, lock
+    applied = domain.set_hz(hz)        # many times
+    problems = domain.restore(originals)
+    domain.close()
+
+A snapshot alone is enough for another process to bring everything back
+(`discovery.restore_snapshot`), so a helper that was killed loses nothing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+Snapshot = dict[str, str]
+"""Path below the root (POSIX, no leading slash) → the text it held, in the order it was read."""
+
+
+class DomainError(OSError):
+    """A clock could not be read, set or given back. The message names the file and what to do."""
+
+
+class FrequencyNotInTable(DomainError, ValueError):  # noqa: N818
+    """The frequency is not one of the domain's, or not within its limits."""
+
+
+class NotPermitted(DomainError):  # noqa: N818
+    """The kernel refuses this user (EACCES, EPERM, EROFS)."""
+
+
+class DeviceGone(DomainError):  # noqa: N818
+    """The device or file has disappeared (ENOENT, ENODEV, ENXIO)."""
+
+
+class WriteRefused(DomainError):  # noqa: N818
+    """The kernel took the write and said no (EINVAL, EBUSY, EIO, ...)."""
+
+
+class Domain(ABC):
+    """One clock, or several that always move together.
+
+    Attributes:
+        name: ``cpu``, ``gpu``, ``emc``; a second of its sort is ``cpu1``, ``gpu1``, ...
+        frequencies_hz: the table, ascending.
+        limits_hz: lowest and highest frequency that may be asked for, as the machine's own
+            settings (nvpmodel, an administrator) allowed at discovery.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self, name: str, frequencies_hz: tuple[int, ...], limits_hz: tuple[int, int]
+    ) -> None:
+        if not frequencies_hz or list(frequencies_hz) != sorted(set(frequencies_hz)):
+            raise DomainError(f'{name}: the frequency table must be ascending and not empty')
+        self.name = name
+        self.frequencies_hz = frequencies_hz
+        self.limits_hz = limits_hz
+        lowest, highest = limits_hz
+        self._allowed = frozenset(f for f in frequencies_hz if lowest <= f <= highest)
+
+    @property
+    def allowed_hz(self) -> tuple[int, ...]:
+        """The part of the table within the limits, ascending: what a plan may use."""
+        return tuple(sorted(self._allowed))
+
+    def check(self, hz: int) -> None:
+        """Raise `FrequencyNotInTable` unless `hz` is in the table and within the limits."""
+        if hz in self._allowed:
+            return
+        if hz in self.frequencies_hz:
+            lowest, highest = self.limits_hz
+            raise FrequencyNotInTable(
+                f"{self.name}: {hz} Hz is outside the machine's limits {lowest} to {highest} Hz; "
+                'change the power mode (nvpmodel) or choose another frequency'
+            )
+        nearest = min(self.frequencies_hz, key=lambda f: abs(f - hz))
+        raise FrequencyNotInTable(
+            f'{self.name}: {hz} Hz is not in the table; the nearest entry is {nearest} Hz'
+        )
+
+    def set_hz(self, hz: int) -> int:
+        """Pin the clock and return what the kernel made of it.
+
+        The domain must be open. The answer is read back: where it differs from `hz`, the kernel
+        rounded or another limit (heat) won, and the caller reports it.
+
+        Raises:
+            FrequencyNotInTable: nothing was written.
+            NotPermitted, DeviceGone, WriteRefused: see their own text.
+        """
+        if hz not in self._allowed:
+            self.check(hz)
+        return self._apply(hz)
+
+    @abstractmethod
+    def _apply(self, hz: int) -> int:
+        """Write the (already checked) frequency through the kept descriptors and read it back."""
+
+    @abstractmethod
+    def current_hz(self) -> int:
+        """Frequency of the hardware now (for several clocks: the lowest). Needs no `open`."""
+
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """Everything that `open` and `set_hz` may change, as it is now. Needs no `open`."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Take control: keep descriptors, select what pinning needs. Journal a snapshot before.
+
+        On an error everything already opened is closed again; what was written is in the snapshot.
+        """
+
+    @abstractmethod
+    def restore(self, snapshot: Mapping[str, str]) -> list[str]:
+        """Give back what the snapshot holds; the domain may be open or closed.
+
+        Goes on after an error and returns one line for each thing that did not come back.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the descriptors. Restores nothing. May be called twice."""
+
+    @abstractmethod
+    def unwritable(self) -> list[Path]:
+        """The files this user would have to be allowed to write and is not; empty when ready."""
+
+    def __repr__(self) -> str:
+        low, high = self.frequencies_hz[0], self.frequencies_hz[-1]
+        return f'<{self.kind} {self.name}: {len(self.frequencies_hz)} points, {low}-{high} Hz>'
