@@ -17,7 +17,7 @@ app = typer.Typer(
     context_settings={'help_option_names': ['-h', '--help']},
 )
 
-# Every module of `commands` that defines `register(app)` adds its command or group. The modules keep
+# Every module of `commands` that defines `register(app)` adds its command or group. They keep
 # heavy imports (torch, onnxruntime) inside their functions, so that `e4 --help` stays quick.
 for _module in sorted(pkgutil.iter_modules(commands.__path__), key=lambda m: m.name):
     _register = getattr(

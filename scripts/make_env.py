@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Make the environment: a virtual one with ROS 2 Jazzy, torch and the tools, ready for colcon.
+
+Needs only a Python 3.10 to 3.13 with `venv`, its headers, cmake and a C++ compiler. Run by `make`;
+running it again installs only what `requirements/lock.txt` changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+UV = 'uv==0.13.8'
+# Where the wheels were built; their exported CMake targets still point there.
+BUILD_INCLUDE = re.compile(r'/opt/python/cp3\d+-cp3\d+/include/python3\.\d+')
+BUILD_SITE = re.compile(r'/opt/python/cp3\d+-cp3\d+/lib/python3\.\d+/site-packages')
+
+
+def check_machine() -> list[str]:
+    """Say what is missing, each with the command that brings it on Debian and Ubuntu."""
+    problems = []
+    if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+        version = '.'.join(map(str, sys.version_info[:2]))
+        problems.append(
+            f'Python {version} has no ROS 2 wheels; use 3.10 to 3.13: `make PYTHON=python3.12`'
+        )
+    try:
+        import ensurepip  # noqa: F401
+    except ImportError:
+        problems.append('the venv module is missing: `sudo apt install python3-venv`')
+    if not (Path(sysconfig.get_paths()['include']) / 'Python.h').exists():
+        problems.append("Python's headers are missing: `sudo apt install python3-dev`")
+    if not shutil.which('cmake'):
+        problems.append('cmake is missing: `sudo apt install cmake`')
+    if not (shutil.which('c++') or os.environ.get('CXX')):
+        problems.append('a C++ compiler is missing: `sudo apt install g++`')
+    return problems
+
+
+def run(*command: str | Path) -> None:
+    """Run a command and end with its exit status if it fails."""
+    status = subprocess.run([str(part) for part in command], cwd=ROOT, check=False).returncode
+    if status:
+        sys.exit(f'make_env: `{" ".join(map(str, command))}` failed with status {status}')
+
+
+def install(venv: Path) -> None:
+    """Create `venv` if it is missing and bring it to the locked versions."""
+    python = venv / 'bin' / 'python'
+    if not python.exists():
+        print(f'making {venv} with Python {sys.version.split()[0]}', flush=True)
+        run(sys.executable, '-m', 'venv', venv)
+    run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', UV)
+    uv = venv / 'bin' / 'uv'
+    # An activated environment elsewhere must not be the one that is filled.
+    os.environ.pop('VIRTUAL_ENV', None)
+    run(uv, 'pip', 'install', '--python', python, '-r', ROOT / 'requirements' / 'lock.txt')
+    run(uv, 'pip', 'install', '--quiet', '--python', python, '--no-deps', '--editable', ROOT)
+
+
+def patch_exports(venv: Path) -> int:
+    """Point the wheels' CMake exports at this interpreter and this environment.
+
+    Files are replaced, not edited in place: the installer may have hard-linked them to its cache.
+    """
+    include = sysconfig.get_paths()['include']
+    library = f'python{sys.version_info.major}.{sys.version_info.minor}'
+    site = str(venv / 'lib' / library / 'site-packages')
+    patched = 0
+    for path in (venv / 'share').rglob('*.cmake'):
+        before = path.read_text()
+        after = BUILD_SITE.sub(lambda _: site, BUILD_INCLUDE.sub(lambda _: include, before))
+        if after != before:
+            fresh = path.with_suffix('.new')
+            fresh.write_text(after)
+            fresh.replace(path)
+            patched += 1
+    return patched
+
+
+def main() -> None:
+    """Check, install, patch."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--venv', type=Path, default=ROOT / '.venv')
+    venv = parser.parse_args().venv.absolute()
+    problems = check_machine()
+    if problems:
+        sys.exit('\n'.join(['this machine lacks:', *(f'  * {problem}' for problem in problems)]))
+    install(venv)
+    patch_exports(venv)
+    print(f'environment ready: {venv}')
+
+
+if __name__ == '__main__':
+    main()
