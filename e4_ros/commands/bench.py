@@ -1,8 +1,8 @@
 """`e4 bench`: measure on this machine, and write what was measured as JSON.
 
-Every module of `e4_ros.benchmarks` that defines `register(group)` adds its benchmark; its command takes
-`--json FILE` and, where a short form makes sense, `--quick`. The modules keep heavy imports inside
-their functions.
+Every module of `e4_ros.benchmarks` that defines `register(group)` adds its benchmark; its command
+takes `--json FILE` and, where a short form makes sense, `--quick`. The modules keep heavy imports
+inside their functions.
 """
 
 from __future__ import annotations
