@@ -1,0 +1,95 @@
+"""What our lifecycle nodes share: autostart, described parameters, and an orderly end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+
+
+class AutostartNode(LifecycleNode):
+    """A lifecycle node that configures and activates itself when its `autostart` says so.
+
+    It needs no launch file and no newer distribution for that. Subclasses override the transitions
+    as usual, and :meth:`stop` with what must have happened before the process may end.
+    """
+
+    def __init__(self, node_name: str, **kwargs: Any) -> None:
+        super().__init__(node_name, **kwargs)
+        if self.describe(
+            'autostart',
+            True,
+            'Configure and activate at start; false where a lifecycle manager does it.',
+            read_only=True,
+        ):
+            # The steady clock, because with use_sim_time nothing would fire before /clock does.
+            clock = Clock(clock_type=ClockType.STEADY_TIME)
+            self._autostart_timer = self.create_timer(0.0, self._autostart, clock=clock)
+
+    def describe(
+        self,
+        name: str,
+        default: Any,
+        description: str,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        read_only: bool = False,
+    ) -> Any:
+        """Declare a parameter with its descriptor and return its value.
+
+        ``default`` also says the type (for an array that may be empty, give
+        ``Parameter.Type.STRING_ARRAY``); ``low`` and ``high`` are the inclusive range of a number,
+        both or none.
+        """
+        descriptor = ParameterDescriptor(description=description, read_only=read_only)
+        if low is not None and high is not None:
+            if isinstance(default, int):
+                descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+            else:
+                descriptor.floating_point_range = [
+                    FloatingPointRange(from_value=float(low), to_value=float(high))
+                ]
+        return self.declare_parameter(name, default, descriptor).value
+
+    def stop(self) -> None:
+        """Give back what outlives the process. Called last, also when a transition failed."""
+
+    def _autostart(self) -> None:
+        self._autostart_timer.cancel()
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+
+def run(make_node: Callable[[], AutostartNode], args: list[str] | None = None) -> None:
+    """Spin a node in a single-threaded executor until SIGINT, SIGTERM or a shutdown transition.
+
+    ROS stays up until :meth:`AutostartNode.stop` has run, so that the node's last words can leave.
+    """
+    ending = threading.Event()
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ending.set())
+    node = None
+    try:
+        node = make_node()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        # Short waits: without rclpy's handlers a signal is noticed between two of them.
+        while rclpy.ok() and not ending.is_set():
+            executor.spin_once(timeout_sec=0.1)
+    except ExternalShutdownException:
+        pass
+    finally:
+        if node is not None:
+            node.stop()
+            node.destroy_node()
+        rclpy.try_shutdown()
