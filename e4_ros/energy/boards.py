@@ -1,7 +1,7 @@
 """What is known of a machine: clock tables, rails, power and speed, each number with its source.
 
 A board file (``config/boards/NAME.yaml``) describes a machine that can be simulated. A number is
-written ``[value, source]``; a guess says ``assumed``. Real machines are discovered, never looked up.
+written ``[value, source]``; a guess says ``assumed``. Real machines are discovered, not looked up.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Power(_Strict):
 
 
 class Switch(_Strict):
-    """What a clock change costs: the caller's stall, and the delay until the clock really changes."""
+    """What a clock change costs: the caller's stall, and the delay until it takes effect."""
 
     stall_s: Sourced
     effect_s: Sourced
@@ -169,7 +169,7 @@ class Thermal(_Strict):
 
 
 class Memory(_Strict):
-    """Roof of the memory: bytes per cycle of the ``emc`` domain, or per second where it has none."""
+    """Roof of the memory: bytes per cycle of the ``emc`` domain, or per second without one."""
 
     bytes_per_cycle: Sourced | None = None
     bytes_per_s: Sourced | None = None

@@ -1,0 +1,227 @@
+"""Latency and power of a board from its description: what stands in where nothing can be measured.
+
+Latency is a roofline (Williams et al., CACM 2009) per segment, plus the host's time to start its
+layers, which Jetsons at batch 1 do not hide::
+
+    t = max(macs / (macs_per_cycle * f_engine), bytes / (bytes_per_cycle * f_emc))
+        + layers * launch_cycles / f_cpu
+
+Power is the sum over domains of ``static + dynamic * (f / f_top) ** exponent * activity``, where
+activity follows the share of the time in which the domain is busy, plus constant loads. Everything
+that comes from here is *modelled*.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e4_ros.energy.boards import Board, DomainSpec
+
+Floats = NDArray[np.float64]
+Hertz = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentWork:
+    """What a segment asks of the machine.
+
+    Attributes:
+        macs: multiply-adds.
+        bytes_moved: bytes read and written, weights included.
+        layers: kernels or operator calls that the host starts one after the other.
+        runs_on: ``engine`` (the board's GPU, or its CPU where it has none) or ``cpu``.
+    """
+
+    name: str
+    macs: float
+    bytes_moved: float
+    layers: int = 8
+    runs_on: Literal['engine', 'cpu'] = 'engine'
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds and joules (of the whole board) of one segment at one operating point."""
+
+    latency_s: float
+    energy_j: float
+
+
+class _Segment(Protocol):
+    name: str
+    macs: float
+    bytes_moved: float
+
+
+def works_of(segments: Iterable[_Segment]) -> list[SegmentWork]:
+    """Works of an engine's segments: the first (preparation, temporal exit) runs on the CPU."""
+    return [
+        SegmentWork(
+            s.name,
+            float(s.macs),
+            float(s.bytes_moved),
+            int(getattr(s, 'layers', 8)),
+            'engine' if i else 'cpu',
+        )
+        for i, s in enumerate(segments)
+    ]
+
+
+class BoardModel:
+    """Roofline latency and CMOS power of one board.
+
+    Operating points are ``{domain: hertz}``; a domain that a point leaves out runs at
+    :meth:`default_point`. Any positive frequency is accepted, in the table or not.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.domains = tuple(board.domains)
+        specs = board.domains.values()
+        self._column = {name: i for i, name in enumerate(self.domains)}
+        self._top_hz = np.array([s.frequencies_hz[-1] for s in specs], float)
+        self._static_w = _column(specs, 'static_w')
+        self._dynamic_w = _column(specs, 'dynamic_w')
+        self._exponent = _column(specs, 'exponent')
+        self._idle_share = _column(specs, 'idle_share')
+        self._other_w = sum(w.value for w in board.other_loads_w.values())
+        self._default = {n: s.limits_hz[1] for n, s in board.domains.items()}
+
+    # -- operating points ---------------------------------------------------------------------
+
+    def default_point(self) -> dict[str, int]:
+        """What the stock system runs an inference at: the top clock that its power mode allows.
+
+        The assumption: load-driven governors see a pipeline that keeps the engine busy, and go to
+        the top. For slow streams they do not; `profiling.governors` plays them over time.
+        """
+        return dict(self._default)
+
+    def idle_point(self) -> dict[str, int]:
+        """The lowest clock of every domain, where load-driven governors end up without load."""
+        return {name: spec.frequencies_hz[0] for name, spec in self.board.domains.items()}
+
+    def points(self, domains: Sequence[str]) -> list[dict[str, int]]:
+        """Every allowed combination of the tables of ``domains``, the last domain fastest."""
+        tables = [self.board.domains[name].allowed_hz for name in domains]
+        return [dict(zip(domains, hz, strict=True)) for hz in itertools.product(*tables)]
+
+    def hertz(self, points: Sequence[Mapping[str, int]]) -> Hertz:
+        """Points as an array ``(P, D)`` over all of the board's domains.
+
+        Raises:
+            ValueError: a point names a domain that the board lacks, or a clock below 1 Hz.
+        """
+        for point in points:
+            if unknown := set(point) - set(self.domains):
+                raise ValueError(
+                    f'{self.board.name} has no domain {", ".join(sorted(unknown))}; '
+                    f'it has {", ".join(self.domains)}'
+                )
+        rows = [[p.get(n, self._default[n]) for n in self.domains] for p in points]
+        table = np.array(rows, np.int64).reshape(len(rows), len(self.domains))
+        if (table <= 0).any():
+            raise ValueError('clocks must be positive')
+        return table
+
+    # -- cost ---------------------------------------------------------------------------------
+
+    def segment_cost(self, work: SegmentWork, point: Mapping[str, int]) -> Cost:
+        """Latency and energy of one segment at one point."""
+        latency_s, energy_j = self.costs([work], [point])
+        return Cost(float(latency_s[0, 0]), float(energy_j[0, 0]))
+
+    def costs(
+        self, works: Sequence[SegmentWork], points: Sequence[Mapping[str, int]]
+    ) -> tuple[Floats, Floats]:
+        """Latency (s) and energy (J) of every segment at every point, both ``(S, P)``."""
+        hz = self.hertz(points)
+        latency_s, busy = self._latency(works, hz)
+        power_w = self._power(hz[None], busy).sum(-1) + self._other_w
+        return latency_s, latency_s * power_w
+
+    def _latency(self, works: Sequence[SegmentWork], hz: Hertz) -> tuple[Floats, Floats]:
+        """Seconds ``(S, P)``, and the share of them each domain is busy ``(S, P, D)``."""
+        board, clocks = self.board, hz.astype(float)
+        cpu, cpu_hz = board.domains['cpu'], clocks[:, self._column['cpu']]
+        seconds = np.empty((len(works), len(hz)))
+        busy = np.zeros((*seconds.shape, len(self.domains)))
+        for row, work in enumerate(works):
+            name = board.engine if work.runs_on == 'engine' else 'cpu'
+            compute = board.domains[name].compute
+            assert compute is not None  # the board's validation saw to it
+            engine_hz = clocks[:, self._column[name]]
+            compute_s = work.macs / (compute.macs_per_cycle.value * engine_hz)
+            memory_s = work.bytes_moved / self._bytes_per_s(clocks)
+            launch_s = work.layers * compute.launch_cycles.value / cpu_hz
+            roof_s = np.maximum(compute_s, memory_s)
+            total = np.maximum(roof_s + launch_s, 1e-12)
+            seconds[row] = total
+            busy[row, :, self._column[name]] = roof_s / total
+            if name != 'cpu':  # one core waits for the engine, spinning
+                busy[row, :, self._column['cpu']] = 1 / cpu.cores
+            if 'emc' in self._column:
+                busy[row, :, self._column['emc']] = memory_s / total
+        return seconds, busy
+
+    def _bytes_per_s(self, clocks: Floats) -> Floats | float:
+        memory = self.board.memory
+        if 'emc' in self._column and memory.bytes_per_cycle is not None:
+            return memory.bytes_per_cycle.value * clocks[:, self._column['emc']]
+        assert memory.bytes_per_s is not None
+        return memory.bytes_per_s.value
+
+    def _power(self, hz: NDArray[np.generic], busy: Floats) -> Floats:
+        """Watts of each domain, same shape as ``busy``; the last axis is domains."""
+        activity = self._idle_share + (1 - self._idle_share) * busy
+        scale = (hz / self._top_hz) ** self._exponent
+        return self._static_w + self._dynamic_w * scale * activity
+
+    # -- power at a point, for virtual rails and for the time between frames --------------------
+
+    def power_w(
+        self, point: Mapping[str, int], load: Mapping[str, float] | None = None
+    ) -> dict[str, float]:
+        """Watts of every load (domains and constant loads) at a point.
+
+        Args:
+            point: domain → Hz; a domain left out runs at its default clock.
+            load: domain → busy share 0 to 1; a domain left out is idle.
+        """
+        busy = np.array([(load or {}).get(name, 0.0) for name in self.domains])
+        watts = self._power(self.hertz([point])[0], np.clip(busy, 0.0, 1.0))
+        powers = {name: float(w) for name, w in zip(self.domains, watts, strict=True)}
+        return powers | {name: w.value for name, w in self.board.other_loads_w.items()}
+
+    def rail_power_w(
+        self, point: Mapping[str, int], load: Mapping[str, float] | None = None
+    ) -> dict[str, float]:
+        """Watts of every rail at a point, by label; a rail marked ``all`` carries the total."""
+        powers = self.power_w(point, load)
+        return {
+            rail.label: sum(
+                powers[name] for name in (powers if 'all' in rail.loads else rail.loads)
+            )
+            for rail in self.board.rails
+        }
+
+    def total_w(self, point: Mapping[str, int], load: Mapping[str, float] | None = None) -> float:
+        """Watts of the whole board at a point."""
+        return sum(self.power_w(point, load).values())
+
+    def idle_w(self, point: Mapping[str, int] | None = None) -> float:
+        """Watts of the waiting board, at :meth:`idle_point` unless a point is given."""
+        return self.total_w(self.idle_point() if point is None else point)
+
+
+def _column(
+    specs: Iterable[DomainSpec], field: Literal['static_w', 'dynamic_w', 'exponent', 'idle_share']
+) -> Floats:
+    powers = [spec.power for spec in specs]
+    return np.array([getattr(power, field).value for power in powers])
