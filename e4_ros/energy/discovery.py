@@ -1,0 +1,58 @@
+"""Which clocks this machine has: asked of the machine, never hard-coded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from e4_ros.energy import bpmp, cpufreq, devfreq
+from e4_ros.energy.domains import Domain, DomainError
+from e4_ros.energy.sysfs import KernelFiles
+
+_log = logging.getLogger(__name__)
+
+_FINDERS: tuple[Callable[[Path], Iterator[Domain]], ...] = (cpufreq.find, devfreq.find, bpmp.find)
+_KINDS = {'cpufreq': cpufreq, 'devfreq': devfreq, 'bpmp': bpmp}
+
+
+def discover(root: str | Path = '/') -> list[Domain]:
+    """The domains below `root`: CPUs, GPUs, memory. A broken device is logged and left out."""
+    root = Path(root)
+    domains: list[Domain] = []
+    for find in _FINDERS:
+        try:
+            for domain in find(root):
+                domains.append(domain)  # one by one: what came before an error counts
+        except DomainError as error:
+            _log.warning('a clock is left out: %s', error)
+    return domains
+
+
+def restore_snapshot(root: str | Path, kind: str, snapshot: Mapping[str, str]) -> list[str]:
+    """Give back what a snapshot holds, with nothing but the snapshot: the way back after a crash.
+
+    Args:
+        root: the root the domain was discovered below.
+        kind: the `kind` of the domain the snapshot was taken of.
+        snapshot: what `Domain.snapshot` returned.
+
+    Returns:
+        One line for each thing that did not come back.
+
+    Raises:
+        DomainError: the kind is unknown, or the snapshot names a file that no domain of the kind
+            ever writes. Nothing was written.
+    """
+    if kind not in _KINDS:
+        raise DomainError(f'no domain is of the kind {kind!r}; there are {", ".join(_KINDS)}')
+    module = _KINDS[kind]
+    for name in snapshot:
+        path = PurePosixPath(name)
+        if path.parts[:1] != ('sys',) or '..' in path.parts or path.name not in module.FILES:
+            raise DomainError(f'{name!r} is not a file that a {kind} domain writes')
+    files = KernelFiles()
+    try:
+        return module.restore(Path(root), snapshot, files)
+    finally:
+        files.close()
