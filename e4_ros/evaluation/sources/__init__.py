@@ -1,0 +1,46 @@
+"""Frames from a video, a camera, a folder of images or a bag, all through one door."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from e4_ros.evaluation.sources.bag import BagSource, is_bag
+from e4_ros.evaluation.sources.base import Source, SourceError
+from e4_ros.evaluation.sources.folder import FolderSource
+from e4_ros.evaluation.sources.packaged import PACKAGED, packaged_video
+from e4_ros.evaluation.sources.video import CameraSource, VideoSource
+
+__all__ = ['PACKAGED', 'Source', 'SourceError', 'open_source']
+
+_CAMERA = re.compile(r'/dev/video\d+')
+
+
+def open_source(text: str, *, topic: str | None = None, fps: float | None = None) -> Source:
+    """Open what ``text`` names.
+
+    Args:
+        text: A video file, a folder of images, a bag (a ROS 2 bag folder, ``.mcap``, ``.db3`` or a
+            ROS 1 ``.bag``), ``/dev/videoN``, or the name of a video that ships in a package:
+            ``bikes`` or ``vtest``. A file or folder of that name is meant by ``./bikes``.
+        topic: The image topic of a bag; needed only where the bag has more than one.
+        fps: Frame rate of a folder of images, which knows none of its own (default 10).
+
+    Raises:
+        SourceError: nothing there can be read as images; the text says what to do.
+    """
+    if text in PACKAGED:
+        return VideoSource(packaged_video(text), name=text)
+    if _CAMERA.fullmatch(text):
+        return CameraSource(text)
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise SourceError(
+            f'{text} does not exist. A source is a video, a folder of images, a bag, '
+            f'/dev/videoN, or one of the names {", ".join(sorted(PACKAGED))}'
+        )
+    if is_bag(path):
+        return BagSource(path, topic=topic)
+    if path.is_dir():
+        return FolderSource(path, fps=fps or 10.0)
+    return VideoSource(path)

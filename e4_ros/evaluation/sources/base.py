@@ -1,0 +1,60 @@
+"""What every source of frames offers."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import numpy as np
+
+_log = logging.getLogger(__name__)
+
+
+class SourceError(ValueError):
+    """A source that cannot be read; the text says what to do."""
+
+
+class Source(ABC):
+    """Iterates ``(stamp_s, frame)``, a frame being ``(H, W, 3)`` uint8 RGB.
+
+    A frame that cannot be used is counted in `dropped` and described in `problems`; the others
+    still come. Both start anew with each iteration.
+    """
+
+    name: str
+    """What to call it in a report."""
+    size: tuple[int, int] | None = None
+    """(height, width) of the first frame, where known before reading."""
+    fps: float | None = None
+    """Frames a second, where known."""
+    frame_count: int | None = None
+    """Number of frames, where known."""
+    repeatable: bool = True
+    """Whether a second iteration gives the same frames; a camera's does not."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.problems: list[str] = []
+
+    def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
+        self.dropped = 0
+        self.problems = []
+        empty = True
+        for stamped in self._frames():
+            empty = False
+            yield stamped
+        if empty:
+            reason = '; '.join(self.problems) or 'it holds no frames'
+            raise SourceError(f'{self.name}: not one frame could be read ({reason})')
+
+    @abstractmethod
+    def _frames(self) -> Iterator[tuple[float, np.ndarray]]: ...
+
+    def _report(self, problem: str) -> None:
+        self.problems.append(problem)
+        _log.warning('%s: %s', self.name, problem)
+
+    def _drop(self, problem: str) -> None:
+        self.dropped += 1
+        self._report(problem)

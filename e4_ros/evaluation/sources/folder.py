@@ -1,0 +1,50 @@
+"""A folder of images, in the order a person would number them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from e4_ros.evaluation.images import ImageError, decode
+from e4_ros.evaluation.sources.base import Source, SourceError
+
+_SUFFIXES = {'.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.ppm', '.pgm'}
+
+
+class FolderSource(Source):
+    """Images of one folder; ``frame2.png`` comes before ``frame10.png``."""
+
+    def __init__(self, path: Path, fps: float = 10.0) -> None:
+        super().__init__()
+        if fps <= 0:
+            raise SourceError(f'the frame rate is {fps}; it must be above 0')
+        self.name = path.resolve().name
+        self.fps = fps
+        self._files = sorted(
+            (file for file in path.iterdir() if file.suffix.lower() in _SUFFIXES), key=_natural
+        )
+        if not self._files:
+            raise SourceError(
+                f'the folder {path} holds no images ({", ".join(sorted(_SUFFIXES))}) '
+                'and is no bag (no metadata.yaml, .mcap or .db3 in it)'
+            )
+        self.frame_count = len(self._files)
+
+    def _frames(self) -> Iterator[tuple[float, np.ndarray]]:
+        assert self.fps
+        for index, file in enumerate(self._files):
+            try:
+                frame = decode(file.read_bytes())
+            except (ImageError, OSError) as error:
+                self._drop(f'{file.name}: {error}')
+                continue
+            yield index / self.fps, frame
+
+
+def _natural(file: Path) -> list[tuple[int, str]]:
+    """Sort key that compares runs of digits as numbers."""
+    parts = re.findall(r'\d+|\D+', file.name)
+    return [(int(part), '') if part.isdigit() else (-1, part) for part in parts]
