@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 
@@ -69,18 +72,31 @@ class AutostartNode(LifecycleNode):
             self.trigger_activate()
 
 
-def run(make_node: Callable[[], AutostartNode], args: list[str] | None = None) -> None:
+@runtime_checkable
+class Stoppable(Protocol):
+    """A node with something to do while ROS is still up."""
+
+    def stop(self) -> None:
+        """Give back what outlives the process. Called last."""
+
+
+def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
     """Spin a node in a single-threaded executor until SIGINT, SIGTERM or a shutdown transition.
 
-    ROS stays up until :meth:`AutostartNode.stop` has run, so that the node's last words can leave.
+    ROS stays up until the node's `stop` has run (see :class:`Stoppable`), so that its last words
+    can leave. A node that cannot be made of its parameters says why, and the process ends with
+    status 1.
     """
     ending = threading.Event()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ending.set())
-    node = None
     try:
         node = make_node()
+    except (ParameterException, ValueError, OSError) as error:
+        rclpy.try_shutdown()
+        sys.exit(f'error: {error}')
+    try:
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         # Short waits: without rclpy's handlers a signal is noticed between two of them.
@@ -89,7 +105,7 @@ def run(make_node: Callable[[], AutostartNode], args: list[str] | None = None) -
     except ExternalShutdownException:
         pass
     finally:
-        if node is not None:
+        if isinstance(node, Stoppable):
             node.stop()
-            node.destroy_node()
+        node.destroy_node()
         rclpy.try_shutdown()

@@ -1,0 +1,88 @@
+"""Answers and frame records to ROS messages. The header of every output is its image's own."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from e4_ros.msg import Detection, Detections, OperatingPoint
+from e4_ros.vision.answer import Answer
+
+try:  # not among the wheels; on robots from `rosdep install`
+    from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray
+    from vision_msgs.msg import ObjectHypothesisWithPose as Hypothesis
+except ImportError:
+    Detection2DArray = None
+
+
+def seconds(header: Header) -> float:
+    """A header's stamp in seconds."""
+    return header.stamp.sec + header.stamp.nanosec * 1e-9
+
+
+def to_detections(
+    answer: Answer, header: Header, model: str, task: str, class_names: Sequence[str]
+) -> Detections:
+    """Turn an answer into ``e4_ros/Detections``."""
+    detections = [
+        Detection(
+            class_name=class_name(label, class_names),
+            class_index=int(label),
+            score=float(score),
+            box=np.asarray(box, np.float32),
+        )
+        for box, score, label in zip(answer.boxes, answer.scores, answer.labels, strict=True)
+    ]
+    return Detections(header=header, model=model, task=task, detections=detections)
+
+
+def to_detection_2d_array(answer: Answer, header: Header, class_names: Sequence[str]) -> Any:
+    """Turn an answer into ``vision_msgs/Detection2DArray``; needs vision_msgs."""
+    message = Detection2DArray(header=header)
+    for box, score, label in zip(answer.boxes, answer.scores, answer.labels, strict=True):
+        x0, y0, x1, y1 = (float(edge) for edge in box)
+        bounds = BoundingBox2D(size_x=x1 - x0, size_y=y1 - y0)
+        bounds.center.position.x = (x0 + x1) / 2
+        bounds.center.position.y = (y0 + y1) / 2
+        hypothesis = Hypothesis()
+        hypothesis.hypothesis.class_id = class_name(label, class_names)
+        hypothesis.hypothesis.score = float(score)
+        message.detections.append(Detection2D(header=header, bbox=bounds, results=[hypothesis]))
+    return message
+
+
+def class_name(label: int, class_names: Sequence[str]) -> str:
+    """Name of a class; its number where the model does not name it."""
+    return class_names[label] if 0 <= label < len(class_names) else str(int(label))
+
+
+def to_point(point: Mapping[str, int]) -> OperatingPoint:
+    """Turn an operating point into its message."""
+    return OperatingPoint(
+        domains=list(point), frequencies_hz=[int(hertz) for hertz in point.values()]
+    )
+
+
+def to_image(frame: np.ndarray, header: Header) -> Image:
+    """Turn an RGB array ``(H, W, 3)`` uint8 into ``sensor_msgs/Image`` (rgb8)."""
+    height, width = frame.shape[:2]
+    message = Image(header=header, height=height, width=width, encoding='rgb8', step=3 * width)
+    # Anything but an array('B') is checked by rclpy byte by byte.
+    message.data = array('B', np.ascontiguousarray(frame).tobytes())
+    return message
+
+
+def to_jpeg(frame: np.ndarray, header: Header, quality: int) -> CompressedImage:
+    """Turn an RGB array ``(H, W, 3)`` uint8 into ``sensor_msgs/CompressedImage`` (JPEG)."""
+    import cv2
+
+    bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    message = CompressedImage(header=header, format='rgb8; jpeg compressed bgr8')
+    message.data = array('B', data.tobytes())
+    return message

@@ -1,0 +1,102 @@
+"""Writes topics to one MCAP file that Foxglove and `rosbags` read; schemas are in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+from e4_ros.nodes.bag_file import BagFile
+from e4_ros.nodes.interfaces import message_class
+from e4_ros.nodes.lifecycle import run
+from e4_ros.nodes.parameters import ParameterSpec, declare, value
+
+PARAMETERS = (
+    ParameterSpec(
+        'output', 'telemetry.mcap', 'File to write; an existing one is replaced.', read_only=True
+    ),
+    ParameterSpec(
+        'topics', [''], 'Topics to record; none for every topic but images.', read_only=True
+    ),
+)
+_NOT_RECORDED = {'sensor_msgs/msg/Image'}
+
+
+class Recorder(Node):
+    """Subscribes to topics as they appear, with the QoS they are offered with.
+
+    Messages are stored as they came, without being deserialised, at the time they were received.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('recorder', **kwargs)
+        declare(self, PARAMETERS)
+        self._wanted = {self.resolve_topic_name(name) for name in value(self, 'topics')}
+        self._subscribed: dict[str, Subscription] = {}
+        self._unknown: set[str] = set()
+        self._bag = BagFile(Path(value(self, 'output')))
+        self._look_timer = self.create_timer(0.1, self._look_for_topics)
+        self._look_for_topics()
+
+    def stop(self) -> None:
+        """Finish the file."""
+        self.destroy_timer(self._look_timer)
+        for subscription in self._subscribed.values():
+            self.destroy_subscription(subscription)
+        count = self._bag.close()
+        self.get_logger().info(f'{count} messages in {self._bag.path}')
+
+    def _look_for_topics(self) -> None:
+        for topic, types in self.get_topic_names_and_types():
+            if topic not in self._subscribed and self._is_wanted(topic, types[0]):
+                self._subscribe(topic, types[0])
+
+    def _is_wanted(self, topic: str, type_name: str) -> bool:
+        if self._wanted:
+            return topic in self._wanted
+        return type_name not in _NOT_RECORDED
+
+    def _subscribe(self, topic: str, type_name: str) -> None:
+        offers = self.get_publishers_info_by_topic(topic)
+        if not offers or type_name in self._unknown:
+            return
+        try:
+            kind = message_class(type_name)
+            write = self._bag.open_topic(topic, type_name)
+        except LookupError as error:
+            self._unknown.add(type_name)
+            self.get_logger().warning(f'{topic} is not recorded: {error}')
+            return
+        self._subscribed[topic] = self.create_subscription(
+            kind,
+            topic,
+            lambda data: write(self.get_clock().now().nanoseconds, cast('bytes', data)),
+            _as_offered(offers),
+            raw=True,
+        )
+
+
+def _as_offered(offers: list[TopicEndpointInfo]) -> QoSProfile:
+    """The strictest profile that every publisher fulfils."""
+    profiles = [offer.qos_profile for offer in offers]
+    reliable = all(p.reliability == ReliabilityPolicy.RELIABLE for p in profiles)
+    latched = all(p.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in profiles)
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=100,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point of `ros2 run e4_ros recorder`."""
+    run(Recorder, args)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,140 @@
+"""Publishes a video, a folder of images, a bag's images or a camera as a camera would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import rclpy
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from e4_ros.evaluation.sources import Source, open_source
+from e4_ros.nodes import conversions
+from e4_ros.nodes.lifecycle import run
+from e4_ros.nodes.parameters import ParameterSpec, declare, value
+from e4_ros.nodes.playback import Pace, Player
+
+PARAMETERS = (
+    ParameterSpec(
+        'source',
+        'bikes',
+        'A video file, a folder of images, a bag, /dev/videoN, or the videos bikes and vtest.',
+        read_only=True,
+    ),
+    ParameterSpec(
+        'rate', 0.0, "Images a second; 0 for the source's own times.", 0.0, 1000.0, read_only=True
+    ),
+    ParameterSpec('loop', False, 'Start again at the end.', read_only=True),
+    ParameterSpec(
+        'max_frames',
+        0,
+        'Stop after so many images; 0 for all.',
+        0,
+        2**31 - 1,
+        read_only=True,
+    ),
+    ParameterSpec(
+        'wait_for_subscriber', False, 'Publish nothing until someone listens.', read_only=True
+    ),
+    ParameterSpec('exit_at_end', False, 'End the process after the last image.', read_only=True),
+    ParameterSpec('frame_id', 'camera', 'frame_id of every header.', read_only=True),
+    ParameterSpec('jpeg_quality', 90, 'Quality of image/compressed.', 1, 100, live=True),
+    ParameterSpec(
+        'stamps_file',
+        '',
+        'File for one line "frame,stamp_ns" per published image; empty for none.',
+        read_only=True,
+    ),
+)
+
+
+class VideoSource(Node):
+    """Publishes `image` (sensor_msgs/Image, rgb8) and, while someone listens, `image/compressed`.
+
+    Stamps come from the node's clock at the moment of publishing.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('video_source', **kwargs)
+        declare(self, PARAMETERS)
+        self.published = 0
+        self._source: Source = open_source(value(self, 'source'))
+        self._stamps = _open_stamps(value(self, 'stamps_file'))
+        qos = QoSProfile(depth=5)
+        overrides = QoSOverridingOptions.with_default_policies()
+        self._image = self.create_publisher(Image, 'image', qos, qos_overriding_options=overrides)
+        self._jpeg = self.create_publisher(
+            CompressedImage, 'image/compressed', qos, qos_overriding_options=overrides
+        )
+        self._player = Player(
+            self._frames,
+            self._publish,
+            Pace(loop=value(self, 'loop')),
+            self._someone_listens,
+            self._finished,
+        )
+        self._player.start()
+
+    def stop(self) -> None:
+        """End the play and say how much was published."""
+        self._player.stop()
+        if self._stamps is not None:
+            self._stamps.close()
+        self.get_logger().info(f'published {self.published} images of {self._source.name}')
+
+    def _frames(self) -> Iterator[tuple[float, np.ndarray]]:
+        rate, most = value(self, 'rate'), value(self, 'max_frames')
+        for index, (stamp_s, frame) in enumerate(self._source):
+            if most and self.published >= most:
+                return
+            yield (index / rate if rate else stamp_s), frame
+
+    def _someone_listens(self) -> bool:
+        if not value(self, 'wait_for_subscriber'):
+            return True
+        return self._image.get_subscription_count() + self._jpeg.get_subscription_count() > 0
+
+    def _publish(self, _time_s: float, frame: np.ndarray) -> None:
+        header = Header(
+            stamp=self.get_clock().now().to_msg(), frame_id=str(value(self, 'frame_id'))
+        )
+        self._image.publish(conversions.to_image(frame, header))
+        if self._jpeg.get_subscription_count():
+            quality = value(self, 'jpeg_quality')
+            self._jpeg.publish(conversions.to_jpeg(frame, header, quality))
+        if self._stamps is not None:
+            stamp_ns = header.stamp.sec * 10**9 + header.stamp.nanosec
+            print(f'{self.published},{stamp_ns}', file=self._stamps, flush=True)
+        self.published += 1
+
+    def _finished(self, error: Exception | None) -> None:
+        if error is not None:
+            self.get_logger().error(f'the source ended with: {error}')
+        if not value(self, 'exit_at_end'):
+            self.get_logger().info('the source is at its end')
+            return
+        self._image.wait_for_all_acked(Duration(seconds=2))
+        rclpy.try_shutdown()
+
+
+def _open_stamps(path: str) -> TextIO | None:
+    if not path:
+        return None
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return Path(path).open('w')
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point of `ros2 run e4_ros video_source`."""
+    run(VideoSource, args)
+
+
+if __name__ == '__main__':
+    main()
