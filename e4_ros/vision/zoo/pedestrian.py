@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from e4_ros.vision.answer import Answer
 from e4_ros.vision.model import Task, check_frame
 from e4_ros.vision.zoo import ssd_boxes
 from e4_ros.vision.zoo.ssdlite import Ssdlite
-from e4_ros.vision.zoo.weights import fill, read_weights
+from e4_ros.vision.zoo.weights import PRETRAINED, RANDOM, Weights, fill, read_weights
 
 
 class PedestrianSsdlite:
@@ -23,23 +24,26 @@ class PedestrianSsdlite:
     300×300; a smaller ``input_size`` runs faster and finds less.
 
     Args:
+        weights: the shipped ones, a file with others of the same network, or none (`random`).
         input_size: ``(H, W)`` of the network's input.
 
     Raises:
-        ModelError: the weights are missing or damaged.
+        ModelError: the weights are missing, damaged or of another network.
     """
 
     name = 'pedestrian_ssdlite'
     task: Task = 'detect'
     class_names: Sequence[str] = ('person',)
 
-    def __init__(self, input_size: tuple[int, int] = (300, 300)):
+    def __init__(self, weights: Weights = PRETRAINED, input_size: tuple[int, int] = (300, 300)):
         self.input_size = input_size
         self.network: nn.Module = Ssdlite(input_size, len(self.class_names)).eval()
         self.network.requires_grad_(False)
         self._anchors = ssd_boxes.anchors(input_size)
-        path = weights_dir() / f'{self.name}.safetensors'
-        fill(self.network, read_weights(path), str(path))
+        if weights == PRETRAINED:
+            weights = weights_dir() / f'{self.name}.safetensors'
+        if weights != RANDOM:
+            fill(self.network, read_weights(Path(weights)), str(weights))
 
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
         """Squeeze the whole ``(H, W, 3)`` uint8 frame into ``(1, 3, h, w)`` float32 in [-1, 1]."""

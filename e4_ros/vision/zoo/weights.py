@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+from os import PathLike
 from pathlib import Path
+from typing import Union
 
 import torch
 from safetensors import SafetensorError
@@ -11,6 +13,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from e4_ros.vision.model import ModelError
+
+#: Where weights come from: one of the two words, or a file with a state dict.
+Weights = Union[str, 'PathLike[str]']
+PRETRAINED = 'pretrained'
+RANDOM = 'random'
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
