@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from e4_ros.energy.boards import board_names, load_board
+from e4_ros.energy.model import BoardModel, SegmentWork, works_of
+
+HEAVY = SegmentWork('heavy', macs=700e6, bytes_moved=60e6, layers=60)
+
+
+@pytest.fixture(params=board_names())
+def model(request) -> BoardModel:
+    return BoardModel(load_board(request.param))
+
+
+def test_higher_clocks_are_never_slower(model):
+    for name, spec in model.board.domains.items():
+        points = [{name: hz} for hz in spec.frequencies_hz]
+        latency_s, _ = model.costs([HEAVY], points)
+        assert (np.diff(latency_s[0]) <= 1e-15).all()
+
+
+def test_power_rises_with_clock_and_load(model):
+    idle, default = model.idle_point(), model.default_point()
+    busy = dict.fromkeys(model.domains, 1.0)
+    assert model.total_w(idle) < model.total_w(default) < model.total_w(default, busy)
+
+
+def test_vectorised_costs_equal_single_ones(model):
+    works = [HEAVY, SegmentWork('light', 1e6, 3e6, 4, 'cpu')]
+    points = [model.default_point(), model.idle_point()]
+    latency_s, energy_j = model.costs(works, points)
+    for i, work in enumerate(works):
+        for j, point in enumerate(points):
+            cost = model.segment_cost(work, point)
+            assert cost.latency_s == pytest.approx(latency_s[i, j], rel=1e-12)
+            assert cost.energy_j == pytest.approx(energy_j[i, j], rel=1e-12)
+
+
+def test_energy_is_power_times_time_between_idle_and_full_power(model):
+    cost = model.segment_cost(HEAVY, model.default_point())
+    watts = cost.energy_j / cost.latency_s
+    default = model.default_point()
+    assert model.total_w(default) < watts < model.total_w(default, dict.fromkeys(default, 1.0))
+
+
+def test_a_domain_left_out_runs_at_its_default(model):
+    assert model.segment_cost(HEAVY, {}) == model.segment_cost(HEAVY, model.default_point())
+
+
+def test_compute_bound_work_scales_with_the_gpu_and_memory_bound_work_does_not():
+    model = BoardModel(load_board('jetson_tx2'))
+    compute = SegmentWork('compute', 1e9, 1e3, 0)
+    memory = SegmentWork('memory', 1e3, 1e8, 0)
+    full, half = {'gpu': 1_300_500_000}, {'gpu': 650_250_000}
+
+    def ratio(work: SegmentWork) -> float:
+        return model.segment_cost(work, half).latency_s / model.segment_cost(work, full).latency_s
+
+    assert ratio(compute) == pytest.approx(2.0)
+    assert ratio(memory) == pytest.approx(1.0)
+    slow_emc = model.segment_cost(memory, {'emc': 933_000_000}).latency_s
+    assert slow_emc == pytest.approx(2 * model.segment_cost(memory, {}).latency_s)
+
+
+def test_the_first_segment_runs_on_the_cpu():
+    works = works_of([SegmentWork('prepare', 1, 1), SegmentWork('stage', 1, 1)])
+    assert [work.runs_on for work in works] == ['cpu', 'engine']
+
+
+def test_rails_add_up_to_the_total():
+    model = BoardModel(load_board('jetson_agx_orin'))  # no rail carries the input here
+    load = {'gpu': 0.7, 'cpu': 0.2, 'emc': 0.5}
+    point = model.default_point()
+    assert sum(model.rail_power_w(point, load).values()) == pytest.approx(
+        model.total_w(point, load)
+    )
+
+
+def test_unknown_domain_and_zero_clock_are_refused(model):
+    with pytest.raises(ValueError, match='npu'):
+        model.segment_cost(HEAVY, {'npu': 1})
+    with pytest.raises(ValueError, match='positive'):
+        model.segment_cost(HEAVY, {'cpu': 0})
