@@ -1,0 +1,115 @@
+"""What the helper watches besides steps: heat, joules, and clocks that others move."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import Protocol
+
+from e4_ros.energy.helper import HelperCore
+from e4_ros.energy.journal import JournalError
+from e4_ros.energy.server import HelperServer
+from e4_ros.energy.status_page import PageWriter
+from e4_ros.energy.thermal import hottest_c
+
+_log = logging.getLogger(__name__)
+
+COOL_DOWN_C = 5.0
+"""How far below the limit the board must cool before a lease is given out again."""
+
+
+class EnergyReading(Protocol):
+    """Joules since the meter was opened."""
+
+    @property
+    def energy_j(self) -> float: ...  # noqa: D102
+    @property
+    def source(self) -> str: ...  # noqa: D102
+
+
+class Meter(Protocol):
+    """Whatever counts joules; see `energy.meters`."""
+
+    def read(self) -> EnergyReading: ...  # noqa: D102
+
+
+class Housekeeper:
+    """A thread that looks after the board while the server serves.
+
+    Args:
+        meter: what counts joules, if anything does.
+        over_temperature_c: from this on, originals come back and no lease is given out.
+        energy_period_s: how often the status page gets new joules.
+        look_period_s: how often temperature and clocks are looked at.
+    """
+
+    def __init__(
+        self,
+        core: HelperCore,
+        server: HelperServer,
+        page: PageWriter,
+        root: str | Path,
+        meter: Meter | None = None,
+        over_temperature_c: float = 95.0,
+        energy_period_s: float = 0.02,
+        look_period_s: float = 0.1,
+    ) -> None:
+        self._core = core
+        self._server = server
+        self._page = page
+        self._root = root
+        self._meter = meter
+        self._limit_c = over_temperature_c
+        self._energy_period_s = energy_period_s
+        self._look_period_s = look_period_s
+        self._hot = ''
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name='e4-housekeeping', daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+        self._thread.join()
+
+    def look(self) -> None:
+        """One look at temperature, clocks and what has not come back."""
+        hottest = hottest_c(self._root)
+        if hottest is not None:
+            self._judge(hottest)
+        if self._core.problems:
+            self._try_again()
+        self._server.leases.refuse(self._hot or self._core.why_not())
+        self._core.refresh()
+
+    def _judge(self, hottest_c: float) -> None:
+        if hottest_c >= self._limit_c and not self._hot:
+            self._hot = (
+                f'the board is too hot: {hottest_c:.1f} °C, the limit is {self._limit_c:g} °C; '
+                f'leases are given out again below {self._limit_c - COOL_DOWN_C:g} °C'
+            )
+            self._server.leases.refuse(self._hot)
+            _log.warning(self._hot)
+            if (lease := self._server.leases.holder) is not None:
+                self._server.end(lease, self._hot)
+        elif hottest_c < self._limit_c - COOL_DOWN_C:
+            self._hot = ''
+
+    def _try_again(self) -> None:
+        try:
+            if not self._core.recover():
+                _log.info('everything came back now')
+        except JournalError as error:
+            self._core.problems = [str(error)]
+
+    def _run(self) -> None:
+        next_look = 0.0
+        while not self._stopping.wait(self._energy_period_s):
+            if self._meter is not None:
+                reading = self._meter.read()
+                self._page.set_energy(reading.energy_j, reading.source)
+            if time.monotonic() >= next_look:
+                next_look = time.monotonic() + self._look_period_s
+                self.look()

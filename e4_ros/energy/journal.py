@@ -1,0 +1,170 @@
+"""The journal of originals: what the clocks were before a lease changed them, safe on disk.
+
+Written and fsynced before the first change, removed after the last thing came back. Whoever finds
+one (the next helper, ``e4 dvfs restore``, the unit's ExecStopPost) knows that somebody died holding
+the clocks, and can bring them back from the file alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import stat
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+_VERSION = 1
+
+
+class JournalError(ValueError):
+    """The journal cannot be believed, so nothing of it was applied; says what to do."""
+
+
+class HelperRunning(OSError):  # noqa: N818
+    """Another process works with this state folder."""
+
+
+class Entry(NamedTuple):
+    """Originals of one domain: ``snapshot`` is file below the root → text."""
+
+    name: str
+    kind: str
+    snapshot: dict[str, str]
+
+
+class Record(NamedTuple):
+    """Originals of one lease on one machine."""
+
+    board: str
+    root: str
+    boot_id: str
+    entries: tuple[Entry, ...]
+
+
+def boot_id() -> str:
+    """Identity of this boot; the kernel's clocks start afresh with each."""
+    try:
+        return Path('/proc/sys/kernel/random/boot_id').read_text().strip()
+    except OSError:
+        return ''
+
+
+class Journal:
+    """One file in a state folder that only its owner may write.
+
+    Raises:
+        JournalError: others may write the folder, so that the file could be anybody's.
+        OSError: the folder cannot be made.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        info = self.directory.stat()
+        if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or info.st_uid not in (0, os.geteuid()):
+            raise JournalError(
+                f'{self.directory} may be written by others, who could then have any file written; '
+                f'make it yours alone: chmod 700 {self.directory}'
+            )
+        self.path = self.directory / 'originals.json'
+        self._lock_fd = -1
+
+    def lock(self) -> None:
+        """Claim the folder until :meth:`unlock` or the end of the process, however it ends.
+
+        Raises:
+            HelperRunning: somebody else has it.
+        """
+        descriptor = os.open(self.directory / 'lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise HelperRunning(
+                f'a helper is running on {self.directory}; stop it, and it gives everything back'
+            ) from None
+        self._lock_fd = descriptor
+
+    def unlock(self) -> None:
+        """Let others claim the folder; may be called twice."""
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    def write(self, record: Record) -> None:
+        """Put the record on the disk; when this returns it survives a power cut."""
+        content = {**record._asdict(), 'entries': [entry._asdict() for entry in record.entries]}
+        body = json.dumps({'version': _VERSION, 'sha256': _digest(content), 'record': content})
+        partial = self.path.with_suffix('.partial')
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, 'w') as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self.path)
+        self._sync_directory()
+
+    def read(self) -> Record | None:
+        """The record on disk, or None.
+
+        Raises:
+            JournalError: it is truncated, altered or not ours.
+        """
+        try:
+            text = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            content = json.loads(text)
+            record = content['record']
+            if content['version'] != _VERSION or content['sha256'] != _digest(record):
+                raise ValueError('its checksum is wrong')
+            entries = tuple(
+                Entry(e['name'], e['kind'], dict(e['snapshot'])) for e in record['entries']
+            )
+            for entry in entries:
+                _check_files(entry.snapshot)
+            return Record(record['board'], record['root'], record['boot_id'], entries)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise JournalError(
+                f'{self.path} is not a whole journal ({error}); nothing of it was applied. Check '
+                'the clocks with `e4 dvfs list`, then put it away with `e4 dvfs restore --forget`'
+            ) from None
+
+    def clear(self) -> None:
+        """Forget the record: everything came back."""
+        self.path.unlink(missing_ok=True)
+        self._sync_directory()
+
+    def set_aside(self) -> Path | None:
+        """Rename the journal, whatever it holds, so that the helper can work again."""
+        if not self.path.exists():
+            return None
+        number = 1
+        while (aside := self.path.with_suffix(f'.aside{number}')).exists():
+            number += 1
+        self.path.replace(aside)
+        self._sync_directory()
+        return aside
+
+    def _sync_directory(self) -> None:
+        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _check_files(snapshot: dict[str, str]) -> None:
+    for name, text in snapshot.items():
+        path = PurePosixPath(name)
+        if path.is_absolute() or '..' in path.parts:
+            raise ValueError(f'{name} leaves the root')
+        if not isinstance(text, str) or len(text) > 4096:
+            raise ValueError(f'{name} has no text')

@@ -1,0 +1,50 @@
+"""The way back after a helper that could not: from the journal alone, before anything else."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from e4_ros.energy.discovery import restore_snapshot
+from e4_ros.energy.domains import DomainError
+from e4_ros.energy.journal import Entry, Journal, JournalError, boot_id
+
+_log = logging.getLogger(__name__)
+
+
+def recover(journal: Journal, board: str, root: str | Path) -> list[str]:
+    """Bring back what a journal holds and return what did not come back; without one, nothing.
+
+    Raises:
+        JournalError: the journal is damaged or another machine's; nothing was written.
+    """
+    record = journal.read()
+    if record is None:
+        return []
+    if (record.board, record.root) != (board, str(root)):
+        raise JournalError(
+            f'{journal.path} holds the originals of board {record.board!r} at {record.root}, and '
+            f'this is {board!r} at {root}; nothing of it was applied. Bring it back there, or put '
+            'it away with `e4 dvfs restore --forget`'
+        )
+    if record.boot_id != boot_id():
+        _log.info('%s is of an earlier boot, which ended with its clocks', journal.path)
+        journal.clear()
+        return []
+    problems: list[str] = []
+    for entry in record.entries:
+        if gone(entry, Path(root)):
+            _log.warning('%s has disappeared with its clock; nothing to give back', entry.name)
+            continue
+        try:
+            problems += restore_snapshot(root, entry.kind, entry.snapshot)
+        except DomainError as error:
+            problems.append(str(error))
+    if not problems:
+        journal.clear()
+    return problems
+
+
+def gone(entry: Entry, root: Path) -> bool:
+    """Whether a domain has disappeared, and with it what there was to give back."""
+    return not any((root / name).exists() for name in entry.snapshot)

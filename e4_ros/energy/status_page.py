@@ -1,0 +1,191 @@
+"""A page of shared memory on which the helper says what the clocks are.
+
+A client reads it without a system call. Every value is one aligned 8-byte word; what belongs
+together is guarded by a sequence number that is odd during a change (a seqlock, as in the kernel's
+``include/linux/seqlock.h``). The clients' mapping is read-only, and the helper reads nothing back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+MAX_DOMAINS = 16
+
+_MAGIC = 0xE4D5F50001
+_SIZE = mmap.PAGESIZE
+_TRIES = 1000  # a helper killed in the middle of a change leaves the number odd for ever
+_F_SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; not in Python's fcntl
+
+# Indices of the words.
+_W_MAGIC, _W_STATE, _W_CLOCK_SEQ, _W_ENERGY_SEQ, _W_ENERGY, _W_SOURCE = range(6)
+_W_RECEIVED, _W_APPLIED, _W_SKIPPED, _W_FAILED, _W_CHANGED_NS = range(6, 11)
+_W_HZ = 16
+
+_SOURCES = ('none', 'measured', 'modelled')
+
+
+class State(IntEnum):
+    """What the helper is doing."""
+
+    IDLE = 0
+    ACTIVE = 1
+    RESTING = 2
+    CLOSED = 3
+
+
+class Counters(NamedTuple):
+    """Steps since the helper started."""
+
+    received: int
+    applied: int
+    skipped: int
+    failed: int
+
+
+class PageWriter:
+    """The helper's side.
+
+    Clocks are written under the helper's lock and energy by one thread, so each of the two
+    sequence numbers has one writer at a time.
+    """
+
+    def __init__(self) -> None:
+        descriptor = os.memfd_create('e4-status', os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.ftruncate(descriptor, _SIZE)
+            self._map = mmap.mmap(descriptor, _SIZE)
+            os.fchmod(descriptor, 0o400)
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+            # On an older kernel the mode and the read-only descriptor have to do.
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _F_SEAL_FUTURE_WRITE)
+            self.fd = os.open(f'/proc/self/fd/{descriptor}', os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            os.close(descriptor)
+        self.words = memoryview(self._map).cast('Q')
+        self._doubles = memoryview(self._map).cast('B').cast('d')
+        self.words[_W_MAGIC] = _MAGIC
+
+    def set_state(self, state: State) -> None:
+        """Say what the helper is doing."""
+        self.words[_W_STATE] = state
+
+    def set_clocks(self, frequencies_hz: Sequence[int], changed_ns: int) -> None:
+        """Write one frequency for each domain, in the helper's order, and when they changed."""
+        words = self.words
+        words[_W_CLOCK_SEQ] += 1
+        index = _W_HZ
+        for hertz in frequencies_hz:
+            words[index] = hertz
+            index += 1
+        words[_W_CHANGED_NS] = changed_ns
+        words[_W_CLOCK_SEQ] += 1
+
+    def set_energy(self, energy_j: float, source: str) -> None:
+        """Write the joules since the helper started and whether they were measured."""
+        self.words[_W_ENERGY_SEQ] += 1
+        self._doubles[_W_ENERGY] = energy_j
+        self.words[_W_SOURCE] = _SOURCES.index(source)
+        self.words[_W_ENERGY_SEQ] += 1
+
+    def count_received(self) -> None:
+        """Count a step that arrived."""
+        self.words[_W_RECEIVED] += 1
+
+    def count_applied(self) -> None:
+        """Count a step that changed the clocks."""
+        self.words[_W_APPLIED] += 1
+
+    def count_skipped(self) -> None:
+        """Count a step that changed nothing."""
+        self.words[_W_SKIPPED] += 1
+
+    def count_overtaken(self, steps: int) -> None:
+        """Count steps that arrived and were overtaken by a newer one."""
+        self.words[_W_RECEIVED] += steps
+        self.words[_W_SKIPPED] += steps
+
+    def count_failed(self) -> None:
+        """Count a write that the kernel did not take."""
+        self.words[_W_FAILED] += 1
+
+    def counters(self) -> Counters:
+        """All counters."""
+        return Counters(*self.words[_W_RECEIVED : _W_FAILED + 1])
+
+    def close(self) -> None:
+        """Unmap; clients keep what they mapped."""
+        self.words.release()
+        self._doubles.release()
+        self._map.close()
+        os.close(self.fd)
+
+
+class PageReader:
+    """A client's side of a page whose descriptor it was handed (which is then its own to close).
+
+    Raises:
+        ValueError: the descriptor is not such a page.
+    """
+
+    def __init__(self, fd: int, domains: int) -> None:
+        try:
+            seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
+            if not seals & fcntl.F_SEAL_SHRINK or os.fstat(fd).st_size < _SIZE:
+                raise ValueError('the helper sent something else than its status page')
+            self._map = mmap.mmap(fd, _SIZE, prot=mmap.PROT_READ)
+        finally:
+            os.close(fd)
+        self._words = memoryview(self._map).cast('Q')
+        self._doubles = memoryview(self._map).cast('B').cast('d')
+        self._hz = self._words[_W_HZ : _W_HZ + domains]
+        if self._words[_W_MAGIC] != _MAGIC:
+            raise ValueError('the status page is of another version of the helper')
+
+    def clocks(self) -> list[int]:
+        """Applied frequency of each domain."""
+        words, hertz = self._words, self._hz
+        values = hertz.tolist()
+        for _ in range(_TRIES):
+            before = words[_W_CLOCK_SEQ]
+            values = hertz.tolist()
+            if not before & 1 and words[_W_CLOCK_SEQ] == before:
+                break
+        return values
+
+    def energy(self) -> tuple[float, str]:
+        """Joules since the helper started, and their source."""
+        words = self._words
+        energy, source = self._doubles[_W_ENERGY], words[_W_SOURCE]
+        for _ in range(_TRIES):
+            before = words[_W_ENERGY_SEQ]
+            energy, source = self._doubles[_W_ENERGY], words[_W_SOURCE]
+            if not before & 1 and words[_W_ENERGY_SEQ] == before:
+                break
+        return energy, _SOURCES[source]
+
+    def counters(self) -> Counters:
+        """All counters."""
+        return Counters(*self._words[_W_RECEIVED : _W_FAILED + 1])
+
+    @property
+    def changed_ns(self) -> int:
+        """When the clocks last changed, on CLOCK_MONOTONIC."""
+        return self._words[_W_CHANGED_NS]
+
+    @property
+    def state(self) -> State:
+        """What the helper is doing."""
+        return State(self._words[_W_STATE])
+
+    def close(self) -> None:
+        """Unmap."""
+        for view in (self._hz, self._words, self._doubles):
+            view.release()
+        self._map.close()
