@@ -111,11 +111,16 @@ class EmcDomain(Domain):
 def restore(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
     """Give rate and lock back; return one line for each that did not come.
 
-    The rate goes first, while the lock still holds it, and the lock is given back in any case.
-    Once unlocked the bandwidth manager owns the rate again, so it is only compared if it is locked.
+    The rate goes first, while the lock still holds it; the lock is given back in any case. If
+    neither then nor now the clock was locked, it is the bandwidth manager's and left alone.
     """
     folder, problems = root / EMC, []
     rate, lock = (snapshot.get(relative(folder / name, root)) for name in (RATE, LOCK))
+    try:
+        if lock == '0' == read_text(folder / LOCK):
+            return []
+    except DomainError as error:
+        return [str(error.strerror)]
     if rate is not None:
         problems += restore_text(files, folder / RATE, rate)
     if lock is not None:

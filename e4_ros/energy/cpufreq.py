@@ -98,11 +98,13 @@ class CpufreqDomain(Domain):
         khz, text = hz // _KHZ, self._texts[hz]
         for speed in self._speeds:
             speed.write(text)
+        for pin in self._pins:
+            pin.write(khz, text)
         applied = khz
         for speed in self._speeds:
             applied = _further(applied, settled(speed.read_int, khz), khz)
         for pin in self._pins:
-            applied = _further(applied, pin.set(khz, text), khz)
+            applied = _further(applied, pin.read(khz), khz)
         return applied * _KHZ
 
     def current_hz(self) -> int:

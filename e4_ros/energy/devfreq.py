@@ -77,7 +77,8 @@ class DevfreqDomain(Domain):
     def _apply(self, hz: int) -> int:
         if self._pin is None:
             raise DomainError(f'{self.name} is not open')
-        return self._pin.set(hz, self._texts[hz])
+        self._pin.write(hz, self._texts[hz])
+        return self._pin.read(hz)
 
     def current_hz(self) -> int:
         """See `Domain.current_hz`; 0 while the GPU is power-gated."""

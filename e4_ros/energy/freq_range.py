@@ -54,8 +54,8 @@ class RangePin:
         self._slack = slack
         self._pinned: int | None = None
 
-    def set(self, value: int, text: bytes) -> int:
-        """Pin to `value`, whose text is `text`; return what reads back."""
+    def write(self, value: int, text: bytes) -> None:
+        """Pin to `value`, whose text is `text`."""
         up = value > (self._high.read_int() if self._pinned is None else self._pinned)
         self._pinned = None
         first, second = (self._high, self._low) if up else (self._low, self._high)
@@ -69,6 +69,9 @@ class RangePin:
             self._low.write(self._floor)
             self._high.write(text)
             self._low.write(text)
+
+    def read(self, value: int) -> int:
+        """What reads back after `value` was written: where the two differ, the one that is off."""
         high = settled(self._high.read_int, value, self._slack)
         low = settled(self._low.read_int, value, self._slack) if high == value else high
         if low == high == value:

@@ -1,0 +1,73 @@
+"""`e4 virtual-board`: a robot's computer as a folder."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Kernel(str, Enum):
+    """Generation of a kernel's rules."""
+
+    OLD = 'old'
+    NEW = 'new'
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command('virtual-board')(virtual_board)
+
+
+def virtual_board(
+    name: Annotated[str, typer.Argument(help='The board, such as `jetson_orin_nano`.')],
+    mount: Annotated[
+        Path | None,
+        typer.Option(help='Serve the board as a file system in this empty folder (FUSE).'),
+    ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(help='Write a plain tree into this folder instead and end; needs no FUSE.'),
+    ] = None,
+    kernel: Annotated[
+        Kernel | None,
+        typer.Option(help="Rules of a kernel before (old) or with (new) PM QoS; the board's own."),
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='KIND:GLOB[:NUMBER]; kinds are eio, ebusy, einval, slow, stuck, unreadable, gone. '
+            'May be given more than once.'
+        ),
+    ] = None,
+) -> None:
+    r"""Serve the clocks, rails and temperatures of a board, under the kernel's rules.
+
+    Give the folder to anything that takes a sysfs root:
+
+    \b
+        e4 virtual-board jetson_orin_nano --mount /tmp/orin &
+        e4 dvfs list --root /tmp/orin
+        echo 0.8 > /tmp/orin/e4/load/gpu
+        echo 'eio:*/min_freq' > /tmp/orin/e4/faults
+
+    Clocks take effect with the board's delays, governors follow the load, rails show the power of
+    both, zones heat. `e4/energy_j` is the exact energy so far.
+    """
+    from e4_ros.energy.boards import BoardError
+    from e4_ros.energy.virtual_board import write_tree
+    from e4_ros.energy.virtual_faults import FaultError
+    from e4_ros.energy.virtual_mount import MountError, serve
+
+    if (mount is None) == (write is None):
+        raise typer.BadParameter('give one of --mount DIR and --write DIR')
+    try:
+        if write is not None:
+            typer.echo(write_tree(name, write))
+        elif mount is not None:
+            serve(name, mount, kernel.value if kernel else None, fault or [])
+    except (BoardError, FaultError, MountError) as error:
+        typer.echo(f'e4 virtual-board: {error}', err=True)
+        raise typer.Exit(1) from error

@@ -1,0 +1,182 @@
+"""A virtual board served as a real file system (FUSE), so that callers go through the kernel.
+
+Needs the system's FUSE library (Debian and Ubuntu: package `fuse3`) and /dev/fuse.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from e4_ros.energy.boards import load_board
+from e4_ros.energy.virtual_board import MARK
+from e4_ros.energy.virtual_clocks import refuse
+from e4_ros.energy.virtual_faults import Fault, Faults
+from e4_ros.energy.virtual_machine import Kernel, VirtualMachine
+
+_SIZE = 4096
+_START_S = 20.0
+
+
+class MountError(OSError):
+    """The board cannot be served; the message says what is missing."""
+
+
+def why_not() -> str | None:
+    """Why no file system can be mounted here, or None if it can (as far as one can see)."""
+    if not os.access('/dev/fuse', os.R_OK | os.W_OK):
+        return '/dev/fuse is missing or may not be opened'
+    try:
+        import mfusepy  # noqa: F401
+    except ImportError:
+        return 'the Python package mfusepy is not installed'
+    except OSError:
+        return 'the FUSE library is not installed (Debian and Ubuntu: package fuse3)'
+    return None
+
+
+class _Files:
+    """The operations that FUSE asks for. One write call is one store, as in sysfs."""
+
+    use_ns = True
+
+    def __init__(self, machine: VirtualMachine) -> None:
+        self._machine = machine
+        self._children: dict[str, set[str]] = {'': set()}
+        for path in (*machine.attributes, *machine.links):
+            parent, _, name = path.rpartition('/')
+            self._children.setdefault(parent, set()).add(name)
+            while parent:
+                parent, _, name = parent.rpartition('/')
+                self._children.setdefault(parent, set()).add(name)
+        self._owner = {'st_uid': os.getuid(), 'st_gid': os.getgid(), 'st_mtime': time.time_ns()}
+
+    def getattr(self, path: str, fh: int | None = None) -> dict[str, int]:
+        """Attributes of a file, folder or link."""
+        path = path[1:]
+        if path in self._machine.links and not self._machine.faults.gone(path):
+            return {'st_mode': stat.S_IFLNK | 0o777, 'st_nlink': 1, **self._owner}
+        if path in self._children and self._entries(path):
+            return {'st_mode': stat.S_IFDIR | 0o755, 'st_nlink': 2, **self._owner}
+        if not self._machine.present(path):
+            raise refuse(errno.ENOENT)
+        attribute = self._machine.attributes[path]
+        mode = 0o400 if attribute.root_only else 0o444
+        if attribute.write is not None:
+            mode |= 0o200
+        return {'st_mode': stat.S_IFREG | mode, 'st_nlink': 1, 'st_size': _SIZE, **self._owner}
+
+    def readdir(self, path: str, fh: int) -> list[str]:
+        """Names in a folder."""
+        return ['.', '..', *self._entries(path[1:])]
+
+    def _entries(self, folder: str) -> list[str]:
+        prefix = f'{folder}/' if folder else ''
+        return [name for name in sorted(self._children[folder]) if self._shown(prefix + name)]
+
+    def _shown(self, path: str) -> bool:
+        if path in self._children:
+            return bool(self._entries(path))
+        if path in self._machine.links:
+            return not self._machine.faults.gone(path)
+        return self._machine.present(path)
+
+    def readlink(self, path: str) -> str:
+        """Target of a link."""
+        return self._machine.links[path[1:]]
+
+    def open(self, path: str, flags: int) -> int:
+        """Open a file that is there."""
+        if not self._machine.present(path[1:]):
+            raise refuse(errno.ENOENT)
+        return 0
+
+    def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
+        """Content; made anew by every call."""
+        return self._machine.read(path[1:])[offset : offset + size]
+
+    def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
+        """One store."""
+        self._machine.write(path[1:], data)
+        return len(data)
+
+    def truncate(self, path: str, length: int, fh: int | None = None) -> int:
+        """Do nothing, as sysfs: `echo > FILE` truncates before it writes."""
+        return 0
+
+
+def serve(
+    name: str, mount: str | Path, kernel: Kernel | None = None, faults: Sequence[str] = ()
+) -> None:
+    """Serve a board below `mount` until SIGINT, SIGTERM or `fusermount3 -u`.
+
+    Args:
+        name: the board.
+        mount: an empty folder, made if missing.
+        kernel: the generation whose rules hold; the board's own by default.
+        faults: see `virtual_faults`.
+
+    Raises:
+        BoardError, FaultError: wrong arguments.
+        MountError: FUSE is missing or refuses.
+    """
+    machine = VirtualMachine(load_board(name), kernel, Faults([Fault.parse(f) for f in faults]))
+    if reason := why_not():
+        raise MountError(errno.ENOSYS, f'{reason}; `--write DIR` makes a plain tree without FUSE')
+    import mfusepy
+
+    Path(mount).mkdir(parents=True, exist_ok=True)
+    try:
+        mfusepy.FUSE(
+            _Files(machine),
+            str(mount),
+            foreground=True,
+            fsname=f'e4-{name}',
+            default_permissions=True,
+            allow_other=os.getuid() == 0,
+            direct_io=True,
+            attr_timeout=0,
+            entry_timeout=0,
+        )
+    except RuntimeError as error:
+        raise MountError(
+            errno.EIO, f'{mount} cannot be mounted (FUSE ends with {error})'
+        ) from error
+
+
+@contextlib.contextmanager
+def mounted(
+    name: str, mount: str | Path, kernel: Kernel | None = None, faults: Sequence[str] = ()
+) -> Iterator[Path]:
+    """Serve a board from a process of its own for the length of a `with` block.
+
+    Yields:
+        The root, ready for `discover`.
+
+    Raises:
+        MountError: the process ended before the board was there.
+    """
+    root = Path(mount)
+    command = [sys.executable, '-m', 'e4_ros.cli', 'virtual-board', name, '--mount', str(root)]
+    command += ['--kernel', kernel] if kernel else []
+    command += [word for fault in faults for word in ('--fault', fault)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + _START_S
+        while not (root / MARK).exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.terminate()
+                _, text = process.communicate()
+                raise MountError(errno.EIO, text.decode(errors='replace').strip())
+            time.sleep(0.02)
+        yield root
+    finally:
+        process.terminate()
+        process.communicate(timeout=_START_S)
