@@ -222,7 +222,7 @@ class HelperCore:
         entries = [Entry(d.name, d.kind, d.snapshot()) for d in chosen]
         self._journal.write(Record(self.board, str(self.root), boot_id(), tuple(entries)))
         self._taken = entries
-        self._requested = [0] * len(self._requested)
+        self._requested[:] = [0] * len(self._requested)
         self._failures = 0
         try:
             for domain in chosen:
