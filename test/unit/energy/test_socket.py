@@ -1,0 +1,347 @@
+"""Server and client together, over a real socket, on a plain board."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import stat
+import threading
+import time
+
+import pytest
+
+from e4_ros.energy import access, protocol
+from e4_ros.energy.client import ClientState, DvfsClient, HelperError
+from e4_ros.energy.daemon import Helper, HelperConfig, parse_limits
+from e4_ros.energy.domains import DomainError
+from e4_ros.energy.journal import HelperRunning, JournalError
+
+
+def until(condition, timeout_s: float = 5.0) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+@pytest.fixture
+def client(config):
+    client = DvfsClient(config.socket_path)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def plan(helper, sweep):
+    return sweep(helper.core.frequencies_hz)
+
+
+def begin(client, plan):
+    client.acquire('test')
+    client.set_plan(plan)
+    assert client.step(0, 1)
+    assert until(lambda: client.applied().point == plan.point('full', 1))
+
+
+def test_a_whole_lease(helper, client, plan, board_root, files):
+    before = files(board_root)
+    with client:
+        begin(client, plan)
+        assert client.board == 'jetson_orin_nano'
+        assert client.domains == ('cpu', 'gpu', 'emc')
+        assert client.step(0, 2)
+        assert until(lambda: client.applied().point == plan.point('full', 2))
+        assert client.status()['plan'] == 'sweep'
+        assert files(board_root) != before
+    assert files(board_root) == before
+    assert client.state is ClientState.CLOSED
+
+
+def test_second_client_is_refused_until_the_first_leaves(helper, client, plan, config):
+    begin(client, plan)
+    other = DvfsClient(config.socket_path)
+    with pytest.raises(HelperError, match='held by test'):
+        other.acquire('other')
+    assert other.status()['holder'].startswith('test')
+    client.release()
+    other.acquire('other')
+    other.release()
+
+
+def test_client_that_hangs_up_gives_back(helper, client, plan, board_root, files):
+    before = files(board_root)
+    begin(client, plan)
+    client.close()
+    assert until(lambda: helper.server.leases.holder is None)
+    assert files(board_root) == before
+
+
+def test_same_client_may_come_back_at_once(helper, client, plan):
+    for _ in range(20):
+        begin(client, plan)
+        client.release()
+
+
+def test_steps_do_not_raise_when_the_helper_stops(helper, client, plan, board_root, files):
+    before = files(board_root)
+    begin(client, plan)
+    helper.stop()
+    assert files(board_root) == before
+    assert not client.step(0, 2)
+    assert client.state is ClientState.LOST
+    assert 'the helper stopped' in client.lost_because
+    assert not client.step(0, 2)
+    point, energy_j, source = client.applied()
+    assert point == {}
+    assert math.isnan(energy_j)
+    assert source == 'none'
+    with pytest.raises(HelperError, match='no helper listens'):
+        client.acquire('again')
+
+
+def test_helper_that_comes_back_is_acquired_again(config, client, sweep):
+    for _ in range(2):
+        with Helper(config) as helper:
+            begin(client, sweep(helper.core.frequencies_hz))
+        client.step(0, 2)
+
+
+def test_watchdog_brings_originals_and_the_next_step_the_point(
+    config, client, sweep, board_root, files
+):
+    before = files(board_root)
+    with Helper(config.model_copy(update={'watchdog_s': 0.05})) as helper:
+        plan = sweep(helper.core.frequencies_hz)
+        begin(client, plan)
+        assert until(lambda: files(board_root) == before)
+        assert client.step(0, 3)
+        assert until(lambda: client.applied().point == plan.point('full', 3))
+
+
+def test_heat_brings_originals_and_ends_the_lease(helper, client, plan, board_root, config):
+    zone = next(board_root.glob('sys/class/thermal/thermal_zone*/temp'))
+    cool = zone.read_text()
+    begin(client, plan)
+    before = DvfsClient(config.socket_path)
+    zone.write_text('99000\n')
+    assert until(lambda: helper.server.leases.holder is None)
+    assert not client.step(0, 2)
+    assert 'too hot: 99.0' in client.lost_because
+    with pytest.raises(HelperError, match='too hot'):
+        before.acquire('eager')
+    zone.write_text('91000\n')
+    time.sleep(0.3)
+    with pytest.raises(HelperError, match='too hot'):
+        before.acquire('eager')
+    zone.write_text(cool)
+    assert until(lambda: not helper.server.leases._refusal)
+    before.acquire('patient')
+    before.release()
+
+
+def test_refused_plan_keeps_the_lease_and_the_plan(helper, client, plan, sweep):
+    begin(client, plan)
+    with pytest.raises(HelperError, match='made for board'):
+        client.set_plan(sweep(helper.core.frequencies_hz, board='another'))
+    assert client.step(0, 3)
+    assert until(lambda: client.applied().point == plan.point('full', 3))
+
+
+def test_requests_without_a_lease(helper, client, plan):
+    with pytest.raises(HelperError, match='acquire the lease first'):
+        client.set_plan(plan)
+    assert not client.step(0, 0)
+    client.release()
+
+
+def test_reserved_lease_goes_to_the_token(helper, client):
+    token = helper.server.leases.reserve('robot')
+    with pytest.raises(HelperError, match='reserved for robot'):
+        client.acquire('thief')
+    client.acquire('robot', token)
+    helper.server.release(token)
+    assert helper.server.leases.holder is None
+
+
+def test_newest_of_many_steps_wins(helper, client, plan):
+    begin(client, plan)
+    received = client.counters().received
+    with helper.core._lock:
+        sent = sum(client.step(0, segment % 4) for segment in range(50))
+        sent += client.step(0, 3)
+    assert until(lambda: client.counters().received == received + sent)
+    assert client.applied().point == plan.point('full', 3)
+    assert client.counters().applied <= 4
+
+
+def test_full_socket_does_not_block(helper, client, plan):
+    begin(client, plan)
+    with helper.core._lock:
+        while client.step(0, 1):
+            pass
+        assert client.unsent == 1
+        assert client.state is ClientState.HELD
+
+
+def test_modes_of_the_socket(short_dir):
+    path = short_dir / 'own.sock'
+    with access.listen(path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with access.listen(path, os.getgid()):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        assert path.stat().st_gid == os.getgid()
+
+
+def test_stale_socket_is_replaced_and_a_live_one_is_not(short_dir):
+    path = short_dir / 'helper.sock'
+    live = access.listen(path)
+    with pytest.raises(access.SocketPathError, match='somebody listens'):
+        access.listen(path)
+    live.close()
+    assert path.exists()
+    access.listen(path).close()
+
+
+def test_live_socket_of_another_sort_is_left_alone(short_dir):
+    path = short_dir / 'other.sock'
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.bind(str(path))
+        other.listen()
+        with pytest.raises(access.SocketPathError, match='somebody listens'):
+            access.listen(path)
+
+
+@pytest.mark.parametrize('kind', ['file', 'folder', 'link'])
+def test_path_that_is_no_socket_is_left_alone(short_dir, kind):
+    path = short_dir / 'helper.sock'
+    if kind == 'file':
+        path.write_text('precious')
+    elif kind == 'folder':
+        path.mkdir()
+    else:
+        path.symlink_to('/dev/null')
+    with pytest.raises(access.SocketPathError, match='not a socket'):
+        access.listen(path)
+    assert path.exists()
+
+
+def test_path_too_long_for_a_socket(short_dir):
+    with pytest.raises(ValueError, match='choose a shorter folder'):
+        access.listen(short_dir / ('x' * 108))
+    with pytest.raises(ValueError, match='choose a shorter folder'):
+        DvfsClient(short_dir / ('x' * 108)).acquire('test')
+
+
+def test_group_that_does_not_exist():
+    with pytest.raises(access.SocketPathError, match='groupadd'):
+        access.gid_of('no_such_group')
+
+
+def test_peers_are_known_by_the_kernel():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        assert access.peer_of(ours) == (os.getpid(), os.getuid(), os.getgid())
+        assert access.may_talk(ours)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='needs root to become somebody else')
+@pytest.mark.parametrize(
+    ('gid', 'groups', 'may'), [(4242, [], True), (99, [4242], True), (99, [], False)]
+)
+def test_stranger_needs_the_group(short_dir, gid, groups, may):
+    short_dir.chmod(0o755)
+    with access.listen(short_dir / 's', 4242) as listener:
+        (short_dir / 's').chmod(0o666)  # so that SO_PEERCRED alone decides
+        child = os.fork()
+        if child == 0:
+            os.setgroups(groups)
+            os.setgid(gid)
+            os.setuid(12345)
+            caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            caller.connect(str(short_dir / 's'))
+            os._exit(0)
+        connection, _ = listener.accept()
+        with connection:
+            assert access.may_talk(connection, 4242) is may
+        os.waitpid(child, 0)
+
+
+def test_second_helper_on_the_same_state(helper, config, short_dir):
+    with pytest.raises(HelperRunning, match='a helper is running'):
+        Helper(config.model_copy(update={'socket_path': short_dir / 'second.sock'}))
+
+
+def test_second_helper_on_the_same_socket(helper, config, short_dir):
+    with pytest.raises(access.SocketPathError, match='somebody listens'):
+        Helper(config.model_copy(update={'state_dir': short_dir / 'second'}))
+
+
+def test_damaged_journal_stops_the_start(config, board_root, files):
+    config.state_dir.mkdir(mode=0o700)
+    (config.state_dir / 'originals.json').write_text('{"version": 1, "rec')
+    before = files(board_root)
+    for _ in range(2):
+        with pytest.raises(JournalError, match='nothing of it was applied'):
+            Helper(config)
+    assert files(board_root) == before
+
+
+def test_machine_without_clocks(short_dir):
+    empty = HelperConfig(
+        root=short_dir / 'none', state_dir=short_dir / 's', socket_path=short_dir / 'h'
+    )
+    with pytest.raises(DomainError, match='no clock'):
+        Helper(empty)
+    assert not (short_dir / 'h').exists()
+
+
+def test_page_cannot_be_written_by_a_client(helper, client):
+    import mmap
+
+    client.acquire('test')
+    with pytest.raises(PermissionError):
+        mmap.mmap(helper.page.fd, mmap.PAGESIZE)
+    with pytest.raises(PermissionError):
+        os.ftruncate(os.open(f'/proc/self/fd/{helper.page.fd}', os.O_RDWR), 0)
+
+
+def test_silent_connections_do_not_keep_others_waiting(helper, client, plan):
+    silent = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(20)]
+    for connection in silent:
+        connection.connect(str(helper.server.socket_path))
+    begin(client, plan)
+    for connection in silent:
+        connection.close()
+
+
+def test_threads_end_with_the_helper(config):
+    before = threading.active_count()
+    with Helper(config), DvfsClient(config.socket_path) as client:
+        client.acquire('test')
+    assert threading.active_count() == before
+    assert not config.socket_path.exists()
+
+
+def test_limits_as_text():
+    assert parse_limits(['gpu=306000000..612000000']) == {'gpu': (306_000_000, 612_000_000)}
+    for wrong in ('gpu', 'gpu=1', 'gpu=a..b', '=1..2..3'):
+        with pytest.raises(ValueError, match='is not like'):
+            parse_limits([wrong])
+
+
+def test_request_forms():
+    assert protocol.parse_request(b'{"client": "me"}') == {'client': 'me'}
+    for wrong in (
+        b'',
+        b'[]',
+        b'{',
+        b'{"a": 1}',
+        b'\xff',
+        b'[' * 100_000,
+        b'{"a":"' + b'x' * 201 + b'"}',
+    ):
+        with pytest.raises(protocol.ProtocolError):
+            protocol.parse_request(wrong)
