@@ -77,6 +77,17 @@ def node_costs(
     }
 
 
+def module_cost(module: nn.Module, example: torch.Tensor) -> NodeCost:
+    """The summed cost of a traceable eval-mode module for one input."""
+    costs = list(node_costs(fx.symbolic_trace(module), example).values())
+    return NodeCost(
+        sum(cost.macs for cost in costs),
+        sum(cost.bytes_moved for cost in costs),
+        costs[-1].shape,
+        sum(cost.weight for cost in costs),
+    )
+
+
 class _Counter(fx.Interpreter):
     def __init__(self, traced: fx.GraphModule) -> None:
         super().__init__(traced)

@@ -1,0 +1,40 @@
+"""How well two answers for the same frame agree."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from e4_ros.vision.answer import Answer
+from e4_ros.vision.tracks import iou_matrix
+
+
+def matches(answer: Answer, truth: Answer, score: float = 0.5, iou: float = 0.5) -> int:
+    """Pairs of boxes of the same class that overlap, one to one, as many as there can be.
+
+    Args:
+        answer: what is judged.
+        truth: what it is judged by.
+        score: only what scores more counts, on both sides.
+        iou: overlap that makes two boxes the same.
+    """
+    answer, truth = confident(answer, score), confident(truth, score)
+    if not len(answer) or not len(truth):
+        return 0
+    overlap = iou_matrix(answer.boxes, truth.boxes)
+    same = (overlap >= iou) & (answer.labels[:, None] == truth.labels[None])
+    # One more pair is worth more than any sum of overlaps.
+    worth = np.where(same, min(same.shape) + overlap, 0.0)
+    rows, columns = linear_sum_assignment(worth, maximize=True)
+    return int(same[rows, columns].sum())
+
+
+def f1(answer: Answer, truth: Answer, score: float = 0.5, iou: float = 0.5) -> float:
+    """F1 of one frame in [0, 1]; 1 where both are empty. Arguments as in `matches`."""
+    total = len(confident(answer, score)) + len(confident(truth, score))
+    return 2 * matches(answer, truth, score, iou) / total if total else 1.0
+
+
+def confident(answer: Answer, score: float) -> Answer:
+    """What scores more than ``score``."""
+    return answer.above(float(np.nextafter(np.float32(score), np.float32(2))))

@@ -1,0 +1,94 @@
+"""Heads that answer from the tensor between two stages."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+
+class GridHead(nn.Module):
+    """Boxes from a feature map ``(B, C, h, w)``, on a grid of the same size.
+
+    A few depthwise-separable convolutions; see `grid_boxes` for the meaning of the outputs.
+
+    Args:
+        channels: of the feature map.
+        classes: number of classes.
+        width: channels inside.
+        depth: number of separable convolutions.
+    """
+
+    task: Literal['detect'] = 'detect'
+
+    def __init__(self, channels: int, classes: int, width: int = 64, depth: int = 3):
+        super().__init__()
+        self.settings = {'channels': channels, 'classes': classes, 'width': width, 'depth': depth}
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+        )
+        self.body = nn.ModuleList(_Separable(width) for _ in range(depth))
+        self.centre = _biased(nn.Conv2d(width, classes, 1), -4.0)  # objects are rare: p = 0.02
+        self.sides = _biased(nn.Conv2d(width, 4, 1), 1.0)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Centre logits ``(B, classes, h, w)`` and sides ``(B, 4, h, w)`` in cells."""
+        x = self.stem(features)
+        for block in self.body:
+            x = x + block(x)
+        return self.centre(x), torch.exp(self.sides(x).clamp(-4, 4))
+
+
+class Peaks(nn.Module):
+    """What a box head gives at run time: probabilities at peaks, 0 elsewhere, and sides."""
+
+    def __init__(self, head: GridHead):
+        super().__init__()
+        self.head = head
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Peaks ``(B, classes, h, w)`` in [0, 1] and sides ``(B, 4, h, w)`` in cells."""
+        logits, sides = self.head(features)
+        p = torch.sigmoid(logits)
+        return p * (F.max_pool2d(p, 3, 1, 1) == p), sides
+
+
+class ClassHead(nn.Module):
+    """Class logits from a feature map ``(B, C, h, w)`` or tokens ``(B, L, C)``.
+
+    Args:
+        channels: of the features.
+        classes: number of classes.
+    """
+
+    task: Literal['classify'] = 'classify'
+
+    def __init__(self, channels: int, classes: int):
+        super().__init__()
+        self.settings = {'channels': channels, 'classes': classes}
+        self.norm = nn.LayerNorm(channels)
+        self.linear = nn.Linear(channels, classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits ``(B, classes)``."""
+        pooled = features.mean((2, 3)) if features.dim() == 4 else features.mean(1)
+        return self.linear(self.norm(pooled))
+
+
+def _biased(layer: nn.Conv2d, value: float) -> nn.Conv2d:
+    assert layer.bias is not None
+    nn.init.constant_(layer.bias, value)
+    return layer
+
+
+class _Separable(nn.Sequential):
+    def __init__(self, width: int, kernel: int = 5):
+        super().__init__(
+            nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width, bias=False),
+            nn.BatchNorm2d(width),
+            nn.Conv2d(width, width, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        )

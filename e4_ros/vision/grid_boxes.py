@@ -1,0 +1,120 @@
+"""Boxes on a grid: each cell says whether an object's centre lies in it, and how far its sides are.
+
+Source: Zhou et al., "Objects as Points" (arXiv 1904.07850) for the centre map and its loss; Tian et
+al., "FCOS" (arXiv 1904.01355) for the distances to the four sides.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+from torchvision.ops import generalized_box_iou_loss
+
+from e4_ros.vision.answer import Answer
+from e4_ros.vision.tracks import iou_matrix
+
+_NMS_IOU = 0.6
+_MOST = 100
+
+
+def decode(
+    peaks: np.ndarray, sides: np.ndarray, frame_shape: tuple[int, ...], min_score: float
+) -> Answer:
+    """Boxes of one frame.
+
+    Args:
+        peaks: ``(C, h, w)`` centre probabilities, 0 where a neighbour is greater.
+        sides: ``(4, h, w)`` distances from the cell's centre to the left, top, right and bottom
+            side, in cells.
+        frame_shape: ``(H, W, ...)`` of the source frame, which the grid covers.
+        min_score: what scores less is left out.
+    """
+    labels, rows, columns = np.nonzero(peaks >= min_score)
+    scores = peaks[labels, rows, columns]
+    order = np.argsort(-scores, kind='stable')[:_MOST]
+    labels, rows, columns, scores = labels[order], rows[order], columns[order], scores[order]
+    left, top, right, bottom = sides[:, rows, columns]
+    boxes = np.stack(
+        [columns + 0.5 - left, rows + 0.5 - top, columns + 0.5 + right, rows + 0.5 + bottom], 1
+    )
+    (height, width), (grid_height, grid_width) = frame_shape[:2], peaks.shape[1:]
+    boxes = boxes.clip(0, [grid_width, grid_height, grid_width, grid_height])
+    boxes *= np.array([width / grid_width, height / grid_height] * 2)
+    kept = _suppress(boxes, labels)
+    return Answer.of(boxes[kept], scores[kept], labels[kept])
+
+
+def _suppress(boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Greedy non-maximum suppression of boxes in falling score; mask of what stays."""
+    clash = (iou_matrix(boxes, boxes) > _NMS_IOU) & (labels[:, None] == labels[None])
+    kept = np.ones(len(boxes), bool)
+    for index in range(1, len(boxes)):
+        kept[index] = not (clash[index, :index] & kept[:index]).any()
+    return kept
+
+
+def centre_map(
+    boxes: Tensor, labels: Tensor, classes: int, grid: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Training targets for one frame.
+
+    Args:
+        boxes: ``(N, 4)`` in cells of the grid.
+        labels: ``(N,)``.
+        classes: number of classes.
+        grid: ``(h, w)``.
+
+    Returns:
+        The map ``(C, h, w)``, 1 at the cell of each centre and falling off as a Gaussian with the
+        box's size, and the index of that cell ``(N,)`` in the flattened grid.
+    """
+    height, width = grid
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    column = centre[:, 0].long().clamp(0, width - 1)
+    row = centre[:, 1].long().clamp(0, height - 1)
+    sigma = ((boxes[:, 2:] - boxes[:, :2]) / 6).clamp(min=0.3)
+    x = (torch.arange(width)[None] - column[:, None]) / sigma[:, :1]
+    y = (torch.arange(height)[None] - row[:, None]) / sigma[:, 1:]
+    blobs = torch.exp(-0.5 * (y[:, :, None] ** 2 + x[:, None, :] ** 2))
+    target = torch.zeros(classes, height, width)
+    for blob, label in zip(blobs, labels.tolist(), strict=True):
+        target[label] = torch.maximum(target[label], blob)
+    return target, row * width + column
+
+
+def centre_loss(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Penalty-reduced focal loss of centre maps, summed and divided by the number of centres.
+
+    Args:
+        logits: ``(B, C, h, w)``.
+        target: the same shape, from `centre_map`.
+        weight: the same shape, or None for 1 everywhere.
+    """
+    p = torch.sigmoid(logits)
+    centre = target == 1
+    loss = torch.where(
+        centre,
+        -((1 - p) ** 2) * F.logsigmoid(logits),
+        -((1 - target) ** 4) * p**2 * F.logsigmoid(-logits),
+    )
+    if weight is not None:
+        loss = loss * weight
+    return loss.sum() / centre.sum().clamp(min=1)
+
+
+def sides_loss(sides: Tensor, boxes: Tensor, frame: Tensor, cell: Tensor) -> Tensor:
+    """Generalised IoU loss (arXiv 1902.09630) of the boxes predicted at their centres' cells.
+
+    Args:
+        sides: ``(B, 4, h, w)``.
+        boxes: ``(N, 4)`` of all frames, in cells.
+        frame: ``(N,)``, the frame in the batch that each box belongs to.
+        cell: ``(N,)``, from `centre_map`.
+    """
+    width = sides.shape[-1]
+    left, top, right, bottom = sides.flatten(2)[frame, :, cell].unbind(1)
+    x, y = cell % width + 0.5, cell // width + 0.5
+    predicted = torch.stack([x - left, y - top, x + right, y + bottom], 1)
+    return generalized_box_iou_loss(predicted, boxes, reduction='sum') / max(len(boxes), 1)

@@ -1,0 +1,228 @@
+"""Run modules piece by piece, the pieces joined by buffers that nobody copies.
+
+A runtime makes buffers and compiles a module onto them; a piece reads its input buffers and leaves
+its result in its own output buffers, which may be the input buffers of the next piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from torch import Tensor, nn
+
+from e4_ros.vision.export import export
+
+RUNTIMES = ('onnxruntime', 'torch')
+
+
+class RuntimeUnavailableError(ValueError):
+    """There is no runtime of that name, or it lacks what was asked for."""
+
+
+class Buffer(Protocol):
+    """A float32 tensor of fixed shape at a fixed place."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the tensor."""
+        ...
+
+    def write(self, values: np.ndarray) -> None:
+        """Copy values in; they are broadcast to the buffer's shape."""
+        ...
+
+    def read(self) -> np.ndarray:
+        """The values; on a CPU a view that the next run overwrites."""
+        ...
+
+
+class Piece(Protocol):
+    """A compiled module on its buffers."""
+
+    outputs: list[Buffer]
+
+    def run(self) -> None:
+        """Compute the output buffers from the input buffers."""
+        ...
+
+
+class Runtime(Protocol):
+    """Makes buffers, and pieces that work on them."""
+
+    name: str
+
+    def buffer(self, shape: tuple[int, ...]) -> Buffer:
+        """A new buffer of zeros."""
+        ...
+
+    def compile(self, module: nn.Module, inputs: Sequence[Buffer]) -> Piece:
+        """Make a piece out of an eval-mode module that takes tensors of the buffers' shapes."""
+        ...
+
+
+def make_runtime(name: str, threads: int | None = None) -> Runtime:
+    """A runtime by its name.
+
+    Args:
+        name: ``onnxruntime`` (deployment) or ``torch`` (the reference).
+        threads: threads within one operation; None leaves the choice to the runtime.
+
+    Raises:
+        RuntimeUnavailableError: unknown name.
+    """
+    if name == 'onnxruntime':
+        return OnnxRuntime(threads)
+    if name == 'torch':
+        return TorchRuntime()
+    raise RuntimeUnavailableError(f'there is no runtime {name!r}; choose one of {RUNTIMES}')
+
+
+class OnnxRuntime:
+    """ONNX Runtime: one session for each piece, inputs and outputs bound once.
+
+    Args:
+        threads: threads within one operation; None for one per core.
+        providers: execution providers, best first; by default ONNX Runtime's CPU provider.
+
+    Raises:
+        RuntimeUnavailableError: a provider is not in this build of ONNX Runtime.
+    """
+
+    name = 'onnxruntime'
+
+    def __init__(self, threads: int | None = None, providers: Sequence[str] = ()):
+        self.providers = list(providers) or ['CPUExecutionProvider']
+        missing = set(self.providers) - set(ort.get_available_providers())
+        if missing:
+            raise RuntimeUnavailableError(
+                f'this onnxruntime has no {sorted(missing)}; it has {ort.get_available_providers()}'
+            )
+        on_gpu = {'CUDAExecutionProvider', 'TensorrtExecutionProvider'} & set(self.providers)
+        self._device = 'cuda' if on_gpu else 'cpu'
+        self._options = _session_options(threads)
+
+    def buffer(self, shape: tuple[int, ...]) -> OnnxBuffer:
+        """See `Runtime`."""
+        return OnnxBuffer(shape, self._device)
+
+    def compile(self, module: nn.Module, inputs: Sequence[Buffer]) -> OnnxPiece:
+        """See `Runtime`."""
+        path = export(module, [torch.zeros(b.shape) for b in inputs])
+        session = ort.InferenceSession(path, self._options, providers=self.providers)
+        return OnnxPiece(session, inputs, self)
+
+
+class OnnxBuffer:
+    """A tensor that ONNX Runtime reads and writes in place."""
+
+    def __init__(self, shape: tuple[int, ...], device: str):
+        self.shape = tuple(shape)
+        self._array = np.zeros(shape, np.float32) if device == 'cpu' else None
+        # On a CPU the OrtValue lies on the array's own memory.
+        initial = np.zeros(shape, np.float32) if self._array is None else self._array
+        self.value = ort.OrtValue.ortvalue_from_numpy(initial, device)
+
+    def write(self, values: np.ndarray) -> None:
+        """See `Buffer`."""
+        if self._array is not None:
+            self._array[...] = values
+        else:
+            whole = np.broadcast_to(values, self.shape)
+            self.value.update_inplace(np.ascontiguousarray(whole, np.float32))
+
+    def read(self) -> np.ndarray:
+        """See `Buffer`."""
+        return self.value.numpy() if self._array is None else self._array
+
+
+class OnnxPiece:
+    """One session with its inputs and outputs bound to buffers."""
+
+    def __init__(
+        self, session: ort.InferenceSession, inputs: Sequence[Buffer], runtime: OnnxRuntime
+    ):
+        self._session = session
+        self._binding = session.io_binding()
+        for slot, buffer in zip(session.get_inputs(), inputs, strict=True):
+            assert isinstance(buffer, OnnxBuffer), 'buffers come from the same runtime'
+            self._binding.bind_ortvalue_input(slot.name, buffer.value)
+        self.outputs: list[Buffer] = []
+        for slot in session.get_outputs():
+            made = runtime.buffer(tuple(slot.shape))
+            self._binding.bind_ortvalue_output(slot.name, made.value)
+            self.outputs.append(made)
+
+    def run(self) -> None:
+        """See `Piece`."""
+        self._session.run_with_iobinding(self._binding)
+
+
+class TorchRuntime:
+    """Eager PyTorch on the CPU: slow, and what the others are compared with."""
+
+    name = 'torch'
+
+    def buffer(self, shape: tuple[int, ...]) -> TorchBuffer:
+        """See `Runtime`."""
+        return TorchBuffer(torch.zeros(shape))
+
+    def compile(self, module: nn.Module, inputs: Sequence[Buffer]) -> TorchPiece:
+        """See `Runtime`."""
+        return TorchPiece(module, inputs)
+
+
+class TorchBuffer:
+    """A tensor at a fixed place."""
+
+    def __init__(self, tensor: Tensor):
+        self.tensor = tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """See `Buffer`."""
+        return tuple(self.tensor.shape)
+
+    def write(self, values: np.ndarray) -> None:
+        """See `Buffer`."""
+        self.tensor.numpy()[...] = values
+
+    def read(self) -> np.ndarray:
+        """See `Buffer`."""
+        return self.tensor.numpy()
+
+
+class TorchPiece:
+    """A module that leaves its result in fixed tensors."""
+
+    def __init__(self, module: nn.Module, inputs: Sequence[Buffer]):
+        self._module = module
+        self._inputs = [b.tensor for b in inputs if isinstance(b, TorchBuffer)]
+        assert len(self._inputs) == len(inputs), 'buffers come from the same runtime'
+        self.outputs: list[Buffer] = [TorchBuffer(t.clone()) for t in self._compute()]
+
+    def run(self) -> None:
+        """See `Piece`."""
+        for buffer, result in zip(self.outputs, self._compute(), strict=True):
+            buffer.tensor.copy_(result)  # type: ignore[attr-defined]
+
+    def _compute(self) -> tuple[Tensor, ...]:
+        with torch.no_grad():
+            result = self._module(*self._inputs)
+        return (result,) if isinstance(result, Tensor) else tuple(result)
+
+
+def _session_options(threads: int | None) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Every session has threads of its own: those of the last stage must not spin while the next
+    # stage runs.
+    options.add_session_config_entry('session.force_spinning_stop', '1')
+    # The buffers between pieces are ours; what a session needs besides is planned once and small.
+    options.enable_cpu_mem_arena = False
+    return options

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from e4_ros.evaluation.sources import open_source
+from e4_ros.vision import engine as engines
+from e4_ros.vision.agreement import f1
+from e4_ros.vision.engine import build
+from e4_ros.vision.policy import ThresholdPolicy
+
+
+@pytest.fixture(scope='module')
+def frames():
+    return [frame for _, frame in islice(open_source('bikes'), 24)]
+
+
+@pytest.fixture(scope='module')
+def shared():
+    return build('pedestrian_ssdlite', threads=1)
+
+
+@pytest.fixture
+def engine(shared):
+    """The shipped engine with a fresh stream and its own policy."""
+    shared.reset()
+    policy = shared.policy
+    yield shared
+    shared.policy = policy
+
+
+def feed(engine, frames, start_s=0.0, fps=25.0):
+    return [engine.process(frame, start_s + i / fps) for i, frame in enumerate(frames)]
+
+
+def test_first_frame_of_a_stream_is_never_temporal(engine, frames):
+    engine.policy = ThresholdPolicy({'temporal': 1e-6})
+    assert engine.process(frames[0], 0.0).exit == 'full'
+
+
+def test_still_image_is_answered_from_memory(engine, frames):
+    results = feed(engine, [frames[0]] * 3)
+    assert [r.exit for r in results][1:] == ['temporal', 'temporal']
+    assert f1(results[2].answer, results[0].answer) == 1.0
+    assert results[1].diversity == 0
+
+
+def test_scene_cut_closes_the_temporal_exit(engine, frames):
+    feed(engine, [frames[0]] * 2)
+    noise = np.random.default_rng(0).integers(0, 256, frames[0].shape, dtype=np.uint8)
+    result = engine.process(noise, 0.2)
+    assert result.exit != 'temporal'
+    assert result.diversity > 0.5
+
+
+def test_every_exit_gives_its_own_path(engine, frames):
+    for name in engine.paths:
+        engine.reset()
+        engine.process(frames[0], 0.0)
+        engine.policy = ThresholdPolicy({name: 0.0} if name != 'full' else {})
+        begun = []
+        result = engine.process(frames[0], 0.04, begun.append)
+        assert result.exit == name
+        assert begun == list(range(len(result.segment_s)))
+        assert result.latency_s == pytest.approx(sum(result.segment_s))
+
+
+def test_paths_name_the_segments_of_the_engine(engine):
+    assert list(engine.paths) == ['temporal', 'exit1', 'full']
+    assert engine.paths['full'] == list(range(len(engine.segments)))
+    assert len({segment.name for segment in engine.segments}) == len(engine.segments)
+    assert sum(segment.macs for segment in engine.segments) > 600e6
+
+
+def test_full_policy_is_the_network_itself(frames, engine):
+    full = build('pedestrian_ssdlite', policy='full', threads=1)
+    assert full.paths == {'full': [0, 1]}
+    result = full.process(frames[0], 0.0)
+    assert (result.exit, result.gate_scores) == ('full', {})
+    alone = engine.process_full(frames[0]).answer
+    np.testing.assert_allclose(result.answer.boxes, alone.boxes, atol=1e-2)
+
+
+def test_process_full_leaves_the_stream_alone(engine, frames):
+    feed(engine, [frames[0]] * 2)
+    engine.process_full(frames[20])
+    assert engine.process(frames[0], 0.2).exit == 'temporal'
+
+
+def test_time_going_backwards_starts_a_new_stream(engine, frames):
+    feed(engine, [frames[0]] * 3, start_s=100.0)
+    assert engine.process(frames[0], 0.0).exit != 'temporal'
+    assert engine.process(frames[0], 0.04).exit == 'temporal'
+
+
+def test_other_frame_size_starts_a_new_stream(engine, frames):
+    feed(engine, [frames[0]] * 3)
+    smaller = np.ascontiguousarray(frames[0][::2, ::2])
+    result = engine.process(smaller, 0.2)
+    assert result.exit != 'temporal'
+    assert (result.answer.boxes <= max(smaller.shape)).all()
+
+
+@pytest.mark.parametrize(
+    'frame',
+    [
+        np.zeros((0, 10, 3), np.uint8),
+        np.zeros((10, 10), np.uint8),
+        np.zeros((10, 10, 4), np.uint8),
+        np.zeros((10, 10, 3), np.float32),
+    ],
+)
+def test_what_is_no_image_is_refused_and_the_stream_goes_on(engine, frames, frame):
+    feed(engine, [frames[0]] * 2)
+    with pytest.raises(ValueError, match='RGB image'):
+        engine.process(frame, 0.1)
+    assert engine.process(frames[0], 0.12).exit == 'temporal'
+
+
+@pytest.mark.parametrize('stamp_s', [float('nan'), float('inf')])
+def test_time_that_is_no_number_is_refused(engine, frames, stamp_s):
+    with pytest.raises(ValueError, match='finite'):
+        engine.process(frames[0], stamp_s)
+
+
+@pytest.mark.parametrize('shape', [(1, 1, 3), (1, 4000, 3), (3000, 3, 3)])
+def test_odd_image_sizes_are_answered(engine, shape):
+    frame = np.full(shape, 127, np.uint8)
+    assert all(len(r.answer) == 0 for r in feed(engine, [frame] * 2))
+
+
+def test_classifier_without_exits_has_temporal_and_full(frames):
+    engine = build('efficientnet_lite0', threads=1)
+    assert list(engine.paths) == ['temporal', 'full']
+    first, second = feed(engine, [frames[0]] * 2)
+    assert (first.exit, second.exit) == ('full', 'temporal')
+    assert first.answer.labels[:1] == second.answer.labels[:1]
+
+
+def test_runtimes_give_the_same_answers(engine, frames):
+    reference = build('pedestrian_ssdlite', runtime='torch')
+    ours, theirs = feed(engine, frames[:3]), feed(reference, frames[:3])
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.exit == b.exit
+        np.testing.assert_allclose(a.answer.boxes, b.answer.boxes, atol=0.5)
+
+
+def test_unknown_policy_lists_the_known():
+    with pytest.raises(ValueError, match="'full', 'e4'"):
+        engines.build('pedestrian_ssdlite', policy='fast')
