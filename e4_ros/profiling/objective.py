@@ -126,15 +126,20 @@ class Problem:
 
     def evaluate(
         self, points: Indices, cells: NDArray[np.bool_] | None = None
-    ) -> tuple[float, float]:
-        """Worst latency (s) and expected energy (J) of a plan, ``points`` being ``(S,)``."""
-        rows = np.arange(len(points))
+    ) -> tuple[Floats, Floats]:
+        """Worst latency (s) and expected energy (J) of plans, ``points`` being ``(..., S)``."""
+        rows = np.arange(points.shape[-1])
         if cells is not None:
             cells[rows, points] = True
-        extra_s, extra_j = self.transition(rows[1:], points[:-1], points[1:], cells)
+        extra_s, extra_j = self.transition(rows[1:], points[..., :-1], points[..., 1:], cells)
         latency_s, energy_j = self.table.latency_s[rows, points], self.energy_j[rows, points]
-        seconds = self.timed @ latency_s + self.timed[1:] @ extra_s
-        return float(seconds), float(self.reach @ energy_j + self.reach[1:] @ extra_j)
+        seconds = latency_s @ self.timed + extra_s @ self.timed[1:]
+        return seconds, energy_j @ self.reach + extra_j @ self.reach[1:]
+
+    def cost(self, points: Indices) -> tuple[float, float]:
+        """Worst latency (s) and expected energy (J) of one plan."""
+        seconds, joules = self.evaluate(points)
+        return float(seconds), float(joules)
 
     def fixed(self) -> tuple[Floats, Floats]:
         """Latency and energy of every plan that never switches, ``(P,)`` each."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from e4_ros.profiling.cost_table import Floats, Indices
 from e4_ros.profiling.objective import PlanningError, Problem
 
-_REACH = 2  # clock steps that a strip extends to either side of the present plan
+_REACH = 1  # clock steps that a strip extends to either side of the present plan
 _COARSE = 4  # the first look at a domain's table takes every so many-th clock
 _MAX_ROUNDS = 12
 _MAX_PRICES = 12
@@ -69,12 +69,14 @@ def best_fixed(problem: Problem) -> SearchResult:
 
 
 def coordinate_descent(problem: Problem, start: Sequence[int] | None = None) -> SearchResult:
-    """Search from the fastest and the best single points, and from ``start``, a former plan."""
+    """Search from the best single points, and from ``start``, a former plan, where given."""
     descent = _Descent(problem)
-    quick = descent.keep(np.full(len(problem.reach), problem.fastest))
-    slow = descent.settle(descent.single(quick), 0.0)
-    starts = [] if start is None else [descent.keep(np.asarray(start, np.intp))]
-    descent.price(slow, quick, starts)
+    descent.keep(np.full(len(problem.reach), problem.fastest))
+    if start is not None:
+        descent.keep(np.asarray(start, np.intp))
+    descent.single(problem.fastest)
+    descent.settle(0.0)
+    descent.meet_deadline()
     return descent.polish()
 
 
@@ -99,41 +101,43 @@ def shortest_chain(nodes: Floats, edges: Sequence[Floats]) -> tuple[Indices, flo
 
 
 class _Descent:
-    """The state of one search: which cells were looked at, and the best plan so far."""
+    """The state of one search: the cells looked at, the plans seen and the best of them."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self.table = problem, problem.table
         self.rows = np.arange(len(problem.reach))
         self.cells = np.zeros(self.table.latency_s.shape, bool)
         self.best: tuple[float, float, Indices] | None = None
+        self.seen: list[tuple[float, float, Indices]] = []
         self.path: list[tuple[float, float]] = []
 
-    def keep(self, points: Indices) -> Indices:
-        """Remember a plan if it meets the deadline and beats the best so far."""
-        seconds, joules = self.problem.evaluate(points, self.cells)
-        if seconds <= self.problem.deadline_s and (self.best is None or joules < self.best[1]):
-            self.best = (seconds, joules, points.copy())
+    def keep(self, points: Indices) -> tuple[float, float]:
+        """Remember a plan; returns its latency and energy."""
+        seconds, joules = map(float, self.problem.evaluate(points, self.cells))
+        self.seen.append((seconds, joules, points))
+        meets = seconds <= self.problem.deadline_s
+        if meets and (self.best is None or joules < self.best[1]):
+            self.best = (seconds, joules, points)
             self.path.append((seconds, joules))
-        return points
+        return seconds, joules
 
-    def worth(self, points: Indices, price: float) -> float:
-        """Energy and priced latency of a plan."""
-        seconds, joules = self.problem.evaluate(points, self.cells)
-        return joules + price * seconds
+    # -- unbounded descent at one price ---------------------------------------------------------
 
-    # -- unbounded descent at one price -----------------------------------------------------------
+    def single(self, here: int) -> None:
+        """Line searches for the best single point, with the deadline and without it."""
+        for bound in (np.inf, self.problem.deadline_s):
+            before = -1
+            while here != before:
+                before = here
+                for d in range(len(self.table.domains)):
+                    for coarse in (_COARSE, 0):
+                        here = self._best_of(self._line(here, d, coarse), bound, here)
 
-    def single(self, start: Indices) -> Indices:
-        """Best single point at price 0, by line searches along the axes, coarse then fine."""
-        here, before = int(start[0]), -1
-        while here != before:
-            before = here
-            for d in range(len(self.table.domains)):
-                for line in (self._line(here, d, _COARSE), self._line(here, d, 0)):
-                    latency = self.problem.energy_j[:, line]
-                    self.cells[:, line] = True
-                    here = int(line[np.argmin(self.problem.reach @ latency)])
-        return self.keep(np.full(len(self.rows), here))
+    def _best_of(self, line: Indices, bound: float, here: int) -> int:
+        """The point of ``line`` with the least energy within ``bound``, or else ``here``."""
+        costs = np.array([self.keep(np.full(len(self.rows), p)) for p in line])
+        joules = np.where(costs[:, 0] <= bound, costs[:, 1], np.inf)
+        return int(line[joules.argmin()]) if np.isfinite(joules).any() else here
 
     def _line(self, point: int, d: int, coarse: int) -> Indices:
         """Points along axis ``d``: the neighbours of ``point``, or every ``coarse``-th."""
@@ -144,27 +148,22 @@ class _Descent:
             steps = np.arange(max(at - _REACH, 0), min(at + _REACH, size - 1) + 1)
         return point + (steps - at) * self.table.strides[d]
 
-    def settle(self, points: Indices, price: float) -> Indices:
-        """Descend domain by domain until nothing moves."""
-        worth = self.worth(points, price)
-        for round_ in range(_MAX_ROUNDS):
+    def settle(self, price: float) -> None:
+        """From the best plan seen at this price, descend domain by domain until nothing moves."""
+        seconds, joules, points = min(self.seen, key=lambda seen: seen[1] + price * seen[0])
+        worth = joules + price * seconds
+        for _ in range(_MAX_ROUNDS):
             for d in range(len(self.table.domains)):
-                points = self._strip(points, self._around(points, d, coarse=round_ == 0), price)
-            self.keep(points)
-            now = self.worth(points, price)
-            if now >= worth * (1 - 1e-9):
+                points = self._strip(points, self._around(points, d), price)
+            seconds, joules = self.keep(points)
+            if joules + price * seconds >= worth * (1 - 1e-9):
                 break
-            worth = now
-        return points
+            worth = joules + price * seconds
 
-    def _around(self, points: Indices, d: int, coarse: bool = False) -> Indices:
+    def _around(self, points: Indices, d: int) -> Indices:
         """Candidates ``(S, K)``: each segment's point moved along axis ``d``, clipped."""
         size, at = self.table.shape[d], self.table.coordinates[points, d]
-        steps = np.arange(-_REACH, _REACH + 1)
-        to = np.clip(at[:, None] + steps, 0, size - 1)
-        if coarse:
-            grid = np.unique(np.r_[np.arange(0, size, _COARSE), size - 1])
-            to = np.concatenate([to, np.broadcast_to(grid, (len(at), len(grid)))], axis=1)
+        to = np.clip(at[:, None] + np.arange(-_REACH, _REACH + 1), 0, size - 1)
         return points[:, None] + (to - at[:, None]) * self.table.strides[d]
 
     def _strip(self, points: Indices, candidates: Indices, price: float) -> Indices:
@@ -184,64 +183,67 @@ class _Descent:
         choice, _ = shortest_chain(nodes, list(edges))
         return candidates[self.rows, choice]
 
-    # -- the deadline -----------------------------------------------------------------------------
+    # -- the deadline ---------------------------------------------------------------------------
 
-    def price(self, slow: Indices, quick: Indices, starts: Sequence[Indices]) -> None:
-        """Cut the hull between a plan that is too slow and one that meets the deadline."""
-        evaluate, bound = self.problem.evaluate, self.problem.deadline_s
-        (slow_s, slow_j), (quick_s, quick_j) = evaluate(slow), evaluate(quick)
+    def meet_deadline(self) -> None:
+        """Cut the hull of the plans seen where it crosses the deadline, until nothing is below."""
+        price = 0.0
         for _ in range(_MAX_PRICES):
-            if slow_s <= bound or slow_s - quick_s <= 1e-9 * bound:
-                return
-            price = (quick_j - slow_j) / (slow_s - quick_s)
-            if price <= 0:
-                return
-            begin = min((slow, quick, *starts), key=lambda p: self.worth(p, price))
-            found = self.settle(begin, price)
-            seconds, joules = evaluate(found)
-            if joules + price * seconds >= (slow_j + price * slow_s) * (1 - 1e-7):
-                return
-            if seconds <= bound:
-                quick, quick_s, quick_j = found, seconds, joules
-            else:
-                slow, slow_s, slow_j = found, seconds, joules
+            edge = self._crossing()
+            if edge is None or abs(edge - price) <= 1e-9 * edge:
+                break
+            price = edge
+            self.settle(price)
+
+    def _crossing(self) -> float | None:
+        """Price at which the hull of the plans seen crosses the deadline; None if it does not."""
+        seconds = np.array([s for s, _, _ in self.seen])
+        joules = np.array([j for _, j, _ in self.seen])
+        meets, bound = seconds <= self.problem.deadline_s, self.problem.deadline_s
+        if meets[joules.argmin()]:
+            return None
+        slow, quick = np.flatnonzero(~meets), np.flatnonzero(meets)
+        span = seconds[slow][None] - seconds[quick][:, None]
+        prices = (joules[quick][:, None] - joules[slow][None]) / span
+        at_bound = joules[quick][:, None] - prices * (bound - seconds[quick][:, None])
+        price = float(prices.ravel()[at_bound.argmin()])
+        return price if price > 0 else None
 
     def polish(self) -> SearchResult:
-        """Single moves that save energy within the deadline, the best one first."""
+        """Moves that save energy within the deadline: single ones first, then whole runs."""
         assert self.best is not None, 'the fastest point meets every deadline of a Problem'
         for _ in range(_MAX_MOVES):
-            seconds, joules, points = self.best
-            moves = np.concatenate(
-                [self._around(points, d) for d in range(len(self.table.domains))], axis=1
-            )
-            extra_s, extra_j = self._moved(points, moves)
-            allowed = seconds + extra_s <= self.problem.deadline_s
-            gain = np.where(allowed, extra_j, 0.0)
-            if gain.min() >= -1e-9 * abs(joules):
-                break
-            row, column = np.unravel_index(int(gain.argmin()), gain.shape)
-            better = points.copy()
-            better[row] = moves[row, column]
-            self.keep(better)
-            if self.best[2] is points:
+            if not (self._improve(self._singles()) or self._improve(self._runs())):
                 break
         seconds, joules, points = self.best
         return SearchResult(points, seconds, joules, self.cells, tuple(self.path))
 
-    def _moved(self, points: Indices, moves: Indices) -> tuple[Floats, Floats]:
-        """Change of (latency, energy) for each single move, ``(S, K)`` each."""
-        problem, rows = self.problem, self.rows[:, None]
-        self.cells[rows, moves] = True
+    def _improve(self, plans: Indices) -> bool:
+        """Keep the best of ``plans`` ``(M, S)`` if it beats the best so far."""
+        assert self.best is not None
+        seconds, joules = self.problem.evaluate(plans, self.cells)
+        meets = seconds <= self.problem.deadline_s
+        at = int(np.where(meets, joules, np.inf).argmin())
+        if not (meets[at] and joules[at] < self.best[1] * (1 - 1e-9)):
+            return False
+        self.keep(plans[at])
+        return True
 
-        def local(here: Indices) -> tuple[Floats, Floats]:
-            seconds = problem.timed[:, None] * self.table.latency_s[rows, here]
-            joules = problem.reach[:, None] * problem.energy_j[rows, here]
-            before = problem.transition(rows[1:], points[:-1, None], here[1:], self.cells)
-            after = problem.transition(rows[1:], here[:-1], points[1:, None], self.cells)
-            for rows_of, (extra_s, extra_j) in ((slice(1, None), before), (slice(-1), after)):
-                seconds[rows_of] += problem.timed[1:, None] * extra_s
-                joules[rows_of] += problem.reach[1:, None] * extra_j
-            return seconds, joules
+    def _singles(self) -> Indices:
+        """The best plan with one segment moved along one axis."""
+        return self._masked(np.eye(len(self.rows), dtype=bool))
 
-        (new_s, new_j), (old_s, old_j) = local(moves), local(points[:, None])
-        return new_s - old_s, new_j - old_j
+    def _runs(self) -> Indices:
+        """The best plan with everything up to a segment, or from it on, moved along one axis."""
+        upto = np.tri(len(self.rows), dtype=bool)
+        return self._masked(np.concatenate([upto, ~upto[:-1]]))
+
+    def _masked(self, masks: NDArray[np.bool_]) -> Indices:
+        """The best plan moved by a step along an axis where a mask ``(M, S)`` is set."""
+        assert self.best is not None
+        points = self.best[2]
+        moved = [
+            self._around(points, d)[:, k] for d in range(len(self.table.domains)) for k in (0, -1)
+        ]
+        plans = [np.where(masks, to[None], points[None]) for to in moved]
+        return np.concatenate(plans)

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from e4_ros.energy.boards import load_board
+from e4_ros.energy.model import BoardModel, SegmentWork
+from e4_ros.profiling.cost_table import CostTable, CostTableError
+
+WORKS = [SegmentWork('a', 1e8, 1e7, 3), SegmentWork('b', 2e8, 1e6, 3)]
+
+
+@pytest.fixture
+def table() -> CostTable:
+    return CostTable.from_board(BoardModel(load_board('jetson_nano')), WORKS, 'net')
+
+
+def test_cells_are_the_board_models_costs(table):
+    model = BoardModel(load_board('jetson_nano'))
+    assert table.latency_s.shape == (2, 15 * 12)
+    for p in (0, 17, 179):
+        cost = model.segment_cost(WORKS[1], table.point(p))
+        assert table.latency_s[1, p] == pytest.approx(cost.latency_s)
+        assert table.energy_j[1, p] == pytest.approx(cost.energy_j)
+
+
+def test_points_and_indices_are_inverse(table):
+    for p in range(180):
+        assert table.index(table.point(p)) == p
+        assert int(table.coordinates[p] @ table.strides) == p
+
+
+def test_a_foreign_point_is_refused(table):
+    with pytest.raises(CostTableError, match='not a point'):
+        table.index({'cpu': 1, 'gpu': 2})
+
+
+def test_a_table_survives_its_file(table, tmp_path):
+    table.save(tmp_path / 'table.json')
+    again = CostTable.load(tmp_path / 'table.json')
+    assert again.axes_hz == table.axes_hz
+    assert (again.energy_j == table.energy_j).all()
+    assert np.isnan(again.error_percent)
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf, 0.0, -1.0])
+def test_holes_and_nonsense_are_refused(table, bad):
+    cells = table.latency_s.copy()
+    cells[1, 3] = bad
+    with pytest.raises(CostTableError, match=r'holes|positive'):
+        dataclasses.replace(table, latency_s=cells)
+
+
+def test_a_wrong_shape_is_refused(table):
+    with pytest.raises(CostTableError, match='shape'):
+        dataclasses.replace(table, energy_j=table.energy_j[:, :-1])
+
+
+def test_a_table_of_another_model_is_refused(table):
+    table.check_for('net', ['a', 'b'])
+    with pytest.raises(CostTableError, match='measure it again'):
+        table.check_for('other', ['a', 'b'])
+    with pytest.raises(CostTableError, match='measure it again'):
+        table.check_for('net', ['a', 'b', 'c'])
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{"board": 1}', 'nonsense'])
+def test_a_file_that_is_no_table_says_so(tmp_path, text):
+    path = tmp_path / 'table.json'
+    path.write_text(text)
+    with pytest.raises(CostTableError, match=r'table\.json'):
+        CostTable.load(path)
+
+
+def test_a_file_with_a_hole_says_so(table, tmp_path):
+    data = table.as_dict()
+    data['energy_j'][0][5] = None
+    path = tmp_path / 'table.json'
+    path.write_text(json.dumps(data))
+    with pytest.raises(CostTableError, match='holes'):
+        CostTable.load(path)
