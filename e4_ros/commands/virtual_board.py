@@ -38,7 +38,7 @@ def virtual_board(
     fault: Annotated[
         list[str] | None,
         typer.Option(
-            help='KIND:GLOB[:NUMBER]; kinds are eio, ebusy, einval, slow, stuck, unreadable, gone. '
+            help='KIND:GLOB[:NUMBER]; kinds are eio, eacces, ebusy, einval, slow, stuck, unreadable, gone. '
             'May be given more than once.'
         ),
     ] = None,

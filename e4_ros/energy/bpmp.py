@@ -16,6 +16,7 @@ from e4_ros.energy.freq_range import restore_text, settled
 from e4_ros.energy.limits import limits_hz
 from e4_ros.energy.sysfs import KernelFile, KernelFiles, read_int, read_ints, read_text, relative
 
+TOP = 'sys'
 EMC = 'sys/kernel/debug/bpmp/debug/clk/emc'
 RATE, LOCK = 'rate', 'mrq_rate_locked'
 FILES = (LOCK, RATE)

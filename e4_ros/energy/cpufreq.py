@@ -18,6 +18,7 @@ from e4_ros.energy.freq_range import RangePin, restore_range, restore_text, sett
 from e4_ros.energy.limits import limits_hz
 from e4_ros.energy.sysfs import KernelFile, KernelFiles, read_int, read_ints, read_text, relative
 
+TOP = 'sys'
 POLICIES = 'sys/devices/system/cpu/cpufreq'
 GOVERNOR, SETSPEED = 'scaling_governor', 'scaling_setspeed'
 LOW, HIGH = 'scaling_min_freq', 'scaling_max_freq'
@@ -95,6 +96,8 @@ class CpufreqDomain(Domain):
         self._speeds.append(self._files.keep(policy / SETSPEED))
 
     def _apply(self, hz: int) -> int:
+        if not self._speeds and not self._pins:
+            raise DomainError(f'{self.name} is not open')
         khz, text = hz // _KHZ, self._texts[hz]
         for speed in self._speeds:
             speed.write(text)

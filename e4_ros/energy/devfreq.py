@@ -18,6 +18,7 @@ from e4_ros.energy.freq_range import RangePin, restore_range
 from e4_ros.energy.limits import limits_hz
 from e4_ros.energy.sysfs import KernelFiles, read_int, read_ints, read_text, relative
 
+TOP = 'sys'
 LOW, HIGH = 'min_freq', 'max_freq'
 FILES = (LOW, HIGH)
 

@@ -6,24 +6,33 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from e4_ros.energy import bpmp, cpufreq, devfreq
+from e4_ros.energy import bpmp, cpufreq, devfreq, nvml
 from e4_ros.energy.domains import Domain, DomainError
 from e4_ros.energy.sysfs import KernelFiles
 
 _log = logging.getLogger(__name__)
 
-_FINDERS: tuple[Callable[[Path], Iterator[Domain]], ...] = (cpufreq.find, devfreq.find, bpmp.find)
-_KINDS = {'cpufreq': cpufreq, 'devfreq': devfreq, 'bpmp': bpmp}
+_FINDERS: tuple[Callable[[Path], Iterator[Domain]], ...] = (
+    cpufreq.find,
+    devfreq.find,
+    nvml.find,
+    bpmp.find,
+)
+_KINDS = {'cpufreq': cpufreq, 'devfreq': devfreq, 'nvml': nvml, 'bpmp': bpmp}
 
 
 def discover(root: str | Path = '/') -> list[Domain]:
-    """The domains below `root`: CPUs, GPUs, memory. A broken device is logged and left out."""
+    """The domains below `root`: CPUs, GPUs, memory. A broken device is logged and left out.
+
+    A GPU that devfreq and NVML both know (Jetson Thor) is devfreq's.
+    """
     root = Path(root)
     domains: list[Domain] = []
     for find in _FINDERS:
         try:
             for domain in find(root):
-                domains.append(domain)  # one by one: what came before an error counts
+                if domain.name not in {known.name for known in domains}:
+                    domains.append(domain)
         except DomainError as error:
             _log.warning('a clock is left out: %s', error)
     return domains
@@ -49,7 +58,7 @@ def restore_snapshot(root: str | Path, kind: str, snapshot: Mapping[str, str]) -
     module = _KINDS[kind]
     for name in snapshot:
         path = PurePosixPath(name)
-        if path.parts[:1] != ('sys',) or '..' in path.parts or path.name not in module.FILES:
+        if path.parts[:1] != (module.TOP,) or '..' in path.parts or path.name not in module.FILES:
             raise DomainError(f'{name!r} is not a file that a {kind} domain writes')
     files = KernelFiles()
     try:

@@ -124,6 +124,7 @@ class Domain(ABC):
     def restore(self, snapshot: Mapping[str, str]) -> list[str]:
         """Give back what the snapshot holds; the domain may be open or closed.
 
+        After it `set_hz` needs `open` again.
         Goes on after an error and returns one line for each thing that did not come back.
         """
 

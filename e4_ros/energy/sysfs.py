@@ -63,17 +63,20 @@ class KernelFile:
     Args:
         path: the file; opened for reading and writing, or only for writing where the kernel gives
             no more (mode 0200).
+        readonly: a sensor, which takes no writes.
     """
 
     __slots__ = ('_fd', '_length', 'path')
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, readonly: bool = False) -> None:
         self.path = path
         self._fd = -1
         try:
             try:
-                self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                self._fd = os.open(path, (os.O_RDONLY if readonly else os.O_RDWR) | os.O_CLOEXEC)
             except PermissionError:
+                if readonly:
+                    raise
                 self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
             size = os.fstat(self._fd).st_size
         except OSError as error:
@@ -113,6 +116,9 @@ class KernelFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class KernelFiles:

@@ -14,6 +14,7 @@ from e4_ros.energy.virtual_clocks import refuse
 
 KINDS = {
     'eio': 'writes end with EIO',
+    'eacces': 'writes end with EACCES',
     'ebusy': 'writes end with EBUSY',
     'einval': 'writes end with EINVAL',
     'slow': 'writes take NUMBER seconds',
@@ -21,7 +22,12 @@ KINDS = {
     'unreadable': 'reads end with EIO',
     'gone': 'the files disappear; open ones answer ENODEV',
 }
-_REFUSALS = {'eio': errno.EIO, 'ebusy': errno.EBUSY, 'einval': errno.EINVAL}
+_REFUSALS = {
+    'eio': errno.EIO,
+    'eacces': errno.EACCES,
+    'ebusy': errno.EBUSY,
+    'einval': errno.EINVAL,
+}
 
 
 class FaultError(ValueError):

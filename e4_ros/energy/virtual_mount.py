@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 import subprocess
@@ -43,12 +44,18 @@ def why_not() -> str | None:
 
 
 class _Files:
-    """The operations that FUSE asks for. One write call is one store, as in sysfs."""
+    """The operations that FUSE asks for.
+
+    As in sysfs, one write call is one store, and content is made by the read at offset 0 and kept
+    with the open file for the reads that go on from there.
+    """
 
     use_ns = True
 
     def __init__(self, machine: VirtualMachine) -> None:
         self._machine = machine
+        self._handles = itertools.count(1)
+        self._contents: dict[int, bytes] = {}
         self._children: dict[str, set[str]] = {'': set()}
         for path in (*machine.attributes, *machine.links):
             parent, _, name = path.rpartition('/')
@@ -96,11 +103,18 @@ class _Files:
         """Open a file that is there."""
         if not self._machine.present(path[1:]):
             raise refuse(errno.ENOENT)
+        return next(self._handles)
+
+    def release(self, path: str, fh: int) -> int:
+        """Forget an open file."""
+        self._contents.pop(fh, None)
         return 0
 
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
-        """Content; made anew by every call."""
-        return self._machine.read(path[1:])[offset : offset + size]
+        """Content, or the rest of it."""
+        if offset == 0:
+            self._contents[fh] = self._machine.read(path[1:])
+        return self._contents.get(fh, b'')[offset : offset + size]
 
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
         """One store."""

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from e4_ros.energy.boards import board_names, load_board
+from e4_ros.energy.discovery import discover, restore_snapshot
+from e4_ros.energy.domains import DeviceGone, DomainError, FrequencyNotInTable
+from e4_ros.energy.limits import limits_hz
+from e4_ros.energy.virtual_board import board_of, write_tree
+
+TABLE = (100, 200, 300)
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob('*') if p.is_file()}
+
+
+def _devfreq(root: Path, path: str, node: str | None, table: str = '100 200 300') -> None:
+    device = root / path
+    device.mkdir(parents=True)
+    for name, text in {
+        'available_frequencies': table,
+        'min_freq': '100',
+        'max_freq': '300',
+    }.items():
+        (device / name).write_text(f'{text}\n')
+    if node:
+        (device / 'device' / 'of_node').mkdir(parents=True)
+        (device / 'device' / 'of_node' / 'name').write_text(node + '\0')
+    link = root / 'sys' / 'class' / 'devfreq'
+    link.mkdir(parents=True, exist_ok=True)
+    if device.parent != link:
+        (link / device.name).symlink_to(device)
+
+
+@pytest.mark.parametrize('name', board_names())
+def test_a_plain_tree_is_discovered_as_its_board_describes_it(name: str, tmp_path: Path) -> None:
+    board = load_board(name)
+    domains = {domain.name: domain for domain in discover(write_tree(board, tmp_path))}
+    assert set(domains) == set(board.domains)
+    for domain_name, spec in board.domains.items():
+        assert domains[domain_name].frequencies_hz == spec.frequencies_hz
+        assert domains[domain_name].allowed_hz == spec.allowed_hz
+    assert board_of(tmp_path) == name
+
+
+@pytest.mark.parametrize('name', board_names())
+def test_every_byte_of_a_plain_tree_comes_back(name: str, tmp_path: Path) -> None:
+    root = write_tree(name, tmp_path)
+    before = _tree(root)
+    for domain in discover(root):
+        originals = domain.snapshot()
+        domain.open()
+        for hz in (*domain.allowed_hz, *domain.allowed_hz[::-1], domain.allowed_hz[-1]):
+            assert domain.set_hz(hz) == hz
+            assert domain.current_hz() == hz
+        assert domain.restore(originals) == []
+        domain.close()
+    assert _tree(root) == before
+
+
+def test_a_snapshot_alone_brings_everything_back(tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    before = _tree(root)
+    kept = []
+    for domain in discover(root):
+        kept.append((domain.kind, domain.snapshot()))
+        domain.open()
+        domain.set_hz(domain.allowed_hz[1])
+        domain.close()
+    assert _tree(root) != before
+    assert [restore_snapshot(root, kind, snapshot) for kind, snapshot in kept] == [[], [], []]
+    assert _tree(root) == before
+
+
+@pytest.mark.parametrize(
+    ('kind', 'name'),
+    [
+        ('cpufreq', '../etc/scaling_governor'),
+        ('cpufreq', '/sys/scaling_governor'),
+        ('cpufreq', 'etc/scaling_governor'),
+        ('cpufreq', 'sys/devices/system/cpu/online'),
+        ('devfreq', 'sys/x/scaling_governor'),
+        ('thermal', 'sys/x/rate'),
+    ],
+)
+def test_a_forged_snapshot_writes_nothing(kind: str, name: str, tmp_path: Path) -> None:
+    write_tree('jetson_orin_nano', tmp_path / 'root')
+    before = _tree(tmp_path)
+    with pytest.raises(DomainError):
+        restore_snapshot(tmp_path / 'root', kind, {name: 'performance'})
+    assert _tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ('path', 'node'),
+    [
+        ('sys/devices/57000000.gpu/devfreq/57000000.gpu', 'gpu'),
+        ('sys/devices/17000000.gp10b/devfreq/17000000.gp10b', 'gp10b'),
+        ('sys/devices/17000000.gv11b/devfreq/17000000.gv11b', 'gv11b'),
+        ('sys/devices/17000000.ga10b/devfreq/17000000.ga10b', 'ga10b'),
+        ('sys/devices/platform/bus@0/17000000.gpu/devfreq/17000000.gpu', 'gpu'),
+        ('sys/class/devfreq/gpu-gpc-0', None),
+        ('sys/devices/platform/fb000000.gpu/devfreq/fb000000.gpu', 'gpu'),
+    ],
+)
+def test_every_known_place_of_a_gpu_is_found_once(
+    path: str, node: str | None, tmp_path: Path
+) -> None:
+    _devfreq(tmp_path, path, node)
+    _devfreq(tmp_path, 'sys/devices/platform/15340000.vic/devfreq/15340000.vic', 'vic')
+    (gpu,) = discover(tmp_path)
+    assert (gpu.name, gpu.frequencies_hz) == ('gpu', TABLE)
+
+
+def test_without_class_links_the_device_folders_are_searched(tmp_path: Path) -> None:
+    _devfreq(tmp_path, 'sys/devices/57000000.gpu/devfreq/57000000.gpu', 'gpu')
+    (tmp_path / 'sys/class/devfreq/57000000.gpu').unlink()
+    assert [domain.name for domain in discover(tmp_path)] == ['gpu']
+
+
+def test_thor_has_shader_cores_and_a_video_engine(tmp_path: Path) -> None:
+    _devfreq(tmp_path, 'sys/class/devfreq/gpu-nvd-0', None, '100 300')
+    _devfreq(tmp_path, 'sys/class/devfreq/gpu-gpc-0', None)
+    tables = {domain.name: domain.frequencies_hz for domain in discover(tmp_path)}
+    assert tables == {'gpu': TABLE, 'gpu1': (100, 300)}
+
+
+def test_big_and_little_cores_are_two_domains(tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    table = root / 'sys/devices/system/cpu/cpufreq/policy4/scaling_available_frequencies'
+    table.write_text('600000 1344000\n')
+    domains = {domain.name: domain for domain in discover(root)}
+    assert domains['cpu1'].frequencies_hz == (600_000_000, 1_344_000_000)
+    assert len(domains['cpu'].snapshot()) == len(domains['cpu1'].snapshot()) == 4
+
+
+def test_a_driver_without_a_table_offers_multiples_of_its_bus_clock(tmp_path: Path) -> None:
+    root = write_tree('laptop_x86', tmp_path)
+    for policy in (root / 'sys/devices/system/cpu/cpufreq').iterdir():
+        (policy / 'cpuinfo_min_freq').write_text('450000\n')
+        (policy / 'scaling_min_freq').write_text('450000\n')
+    (cpu,) = discover(root)
+    assert cpu.frequencies_hz[:3] == (450_000_000, 500_000_000, 600_000_000)
+
+
+def test_a_frequency_off_the_table_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    gpu = discover(write_tree('jetson_nano', tmp_path))[1]
+    gpu.open()
+    before = gpu.snapshot()
+    with pytest.raises(FrequencyNotInTable, match='nearest entry is 614400000'):
+        gpu.set_hz(640_000_000)
+    assert gpu.snapshot() == before
+
+
+def test_a_plan_may_not_exceed_the_power_mode(tmp_path: Path) -> None:
+    root = write_tree('jetson_nano', tmp_path)
+    (root / 'sys/class/devfreq/57000000.gpu/max_freq').write_text('640000000\n')
+    gpu = discover(root)[1]
+    assert gpu.allowed_hz[-1] == 614_400_000
+    gpu.open()
+    with pytest.raises(FrequencyNotInTable, match='nvpmodel'):
+        gpu.set_hz(691_200_000)
+
+
+def test_the_memory_cap_of_nvpmodel_counts(tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    (root / 'sys/kernel/nvpmodel_clk_cap/emc').write_text('2133000000\n')
+    assert discover(root)[2].allowed_hz[-1] == 2_133_000_000
+
+
+def test_memory_without_a_list_of_rates_has_two(tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    (root / 'sys/kernel/debug/emc/available_rates').unlink()
+    assert discover(root)[2].frequencies_hz == (204_000_000, 3_199_000_000)
+
+
+@pytest.mark.parametrize(
+    ('low', 'high', 'expected'),
+    [
+        (100, 300, (100, 300)),
+        (200, 300, (200, 300)),
+        (300, 300, (100, 300)),  # pinned by jetson_clocks
+        (100, 250, (100, 250)),
+        (250, 260, (100, 260)),  # no entry in between
+        (300, 200, (100, 200)),
+        (100, 0, (100, 300)),  # devfreq's word for no limit
+        (10, 50, (10, 100)),  # below the table
+    ],
+)
+def test_limits(low: int, high: int, expected: tuple[int, int]) -> None:
+    assert limits_hz(TABLE, low, high) == expected
+
+
+@pytest.mark.parametrize('text', ['', 'abc\n', '\n'])
+def test_a_broken_gpu_does_not_hide_the_other_clocks(text: str, tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    (root / 'sys/class/devfreq/17000000.gpu/available_frequencies').write_text(text)
+    assert [domain.name for domain in discover(root)] == ['cpu', 'emc']
+
+
+def test_an_empty_root_has_no_clocks(tmp_path: Path) -> None:
+    assert discover(tmp_path) == []
+
+
+def test_a_device_that_has_gone_says_so(tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    gpu = discover(root)[1]
+    originals = gpu.snapshot()
+    for name in ('cur_freq', 'min_freq', 'max_freq'):
+        (root / 'sys/class/devfreq/17000000.gpu' / name).unlink()
+    with pytest.raises(DeviceGone, match='disappeared'):
+        gpu.open()
+    with pytest.raises(DeviceGone):
+        gpu.current_hz()
+    problems = gpu.restore(originals)
+    assert len(problems) == 2
+    assert all('disappeared' in line for line in problems)
+
+
+def test_a_domain_that_is_not_open_says_so(tmp_path: Path) -> None:
+    for domain in discover(write_tree('jetson_orin_nano', tmp_path)):
+        with pytest.raises(DomainError, match='not open'):
+            domain.set_hz(domain.allowed_hz[0])
+
+
+def test_another_folder_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / 'thesis.tex').write_text('years of work')
+    with pytest.raises(ValueError, match='choose another folder'):
+        write_tree('jetson_nano', tmp_path)
+    assert (tmp_path / 'thesis.tex').read_text() == 'years of work'
