@@ -104,7 +104,7 @@ class Annotator:
         x = margin + _tag(pen, (margin, first - unit * 0.95), result.exit, color, unit, width)
         latency = seconds(result.latency_s)
         if record.full:
-            latency += f' (full {seconds(record.full.latency_s)})'
+            latency += f' (full network {seconds(record.full.latency_s)})'
         text = f'{latency}    diversity {result.diversity:.2f}'
         pen.text((x + unit, first), text, _BRIGHT, _font(unit), anchor='lm')
         clocks = [f'{name} {hertz(value)}' for name, value in record.mean_point().items()]

@@ -58,6 +58,8 @@ def timeline(records: Sequence[FrameRecord], info: RunInfo, summary: Summary) ->
         _add_energy(figure, records, info, seconds, rows.index('energy') + 1)
     if domains:
         _add_clocks(figure, clocks, domains, info, seconds, rows.index('clocks') + 1)
+    end = float(seconds[-1])
+    figure.update_xaxes(range=[-0.005 * end, 1.005 * end] if end else None)
     figure.update_xaxes(title_text='time (s)', row=len(rows), col=1)
     figure.update_annotations(x=0, xanchor='left', font_size=13)
     figure.update_layout(height=150 + int(70 * sum(weights[row] for row in rows)))
@@ -72,7 +74,7 @@ def distribution(records: Sequence[FrameRecord]) -> go.Figure:
     low, high = math.log10(everything.min()) - 0.05, math.log10(everything.max()) + 0.05
     edges = np.logspace(low, high, 61)
     figure = go.Figure()
-    for name, values, color in (('full network', full, _GREY), ('this run', early, '#0072b2')):
+    for name, values, color in (('full network', full, _GREY), ('this run', early, '#2a8fd0')):
         if not len(values):
             continue
         share = np.histogram(values, edges)[0] / len(values) * 100
@@ -81,12 +83,14 @@ def distribution(records: Sequence[FrameRecord]) -> go.Figure:
             line={'shape': 'hvh', 'color': color, 'width': 2}, fill='tozeroy',
             fillcolor=_translucent(color), hovertemplate='%{x:.2f} ms: %{y:.1f} % of frames',
         )  # fmt: skip
-        median = float(np.median(values))
-        figure.add_vline(
-            x=median, line={'color': color, 'dash': 'dot', 'width': 1.5},
-            annotation={'text': f'p50 {median:.1f} ms', 'font': {'color': color, 'size': 12}},
+        median, top = float(np.median(values)), float(share.max())
+        figure.add_scatter(
+            x=[median, median], y=[0, top * 1.08], mode='lines+text', showlegend=False,
+            text=['', f'p50 {median:.1f} ms'], textposition='top center', cliponaxis=False,
+            textfont={'color': color}, line={'color': color, 'dash': 'dot', 'width': 1.5},
+            hoverinfo='skip',
         )  # fmt: skip
-    figure.update_xaxes(type='log', title_text='latency (ms)', dtick='D2')
+    figure.update_xaxes(type='log', title_text='latency (ms)', dtick='D2', range=[low, high])
     figure.update_yaxes(title_text='share of frames (%)', rangemode='tozero')
     figure.update_layout(height=340)
     return _plain(figure)
@@ -98,7 +102,7 @@ def energy_by_exit(records: Sequence[FrameRecord], info: RunInfo, summary: Summa
     means = {name: float(np.nanmean(group)) for name, group in groups.items() if group}
     colors = exit_colors(info.exits)
     bars = [(name, value, colors[name]) for name, value in means.items()]
-    bars.append(('this run', float(summary.energy_j_per_frame or 0), '#0072b2'))
+    bars.append(('this run', float(summary.energy_j_per_frame or 0), '#2a8fd0'))
     if summary.baseline_energy_j_per_frame:
         bars.append(('baseline', summary.baseline_energy_j_per_frame, _GREY))
     names, values, fills = zip(*bars, strict=True)

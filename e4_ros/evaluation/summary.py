@@ -6,12 +6,16 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from e4_ros.evaluation.metrics import agreement
 from e4_ros.evaluation.records import NO_SOURCE, FrameRecord, RunInfo
+
+Rounded = Annotated[float, AfterValidator(lambda value: float(f'{value:.6g}'))]
+"""Six digits: what lies below is noise, and hard to read."""
 
 
 class Latency(BaseModel):
@@ -19,10 +23,10 @@ class Latency(BaseModel):
 
     model_config = ConfigDict(extra='forbid')
 
-    p50: float
-    p95: float
-    p99: float
-    mean: float
+    p50: Rounded
+    p95: Rounded
+    p99: Rounded
+    mean: Rounded
 
 
 class FullLatency(BaseModel):
@@ -30,8 +34,8 @@ class FullLatency(BaseModel):
 
     model_config = ConfigDict(extra='forbid')
 
-    p50: float
-    mean: float
+    p50: Rounded
+    mean: Rounded
 
 
 class Summary(BaseModel):
@@ -57,10 +61,10 @@ class Summary(BaseModel):
     exits: dict[str, int]
     latency_ms: Latency
     full_latency_ms: FullLatency | None
-    speedup_vs_full: float | None
-    f1_vs_full: float | None
-    energy_j_per_frame: float | None
-    baseline_energy_j_per_frame: float | None
+    speedup_vs_full: Rounded | None
+    f1_vs_full: Rounded | None
+    energy_j_per_frame: Rounded | None
+    baseline_energy_j_per_frame: Rounded | None
     energy_source: str
     board: str
     model: str

