@@ -54,19 +54,29 @@ class Cost:
 
 
 class _Segment(Protocol):
-    name: str
-    macs: float
-    bytes_moved: float
+    @property
+    def name(self) -> str: ...
+    @property
+    def macs(self) -> float: ...
+    @property
+    def bytes_moved(self) -> float: ...
+
+
+_MACS_PER_LAYER = 10e6  # of a mobile network; used where segments do not count their layers
 
 
 def works_of(segments: Iterable[_Segment]) -> list[SegmentWork]:
-    """Works of an engine's segments: the first (preparation, temporal exit) runs on the CPU."""
+    """Works of an engine's segments: the first (preparation, temporal exit) runs on the CPU.
+
+    A segment without ``layers`` is assumed to have one for every ten million multiply-adds, at
+    least one and at most 64.
+    """
     return [
         SegmentWork(
             s.name,
             float(s.macs),
             float(s.bytes_moved),
-            int(getattr(s, 'layers', 8)),
+            int(getattr(s, 'layers', 0)) or min(max(round(s.macs / _MACS_PER_LAYER), 1), 64),
             'engine' if i else 'cpu',
         )
         for i, s in enumerate(segments)
