@@ -1,0 +1,211 @@
+"""From a recorded bag of perception's topics back to frame records, after the fact.
+
+The demo records every output topic; its summary, page and video are made from the recording once
+the nodes have ended, so that nothing competes with what is measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import Stores, get_typestore
+
+from e4_ros.evaluation.records import NO_SOURCE, FrameRecord, RunInfo
+from e4_ros.vision.answer import Answer
+from e4_ros.vision.engine import FrameResult
+
+_DETECTIONS, _TELEMETRY, _STATE = (
+    f'e4_ros/msg/{name}' for name in ('Detections', 'ExitTelemetry', 'DvfsState')
+)
+_BASELINE = '/baseline/'
+
+
+class TelemetryError(ValueError):
+    """A recording that holds no run; the text says what is missing."""
+
+
+@dataclass
+class _Topics:
+    """Messages of a recording, by the stamp of their image in nanoseconds."""
+
+    detections: dict[int, Any] = field(default_factory=dict)
+    telemetry: dict[int, Any] = field(default_factory=dict)
+    full_detections: dict[int, Any] = field(default_factory=dict)
+    full_telemetry: dict[int, Any] = field(default_factory=dict)
+    state: Any = None
+
+
+def read_telemetry(
+    bag: Path,
+    *,
+    source: str,
+    frames: Mapping[int, int] | None = None,
+    policy: str = 'e4',
+    runtime: str = '',
+) -> tuple[list[FrameRecord], RunInfo]:
+    """Read a run that the `recorder` node recorded.
+
+    Args:
+        bag: ``telemetry.mcap``, or any bag with perception's topics.
+        source: What to call the source.
+        frames: Stamp of an image in nanoseconds → its index in the source (`read_stamps`); without
+            it images count in the order in which they were answered.
+        policy: Name of the exit policy.
+        runtime: For people: library, provider and threads.
+
+    Returns:
+        A record for each image that was answered, and what is true of the whole run.
+        ``RunInfo.baseline_energy_j`` is NaN: a recording does not say what was not done.
+
+    Raises:
+        TelemetryError: the bag cannot be read, or no image was answered in it.
+    """
+    topics = _read(bag)
+    stamps = sorted(topics.telemetry.keys() & topics.detections.keys())
+    if frames is not None:
+        stamps = [stamp for stamp in stamps if stamp in frames]
+    if not stamps:
+        raise TelemetryError(
+            f'{bag.name} holds no answered image: perception published no detections with their '
+            'telemetry while it was recorded'
+        )
+    indices = frames or {stamp: index for index, stamp in enumerate(stamps)}
+    records = [_record(topics, stamp, indices[stamp]) for stamp in stamps]
+    return sorted(records, key=lambda record: record.frame), _info(
+        topics, stamps, source, policy, runtime
+    )
+
+
+def read_stamps(path: Path) -> dict[int, int]:
+    """Read what `video_source` wrote: ``frame,stamp_ns`` a line.
+
+    Returns:
+        Stamp in nanoseconds → index of the frame in its source.
+
+    Raises:
+        TelemetryError: a line is not that.
+    """
+    stamps = {}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        try:
+            frame, stamp_ns = line.split(',')
+            stamps[int(stamp_ns)] = int(frame)
+        except ValueError:
+            raise TelemetryError(
+                f'{path}, line {number}: {line!r} is no "frame,stamp_ns"'
+            ) from None
+    return stamps
+
+
+def _read(bag: Path) -> _Topics:
+    topics = _Topics()
+    try:
+        with AnyReader([bag], default_typestore=get_typestore(Stores.LATEST)) as reader:
+            for connection, _, data in reader.messages():
+                if connection.msgtype in (_DETECTIONS, _TELEMETRY, _STATE):
+                    _sort_in(topics, connection, reader.deserialize(data, connection.msgtype))
+    # rosbags lets what its parsers raise on broken bytes pass; see `sources.bag`.
+    except Exception as error:
+        raise TelemetryError(f'{bag} cannot be read as a recording: {error}') from None
+    return topics
+
+
+def _sort_in(topics: _Topics, connection: Any, message: Any) -> None:
+    if connection.msgtype == _STATE:
+        topics.state = message
+        return
+    full = _BASELINE in connection.topic
+    if connection.msgtype == _DETECTIONS:
+        group = topics.full_detections if full else topics.detections
+    else:
+        group = topics.full_telemetry if full else topics.telemetry
+    group[_stamp_ns(message)] = message
+
+
+def _record(topics: _Topics, stamp_ns: int, index: int) -> FrameRecord:
+    telemetry = topics.telemetry[stamp_ns]
+    full = None
+    if stamp_ns in topics.full_telemetry and stamp_ns in topics.full_detections:
+        full = _result(topics.full_telemetry[stamp_ns], topics.full_detections[stamp_ns])
+    points = [
+        dict(zip(s.point.domains, map(int, s.point.frequencies_hz), strict=True))
+        for s in telemetry.segments
+    ]
+    known = telemetry.energy_source != NO_SOURCE
+    return FrameRecord(
+        frame=index,
+        stamp_s=stamp_ns * 1e-9,
+        result=_result(telemetry, topics.detections[stamp_ns]),
+        segments=[segment.name for segment in telemetry.segments],
+        points=points if points and all(points) else (),
+        energy_j=float(telemetry.energy_j) if known else math.nan,
+        energy_source=telemetry.energy_source,
+        full=full,
+    )
+
+
+def _result(telemetry: Any, detections: Any) -> FrameResult:
+    found = detections.detections
+    answer = Answer.of(
+        np.array([item.box for item in found]).reshape(-1, 4),
+        np.array([item.score for item in found]),
+        np.array([item.class_index for item in found], np.int64),
+    )
+    return FrameResult(
+        answer=answer,
+        exit=telemetry.exit_name,
+        diversity=float(telemetry.diversity),
+        gate_scores=dict(zip(telemetry.gate_names, map(float, telemetry.gate_scores), strict=True)),
+        segment_s=[float(segment.latency_s) for segment in telemetry.segments],
+        latency_s=float(telemetry.latency_s),
+    )
+
+
+def _info(topics: _Topics, stamps: list[int], source: str, policy: str, runtime: str) -> RunInfo:
+    last = topics.telemetry[stamps[-1]]
+    first = topics.detections[stamps[0]]
+    unrecorded = int(last.frames_processed) - len(stamps)
+    problems = []
+    if unrecorded > 0:
+        problems.append(f'{unrecorded} answers are missing from the recording')
+    state = topics.state
+    domains = {} if state is None else {d.name: d.available_hz for d in state.domains}
+    return RunInfo(
+        source=source,
+        model=first.model,
+        task=first.task,
+        class_names=_class_names(topics.detections.values()),
+        exits=_exits(topics.telemetry.values()),
+        policy=policy,
+        runtime=runtime,
+        board='' if state is None else state.board,
+        domain_limits_hz={n: (int(hz[0]), int(hz[-1])) for n, hz in domains.items() if len(hz)},
+        frames_received=len(stamps) + int(last.frames_dropped),
+        frames_dropped=int(last.frames_dropped),
+        problems=problems,
+    )
+
+
+def _class_names(messages: Iterable[Any]) -> list[str]:
+    """Names by index, as far as anything of the class was seen."""
+    seen = {item.class_index: item.class_name for m in messages for item in m.detections}
+    return [seen.get(index, str(index)) for index in range(max(seen, default=-1) + 1)]
+
+
+def _exits(messages: Iterable[Any]) -> list[str]:
+    """All exits that were asked or taken, in the order they are asked; ``full`` is the last."""
+    longest: list[str] = []
+    for message in messages:
+        longest = max(longest, list(message.gate_names), key=len)
+    return [*(name for name in longest if name != 'full'), 'full']
+
+
+def _stamp_ns(message: Any) -> int:
+    stamp = message.header.stamp
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
