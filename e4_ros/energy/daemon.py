@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated
@@ -15,8 +14,9 @@ from e4_ros.energy.boards import board_names, load_board
 from e4_ros.energy.discovery import discover
 from e4_ros.energy.domains import DomainError
 from e4_ros.energy.helper import HelperCore
-from e4_ros.energy.housekeeping import Housekeeper, Meter
+from e4_ros.energy.housekeeping import Housekeeper
 from e4_ros.energy.journal import Journal
+from e4_ros.energy.meters import open_meter
 from e4_ros.energy.protocol import default_socket_path, runtime_dir
 from e4_ros.energy.recovery import recover
 from e4_ros.energy.server import HelperServer
@@ -63,7 +63,7 @@ class Helper:
         SocketPathError, DomainError, ValueError: see the parts.
     """
 
-    def __init__(self, config: HelperConfig, meter: Meter | None = None) -> None:
+    def __init__(self, config: HelperConfig) -> None:
         self.config = config
         # Other threads of this process may not keep the one that applies steps waiting for 5 ms.
         sys.setswitchinterval(min(sys.getswitchinterval(), 0.0005))
@@ -93,8 +93,10 @@ class Helper:
         except BaseException:
             self._journal.unlock()
             raise
+        known = board in board_names()
+        self.meter = open_meter(config.root, load_board(board) if known else None)
         self._housekeeper = Housekeeper(
-            self.core, self.server, self.page, config.root, meter, config.over_temperature_c
+            self.core, self.server, self.page, config.root, self.meter, config.over_temperature_c
         )
         _log.info('%s: %s', board, ', '.join(map(repr, domains)))
 
@@ -105,6 +107,8 @@ class Helper:
         self._stopped = True
         self._housekeeper.stop()
         self.server.stop()
+        if self.meter is not None:
+            self.meter.close()
         self.page.set_state(State.CLOSED)
         self.page.close()
         self._journal.unlock()
@@ -139,7 +143,7 @@ def identify(root: str | Path = '/') -> str:
     return model.lower().replace(' ', '_')
 
 
-def parse_limits(texts: list[str]) -> Mapping[str, tuple[int, int]]:
+def parse_limits(texts: list[str]) -> dict[str, tuple[int, int]]:
     """Limits from texts like ``gpu=306000000..612000000`` (hertz).
 
     Raises:

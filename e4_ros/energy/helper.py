@@ -86,6 +86,11 @@ class HelperCore:
             for low, high in [self.limits_hz[name]]
         }
 
+    def applied_hz(self) -> dict[str, int]:
+        """The clocks as last written or seen."""
+        with self._lock:
+            return dict(zip(self.domains, self._applied, strict=True))
+
     def set_plan(self, plan: FrequencyPlan) -> None:
         """Put a plan in force and take the clocks it needs.
 

@@ -6,10 +6,10 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import Protocol
 
 from e4_ros.energy.helper import HelperCore
 from e4_ros.energy.journal import JournalError
+from e4_ros.energy.meters import Meter
 from e4_ros.energy.server import HelperServer
 from e4_ros.energy.status_page import PageWriter
 from e4_ros.energy.thermal import hottest_c
@@ -18,21 +18,6 @@ _log = logging.getLogger(__name__)
 
 COOL_DOWN_C = 5.0
 """How far below the limit the board must cool before a lease is given out again."""
-
-
-class EnergyReading(Protocol):
-    """Joules since the meter was opened."""
-
-    @property
-    def energy_j(self) -> float: ...  # noqa: D102
-    @property
-    def source(self) -> str: ...  # noqa: D102
-
-
-class Meter(Protocol):
-    """Whatever counts joules; see `energy.meters`."""
-
-    def read(self) -> EnergyReading: ...  # noqa: D102
 
 
 class Housekeeper:

@@ -1,0 +1,287 @@
+"""The DVFS helper as a ROS node: leases and plans by service, clocks and joules by topic.
+
+Steps do not come this way; they take the socket that `~/acquire` names.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Header
+
+from e4_ros.energy.daemon import Helper, HelperConfig, parse_limits
+from e4_ros.energy.meters import Meter
+from e4_ros.energy.plan import FrequencyPlan
+from e4_ros.energy.virtual_board import board_of, write_tree
+from e4_ros.msg import DomainState, DvfsState, EnergyTelemetry
+from e4_ros.nodes.lifecycle import AutostartNode, run
+from e4_ros.nodes.parameters import ParameterSpec, declare, value
+from e4_ros.srv import AcquireLease, ReleaseLease, SetPlan
+
+PARAMETERS = (
+    ParameterSpec(
+        'board',
+        '',
+        'A simulated board of config/boards, served from a temporary folder; empty for the '
+        "machine's own clocks.",
+    ),
+    ParameterSpec(
+        'sysfs_root', '/', 'Folder that holds sys/; another than / for a mounted virtual board.'
+    ),
+    ParameterSpec(
+        'state_dir',
+        '',
+        'Folder of the journal of originals, writable by this user only; empty for /run/e4 or the '
+        "user's runtime folder.",
+    ),
+    ParameterSpec(
+        'socket_path', '', 'Where clients connect; empty for $E4_SOCKET or helper.sock in /run/e4.'
+    ),
+    ParameterSpec('group', '', 'Group that may connect to the socket; empty for this user only.'),
+    ParameterSpec(
+        'limits',
+        [''],
+        "Limits besides the machine's own, like gpu=306000000..612000000 (hertz).",
+    ),
+    ParameterSpec(
+        'watchdog_s', 2.0, 'Without a step for so long, the original clocks return.', 0.05, 3600.0
+    ),
+    ParameterSpec(
+        'over_temperature_c',
+        95.0,
+        'From this temperature on, the original clocks return and no lease is given out.',
+        30.0,
+        130.0,
+    ),
+    ParameterSpec(
+        'realtime_priority',
+        10,
+        'SCHED_FIFO priority of the thread that applies steps, where permitted; 0 for none.',
+        0,
+        50,
+    ),
+    ParameterSpec('publish_rate_hz', 10.0, 'Most messages a second on each topic.', 0.1, 100.0),
+)
+
+_SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class DvfsHelper(AutostartNode):
+    """Serves while it is active; whatever ends that gives the original clocks back."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('dvfs_helper', **kwargs)
+        declare(self, PARAMETERS, lambda: self._config is not None)
+        self._config: HelperConfig | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._helper: Helper | None = None
+        self._joules: Joules | None = None
+        self._shown = DvfsState()
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._state = self.create_lifecycle_publisher(DvfsState, '~/state', latched)
+        self._energy = self.create_lifecycle_publisher(EnergyTelemetry, '~/energy', 10)
+        self.create_service(AcquireLease, '~/acquire', self._acquire)
+        self.create_service(SetPlan, '~/set_plan', self._set_plan)
+        self.create_service(ReleaseLease, '~/release', self._release)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Check the settings; make the simulated board, if one is asked for."""
+        try:
+            self._config = self._configured()
+        except (ValueError, OSError) as error:
+            self.get_logger().error(f'cannot be configured: {error}')
+            self._forget()
+            return _FAILURE
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Bring back what an earlier helper left, find the clocks, and listen."""
+        assert self._config is not None
+        try:
+            self._helper = Helper(self._config)
+        except (ValueError, OSError) as error:
+            self.get_logger().error(f'cannot serve: {error}')
+            return _FAILURE
+        meter = self._helper.meter
+        self._joules = None if meter is None else Joules(meter)
+        self._shown = DvfsState()
+        done = super().on_activate(state)
+        self._timer = self.create_timer(1 / value(self, 'publish_rate_hz'), self._publish)
+        self._publish()
+        core = self._helper.core
+        self.get_logger().info(
+            f'{core.board}: {", ".join(core.domains)}; listening on {self._config.socket_path}'
+        )
+        return done
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End the lease and give everything back."""
+        self._rest()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget the settings and the simulated board."""
+        self._forget()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give everything back from whatever state."""
+        self.stop()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give everything back after an exception in a transition."""
+        self.stop()
+        return super().on_error(state)
+
+    def stop(self) -> None:
+        """Give everything back; may be called twice."""
+        self._rest()
+        self._forget()
+
+    def _configured(self) -> HelperConfig:
+        root, board = Path(value(self, 'sysfs_root')), value(self, 'board')
+        if board:
+            if root != Path('/'):
+                raise ValueError('give either board or sysfs_root')
+            self._folder = tempfile.TemporaryDirectory(prefix='e4-board-')
+            root = write_tree(board, self._folder.name)
+        given = {
+            name: value(self, name)
+            for name in ('state_dir', 'socket_path', 'group', 'watchdog_s', 'over_temperature_c')
+            if value(self, name)
+        }
+        limits = parse_limits(value(self, 'limits'))
+        priority = value(self, 'realtime_priority')
+        return HelperConfig(root=root, limits_hz=limits, priority=priority, **given)
+
+    def _rest(self) -> None:
+        if self._helper is None:
+            return
+        self.destroy_timer(self._timer)
+        self._helper.stop()
+        if problems := self._helper.core.problems:
+            self.get_logger().error(f'not everything came back: {"; ".join(problems)}')
+        self._helper = None
+
+    def _forget(self) -> None:
+        self._config = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _acquire(
+        self, request: AcquireLease.Request, response: AcquireLease.Response
+    ) -> AcquireLease.Response:
+        helper = self._helper
+        try:
+            if helper is None or self._config is None:
+                raise ValueError(_INACTIVE)
+            response.token = helper.server.leases.reserve(request.client)
+        except ValueError as error:
+            response.message = str(error)
+            return response
+        response.success = True
+        response.socket_path = str(self._config.socket_path)
+        response.board = helper.core.board
+        response.domains = list(helper.core.domains)
+        return response
+
+    def _set_plan(self, request: SetPlan.Request, response: SetPlan.Response) -> SetPlan.Response:
+        try:
+            if self._helper is None:
+                raise ValueError(_INACTIVE)
+            plan = FrequencyPlan.from_yaml(request.plan_yaml)
+            self._helper.server.set_plan(request.token, plan)
+            response.success = True
+        except (ValueError, OSError) as error:
+            response.message = str(error)
+        return response
+
+    def _release(
+        self, request: ReleaseLease.Request, response: ReleaseLease.Response
+    ) -> ReleaseLease.Response:
+        try:
+            if self._helper is None:
+                raise ValueError(_INACTIVE)
+            self._helper.server.release(request.token)
+            response.message = self._helper.core.why_not()
+            response.success = not response.message
+        except ValueError as error:
+            response.message = str(error)
+        return response
+
+    def _publish(self) -> None:
+        assert self._helper is not None
+        message = self._state_message(self._helper)
+        message.header = self._shown.header
+        if message != self._shown:
+            message.header = self._header()
+            self._shown = message
+            self._state.publish(message)
+        if self._joules is not None:
+            self._energy.publish(self._joules.message(self._header()))
+
+    def _header(self) -> Header:
+        return Header(stamp=self.get_clock().now().to_msg())
+
+    def _state_message(self, helper: Helper) -> DvfsState:
+        core, lease = helper.core, helper.server.leases.holder
+        counters = helper.page.counters()
+        hertz = core.applied_hz()
+        return DvfsState(
+            board=core.board,
+            simulated=board_of(core.root) is not None,
+            lease_held=lease is not None,
+            lease_holder='' if lease is None else str(lease),
+            plan='' if core.plan is None else core.plan.name,
+            domains=[
+                DomainState(name=name, frequency_hz=hertz[name], available_hz=table)
+                for name, table in core.frequencies_hz.items()
+            ],
+            steps_received=counters.received,
+            steps_applied=counters.applied,
+            steps_skipped=counters.skipped,
+            writes_failed=counters.failed,
+        )
+
+
+class Joules:
+    """A meter as messages: joules since activation, mean power since the message before."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._start = self._before = meter.read()
+        self._before_s = time.monotonic()
+
+    def message(self, header: Header) -> EnergyTelemetry:
+        """What the rails say now."""
+        now, now_s = self._meter.read(), time.monotonic()
+        elapsed_s = now_s - self._before_s
+        before, start = self._before.rails_j, self._start.rails_j
+        self._before, self._before_s = now, now_s
+        return EnergyTelemetry(
+            header=header,
+            source=now.source,
+            rails=list(now.rails_j),
+            power_w=[(joules - before[rail]) / elapsed_s for rail, joules in now.rails_j.items()],
+            energy_j=[joules - start[rail] for rail, joules in now.rails_j.items()],
+            total_energy_j=now.energy_j - self._start.energy_j,
+        )
+
+
+_INACTIVE = 'the helper is not active: `ros2 lifecycle set /dvfs_helper activate`'
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point of `ros2 run e4_ros dvfs_helper`."""
+    run(DvfsHelper, args)
+
+
+if __name__ == '__main__':
+    main()

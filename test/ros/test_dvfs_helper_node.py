@@ -1,0 +1,277 @@
+"""The DVFS helper as a process of its own, asked over DDS and its socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from e4_ros.energy.client import ClientState, DvfsClient, HelperError
+from e4_ros.energy.virtual_board import write_tree
+
+pytestmark = pytest.mark.ros
+
+rclpy = pytest.importorskip('rclpy')
+srv = pytest.importorskip('e4_ros.srv', reason='the package is not built: make build')
+
+from e4_ros.msg import DvfsState, EnergyTelemetry  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
+
+BOARD = 'jetson_orin_nano'
+
+
+class Asker(Node):
+    """Calls the helper's services and keeps the last message of each topic."""
+
+    def __init__(self) -> None:
+        super().__init__('asker')
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.state: DvfsState | None = None
+        self.energy: EnergyTelemetry | None = None
+        self.create_subscription(
+            DvfsState, 'dvfs_helper/state', lambda m: setattr(self, 'state', m), latched
+        )
+        self.create_subscription(
+            EnergyTelemetry, 'dvfs_helper/energy', lambda m: setattr(self, 'energy', m), 10
+        )
+        self._clients_by_name = {
+            name: self.create_client(kind, f'dvfs_helper/{name}')
+            for name, kind in (
+                ('acquire', srv.AcquireLease),
+                ('set_plan', srv.SetPlan),
+                ('release', srv.ReleaseLease),
+            )
+        }
+
+    def ask(self, name: str, **fields: str):
+        client = self._clients_by_name[name]
+        assert client.wait_for_service(20)
+        future = client.call_async(client.srv_type.Request(**fields))
+        rclpy.spin_until_future_complete(self, future, timeout_sec=20)
+        return future.result()
+
+    def until(self, condition, timeout_s: float = 20.0) -> bool:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            rclpy.spin_once(self, timeout_sec=0.05)
+        return True
+
+
+@pytest.fixture
+def domain_id(monkeypatch):
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(60 + os.getpid() % 40))
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+
+
+@pytest.fixture
+def folder():
+    with tempfile.TemporaryDirectory(prefix='e4') as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def start(folder, domain_id):
+    started = []
+
+    def begin(**parameters) -> subprocess.Popen:
+        given = {'state_dir': folder / 'state', 'socket_path': folder / 'h.sock', **parameters}
+        words = [w for name, text in given.items() for w in ('-p', f'{name}:={text}')]
+        command = [sys.executable, '-m', 'e4_ros.nodes.dvfs_helper', '--ros-args', *words]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def asker(domain_id):
+    rclpy.init()
+    node = Asker()
+    yield node
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def root(folder):
+    return write_tree(BOARD, folder / 'root')
+
+
+def snapshot(root: Path) -> dict[str, str]:
+    return {
+        str(path): path.read_text()
+        for path in root.rglob('*')
+        if path.is_file() and not path.is_symlink()
+    }
+
+
+def plan_for(client: DvfsClient, make_plan):
+    return make_plan(client.frequencies_hz, BOARD)
+
+
+@pytest.fixture
+def make_plan():
+    from e4_ros.energy.plan import FrequencyPlan, PlanPath
+
+    def make(tables, board, points=3):
+        return FrequencyPlan(
+            name='climb',
+            board=board,
+            model='any',
+            segments=[f's{i}' for i in range(points)],
+            paths={
+                'full': PlanPath(
+                    segments=list(range(points)),
+                    points=[{n: t[i % len(t)] for n, t in tables.items()} for i in range(points)],
+                    expected_latency_s=0.01,
+                    expected_energy_j=0.01,
+                )
+            },
+            source='modelled',
+        )
+
+    return make
+
+
+def begin_lease(asker, make_plan) -> tuple[DvfsClient, str]:
+    answer = asker.ask('acquire', client='robot')
+    assert answer.success, answer.message
+    client = DvfsClient(answer.socket_path)
+    client.acquire('robot', answer.token)
+    plan = plan_for(client, make_plan)
+    given = asker.ask('set_plan', token=answer.token, plan_yaml=plan.to_yaml())
+    assert given.success, given.message
+    client.set_plan(plan)
+    assert client.step(0, 1)
+    assert asker.until(lambda: client.applied().point == plan.point('full', 1))
+    return client, answer.token
+
+
+def test_a_lease_over_ros(start, asker, root, make_plan):
+    before = snapshot(root)
+    start(sysfs_root=root)
+    assert asker.until(lambda: asker.state is not None)
+    assert asker.state.board == BOARD
+    assert asker.state.simulated
+    client, token = begin_lease(asker, make_plan)
+    assert asker.until(lambda: asker.state.plan == 'climb' and asker.state.steps_applied == 1)
+    assert asker.state.lease_holder.startswith('robot')
+    shown = {domain.name: domain.frequency_hz for domain in asker.state.domains}
+    assert shown == client.applied().point
+
+    assert asker.until(lambda: asker.energy is not None and asker.energy.total_energy_j > 0)
+    assert asker.energy.source == 'modelled'
+    assert len(asker.energy.rails) == len(asker.energy.power_w) == len(asker.energy.energy_j)
+
+    refused = asker.ask('acquire', client='second')
+    assert not refused.success
+    assert 'held by robot' in refused.message
+    for name in ('set_plan', 'release'):
+        wrong = asker.ask(name, token='guess')
+        assert not wrong.success
+        assert wrong.message
+    bad = asker.ask('set_plan', token=token, plan_yaml='name: [')
+    assert 'not YAML' in bad.message
+
+    assert asker.ask('release', token=token).success
+    assert snapshot(root) == before
+    assert not client.step(0, 2)
+    assert client.state is ClientState.LOST
+
+
+def test_simulated_board_needs_nothing_else(start, asker, folder):
+    start(board='jetson_nano')
+    assert asker.until(lambda: asker.state is not None)
+    assert asker.state.board == 'jetson_nano'
+    with DvfsClient(folder / 'h.sock') as client:
+        client.acquire('test')
+        assert client.domains
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_signal_gives_everything_back(start, asker, root, make_plan, number):
+    before = snapshot(root)
+    process = start(sysfs_root=root)
+    client, _ = begin_lease(asker, make_plan)
+    assert snapshot(root) != before
+    process.send_signal(number)
+    assert process.wait(10) == 0
+    assert snapshot(root) == before
+    assert not client.step(0, 2)
+
+
+def test_next_start_brings_back_what_a_killed_helper_left(start, asker, root, make_plan):
+    before = snapshot(root)
+    process = start(sysfs_root=root)
+    client, _ = begin_lease(asker, make_plan)
+    process.kill()
+    process.wait()
+    assert not client.step(0, 2)
+    assert snapshot(root) != before
+    asker.state = None
+    start(sysfs_root=root)
+    assert asker.until(lambda: snapshot(root) == before)
+
+
+def test_lifecycle_by_hand(start, asker, root, make_plan):
+    from lifecycle_msgs.msg import Transition
+    from lifecycle_msgs.srv import ChangeState
+
+    before = snapshot(root)
+    start(sysfs_root=root, autostart='false')
+    changes = asker.create_client(ChangeState, 'dvfs_helper/change_state')
+    assert changes.wait_for_service(20)
+
+    def change(number: int) -> bool:
+        request = ChangeState.Request(transition=Transition(id=number))
+        future = changes.call_async(request)
+        rclpy.spin_until_future_complete(asker, future, timeout_sec=20)
+        return future.result().success
+
+    assert 'not active' in asker.ask('acquire', client='early').message
+    assert change(Transition.TRANSITION_CONFIGURE)
+    assert change(Transition.TRANSITION_ACTIVATE)
+    client, _ = begin_lease(asker, make_plan)
+    assert change(Transition.TRANSITION_DEACTIVATE)
+    assert snapshot(root) == before
+    assert 'not active' in asker.ask('acquire', client='late').message
+    with pytest.raises(HelperError):
+        DvfsClient(client.socket_path).acquire('late')
+    assert change(Transition.TRANSITION_CLEANUP)
+    assert change(Transition.TRANSITION_CONFIGURE)
+    assert change(Transition.TRANSITION_ACTIVATE)
+    assert asker.ask('acquire', client='again').success
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'says'),
+    [
+        ({'limits': "['gpu']"}, 'is not like'),
+        ({'limits': "['dla=1..2']"}, 'unknown domain dla'),
+        ({'group': 'no_such_group'}, 'groupadd'),
+        ({'board': 'no_such_board'}, 'unknown board'),
+        ({'sysfs_root': '/nowhere'}, 'no clock'),
+    ],
+)
+def test_bad_settings_are_told(start, root, parameters, says):
+    given = {} if 'board' in parameters else {'sysfs_root': root}
+    process = start(**{**given, **parameters})
+    deadline = time.monotonic() + 20
+    line = ''
+    while says not in line and time.monotonic() < deadline:
+        line = process.stderr.readline()
+    assert says in line
