@@ -1,0 +1,67 @@
+"""`e4 doctor`: what is here, what is not, and what to do about it, on one screen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from e4_ros.evaluation.checkup import Check
+
+_MARKS = {'ok': '[green]✓[/]', 'optional': '[yellow]○[/]', 'missing': '[red]✗[/]'}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command('doctor')(doctor)
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option('--json', help='Print JSON instead.')] = False,
+    root: Annotated[
+        Path,
+        typer.Option(
+            help='Look for clocks and rails below this folder, such as one that '
+            '`e4 virtual-board` serves.'
+        ),
+    ] = Path('/'),
+) -> None:
+    """Say what this machine has for the package, and what to do about what it lacks.
+
+    ✓ is here, ○ is absent and things work without it, ✗ is absent and something fails (the exit
+    status is then 1).
+    """
+    from e4_ros.evaluation.checkup import check_all
+
+    with Console(stderr=True).status('looking around'):
+        checks = check_all(root)
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in checks], indent=2, ensure_ascii=False))
+    else:
+        Console().print(_table(checks))
+    if any(check.state == 'missing' for check in checks):
+        raise typer.Exit(1)
+
+
+def _table(checks: list[Check]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style='bold')
+    table.add_column()
+    table.add_column(style='bold', no_wrap=True)
+    table.add_column()
+    group = ''
+    for check in checks:
+        advice = f'\n[dim]→ {escape(check.advice)}[/]' if check.advice else ''
+        if group and check.group != group:
+            table.add_row()
+        title = check.group if check.group != group else ''
+        group = check.group
+        table.add_row(title, _MARKS[check.state], check.name, f'{escape(check.found)}{advice}')
+    return table
