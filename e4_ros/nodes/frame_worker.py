@@ -61,7 +61,7 @@ class FrameWorker(Generic[T]):
         self,
         work: Callable[[T], None],
         dropped: Callable[[T], None],
-        failed: Callable[[T, Exception], None],
+        failed: Callable[[Exception], None],
     ) -> None:
         self._work = work
         self._dropped = dropped
@@ -93,4 +93,4 @@ class FrameWorker(Generic[T]):
             try:
                 self._work(item)
             except Exception as error:
-                self._failed(item, error)
+                self._failed(error)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from e4_ros.nodes.diagnostics import status
 
 RECENT_S = 10.0
 """How long an error stays in the diagnostics."""
@@ -36,10 +37,15 @@ class Health:
         self._drops: Counter[str] = Counter()
         self._errors: deque[tuple[float, str]] = deque(maxlen=20)
         self._last_image_s = time.monotonic()
+        self._lost = 0
 
     def arrived(self) -> None:
         """Note that an image came."""
         self._last_image_s = time.monotonic()
+
+    def lost(self, number: int) -> None:
+        """Count images that the middleware lost on the way; they were never received."""
+        self._lost += number
 
     def processed(self, exit_name: str) -> Counts:
         """Count an answered image."""
@@ -47,12 +53,15 @@ class Health:
             self._exits[exit_name] += 1
         return self.counts()
 
-    def dropped(self, reason: str, error: str = '') -> None:
-        """Count an image without an answer; ``error`` is kept for a while."""
+    def dropped(self, reason: str) -> None:
+        """Count an image without an answer."""
         with self._lock:
             self._drops[reason] += 1
-            if error:
-                self._errors.append((time.monotonic(), error))
+
+    def failed(self, error: str) -> None:
+        """Keep an error for a while."""
+        with self._lock:
+            self._errors.append((time.monotonic(), error))
 
     def counts(self) -> Counts:
         """Totals since activation."""
@@ -69,11 +78,10 @@ class Health:
         with self._lock:
             return dict(Counter(text for when, text in self._errors if when >= since))
 
-    def frames_status(self, name: str, complaint: str = '') -> DiagnosticStatus:
+    def status(self, complaint: str = '') -> DiagnosticStatus:
         """Counts, shares of the exits, reasons of drops and recent errors.
 
         Args:
-            name: Name of the status.
             complaint: What is wrong besides; empty when nothing is.
         """
         errors = self.recent_errors()
@@ -84,22 +92,15 @@ class Health:
             'frames_received': counts.received,
             'frames_processed': counts.processed,
             'frames_dropped': counts.dropped,
+            'lost_before_receipt': self._lost,
         }
         values |= {f'exit_share.{e}': f'{n / counts.processed:.3f}' for e, n in exits.items()}
         values |= {f'dropped.{reason}': number for reason, number in drops.items()}
         values |= {f'error.{i}': f'{n}× {t}' for i, (t, n) in enumerate(errors.items())}
-        wrong = next(iter(errors), '') or complaint
-        return status(
-            name,
-            DiagnosticStatus.WARN if wrong else DiagnosticStatus.OK,
-            wrong or f'{counts.processed} of {counts.received} images processed',
-            values,
-        )
-
-
-def status(
-    name: str, level: bytes, message: str, values: Mapping[str, object] | None = None
-) -> DiagnosticStatus:
-    """Build a status; values are turned into text."""
-    pairs = [KeyValue(key=key, value=str(item)) for key, item in (values or {}).items()]
-    return DiagnosticStatus(name=name, level=level, message=message, values=pairs)
+        if self._lost and not complaint:
+            complaint = (
+                f'{self._lost} images were lost on the way here: subscribe reliably '
+                '(qos_overrides) or set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA'
+            )
+        fine = f'{counts.processed} of {counts.received} images processed'
+        return status('images', next(iter(errors), complaint), fine, values)

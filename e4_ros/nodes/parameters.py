@@ -81,16 +81,19 @@ def declare(
         rclpy.exceptions.InvalidParameterTypeException: one is of another type.
     """
     by_name = {spec.name: spec for spec in specs}
+    declared = False
 
     def check(parameters: list[Parameter]) -> SetParametersResult:
+        too_late = declared and configured()
         known = ((by_name.get(parameter.name), parameter.value) for parameter in parameters)
-        reasons = [spec.refusal(value, configured()) for spec, value in known if spec is not None]
+        reasons = [spec.refusal(value, too_late) for spec, value in known if spec is not None]
         reason = '; '.join(filter(None, reasons))
         return SetParametersResult(successful=not reason, reason=reason)
 
     node.add_on_set_parameters_callback(check)
     for spec in specs:
         node.declare_parameter(spec.name, spec.default, spec.descriptor())
+    declared = True
 
 
 def value(node: Node, name: str) -> Any:

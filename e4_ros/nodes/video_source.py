@@ -41,7 +41,11 @@ PARAMETERS = (
         read_only=True,
     ),
     ParameterSpec(
-        'wait_for_subscriber', False, 'Publish nothing until someone listens.', read_only=True
+        'wait_for_subscriber',
+        '',
+        'Publish nothing until someone listens to this topic; empty to begin at once.',
+        choices=('', 'image', 'image/compressed'),
+        read_only=True,
     ),
     ParameterSpec('exit_at_end', False, 'End the process after the last image.', read_only=True),
     ParameterSpec('frame_id', 'camera', 'frame_id of every header.', read_only=True),
@@ -97,9 +101,9 @@ class VideoSource(Node):
             yield (index / rate if rate else stamp_s), frame
 
     def _someone_listens(self) -> bool:
-        if not value(self, 'wait_for_subscriber'):
-            return True
-        return self._image.get_subscription_count() + self._jpeg.get_subscription_count() > 0
+        topics = {'image': self._image, 'image/compressed': self._jpeg}
+        awaited = topics.get(value(self, 'wait_for_subscriber'))
+        return awaited is None or awaited.get_subscription_count() > 0
 
     def _publish(self, _time_s: float, frame: np.ndarray) -> None:
         header = Header(

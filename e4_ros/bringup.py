@@ -1,0 +1,238 @@
+"""Which nodes run together: one table for `ros2 launch` and for `e4 up`, which needs no `launch`.
+
+Arguments are texts, as launch arguments are; an empty one leaves a parameter to the params file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from e4_ros import paths
+
+Values = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What a user may say. A default of ``true`` or ``false`` makes it a switch."""
+
+    name: str
+    default: str
+    description: str
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is only on or off."""
+        return self.default in ('true', 'false')
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node to start.
+
+    Attributes:
+        executable: What `ros2 run e4_ros` calls it; the node has the same name.
+        parameters: On top of the params file.
+        remappings: Name in the node → name outside.
+        last: When this node ends, all is done.
+    """
+
+    executable: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    remappings: Mapping[str, str] = field(default_factory=dict)
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class Bringup:
+    """Nodes that run together, in the order in which they start; they stop in the other."""
+
+    name: str
+    description: str
+    arguments: tuple[Argument, ...]
+    nodes: Callable[[Values], list[NodeSpec]]
+
+    @property
+    def all_arguments(self) -> tuple[Argument, ...]:
+        """The own arguments, then the common ones."""
+        return (*self.arguments, *common_arguments())
+
+    def specs(self, values: Values) -> list[NodeSpec]:
+        """The nodes to start; what ``values`` leaves out has its default.
+
+        Raises:
+            ValueError: there is no such argument.
+        """
+        defaults = {argument.name: argument.default for argument in self.all_arguments}
+        unknown = sorted(values.keys() - defaults.keys())
+        if unknown:
+            raise ValueError(f'{self.name} has no argument {", ".join(unknown)}')
+        return self.nodes(defaults | dict(values))
+
+
+def common_arguments() -> tuple[Argument, ...]:
+    """What every bringup understands."""
+    params_file = str(paths.config_dir() / 'params.yaml')
+    return (
+        Argument('namespace', '', 'Namespace of all nodes.'),
+        Argument('params_file', params_file, 'Parameters of the nodes (YAML).'),
+        Argument('use_sim_time', 'false', 'Take the time from /clock.'),
+        Argument('autostart', 'true', 'Configure and activate the lifecycle nodes at start.'),
+        Argument('use_respawn', 'false', 'Start a node again when it dies.'),
+        Argument('log_level', 'info', 'debug, info, warn, error or fatal.'),
+    )
+
+
+_IMAGE = Argument('image', 'image', 'Topic of the camera; image/compressed hangs below it.')
+_TRANSPORT = Argument('image_transport', '', 'raw or compressed.')
+_MODEL = Argument('model', '', 'Network, by its name in the zoo.')
+_POLICY = Argument('policy', '', 'e4 stops at the first exit it trusts, full never does.')
+_PLAN = Argument('plan_file', '', 'Frequency plan from `e4 profile`; empty to plan at start.')
+_HELPER = Argument('helper', 'true', 'Start the DVFS helper too, which steps the clocks.')
+_BOARD = Argument(
+    'board', '', 'Simulated board for the helper; empty for the clocks of this machine.'
+)
+
+
+def _given(values: Values, *names: str) -> dict[str, Any]:
+    """Parameters of those names that were given, as the types that they look like."""
+    return {name: _typed(values[name]) for name in names if values[name]}
+
+
+def _typed(text: str) -> Any:
+    if text in ('true', 'false'):
+        return text == 'true'
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _common(values: Values, lifecycle: bool = False) -> dict[str, Any]:
+    return _given(values, 'use_sim_time', *(('autostart',) if lifecycle else ()))
+
+
+def _perception(values: Values, extra: Mapping[str, Any] | None = None) -> NodeSpec:
+    image = values.get('image', 'image')
+    return NodeSpec(
+        'perception',
+        {
+            **_common(values, lifecycle=True),
+            **_given(values, 'model', 'policy', 'plan_file'),
+            **(
+                {'image_transport': values['image_transport']}
+                if values.get('image_transport')
+                else {}
+            ),
+            **(extra or {}),
+        },
+        {} if image == 'image' else {'image': image, 'image/compressed': f'{image}/compressed'},
+    )
+
+
+def _helper(values: Values) -> list[NodeSpec]:
+    if values['helper'] == 'false':
+        return []
+    parameters = {**_common(values, lifecycle=True), **_given(values, 'board')}
+    return [NodeSpec('dvfs_helper', parameters)]
+
+
+def _perception_nodes(values: Values) -> list[NodeSpec]:
+    return [*_helper(values), _perception(values)]
+
+
+def _demo_nodes(values: Values) -> list[NodeSpec]:
+    out, common = values['out'], _common(values)
+    # Nothing of the demo's video may get lost between its processes.
+    whole = {'qos_overrides./image.subscription.reliability': 'reliable'}
+    video = {
+        'source': values['source'],
+        'rate': float(values['rate']),
+        'max_frames': int(values['max_frames']),
+        'wait_for_subscriber': 'image',
+        'exit_at_end': True,
+        'stamps_file': f'{out}/stamps.csv',
+    }
+    baseline = {'baseline_every': int(values['baseline_every'])}
+    return [
+        NodeSpec('recorder', {**common, 'output': f'{out}/telemetry.mcap'}),
+        *_helper(values),
+        _perception(values, {**whole, **baseline}),
+        NodeSpec('video_source', {**common, **video}, last=True),
+    ]
+
+
+def _replay_nodes(values: Values) -> list[NodeSpec]:
+    replay = {
+        'bag': values['bag'],
+        'image_topic': values['image_topic'],
+        'speed': float(values['speed']),
+        'clock': values['use_sim_time'] == 'true',
+        'wait_for_subscriber': True,
+        **_given(values, 'loop', 'all_topics'),
+        'exit_at_end': True,
+    }
+    # The player makes the time that the others take from /clock.
+    return [*_helper(values), _perception(values), NodeSpec('replay', replay, last=True)]
+
+
+def _profile_nodes(values: Values) -> list[NodeSpec]:
+    return [NodeSpec('profiler', _common(values, lifecycle=True))]
+
+
+BRINGUPS = {
+    bringup.name: bringup
+    for bringup in (
+        Bringup(
+            'perception',
+            'Find objects in the images of a camera, and step the clocks meanwhile.',
+            (_IMAGE, _TRANSPORT, _MODEL, _POLICY, _PLAN, _HELPER, _BOARD),
+            _perception_nodes,
+        ),
+        Bringup(
+            'demo',
+            'A video as the camera, early exits, and the clocks of a simulated Jetson Orin Nano.',
+            (
+                Argument('source', 'bikes', 'bikes, vtest, a video, a folder, a bag, /dev/videoN.'),
+                Argument('out', 'out/demo', 'Folder for what the demo leaves.'),
+                Argument('rate', '0', "Images a second; 0 for the video's own."),
+                Argument('max_frames', '0', 'Stop after so many images; 0 for all.'),
+                Argument('baseline_every', '3', 'Compare each n-th image with the full network.'),
+                _MODEL,
+                _POLICY,
+                _PLAN,
+                _HELPER,
+                Argument('board', 'jetson_orin_nano', 'Simulated board, of config/boards.'),
+            ),
+            _demo_nodes,
+        ),
+        Bringup(
+            'replay',
+            'Play a bag with its own stamps, and find objects in its images.',
+            (
+                Argument('bag', '', 'ROS 2 bag: its folder, or one .mcap or .db3 file.'),
+                Argument('image_topic', '', 'Topic of the images; empty for the only one.'),
+                Argument('speed', '1', '2 plays twice as fast.'),
+                Argument('loop', 'false', 'Start again at the end.'),
+                Argument('all_topics', 'false', 'Play the other topics too.'),
+                _TRANSPORT,
+                _MODEL,
+                _POLICY,
+                _PLAN,
+                _HELPER,
+                _BOARD,
+            ),
+            _replay_nodes,
+        ),
+        Bringup(
+            'profile',
+            'The profiler, whose action ~/profile searches a frequency plan.',
+            (),
+            _profile_nodes,
+        ),
+    )
+}

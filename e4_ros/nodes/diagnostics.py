@@ -1,0 +1,64 @@
+"""A node's statuses on /diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+
+SILENCE_S = 5.0
+"""Seconds without a message after which the diagnostics say why."""
+
+
+class Diagnostics:
+    """Publishes what ``statuses`` gives, every ``period_s``; names get the node's in front."""
+
+    def __init__(
+        self, node: Node, period_s: float, statuses: Callable[[], list[DiagnosticStatus]]
+    ) -> None:
+        self._node = node
+        self._statuses = statuses
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        # The steady clock: with use_sim_time and no /clock, no other would ever fire.
+        node.create_timer(period_s, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def publish(self) -> None:
+        """Publish now."""
+        message = DiagnosticArray(status=self._statuses())
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        prefix = self._node.get_fully_qualified_name().lstrip('/')
+        for status in message.status:
+            status.name = f'{prefix}: {status.name}'
+        self._publisher.publish(message)
+
+
+def status(
+    name: str, wrong: str, fine: str, values: Mapping[str, object] | None = None
+) -> DiagnosticStatus:
+    """Build a status: a warning that says what is ``wrong``, or OK and what is ``fine``."""
+    pairs = [KeyValue(key=key, value=str(item)) for key, item in (values or {}).items()]
+    level = DiagnosticStatus.WARN if wrong else DiagnosticStatus.OK
+    return DiagnosticStatus(name=name, level=level, message=wrong or fine, values=pairs)
+
+
+def why_silent(node: Node, subscription: Subscription, silence_s: float) -> str:
+    """What to do about a topic that brings nothing; empty while there is nothing to complain of."""
+    if silence_s < SILENCE_S:
+        return ''
+    topic = subscription.topic_name
+    other = (
+        topic.removesuffix('/compressed')
+        if topic.endswith('/compressed')
+        else f'{topic}/compressed'
+    )
+    if not node.count_publishers(topic) and node.count_publishers(other):
+        return f'nobody publishes {topic}, but {other} is there: set image_transport'
+    if not node.count_publishers(topic):
+        return f'nobody publishes {topic}: check `ros2 topic list` and remap the topic'
+    return (
+        f'nothing on {topic} for {silence_s:.0f} s although it is published: '
+        f'check types and QoS with `ros2 topic info -v {topic}`'
+    )

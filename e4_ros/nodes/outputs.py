@@ -1,0 +1,110 @@
+"""What perception publishes for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from e4_ros.evaluation.annotate import Annotator
+from e4_ros.evaluation.records import FrameRecord
+from e4_ros.msg import Detections, ExitTelemetry, SegmentTelemetry
+from e4_ros.nodes import conversions
+from e4_ros.nodes.health import Counts
+
+if TYPE_CHECKING:  # torch takes seconds to import; the topics are to be seen before
+    from e4_ros.vision.engine import EarlyExitEngine, FrameResult
+
+
+class Outputs:
+    """The output topics; :meth:`attach` says whose answers they carry."""
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._node = node
+        self._publishers: list[LifecyclePublisher] = []
+        self._detections = self._publisher(Detections, '~/detections')
+        self._telemetry = self._publisher(ExitTelemetry, '~/exit_telemetry')
+        self._annotated = self._publisher(Image, '~/annotated')
+        self._full_detections = self._publisher(Detections, '~/baseline/detections')
+        self._full_telemetry = self._publisher(ExitTelemetry, '~/baseline/exit_telemetry')
+        self._array = None
+        if conversions.Detection2DArray is not None:
+            self._array = self._publisher(conversions.Detection2DArray, '~/detections_2d')
+
+    def attach(self, engine: EarlyExitEngine) -> None:
+        """Describe the answers of ``engine`` from now on."""
+        self._model = engine.model
+        self._annotator = Annotator(list(engine.paths), self._model.class_names, self._model.task)
+
+    def publish(self, frame: np.ndarray, header: Header, record: FrameRecord, at: Counts) -> None:
+        """Publish the answer, the telemetry and, while someone listens, the picture."""
+        answer = record.result.answer
+        self._detections.publish(self._to_detections(record.result, header))
+        if self._array is not None:
+            names = self._model.class_names
+            self._array.publish(conversions.to_detection_2d_array(answer, header, names))
+        self._telemetry.publish(self._to_telemetry(header, record, at))
+        if self._annotated.get_subscription_count():
+            picture = self._annotator.draw(frame, record)
+            self._annotated.publish(conversions.to_image(picture, header))
+
+    def publish_baseline(
+        self, header: Header, full: EarlyExitEngine, frame: np.ndarray, at: Counts
+    ) -> None:
+        """Publish what the full network says to the same image and how long it takes."""
+        result = full.process_full(frame)
+        names = [full.segments[i].name for i in full.paths[result.exit]]
+        record = FrameRecord(0, 0.0, result, names)
+        self._full_detections.publish(self._to_detections(result, header))
+        self._full_telemetry.publish(self._to_telemetry(header, record, at))
+
+    def destroy(self) -> None:
+        """Take the topics away."""
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def _publisher(self, kind: type, topic: str) -> LifecyclePublisher:
+        publisher = self._node.create_lifecycle_publisher(
+            kind, topic, 10, qos_overriding_options=QoSOverridingOptions.with_default_policies()
+        )
+        self._publishers.append(publisher)
+        return publisher
+
+    def _to_detections(self, result: FrameResult, header: Header) -> Detections:
+        model = self._model
+        return conversions.to_detections(
+            result.answer, header, model.name, model.task, model.class_names
+        )
+
+    def _to_telemetry(self, header: Header, record: FrameRecord, at: Counts) -> ExitTelemetry:
+        result = record.result
+        return ExitTelemetry(
+            header=header,
+            model=self._model.name,
+            exit_name=result.exit,
+            diversity=float(result.diversity),
+            gate_names=list(result.gate_scores),
+            gate_scores=[float(score) for score in result.gate_scores.values()],
+            segments=_to_segments(record.segments, result.segment_s, record.points),
+            latency_s=float(result.latency_s),
+            energy_j=float(record.energy_j),
+            energy_source=record.energy_source,
+            frames_received=at.received,
+            frames_processed=at.processed,
+            frames_dropped=at.dropped,
+        )
+
+
+def _to_segments(
+    names: Sequence[str], seconds: Sequence[float], points: Sequence[Mapping[str, int]]
+) -> list[SegmentTelemetry]:
+    known = points or [{}] * len(names)
+    return [
+        SegmentTelemetry(name=name, latency_s=float(s), point=conversions.to_point(point))
+        for name, s, point in zip(names, seconds, known, strict=True)
+    ]

@@ -1,0 +1,264 @@
+"""Finds objects in a camera's images, with early exits and clock steps; a lifecycle node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from std_srvs.srv import SetBool
+
+from e4_ros.energy.client import DvfsClient
+from e4_ros.evaluation.clocks import Clocks
+from e4_ros.evaluation.images import ImageError, to_rgb
+from e4_ros.nodes import conversions
+from e4_ros.nodes.diagnostics import Diagnostics, status, why_silent
+from e4_ros.nodes.frame_worker import FrameWorker
+from e4_ros.nodes.health import Counts, Health
+from e4_ros.nodes.helper_link import HelperLink
+from e4_ros.nodes.lifecycle import AutostartNode, run
+from e4_ros.nodes.outputs import Outputs
+from e4_ros.nodes.parameters import declare, value
+from e4_ros.nodes.perception_parameters import PARAMETERS
+
+if TYPE_CHECKING:  # torch takes seconds to import; the node is to be seen before
+    from e4_ros.evaluation.perceiver import Perceiver
+    from e4_ros.evaluation.records import FrameRecord
+    from e4_ros.vision.engine import EarlyExitEngine
+
+AnyImage: TypeAlias = Image | CompressedImage
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class Perception(AutostartNode):
+    """Answers the newest image, one at a time; what comes meanwhile is replaced and counted.
+
+    Subscribes `image` or `image/compressed`. Publishes `~/detections`, `~/exit_telemetry`,
+    `~/annotated` (only while someone listens), `/diagnostics`, and `~/baseline/…` for the images
+    that the full network sees as well. `~/enable` (std_srvs/SetBool) switches it off and on.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('perception', **kwargs)
+        self._perceiver: Perceiver | None = None
+        self._full: EarlyExitEngine | None = None
+        self._outputs: Outputs | None = None
+        self._link: HelperLink | None = None
+        self._worker: FrameWorker[AnyImage] | None = None
+        self._subscription: Subscription | None = None
+        self._health = Health()
+        declare(self, PARAMETERS, lambda: self._perceiver is not None)
+        period_s = value(self, 'diagnostics_period_s')
+        self._diagnostics = Diagnostics(self, period_s, self._statuses)
+        self.create_service(SetBool, '~/enable', self._enable)
+
+    # -- transitions --------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the network and show the topics."""
+        # First what others must discover, then what takes seconds.
+        self._outputs = Outputs(self)
+        if value(self, 'helper'):
+            retry_s = value(self, 'helper_retry_s')
+            self._link = HelperLink(self, value(self, 'helper'), retry_s, self._take_clocks)
+        try:
+            self._load()
+        except (ValueError, OSError) as error:
+            self.get_logger().error(f'cannot be configured: {error}')
+            self._forget()
+            return FAILURE
+        assert self._perceiver is not None
+        self._outputs.attach(self._perceiver.engine)
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin a new stream and listen."""
+        assert self._perceiver is not None
+        self._perceiver.engine.reset()
+        self._health = Health()
+        self._worker = FrameWorker(self._process, self._replaced, self._escaped)
+        if self._link is None:
+            self._listen()
+        else:
+            self._link.start(settled=self._listen)
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening, finish the image in hand, give the clocks back."""
+        self._rest()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the network."""
+        self._forget()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Do both, from any state."""
+        self._rest()
+        self._forget()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Go back to unconfigured."""
+        self._rest()
+        self._forget()
+        return super().on_error(state)
+
+    def stop(self) -> None:
+        """Give back what outlives the process, and say what became of the images."""
+        self._rest()
+        self._forget()
+
+    # -- images -------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        compressed = value(self, 'image_transport') == 'compressed'
+        self._subscription = self.create_subscription(
+            CompressedImage if compressed else Image,
+            'image/compressed' if compressed else 'image',
+            self._on_image,
+            qos_profile_sensor_data,
+            event_callbacks=SubscriptionEventCallbacks(message_lost=self._on_lost),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    def _on_lost(self, event: QoSMessageLostInfo) -> None:
+        self._health.lost(event.total_count_change)
+
+    def _on_image(self, message: AnyImage) -> None:
+        self._health.arrived()
+        if self._worker is not None:
+            self._worker.submit(message)
+
+    def _process(self, message: AnyImage) -> None:
+        """Answer one image and tell everybody; runs in the worker's thread."""
+        perceiver = self._perceiver
+        assert perceiver is not None
+        try:
+            frame = to_rgb(message, value(self, 'max_pixels'))
+            if self._link is not None:
+                perceiver.clocks = self._link.clocks
+            stamp_s = conversions.seconds(message.header)
+            record = perceiver.process(frame, stamp_s, self._health.counts().received)
+        except ImageError as error:
+            self._drop('bad_image', str(error))
+            return
+        except Exception as error:
+            self._drop('internal_error', f'{type(error).__name__}: {error}')
+            return
+        counts = self._health.processed(record.result.exit)
+        self._publish(message.header, frame, record, counts)
+
+    def _publish(
+        self, header: Header, frame: np.ndarray, record: FrameRecord, counts: Counts
+    ) -> None:
+        assert self._outputs is not None
+        self._outputs.publish(frame, header, record, counts)
+        every = value(self, 'baseline_every')
+        if self._full is not None and every and counts.processed % every == 0:
+            self._outputs.publish_baseline(header, self._full, frame, counts)
+
+    def _drop(self, reason: str, error: str) -> None:
+        self._health.dropped(reason)
+        self._failed(error)
+
+    def _failed(self, error: str) -> None:
+        self._health.failed(error)
+        self.get_logger().warning(f'an image: {error}', throttle_duration_sec=5.0)
+
+    def _escaped(self, error: Exception) -> None:
+        self._failed(f'{type(error).__name__}: {error}')
+
+    def _replaced(self, _message: AnyImage) -> None:
+        self._health.dropped('newer_image')
+
+    def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        response.success = self._worker is not None
+        if self._worker is None:
+            response.message = 'perception is not active'
+        elif request.data and self._subscription is None:
+            self._listen()
+        elif not request.data and self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+            self._subscription = None
+        return response
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        from e4_ros.evaluation.perceiver import Perceiver
+
+        self._perceiver = Perceiver(self._build(value(self, 'policy')))
+        if value(self, 'baseline_every'):
+            # An engine of its own: uncut, as somebody without early exits would run it.
+            self._full = self._build('full')
+
+    def _build(self, policy: str) -> EarlyExitEngine:
+        from e4_ros.vision import engine
+
+        return engine.build(
+            value(self, 'model'),
+            policy,
+            value(self, 'runtime'),
+            value(self, 'threads') or None,
+            Path(value(self, 'exits_file')) if value(self, 'exits_file') else None,
+            value(self, 'min_score'),
+        )
+
+    def _take_clocks(self, client: DvfsClient) -> Clocks:
+        from e4_ros.nodes.stepping import take_clocks
+
+        assert self._perceiver is not None
+        plan_file, deadline_s = value(self, 'plan_file'), value(self, 'deadline_s')
+        return take_clocks(client, self._perceiver.engine, plan_file, deadline_s)
+
+    def _statuses(self) -> list[DiagnosticStatus]:
+        if self._worker is None:
+            return [status('images', '', 'not active')]
+        silent = ''
+        if self._subscription is not None:
+            silent = why_silent(self, self._subscription, self._health.silence_s())
+        steps = 'stepping' if self._link is not None else 'left alone, as no helper is configured'
+        problem = self._link.problem if self._link is not None else ''
+        return [self._health.status(silent), status('clock steps', problem, steps)]
+
+    def _rest(self) -> None:
+        if self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+            self._subscription = None
+        if self._worker is not None:
+            if not self._worker.stop():
+                self.get_logger().error('the image in hand does not end')
+            self._diagnostics.publish()
+            self._worker = None
+            counts = self._health.counts()
+            self.get_logger().info(f'{counts.processed} of {counts.received} images processed')
+        if self._link is not None:
+            self._link.stop()
+
+    def _forget(self) -> None:
+        if self._link is not None:
+            self._link.destroy()
+            self._link = None
+        self._perceiver = self._full = None
+        if self._outputs is not None:
+            self._outputs.destroy()
+            self._outputs = None
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point of `ros2 run e4_ros perception`."""
+    run(Perception, args)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,76 @@
+"""The parameters of perception."""
+
+from __future__ import annotations
+
+from e4_ros.evaluation.images import DEFAULT_MAX_PIXELS
+from e4_ros.nodes.parameters import ParameterSpec
+
+PARAMETERS = (
+    ParameterSpec('model', 'pedestrian_ssdlite', 'Network, by its name in the zoo.'),
+    ParameterSpec(
+        'policy',
+        'e4',
+        'Where to stop: e4 takes the first exit it trusts, full never does.',
+        choices=('e4', 'full'),
+    ),
+    ParameterSpec(
+        'exits_file', '', 'Exits from `e4 fit`; empty for those that ship with the model.'
+    ),
+    ParameterSpec(
+        'runtime',
+        'onnxruntime',
+        'What runs the network.',
+        choices=('onnxruntime', 'torch'),
+    ),
+    ParameterSpec('threads', 0, 'CPU threads of the runtime; 0 for one per core.', 0, 256),
+    ParameterSpec('min_score', 0.2, 'Detections that score less are left out.', 0.0, 1.0),
+    ParameterSpec(
+        'image_transport',
+        'raw',
+        'raw subscribes image, compressed subscribes image/compressed.',
+        choices=('raw', 'compressed'),
+    ),
+    ParameterSpec(
+        'max_pixels',
+        DEFAULT_MAX_PIXELS,
+        'Images with more pixels are dropped; keeps a broken header from taking all memory.',
+        1,
+        2**31 - 1,
+        live=True,
+    ),
+    ParameterSpec(
+        'baseline_every',
+        0,
+        'Run the full network too on each n-th image, after its answer is out, and publish the '
+        'result on ~/baseline; 0 for never.',
+        0,
+        1_000_000,
+    ),
+    ParameterSpec(
+        'helper',
+        'dvfs_helper',
+        'Name of the DVFS helper that steps the clocks. Where no such node runs, the helper at the '
+        "system's socket is asked (`e4 dvfs serve`). Empty to leave the clocks alone.",
+    ),
+    ParameterSpec('helper_retry_s', 2.0, 'Seconds between two tries for a lease.', 0.1, 3600.0),
+    ParameterSpec(
+        'plan_file',
+        '',
+        "Frequency plan (YAML) from `e4 profile`; empty to plan at start on the board's model.",
+    ),
+    ParameterSpec(
+        'deadline_s',
+        0.0,
+        'Longest latency that a plan made at start may expect; 0 for three times the fastest.',
+        0.0,
+        60.0,
+    ),
+    ParameterSpec(
+        'diagnostics_period_s',
+        1.0,
+        'Seconds between two messages on /diagnostics.',
+        0.1,
+        60.0,
+        read_only=True,
+    ),
+)

@@ -1,0 +1,7 @@
+"""The main job on a video: nothing but this package is needed."""
+
+from e4_ros.launching import describe
+
+
+def generate_launch_description():
+    return describe('demo')

@@ -1,0 +1,7 @@
+"""Camera perception with early exits and clock steps."""
+
+from e4_ros.launching import describe
+
+
+def generate_launch_description():
+    return describe('perception')

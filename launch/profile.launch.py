@@ -1,0 +1,7 @@
+"""The profiler and its action."""
+
+from e4_ros.launching import describe
+
+
+def generate_launch_description():
+    return describe('profile')

@@ -1,0 +1,7 @@
+"""A bag, played with its own stamps, through perception."""
+
+from e4_ros.launching import describe
+
+
+def generate_launch_description():
+    return describe('replay')
