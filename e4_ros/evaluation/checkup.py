@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import os
 import platform
+import re
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -98,9 +99,8 @@ def _wheel_distribution() -> str:
     from importlib import metadata
 
     for distribution in metadata.distributions():
-        name = distribution.metadata['Name'] or ''
-        if name.startswith('ros-') and name.endswith('-rclpy'):
-            return name.split('-')[1]
+        if match := re.fullmatch(r'ros-(\w+)-rclpy', distribution.metadata['Name'] or ''):
+            return match[1]
     return ''
 
 
@@ -109,7 +109,7 @@ def _interfaces() -> Check:
         return Check('software', 'messages', 'ok', 'e4_ros/msg, srv and action are built')
     return Check(
         'software', 'messages', 'optional', 'not on the path',
-        'the nodes need them: `make build` or `colcon build`, then source `install/setup.bash`',
+        'the nodes need them: `make build` or `colcon build`, then `. install/setup.bash`',
     )  # fmt: skip
 
 
@@ -178,9 +178,7 @@ def _how_to_write(files: list[Path]) -> str:
         return f'{first} cannot be looked at by this user'
     if status.st_mode & stat.S_IWGRP and group != 'root':
         return f'join the group: `sudo usermod -aG {group} $USER`, then log in again ({first})'
-    return (
-        f'the helper needs the right to write {first}: run it as its own service (docs/offline.md)'
-    )
+    return f'only {group} may write {first}; the DVFS helper needs that right, perception does not'
 
 
 def _energy(root: Path) -> Iterator[Check]:
@@ -223,11 +221,9 @@ def _helper() -> Check:
     try:
         status = client.status()
     except (HelperError, ValueError) as error:
-        return Check(
-            'access', 'DVFS helper', 'optional',
-            f'{getattr(error, "strerror", None) or error}: clocks stay as they are',
-            'its own service or node changes clocks: `ros2 run e4_ros dvfs_helper`',
-        )  # fmt: skip
+        text = getattr(error, 'strerror', None) or str(error)
+        found, _, advice = text.partition('; ')
+        return Check('access', 'DVFS helper', 'optional', found, advice)
     board = status.get('board', 'unknown')
     return Check('access', 'DVFS helper', 'ok', f'answers on {client.socket_path}, board {board}')
 
