@@ -146,12 +146,16 @@ class DvfsHelper(AutostartNode):
 
     def _configured(self) -> HelperConfig:
         root, board = Path(value(self, 'sysfs_root')), value(self, 'board')
+        ours: dict[str, Any] = {}
         if board:
             if root != Path('/'):
                 raise ValueError('give either board or sysfs_root')
             self._folder = tempfile.TemporaryDirectory(prefix='e4-board-')
-            root = write_tree(board, self._folder.name)
-        given = {
+            folder = Path(self._folder.name)
+            root = write_tree(board, folder / 'board')
+            # Several may run side by side, and what they journal means nothing afterwards.
+            ours = {'state_dir': folder, 'socket_path': folder / 'helper.sock'}
+        given = ours | {
             name: value(self, name)
             for name in ('state_dir', 'socket_path', 'group', 'watchdog_s', 'over_temperature_c')
             if value(self, name)
