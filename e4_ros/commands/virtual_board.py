@@ -16,9 +16,24 @@ class Kernel(str, Enum):
     NEW = 'new'
 
 
+_HELP = """Serve the clocks, rails and temperatures of a board, under the kernel's rules.
+
+Give the folder to anything that takes a sysfs root:
+
+\b
+    e4 virtual-board jetson_orin_nano --mount /tmp/orin &
+    e4 dvfs list --root /tmp/orin
+    echo 0.8 > /tmp/orin/e4/load/gpu
+    echo 'eio:*/min_freq' > /tmp/orin/e4/faults
+
+Clocks take effect with the board's delays, governors follow the load, rails show the power of both,
+zones heat. `e4/energy_j` is the exact energy so far.
+"""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command('virtual-board')(virtual_board)
+    app.command('virtual-board', help=_HELP)(virtual_board)
 
 
 def virtual_board(
@@ -38,24 +53,12 @@ def virtual_board(
     fault: Annotated[
         list[str] | None,
         typer.Option(
-            help='KIND:GLOB[:NUMBER]; kinds are eio, eacces, ebusy, einval, slow, stuck, unreadable, gone. '
-            'May be given more than once.'
+            help='KIND:GLOB[:NUMBER], more than once if you like; kinds are eio, eacces, ebusy, '
+            'einval, slow (NUMBER seconds), stuck, unreadable, gone.'
         ),
     ] = None,
 ) -> None:
-    r"""Serve the clocks, rails and temperatures of a board, under the kernel's rules.
-
-    Give the folder to anything that takes a sysfs root:
-
-    \b
-        e4 virtual-board jetson_orin_nano --mount /tmp/orin &
-        e4 dvfs list --root /tmp/orin
-        echo 0.8 > /tmp/orin/e4/load/gpu
-        echo 'eio:*/min_freq' > /tmp/orin/e4/faults
-
-    Clocks take effect with the board's delays, governors follow the load, rails show the power of
-    both, zones heat. `e4/energy_j` is the exact energy so far.
-    """
+    """Serve the clocks, rails and temperatures of a board, under the kernel's rules."""
     from e4_ros.energy.boards import BoardError
     from e4_ros.energy.virtual_board import write_tree
     from e4_ros.energy.virtual_faults import FaultError
@@ -67,6 +70,7 @@ def virtual_board(
         if write is not None:
             typer.echo(write_tree(name, write))
         elif mount is not None:
+            typer.echo(f'{name} at {mount}; Ctrl-C ends it')
             serve(name, mount, kernel.value if kernel else None, fault or [])
     except (BoardError, FaultError, MountError) as error:
         typer.echo(f'e4 virtual-board: {error}', err=True)

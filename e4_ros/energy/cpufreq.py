@@ -44,13 +44,20 @@ def policy_table_hz(policy: Path) -> tuple[int, ...]:
 
 
 def find(root: Path) -> Iterator[CpufreqDomain]:
-    """The CPU domains below `root`."""
+    """The CPU domains below `root`; policies whose CPUs are all offline do not count."""
     groups: dict[tuple[int, ...], list[Path]] = {}
-    folders = (root / POLICIES).glob('policy[0-9]*')
+    folders = filter(_online, (root / POLICIES).glob('policy[0-9]*'))
     for policy in sorted(folders, key=lambda p: int(p.name.removeprefix('policy'))):
         groups.setdefault(policy_table_hz(policy), []).append(policy)
     for index, (table, policies) in enumerate(groups.items()):
         yield CpufreqDomain(root, f'cpu{index or ""}', table, policies)
+
+
+def _online(policy: Path) -> bool:
+    try:
+        return bool(read_text(policy / 'affected_cpus'))
+    except DomainError:  # newer kernels answer EBUSY for whatever is read
+        return False
 
 
 class CpufreqDomain(Domain):

@@ -3,7 +3,9 @@
 Before PM QoS (cpufreq and devfreq of 4.9, JetPack 4) a write that would leave min > max is refused
 with EINVAL, so the order matters: going up, max first; going down, min first; when in doubt min to
 the floor, then max, then min. With PM QoS (5.x, JetPack 5 on) any order is taken, max wins, cpufreq
-applies it a moment later, and reads return the effective range. One order serves both.
+applies it a moment later, and reads return the effective range. One order serves both. (What
+somebody asked for cannot be read: an original taken while heat holds the clock down is the lower
+one.)
 Sources: drivers/cpufreq/cpufreq.c, drivers/devfreq/devfreq.c.
 """
 

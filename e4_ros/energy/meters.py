@@ -39,7 +39,8 @@ class EnergyReading:
         rails_j: label → joules; rails may contain each other, so they are not to be summed.
         rails_w: label → watts now.
         source: `measured` or `modelled`.
-        missing_s: longest time within which a counted rail did not answer; its joules are lacking.
+        missing_s: longest time for which joules of a counted rail are lacking, because it did not
+            answer; until it answers again that includes the pause at hand.
     """
 
     energy_j: float
@@ -79,8 +80,10 @@ class Meter:
         self._clock = clock
         self._lock = threading.Lock()
         self._silent: set[str] = set()
+        self._answered_s: dict[str, float] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._start_s = clock()
         self._sample()
 
     def start(self) -> Meter:
@@ -100,8 +103,13 @@ class Meter:
                 rails_j={s.label: s.energy_j for s in self._sources},
                 rails_w={s.label: s.power_w for s in self._sources},
                 source=self.source,
-                missing_s=max((s.missing_s for s in whole), default=0.0),
+                missing_s=max(map(self._missing_s, whole), default=0.0),
             )
+
+    def _missing_s(self, source: Source) -> float:
+        if source.label not in self._silent:
+            return source.missing_s
+        return source.missing_s + self._clock() - self._answered_s.get(source.label, self._start_s)
 
     def close(self) -> None:
         """End the thread; may be called twice."""
@@ -123,8 +131,10 @@ class Meter:
 
     def _sample(self) -> None:
         for source in self._sources:
+            now_s = self._clock()
             try:
-                source.advance(self._clock())
+                source.advance(now_s)
+                self._answered_s[source.label] = now_s
                 self._silent.discard(source.label)
             except DomainError as error:
                 if source.label not in self._silent:

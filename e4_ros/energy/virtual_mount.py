@@ -146,7 +146,7 @@ def serve(
         raise MountError(errno.ENOSYS, f'{reason}; `--write DIR` makes a plain tree without FUSE')
     import mfusepy
 
-    Path(mount).mkdir(parents=True, exist_ok=True)
+    _prepare(Path(mount))
     try:
         mfusepy.FUSE(
             _Files(machine),
@@ -163,6 +163,17 @@ def serve(
         raise MountError(
             errno.EIO, f'{mount} cannot be mounted (FUSE ends with {error})'
         ) from error
+
+
+def _prepare(mount: Path) -> None:
+    try:
+        mount.mkdir(parents=True, exist_ok=True)
+        empty = not any(mount.iterdir())
+    except OSError as error:
+        hint = f'if a board was served there, `fusermount3 -u {mount}` clears it away'
+        raise MountError(error.errno, f'{mount}: {error.strerror}; {hint}') from error
+    if not empty:
+        raise MountError(errno.ENOTEMPTY, f'{mount} is not empty; choose another folder')
 
 
 @contextlib.contextmanager

@@ -137,6 +137,17 @@ def test_big_and_little_cores_are_two_domains(tmp_path: Path) -> None:
     assert len(domains['cpu'].snapshot()) == len(domains['cpu1'].snapshot()) == 4
 
 
+@pytest.mark.parametrize('kernel', ['old', 'new'])
+def test_a_cluster_that_nvpmodel_took_offline_does_not_count(kernel: str, tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    affected = root / 'sys/devices/system/cpu/cpufreq/policy4/affected_cpus'
+    affected.write_text('\n')
+    if kernel == 'new':  # answers EBUSY; what matters is that the read fails
+        affected.unlink()
+    cpu = discover(root)[0]
+    assert not any('policy4' in name for name in cpu.snapshot())
+
+
 def test_a_driver_without_a_table_offers_multiples_of_its_bus_clock(tmp_path: Path) -> None:
     root = write_tree('laptop_x86', tmp_path)
     for policy in (root / 'sys/devices/system/cpu/cpufreq').iterdir():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from e4_ros.energy.discovery import discover, restore_snapshot
 from e4_ros.energy.domains import DeviceGone, Domain, DomainError, NotPermitted, WriteRefused
-from e4_ros.energy.virtual_mount import mounted, why_not
+from e4_ros.energy.virtual_mount import MountError, mounted, serve, why_not
 
 pytestmark = [
     pytest.mark.fuse,
@@ -239,6 +239,12 @@ def test_a_slow_write_is_waited_for(orin: Path) -> None:
     _faults(orin)
     assert gpu.restore(originals) == []
     gpu.close()
+
+
+def test_a_folder_with_somebody_s_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / 'thesis.tex').write_text('years of work')
+    with pytest.raises(MountError, match='not empty'):
+        serve('jetson_nano', tmp_path)
 
 
 def test_an_unknown_board_or_fault_ends_with_a_reason(tmp_path: Path) -> None:
