@@ -1,0 +1,162 @@
+"""The whole profile of a problem: the plan, and everything it should be held against."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from e4_ros.energy.plan import FrequencyPlan
+from e4_ros.profiling.exact import ExactResult, exact, two_configuration_bound
+from e4_ros.profiling.objective import Problem, SwitchCost
+from e4_ros.profiling.planner import to_plan
+from e4_ros.profiling.search import SearchResult, best_fixed, coordinate_descent
+
+OnProgress = Callable[[str, float, float], None]
+"""Called with the phase in words, progress 0 to 1, and the least energy so far in joules."""
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """What was found.
+
+    Attributes:
+        descent: what coordinate descent found, from the cells it looked at.
+        fixed: the best point without any switch.
+        best: the better of the two, which is the plan.
+        exact: the optimum of the same problem; None where it was not asked for.
+        ideal: coordinate descent on a machine whose clocks change at once and for nothing.
+        default: latency (s) and energy (J) at the stock system's point.
+        two_configurations_j: see :func:`e4_ros.profiling.exact.two_configuration_bound`.
+        plan_s: seconds that coordinate descent took.
+    """
+
+    problem: Problem
+    exit_paths: Mapping[str, Sequence[int]]
+    exit_shares: Mapping[str, float]
+    default_point: Mapping[str, int]
+    descent: SearchResult
+    fixed: SearchResult
+    exact: ExactResult | None
+    ideal: SearchResult
+    default: tuple[float, float]
+    two_configurations_j: float
+    plan_s: float
+
+    @property
+    def best(self) -> SearchResult:
+        """Coordinate descent's plan, or the best fixed point where that is better after all."""
+        return min(self.descent, self.fixed, key=lambda found: found.energy_j)
+
+    @property
+    def gap_percent(self) -> float:
+        """How much more coordinate descent spends than the optimum."""
+        if self.exact is None:
+            return float('nan')
+        return 100 * (self.descent.energy_j / self.exact.best.energy_j - 1)
+
+    def plan(self) -> FrequencyPlan:
+        """The plan file."""
+        return to_plan(self.problem, self.exit_paths, self.best.points)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, all cells tried included, as plain values."""
+        table = self.problem.table
+        tried = [
+            {
+                'segment': table.segments[s],
+                'point': table.point(int(p)),
+                'latency_s': table.latency_s[s, p],
+                'energy_j': table.energy_j[s, p],
+            }
+            for s, p in zip(*self.descent.cells.nonzero(), strict=True)
+        ]
+        return {
+            'board': table.board,
+            'model': table.model,
+            'source': table.source,
+            'domains': list(table.domains),
+            'deadline_s': self.problem.deadline_s,
+            'fastest_s': self.problem.fastest_s,
+            'exit_shares': dict(self.exit_shares),
+            'default': {'point': dict(self.default_point), **_cost(*self.default)},
+            'best_fixed': self._found(self.fixed),
+            'coordinate_descent': {
+                **self._found(self.descent),
+                'cells_share': self.descent.cells_share,
+                'seconds': self.plan_s,
+                'descent': [_cost(*step) for step in self.descent.descent],
+            },
+            'exact': None if self.exact is None else self._found(self.exact.best)
+            | {'bound_j': self.exact.bound_j, 'proven': self.exact.proven},
+            'gap_percent': None if self.exact is None else self.gap_percent,
+            'without_switch_cost': self._found(self.ideal),
+            'two_configuration_bound_j': self.two_configurations_j,
+            'tried': tried,
+        }  # fmt: skip
+
+    def _found(self, found: SearchResult) -> dict[str, Any]:
+        table = self.problem.table
+        points = [table.point(int(p)) for p in found.points]
+        return _cost(found.latency_s, found.energy_j) | {'points': points}
+
+
+def run_profile(
+    problem: Problem,
+    exit_paths: Mapping[str, Sequence[int]],
+    exit_shares: Mapping[str, float],
+    default_point: Mapping[str, int],
+    *,
+    yardstick: bool = True,
+    on_progress: OnProgress | None = None,
+) -> Profile:
+    """Search, and hold what was found against the yardsticks.
+
+    Args:
+        problem: what to plan.
+        exit_paths: exit → indices of its segments.
+        exit_shares: exit → how often frames stop there.
+        default_point: what the stock system runs at; a clock off the table counts as the nearest.
+        yardstick: also find the exact optimum (seconds instead of milliseconds).
+        on_progress: told what happens.
+    """
+    tell = on_progress or (lambda phase, progress, energy_j: None)
+    tell('coordinate descent', 0.1, float('nan'))
+    began = time.perf_counter()
+    descent = coordinate_descent(problem)
+    plan_s = time.perf_counter() - began
+    tell('best fixed point', 0.3, descent.energy_j)
+    fixed = best_fixed(problem)
+    tell('without switch costs', 0.4, min(descent.energy_j, fixed.energy_j))
+    ideal = coordinate_descent(replace(problem, switch=SwitchCost.none(problem.table.domains)))
+    tell('exact optimum', 0.5, min(descent.energy_j, fixed.energy_j))
+    optimum = exact(problem) if yardstick else None
+    at = problem.table.index(_nearest(problem, default_point))
+    latency_s, energy_j = problem.fixed()
+    tell('done', 1.0, min(descent.energy_j, fixed.energy_j))
+    return Profile(
+        problem,
+        exit_paths,
+        exit_shares,
+        default_point,
+        descent,
+        fixed,
+        optimum,
+        ideal,
+        (float(latency_s[at]), float(energy_j[at])),
+        two_configuration_bound(problem),
+        plan_s,
+    )
+
+
+def _nearest(problem: Problem, point: Mapping[str, int]) -> dict[str, int]:
+    table = problem.table
+    return {
+        name: min(axis, key=lambda hz: abs(hz - point.get(name, axis[-1])))
+        for name, axis in zip(table.domains, table.axes_hz, strict=True)
+    }
+
+
+def _cost(latency_s: float, energy_j: float) -> dict[str, float]:
+    return {'latency_s': float(latency_s), 'energy_j': float(energy_j)}

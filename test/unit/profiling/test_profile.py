@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from e4_ros.cli import app
+from e4_ros.energy.boards import load_board
+from e4_ros.energy.model import BoardModel, SegmentWork
+from e4_ros.energy.plan import FrequencyPlan
+from e4_ros.profiling.cost_table import CostTable
+from e4_ros.profiling.exit_shares import read_exit_shares
+from e4_ros.profiling.objective import PlanningError, SwitchCost, make_problem
+from e4_ros.profiling.page import write_page
+from e4_ros.profiling.profile import Profile, run_profile
+
+WORKS = [
+    SegmentWork('prepare', 3e6, 2e6, 10, 'cpu'),
+    SegmentWork('stage0', 300e6, 40e6, 30),
+    SegmentWork('stage1', 600e6, 30e6, 40),
+]
+PATHS = {'temporal': [0], 'exit1': [0, 1], 'full': [0, 1, 2]}
+SHARES = {'temporal': 7, 'exit1': 1, 'full': 2}
+
+
+@pytest.fixture(scope='module')
+def found() -> Profile:
+    board = load_board('jetson_nano')
+    model = BoardModel(board)
+    table = CostTable.from_board(model, WORKS, 'net')
+    switch = SwitchCost.of_board(board, table.domains)
+    problem = make_problem(table, PATHS, SHARES, 0, switch)
+    return run_profile(problem, PATHS, SHARES, model.default_point())
+
+
+def test_yardsticks_are_ordered(found):
+    assert found.exact is not None
+    assert found.exact.best.energy_j <= found.best.energy_j * (1 + 1e-9)
+    assert found.best.energy_j <= found.fixed.energy_j <= found.default[1]
+    assert found.ideal.energy_j <= found.best.energy_j * (1 + 1e-6)
+    assert 0 <= found.gap_percent <= 1.0
+
+
+def test_the_json_holds_every_cell_tried(found):
+    data = json.loads(json.dumps(found.as_dict()))
+    assert len(data['tried']) == found.descent.cells.sum()
+    assert data['coordinate_descent']['cells_share'] == pytest.approx(
+        len(data['tried']) / (3 * 180)
+    )
+    one = data['tried'][0]
+    assert one['energy_j'] > 0
+    assert set(one['point']) == {'cpu', 'gpu'}
+
+
+def test_the_page_is_whole_and_needs_no_network(found, tmp_path):
+    write_page(found, tmp_path / 'page.html')
+    text = (tmp_path / 'page.html').read_text()
+    assert 'net on jetson_nano' in text
+    assert text.count('class="plotly-graph-div"') == 3
+    assert '<script src=' not in text
+
+
+def test_progress_ends_at_one(found):
+    told: list[tuple[str, float, float]] = []
+    run_profile(
+        found.problem,
+        PATHS,
+        SHARES,
+        {'cpu': 1, 'gpu': 1},
+        yardstick=False,
+        on_progress=lambda *args: told.append(args),
+    )
+    shares = [share for _, share, _ in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        ('summary.json', '{"exits": {"temporal": 2, "full": 1}, "board": "x"}'),
+        ('shares.yaml', 'temporal: 2\nfull: 1\n'),
+        ('detections.jsonl', '{"exit": "temporal"}\n{"exit": "full"}\n\n{"exit": "temporal"}\n'),
+    ],
+)
+def test_exit_shares_are_read_from_what_a_run_leaves(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert read_exit_shares(tmp_path / name) == {'temporal': 2, 'full': 1}
+
+
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [('a.json', '[1, 2]'), ('a.yaml', 'full: much'), ('a.jsonl', '{"frame": 1}'), ('a.yaml', '')],
+)
+def test_a_file_without_exits_says_what_is_expected(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(PlanningError, match='expected a summary'):
+        read_exit_shares(tmp_path / name)
+
+
+def test_the_command_writes_plan_json_and_page(tmp_path):
+    shares = tmp_path / 'shares.yaml'
+    shares.write_text('temporal: 0.6\nfull: 0.4\n')
+    out = tmp_path / 'out'
+    result = CliRunner().invoke(
+        app,
+        ['profile', '--board', 'jetson_tx2', '--exits', str(shares), '--out', str(out)],
+    )
+    assert result.exit_code == 0, result.output
+    plan = FrequencyPlan.load(out / 'plan.yaml')
+    assert plan.board == 'jetson_tx2'
+    assert json.loads((out / 'profile.json').read_text())['gap_percent'] <= 1.0
+    assert (out / 'profile.html').stat().st_size > 100_000
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'complaint'),
+    [
+        (['--deadline-ms', '0.5'], 'fastest needs'),
+        (['--board', 'jetson_banana'], 'unknown board'),
+        (['--domains', 'cpu,npu'], 'no domain npu'),
+        (['--exits', '/nonexistent.json'], 'No such file'),
+    ],
+)
+def test_the_command_says_what_is_wrong(tmp_path, arguments, complaint):
+    result = CliRunner().invoke(app, ['profile', '--out', str(tmp_path), *arguments])
+    assert result.exit_code == 2
+    assert complaint in ' '.join(result.output.split())
+    assert not list(tmp_path.iterdir())
