@@ -1,0 +1,282 @@
+"""`e4 dvfs`: look at this machine's clocks, hold them for a while, give them back."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from e4_ros.energy.daemon import HelperConfig
+    from e4_ros.energy.domains import Domain
+
+group = typer.Typer(
+    help='Look at the clocks, hold them for a while, and give them back.', no_args_is_help=True
+)
+
+Root = Annotated[
+    Path, typer.Option(help='Folder that holds sys/: / or the mount of a virtual board.')
+]
+StateDir = Annotated[
+    Path | None, typer.Option(help='Folder of the journal of originals. [default: /run/e4]')
+]
+SocketPath = Annotated[
+    Path | None, typer.Option('--socket', help="The helper's socket. [default: $E4_SOCKET]")
+]
+_SLASH = Path('/')
+
+
+@group.command('list')
+def list_domains(root: Root = _SLASH) -> None:
+    """Show every clock that was found: its table, what is allowed, and whether you may set it."""
+    from rich.console import Console
+
+    Console().print(_table(_domains(root), details=True))
+
+
+@group.command('get')
+def get(
+    domain: Annotated[str, typer.Argument(help='One domain only: cpu, gpu, emc.')] = '',
+    root: Root = _SLASH,
+) -> None:
+    """Print the frequencies as `domain hertz` lines, for scripts."""
+    with _explained():
+        found = {d.name: d for d in _domains(root)}
+        if domain and domain not in found:
+            raise ValueError(f'there is no domain {domain!r}; this machine has {", ".join(found)}')
+        for name, one in found.items():
+            if domain in ('', name):
+                typer.echo(f'{name} {one.current_hz()}')
+
+
+@group.command('set')
+def set_point(
+    clocks: Annotated[list[str], typer.Argument(help='Like gpu=612MHz cpu=960MHz.')],
+    seconds: Annotated[
+        float | None, typer.Option('--for', min=0, help='Hold for so long. [default: Ctrl-C]')
+    ] = None,
+    run: Annotated[str, typer.Option(help='Hold while this shell command runs.')] = '',
+    root: Root = _SLASH,
+    state_dir: StateDir = None,
+    socket_path: SocketPath = None,
+) -> None:
+    """Hold clocks, then give them back: for some time, during a command, or until Ctrl-C.
+
+    Goes through the helper if one runs; else needs the right to write the clocks itself. Nothing
+    stays behind, whatever ends it: what the clocks were is on disk before the first write.
+
+        e4 dvfs set --run 'python my_benchmark.py' gpu=612MHz cpu=960MHz
+    """
+    from e4_ros.energy.hold import hold, parse_point
+
+    with _explained():
+        point = parse_point(clocks)
+        with _until_signal() as ending, hold(point, _config(root, state_dir, socket_path)) as held:
+            typer.echo(
+                'holding ' + ', '.join(f'{name} at {hz / 1e6:g} MHz' for name, hz in point.items())
+            )
+            if run:
+                raise typer.Exit(subprocess.run(run, shell=True, check=False).returncode)
+            until = None if seconds is None else time.monotonic() + seconds
+            while not (ending.is_set() or held.lost_because):
+                left = 0.2 if until is None else min(0.2, until - time.monotonic())
+                if left <= 0:
+                    break
+                ending.wait(left)
+            if held.lost_because:
+                raise OSError(held.lost_because)
+        typer.echo('the clocks are as before')
+
+
+@group.command('restore')
+def restore(
+    forget: Annotated[
+        bool, typer.Option(help='Put the journal aside without applying it, whatever it holds.')
+    ] = False,
+    root: Root = _SLASH,
+    state_dir: StateDir = None,
+) -> None:
+    """Give back what a helper that was killed left behind. Does nothing if all is well."""
+    from e4_ros.energy.daemon import identify
+    from e4_ros.energy.journal import Journal
+    from e4_ros.energy.recovery import recover
+
+    with _explained():
+        journal = Journal(_config(root, state_dir, None).state_dir)
+        journal.lock()
+        if forget:
+            aside = journal.set_aside()
+            typer.echo('there is no journal' if aside is None else f'kept as {aside}')
+            return
+        if not journal.path.exists():
+            typer.echo('nothing to give back')
+            return
+        if problems := recover(journal, identify(root), root):
+            raise OSError('not everything came back: ' + '; '.join(problems))
+        typer.echo('the clocks are as before')
+
+
+@group.command('watch')
+def watch(
+    root: Root = _SLASH,
+    socket_path: SocketPath = None,
+    interval: Annotated[float, typer.Option(min=0.05, help='Seconds between two looks.')] = 0.5,
+    seconds: Annotated[
+        float | None, typer.Option('--for', min=0, help='End after so long. [default: Ctrl-C]')
+    ] = None,
+) -> None:
+    """Show clocks, temperature and the helper's lease, again and again."""
+    from rich.live import Live
+
+    domains = _domains(root)
+    config = _config(root, None, socket_path)
+    with _until_signal() as ending, Live(auto_refresh=False) as live:
+        until = None if seconds is None else time.monotonic() + seconds
+        while not ending.is_set() and (until is None or time.monotonic() < until):
+            table = _table(domains, details=False)
+            table.caption = _situation(root, config.socket_path)
+            live.update(table, refresh=True)
+            ending.wait(interval)
+
+
+@group.command('serve')
+def serve(
+    root: Root = _SLASH,
+    state_dir: StateDir = None,
+    socket_path: SocketPath = None,
+    group_name: Annotated[
+        str, typer.Option('--group', help='Group that may connect. [default: only you]')
+    ] = '',
+    limit: Annotated[
+        list[str] | None, typer.Option(help='Like gpu=306000000..612000000 (hertz).')
+    ] = None,
+    watchdog_s: Annotated[float, typer.Option(help='Rest without a step for so long.')] = 2.0,
+    over_temperature_c: Annotated[float, typer.Option(help='Rest from this heat on.')] = 95.0,
+) -> None:
+    """Be the helper, without ROS, until SIGTERM or Ctrl-C."""
+    import logging
+
+    from e4_ros.energy.daemon import Helper, parse_limits
+
+    logging.basicConfig(level=logging.INFO, format='%(message)s')
+    with _explained(), _until_signal() as ending:
+        config = _config(
+            root,
+            state_dir,
+            socket_path,
+            group=group_name,
+            limits_hz=parse_limits(limit or []),
+            watchdog_s=watchdog_s,
+            over_temperature_c=over_temperature_c,
+        )
+        with Helper(config) as helper:
+            typer.echo(f'{helper.core.board}: listening on {config.socket_path}')
+            ending.wait()
+
+
+def register(app: typer.Typer) -> None:
+    """Add `e4 dvfs`."""
+    app.add_typer(group, name='dvfs')
+
+
+def _config(
+    root: Path, state_dir: Path | None, socket_path: Path | None, **settings: object
+) -> HelperConfig:
+    from e4_ros.energy.daemon import HelperConfig
+
+    places = {'state_dir': state_dir, 'socket_path': socket_path}
+    given = {name: place for name, place in places.items() if place is not None}
+    return HelperConfig.model_validate({'root': root, **given, **settings})
+
+
+def _domains(root: Path) -> list[Domain]:
+    from e4_ros.energy.discovery import discover
+
+    domains = discover(root)
+    if not domains:
+        typer.echo(
+            f'there is no clock to set below {root}; `e4 virtual-board` serves a board to try',
+            err=True,
+        )
+        raise typer.Exit(1)
+    return domains
+
+
+def _table(domains: list[Domain], details: bool) -> Table:
+    from rich.table import Table
+
+    table = Table('domain', 'now', 'allowed', title_justify='left')
+    if details:
+        for header in ('points', 'kind', 'you may set it'):
+            table.add_column(header)
+    for domain in domains:
+        low, high = domain.limits_hz
+        row = [domain.name, _mhz_now(domain), f'{low / 1e6:g} to {high / 1e6:g} MHz']
+        if details:
+            closed = domain.unwritable()
+            more = f' and {len(closed) - 1} more' if len(closed) > 1 else ''
+            row += [
+                f'{len(domain.allowed_hz)} of {len(domain.frequencies_hz)}',
+                domain.kind,
+                f'no: {closed[0]}{more}' if closed else 'yes',
+            ]
+        table.add_row(*row)
+    return table
+
+
+def _mhz_now(domain: Domain) -> str:
+    try:
+        return f'{domain.current_hz() / 1e6:g} MHz'
+    except OSError as error:
+        return f'? ({error.strerror or error})'
+
+
+def _situation(root: Path, socket_path: Path) -> str:
+    from e4_ros.energy.client import DvfsClient, HelperError
+    from e4_ros.energy.thermal import hottest_c
+
+    hottest = hottest_c(root)
+    heat = '' if hottest is None else f'{hottest:.1f} °C · '
+    try:
+        status = DvfsClient(socket_path, timeout_s=1).status()
+    except HelperError:
+        return heat + 'no helper'
+    if status['problems']:
+        return heat + 'not given back: ' + '; '.join(status['problems'])
+    if not status['holder']:
+        return heat + 'helper without a client'
+    return heat + f'{status["holder"]}, plan {status["plan"] or "none"}'
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Turn errors that a person can do something about into one line and exit status 1."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+@contextlib.contextmanager
+def _until_signal() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set, so that the way back is walked in order."""
+    ending = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: ending.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield ending
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

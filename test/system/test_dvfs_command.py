@@ -1,0 +1,179 @@
+"""`e4 dvfs` as people run it: processes, signals, exit codes."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from e4_ros.energy.virtual_board import write_tree
+
+MAX = 'sys/class/devfreq/17000000.gpu/max_freq'
+
+
+@pytest.fixture
+def folder():
+    with tempfile.TemporaryDirectory(prefix='e4') as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def root(folder):
+    return write_tree('jetson_orin_nano', folder / 'root')
+
+
+@pytest.fixture
+def command(folder, root):
+    def make(name: str, *words: str) -> list[str]:
+        places = ['--root', str(root)]
+        if name in ('set', 'restore', 'serve'):
+            places += ['--state-dir', str(folder / 'state')]
+        if name in ('set', 'serve', 'watch'):
+            places += ['--socket', str(folder / 'h.sock')]
+        return [sys.executable, '-m', 'e4_ros.cli', 'dvfs', name, *places, *words]
+
+    return make
+
+
+@pytest.fixture
+def run(command):
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(*words), capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return call
+
+
+def gpu_max(root: Path) -> str:
+    return (root / MAX).read_text().strip()
+
+
+def wait_for(process: subprocess.Popen, word: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if word in line:
+            return
+    raise AssertionError(f'it ended without saying {word!r}')
+
+
+def test_list_and_get(run):
+    listed = run('list')
+    assert listed.returncode == 0
+    assert re.search(r'gpu .* 918 MHz .* 7 of 8 .* devfreq .* yes', listed.stdout)
+    assert run('get', 'gpu').stdout == 'gpu 918000000\n'
+    wrong = run('get', 'dla')
+    assert wrong.returncode == 1
+    assert "no domain 'dla'; this machine has cpu, gpu, emc" in wrong.stderr
+
+
+def test_set_holds_during_a_command_and_passes_its_status_on(run, root):
+    before = gpu_max(root)
+    held = run('set', '--run', f'cat {root / MAX}; exit 7', 'gpu=612MHz')
+    assert held.returncode == 7
+    assert '612000000' in held.stdout
+    assert gpu_max(root) == before
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_set_ends_in_order(command, root, number):
+    before = gpu_max(root)
+    with subprocess.Popen(command('set', 'gpu=612MHz'), stdout=subprocess.PIPE, text=True) as held:
+        wait_for(held, 'holding')
+        assert gpu_max(root) == '612000000'
+        held.send_signal(number)
+        assert held.wait(20) == 0
+    assert gpu_max(root) == before
+
+
+def test_restore_after_a_kill(command, run, root):
+    before = gpu_max(root)
+    with subprocess.Popen(command('set', 'gpu=612MHz'), stdout=subprocess.PIPE, text=True) as held:
+        wait_for(held, 'holding')
+        refused = run('restore')
+        assert refused.returncode == 1
+        assert 'a helper is running' in refused.stderr
+        held.kill()
+    assert gpu_max(root) == '612000000'
+    restored = run('restore')
+    assert restored.returncode == 0, restored.stderr
+    assert gpu_max(root) == before
+    assert run('restore').stdout == 'nothing to give back\n'
+
+
+def test_damaged_journal_is_told_and_can_be_put_aside(run, folder, root):
+    state = folder / 'state'
+    state.mkdir(mode=0o700)
+    (state / 'originals.json').write_text('{"version": 1')
+    for words in (('restore',), ('set', '--for', '0', 'gpu=612MHz')):
+        told = run(*words)
+        assert told.returncode == 1
+        assert 'nothing of it was applied' in told.stderr
+        assert 'Traceback' not in told.stderr
+    assert 'kept as' in run('restore', '--forget').stdout
+    assert run('set', '--for', '0', 'gpu=612MHz').returncode == 0
+
+
+def test_serve_lends_to_others_and_gives_back_at_the_end(command, run, root):
+    before = gpu_max(root)
+    with subprocess.Popen(command('serve'), stdout=subprocess.PIPE, text=True) as serving:
+        wait_for(serving, 'listening')
+        with subprocess.Popen(
+            command('set', 'gpu=612MHz'), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as held:
+            wait_for(held, 'holding')
+            assert 'e4 dvfs set' in run('watch', '--for', '0.1').stdout
+            assert 'held by' in run('set', 'gpu=306MHz').stderr
+            serving.send_signal(signal.SIGTERM)
+            assert serving.wait(20) == 0
+            assert gpu_max(root) == before
+            assert held.wait(20) == 1
+            assert 'the helper stopped' in held.stderr.read()
+
+
+def test_next_helper_brings_back_what_a_killed_one_left(command, root):
+    before = gpu_max(root)
+    with subprocess.Popen(command('serve'), stdout=subprocess.PIPE, text=True) as first:
+        wait_for(first, 'listening')
+        with subprocess.Popen(
+            command('set', 'gpu=612MHz'), stdout=subprocess.PIPE, text=True
+        ) as held:
+            wait_for(held, 'holding')
+            first.kill()
+            first.wait()
+            assert gpu_max(root) == '612000000'
+            held.kill()
+    with subprocess.Popen(command('serve'), stdout=subprocess.PIPE, text=True) as second:
+        wait_for(second, 'listening')
+        assert gpu_max(root) == before
+        second.terminate()
+
+
+def test_client_that_is_killed_leaves_nothing(command, root):
+    before = gpu_max(root)
+    with subprocess.Popen(command('serve'), stdout=subprocess.PIPE, text=True) as serving:
+        wait_for(serving, 'listening')
+        with subprocess.Popen(
+            command('set', 'gpu=612MHz'), stdout=subprocess.PIPE, text=True
+        ) as held:
+            wait_for(held, 'holding')
+            held.kill()
+        deadline = time.monotonic() + 5
+        while gpu_max(root) != before and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert gpu_max(root) == before
+        serving.terminate()
+
+
+def test_machine_without_clocks(folder):
+    for name in ('list', 'get', 'watch'):
+        words = [sys.executable, '-m', 'e4_ros.cli', 'dvfs', name, '--root', str(folder / 'none')]
+        told = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        assert told.returncode == 1
+        assert 'e4 virtual-board' in told.stderr
