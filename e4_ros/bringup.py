@@ -112,6 +112,13 @@ def _typed(text: str) -> Any:
     return text
 
 
+def _number(values: Values, name: str, kind: type[float]) -> float:
+    try:
+        return kind(values[name])
+    except ValueError:
+        raise ValueError(f'{name} is a number, not {values[name]!r}') from None
+
+
 def _common(values: Values, lifecycle: bool = False) -> dict[str, Any]:
     return _given(values, 'use_sim_time', *(('autostart',) if lifecycle else ()))
 
@@ -151,13 +158,13 @@ def _demo_nodes(values: Values) -> list[NodeSpec]:
     whole = {'qos_overrides./image.subscription.reliability': 'reliable'}
     video = {
         'source': values['source'],
-        'rate': float(values['rate']),
-        'max_frames': int(values['max_frames']),
+        'rate': _number(values, 'rate', float),
+        'max_frames': _number(values, 'max_frames', int),
         'wait_for_subscriber': 'image',
         'exit_at_end': True,
         'stamps_file': f'{out}/stamps.csv',
     }
-    baseline = {'baseline_every': int(values['baseline_every'])}
+    baseline = {'baseline_every': _number(values, 'baseline_every', int)}
     return [
         NodeSpec('recorder', {**common, 'output': f'{out}/telemetry.mcap'}),
         *_helper(values),
@@ -170,7 +177,7 @@ def _replay_nodes(values: Values) -> list[NodeSpec]:
     replay = {
         'bag': values['bag'],
         'image_topic': values['image_topic'],
-        'speed': float(values['speed']),
+        'speed': _number(values, 'speed', float),
         'clock': values['use_sim_time'] == 'true',
         'wait_for_subscriber': True,
         **_given(values, 'loop', 'all_topics'),

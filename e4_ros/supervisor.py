@@ -159,7 +159,7 @@ def private_environment() -> tuple[dict[str, str], socket.socket]:
     Raises:
         RosMissing: all domains are taken.
     """
-    for domain in range(1, 102):
+    for domain in range(101, 0, -1):  # people count upwards
         lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             lock.bind(f'\0e4_ros domain {domain}')  # an abstract name: it ends with the process

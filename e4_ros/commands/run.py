@@ -118,7 +118,7 @@ def run(
         _fail(str(error))
     except KeyboardInterrupt:
         _fail('stopped before there was anything to keep')
-    Console().print(_table(outputs))
+    Console().print(summary_table(outputs))
 
 
 def _fail(message: str) -> NoReturn:
@@ -176,7 +176,8 @@ def _progress() -> Progress:
     )
 
 
-def _table(outputs: Outputs) -> Table:
+def summary_table(outputs: Outputs) -> Table:
+    """The numbers of a run and where its files are."""
     from e4_ros.evaluation.palette import exit_colors, joules
 
     summary = outputs.summary

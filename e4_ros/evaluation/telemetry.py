@@ -23,6 +23,7 @@ from e4_ros.vision.engine import FrameResult
 _DETECTIONS, _TELEMETRY, _STATE = (
     f'e4_ros/msg/{name}' for name in ('Detections', 'ExitTelemetry', 'DvfsState')
 )
+_DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 _BASELINE = '/baseline/'
 
 
@@ -39,15 +40,11 @@ class _Topics:
     full_detections: dict[int, Any] = field(default_factory=dict)
     full_telemetry: dict[int, Any] = field(default_factory=dict)
     state: Any = None
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 def read_telemetry(
-    bag: Path,
-    *,
-    source: str,
-    frames: Mapping[int, int] | None = None,
-    policy: str = 'e4',
-    runtime: str = '',
+    bag: Path, *, source: str, frames: Mapping[int, int] | None = None
 ) -> tuple[list[FrameRecord], RunInfo]:
     """Read a run that the `recorder` node recorded.
 
@@ -56,12 +53,9 @@ def read_telemetry(
         source: What to call the source.
         frames: Stamp of an image in nanoseconds → its index in the source (`read_stamps`); without
             it images count in the order in which they were answered.
-        policy: Name of the exit policy.
-        runtime: For people: library, provider and threads.
 
     Returns:
         A record for each image that was answered, and what is true of the whole run.
-        ``RunInfo.baseline_energy_j`` is NaN: a recording does not say what was not done.
 
     Raises:
         TelemetryError: the bag cannot be read, or no image was answered in it.
@@ -77,9 +71,8 @@ def read_telemetry(
         )
     indices = frames or {stamp: index for index, stamp in enumerate(stamps)}
     records = [_record(topics, stamp, indices[stamp]) for stamp in stamps]
-    return sorted(records, key=lambda record: record.frame), _info(
-        topics, stamps, source, policy, runtime
-    )
+    info = _info(topics, stamps, source, len(indices))
+    return sorted(records, key=lambda record: record.frame), info
 
 
 def read_stamps(path: Path) -> dict[int, int]:
@@ -108,7 +101,7 @@ def _read(bag: Path) -> _Topics:
     try:
         with AnyReader([bag], default_typestore=get_typestore(Stores.LATEST)) as reader:
             for connection, _, data in reader.messages():
-                if connection.msgtype in (_DETECTIONS, _TELEMETRY, _STATE):
+                if connection.msgtype in (_DETECTIONS, _TELEMETRY, _STATE, _DIAGNOSTICS):
                     _sort_in(topics, connection, reader.deserialize(data, connection.msgtype))
     # rosbags lets what its parsers raise on broken bytes pass; see `sources.bag`.
     except Exception as error:
@@ -119,6 +112,10 @@ def _read(bag: Path) -> _Topics:
 def _sort_in(topics: _Topics, connection: Any, message: Any) -> None:
     if connection.msgtype == _STATE:
         topics.state = message
+        return
+    if connection.msgtype == _DIAGNOSTICS:
+        # The last word on each: perception's counts and what it loaded.
+        topics.facts |= {pair.key: pair.value for s in message.status for pair in s.values}
         return
     full = _BASELINE in connection.topic
     if connection.msgtype == _DETECTIONS:
@@ -167,29 +164,42 @@ def _result(telemetry: Any, detections: Any) -> FrameResult:
     )
 
 
-def _info(topics: _Topics, stamps: list[int], source: str, policy: str, runtime: str) -> RunInfo:
+def _info(topics: _Topics, stamps: list[int], source: str, published: int) -> RunInfo:
     last = topics.telemetry[stamps[-1]]
     first = topics.detections[stamps[0]]
-    unrecorded = int(last.frames_processed) - len(stamps)
+    processed = int(topics.facts.get('frames_processed', last.frames_processed))
+    dropped = int(topics.facts.get('frames_dropped', last.frames_dropped))
     problems = []
-    if unrecorded > 0:
-        problems.append(f'{unrecorded} answers are missing from the recording')
+    if processed > len(stamps):
+        problems.append(f'{processed - len(stamps)} answers are missing from the recording')
+    if published > processed + dropped:
+        problems.append(
+            f'{published - processed - dropped} of {published} images never reached perception'
+        )
     state = topics.state
     domains = {} if state is None else {d.name: d.available_hz for d in state.domains}
+    exits = topics.facts.get('exits')
     return RunInfo(
         source=source,
         model=first.model,
         task=first.task,
         class_names=_class_names(topics.detections.values()),
-        exits=_exits(topics.telemetry.values()),
-        policy=policy,
-        runtime=runtime,
+        exits=exits.split(', ') if exits else _exits(topics.telemetry.values()),
+        policy=topics.facts.get('policy', ''),
+        runtime=topics.facts.get('runtime', ''),
         board='' if state is None else state.board,
         domain_limits_hz={n: (int(hz[0]), int(hz[-1])) for n, hz in domains.items() if len(hz)},
-        frames_received=len(stamps) + int(last.frames_dropped),
-        frames_dropped=int(last.frames_dropped),
+        frames_received=len(stamps) + dropped,
+        frames_dropped=dropped,
+        baseline_energy_j=_baseline_energy_j(topics),
         problems=problems,
     )
+
+
+def _baseline_energy_j(topics: _Topics) -> float:
+    """What the full network's telemetry says of full depth and default clocks."""
+    known = [m.energy_j for m in topics.full_telemetry.values() if m.energy_source != NO_SOURCE]
+    return float(np.mean(known)) if known else math.nan
 
 
 def _class_names(messages: Iterable[Any]) -> list[str]:

@@ -50,6 +50,12 @@ class HelperLink:
         self._timer = self._node.create_timer(self._retry_s, self._look_after, clock=clock)
         self._look_after()
 
+    @property
+    def board(self) -> str:
+        """Board whose clocks are stepped; empty while there are none."""
+        client = self._client
+        return '' if client is None else client.board
+
     def stop(self) -> None:
         """Ask no more, and give the lease back."""
         if self._timer is not None:

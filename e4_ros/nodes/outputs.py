@@ -53,14 +53,9 @@ class Outputs:
             picture = self._annotator.draw(frame, record)
             self._annotated.publish(conversions.to_image(picture, header))
 
-    def publish_baseline(
-        self, header: Header, full: EarlyExitEngine, frame: np.ndarray, at: Counts
-    ) -> None:
-        """Publish what the full network says to the same image and how long it takes."""
-        result = full.process_full(frame)
-        names = [full.segments[i].name for i in full.paths[result.exit]]
-        record = FrameRecord(0, 0.0, result, names)
-        self._full_detections.publish(self._to_detections(result, header))
+    def publish_baseline(self, header: Header, record: FrameRecord, at: Counts) -> None:
+        """Publish what the full network says to the same image and what it costs."""
+        self._full_detections.publish(self._to_detections(record.result, header))
         self._full_telemetry.publish(self._to_telemetry(header, record, at))
 
     def destroy(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -30,9 +29,8 @@ from e4_ros.nodes.parameters import declare, value
 from e4_ros.nodes.perception_parameters import PARAMETERS
 
 if TYPE_CHECKING:  # torch takes seconds to import; the node is to be seen before
-    from e4_ros.evaluation.perceiver import Perceiver
     from e4_ros.evaluation.records import FrameRecord
-    from e4_ros.vision.engine import EarlyExitEngine
+    from e4_ros.nodes.network import Network
 
 AnyImage: TypeAlias = Image | CompressedImage
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -48,14 +46,13 @@ class Perception(AutostartNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('perception', **kwargs)
-        self._perceiver: Perceiver | None = None
-        self._full: EarlyExitEngine | None = None
+        self._network: Network | None = None
         self._outputs: Outputs | None = None
         self._link: HelperLink | None = None
         self._worker: FrameWorker[AnyImage] | None = None
         self._subscription: Subscription | None = None
         self._health = Health()
-        declare(self, PARAMETERS, lambda: self._perceiver is not None)
+        declare(self, PARAMETERS, lambda: self._network is not None)
         period_s = value(self, 'diagnostics_period_s')
         self._diagnostics = Diagnostics(self, period_s, self._statuses)
         self.create_service(SetBool, '~/enable', self._enable)
@@ -70,19 +67,18 @@ class Perception(AutostartNode):
             retry_s = value(self, 'helper_retry_s')
             self._link = HelperLink(self, value(self, 'helper'), retry_s, self._take_clocks)
         try:
-            self._load()
+            self._network = self._load()
         except (ValueError, OSError) as error:
             self.get_logger().error(f'cannot be configured: {error}')
             self._forget()
             return FAILURE
-        assert self._perceiver is not None
-        self._outputs.attach(self._perceiver.engine)
+        self._outputs.attach(self._network.perceiver.engine)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin a new stream and listen."""
-        assert self._perceiver is not None
-        self._perceiver.engine.reset()
+        assert self._network is not None
+        self._network.perceiver.engine.reset()
         self._health = Health()
         self._worker = FrameWorker(self._process, self._replaced, self._escaped)
         if self._link is None:
@@ -141,8 +137,8 @@ class Perception(AutostartNode):
 
     def _process(self, message: AnyImage) -> None:
         """Answer one image and tell everybody; runs in the worker's thread."""
-        perceiver = self._perceiver
-        assert perceiver is not None
+        assert self._network is not None
+        perceiver = self._network.perceiver
         try:
             frame = to_rgb(message, value(self, 'max_pixels'))
             if self._link is not None:
@@ -162,10 +158,12 @@ class Perception(AutostartNode):
         self, header: Header, frame: np.ndarray, record: FrameRecord, counts: Counts
     ) -> None:
         assert self._outputs is not None
+        assert self._network is not None
         self._outputs.publish(frame, header, record, counts)
-        every = value(self, 'baseline_every')
-        if self._full is not None and every and counts.processed % every == 0:
-            self._outputs.publish_baseline(header, self._full, frame, counts)
+        baseline = self._network.baseline
+        if baseline is not None and baseline.is_due(counts.processed):
+            board = self._link.board if self._link is not None else ''
+            self._outputs.publish_baseline(header, baseline.answer(frame, board), counts)
 
     def _drop(self, reason: str, error: str) -> None:
         self._health.dropped(reason)
@@ -194,42 +192,31 @@ class Perception(AutostartNode):
 
     # -- parts --------------------------------------------------------------------------------
 
-    def _load(self) -> None:
-        from e4_ros.evaluation.perceiver import Perceiver
-
-        self._perceiver = Perceiver(self._build(value(self, 'policy')))
-        if value(self, 'baseline_every'):
-            # An engine of its own: uncut, as somebody without early exits would run it.
-            self._full = self._build('full')
-
-    def _build(self, policy: str) -> EarlyExitEngine:
-        from e4_ros.vision import engine
-
-        return engine.build(
-            value(self, 'model'),
-            policy,
-            value(self, 'runtime'),
-            value(self, 'threads') or None,
-            Path(value(self, 'exits_file')) if value(self, 'exits_file') else None,
-            value(self, 'min_score'),
-        )
-
     def _take_clocks(self, client: DvfsClient) -> Clocks:
         from e4_ros.nodes.stepping import take_clocks
 
-        assert self._perceiver is not None
+        assert self._network is not None
         plan_file, deadline_s = value(self, 'plan_file'), value(self, 'deadline_s')
-        return take_clocks(client, self._perceiver.engine, plan_file, deadline_s)
+        return take_clocks(client, self._network.perceiver.engine, plan_file, deadline_s)
+
+    def _load(self) -> Network:
+        from e4_ros.nodes.network import load
+
+        return load(self)
 
     def _statuses(self) -> list[DiagnosticStatus]:
-        if self._worker is None:
+        if self._worker is None or self._network is None:
             return [status('images', '', 'not active')]
         silent = ''
         if self._subscription is not None:
             silent = why_silent(self, self._subscription, self._health.silence_s())
-        steps = 'stepping' if self._link is not None else 'left alone, as no helper is configured'
-        problem = self._link.problem if self._link is not None else ''
-        return [self._health.status(silent), status('clock steps', problem, steps)]
+        link = self._link
+        steps = (
+            status('clock steps', link.problem, f'stepping the clocks of {link.board}')
+            if link is not None
+            else status('clock steps', '', 'no helper is configured')
+        )
+        return [self._health.status(silent), steps, self._network.status]
 
     def _rest(self) -> None:
         if self._subscription is not None:
@@ -249,7 +236,7 @@ class Perception(AutostartNode):
         if self._link is not None:
             self._link.destroy()
             self._link = None
-        self._perceiver = self._full = None
+        self._network = None
         if self._outputs is not None:
             self._outputs.destroy()
             self._outputs = None

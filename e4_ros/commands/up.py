@@ -1,0 +1,207 @@
+"""`e4 up`: start the nodes that belong together where `ros2 launch` is missing; and the demo."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from e4_ros.bringup import BRINGUPS, Argument, Bringup
+from e4_ros.supervisor import NodeDied, RosMissing, Supervisor, check_ros, private_environment
+
+if TYPE_CHECKING:
+    from e4_ros.evaluation.outputs import Outputs
+
+_err = Console(stderr=True)
+_POLL_S = 0.1
+
+group = typer.Typer(
+    help='Start nodes that belong together, each in a process of its own.', no_args_is_help=True
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    app.add_typer(group, name='up')
+
+
+def _command(bringup: Bringup, run: Callable[[dict[str, str]], None]) -> Callable[..., None]:
+    """Make a command whose options are the arguments of ``bringup``."""
+
+    def command(**options: Any) -> None:
+        values = {name: _text(option) for name, option in options.items()}
+        try:
+            run(values)
+        except (RosMissing, NodeDied, ValueError, OSError) as error:
+            _fail(str(error))
+
+    parameters = [_option(argument) for argument in bringup.all_arguments]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__doc__ = f'{bringup.description}\n\n{_NOTES[bringup.name]}'
+    return command
+
+
+def _option(argument: Argument) -> inspect.Parameter:
+    kind: type = bool if argument.is_switch else str
+    return inspect.Parameter(
+        argument.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=argument.default == 'true' if argument.is_switch else argument.default,
+        annotation=Annotated[kind, typer.Option(help=argument.description)],
+    )
+
+
+def _text(option: str | bool) -> str:
+    return str(option).lower() if isinstance(option, bool) else option
+
+
+def _until_stopped(bringup: Bringup) -> Callable[[dict[str, str]], None]:
+    """Run the nodes in the user's own ROS domain until the last one ends or Ctrl-C."""
+
+    def run(values: dict[str, str]) -> None:
+        check_ros()
+        logs = Path(os.environ.get('ROS_LOG_DIR', 'log')) / f'e4-{bringup.name}-{os.getpid()}'
+        specs = bringup.specs(values)
+        with _signals(), Supervisor(specs, values, logs, os.environ) as nodes:
+            names = ', '.join(spec.executable for spec in specs)
+            _err.print(f'{names} are running; logs in {logs}; Ctrl-C stops them')
+            try:
+                while not nodes.done():
+                    time.sleep(_POLL_S)
+            except KeyboardInterrupt:
+                _err.print('stopping')
+
+    return run
+
+
+def _demo(values: dict[str, str]) -> None:
+    from e4_ros.evaluation.sources import open_source
+
+    check_ros()
+    out = Path(values['out']).resolve()
+    source = open_source(values['source'])
+    counts = [n for n in (int(values['max_frames']), source.frame_count or 0) if n]
+    values['out'] = str(out)
+    _clear(out)
+    environment, domain = private_environment()
+    with domain:
+        _err.print(
+            f'[dim]to look on from another terminal: export '
+            f'ROS_DOMAIN_ID={environment["ROS_DOMAIN_ID"]} '
+            'ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST',
+            soft_wrap=True,
+        )
+        specs = BRINGUPS['demo'].specs(values)
+        with _signals(), Supervisor(specs, values, out / 'log', environment) as nodes:
+            _watch(nodes, out / 'stamps.csv', source.name, min(counts, default=None))
+    Console().print(_table(_report(out, values['source'])))
+
+
+def _watch(nodes: Supervisor, stamps: Path, name: str, total: int | None) -> None:
+    """Show how many images were published until the video is over or Ctrl-C."""
+    with _progress() as progress:
+        task = progress.add_task('starting', total=total)
+        try:
+            while not nodes.done():
+                published = _count_lines(stamps)
+                progress.update(task, completed=published, description=name if published else None)
+                time.sleep(_POLL_S)
+            progress.update(task, completed=_count_lines(stamps))
+        except KeyboardInterrupt:
+            progress.console.print('stopping early; what was done is kept')
+
+
+def _report(out: Path, source_text: str) -> Outputs:
+    """Make the demo's files from what its nodes left in ``out``."""
+    from e4_ros.evaluation.outputs import write_outputs
+    from e4_ros.evaluation.sources import open_source
+    from e4_ros.evaluation.telemetry import read_stamps, read_telemetry
+
+    source = open_source(source_text)
+    stamps = read_stamps(out / 'stamps.csv')
+    records, info = read_telemetry(out / 'telemetry.mcap', source=source.name, frames=stamps)
+    for problem in info.problems:
+        _err.print(f'[yellow]{escape(problem)}')
+    with _progress() as progress:
+        task = progress.add_task('drawing', total=len(records))
+        return write_outputs(
+            records,
+            info,
+            out,
+            source if source.repeatable else None,
+            fps=source.fps,
+            progress=lambda done: progress.update(task, completed=done),
+        )
+
+
+def _table(outputs: Outputs) -> Any:
+    from e4_ros.commands.run import summary_table
+
+    return summary_table(outputs)
+
+
+def _progress() -> Any:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeElapsedColumn as Elapsed
+
+    text = TextColumn('[bold]{task.description}')
+    return Progress(text, BarColumn(), MofNCompleteColumn(), Elapsed(), console=_err)
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier run left, so that nothing old is taken for new."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ('stamps.csv', 'telemetry.mcap', 'summary.json', 'report.html', 'annotated.mp4'):
+        (out / name).unlink(missing_ok=True)
+
+
+def _count_lines(path: Path) -> int:
+    try:
+        return path.read_bytes().count(b'\n')
+    except FileNotFoundError:
+        return 0
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C, so that the nodes are stopped either way."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _fail(message: str) -> NoReturn:
+    _err.print(f'[bold red]error:[/] {escape(message)}', highlight=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+_NOTES = {
+    'perception': (
+        'Remap the camera with --image /camera/image_raw. The detections are on '
+        '/perception/detections; `ros2 topic echo` shows them.'
+    ),
+    'demo': (
+        'All in processes of their own over DDS, in a ROS domain of their own. OUT then holds '
+        '`report.html` (open it first), `summary.json`, `annotated.mp4`, `telemetry.mcap` (every '
+        'output topic; Foxglove opens it) and the logs. Ctrl-C ends it early and reports on what '
+        'was done.'
+    ),
+    'replay': 'With --use-sim-time the bag makes the time, too.',
+    'profile': 'Send it a goal with `ros2 action send_goal`; `e4 profile` needs no ROS.',
+}
+
+for _name, _bringup in BRINGUPS.items():
+    _run = _demo if _name == 'demo' else _until_stopped(_bringup)
+    group.command(_name)(_command(_bringup, _run))

@@ -1,0 +1,83 @@
+"""The network of a perception node, loaded as its parameters say."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.node import Node
+
+from e4_ros.evaluation.perceiver import Perceiver
+from e4_ros.nodes.baseline import Baseline
+from e4_ros.nodes.diagnostics import status
+from e4_ros.nodes.parameters import value
+from e4_ros.vision import engine as engines
+from e4_ros.vision.engine import EarlyExitEngine
+
+# The first runs of a session are slow; they are not to be a camera's first images.
+_ANY_FRAME = np.zeros((480, 640, 3), np.uint8)
+
+
+@dataclass(frozen=True)
+class Network:
+    """What answers images.
+
+    Attributes:
+        perceiver: With early exits.
+        baseline: Without; None where nothing is compared.
+        status: For the diagnostics: what was loaded.
+    """
+
+    perceiver: Perceiver
+    baseline: Baseline | None
+    status: DiagnosticStatus
+
+
+def load(node: Node) -> Network:
+    """Load what the parameters of ``node`` name.
+
+    Raises:
+        ValueError: a name is unknown, or a file does not fit.
+        OSError: a file cannot be read.
+    """
+    policy, every = value(node, 'policy'), value(node, 'baseline_every')
+    perceiver = Perceiver(_build(node, policy))
+    perceiver.warm_up(_ANY_FRAME)
+    baseline = None
+    if every:
+        baseline = Baseline(_build(node, 'full'), every)
+        baseline.answer(_ANY_FRAME, board='')
+    return Network(perceiver, baseline, _describe(node, perceiver.engine, policy))
+
+
+def _build(node: Node, policy: str) -> EarlyExitEngine:
+    exits_file = value(node, 'exits_file')
+    return engines.build(
+        value(node, 'model'),
+        policy,
+        value(node, 'runtime'),
+        value(node, 'threads') or None,
+        Path(exits_file).expanduser() if exits_file else None,
+        value(node, 'min_score'),
+    )
+
+
+def _describe(node: Node, engine: EarlyExitEngine, policy: str) -> DiagnosticStatus:
+    name, threads = value(node, 'runtime'), value(node, 'threads') or _cores()
+    values = {
+        'model': engine.model.name,
+        'task': engine.model.task,
+        'policy': policy,
+        'exits': ', '.join(engine.paths),
+        'segments': ', '.join(segment.name for segment in engine.segments),
+        'runtime': f'{name} {metadata.version(name)}, {threads} thread{"s" if threads > 1 else ""}',
+    }
+    return status('network', '', f'{engine.model.name}, policy {policy}', values)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
