@@ -14,7 +14,15 @@ from pathlib import Path
 from e4_ros.energy.domains import Domain, DomainError, Snapshot
 from e4_ros.energy.freq_range import restore_text, settled
 from e4_ros.energy.limits import limits_hz
-from e4_ros.energy.sysfs import KernelFile, KernelFiles, read_int, read_ints, read_text, relative
+from e4_ros.energy.sysfs import (
+    KernelFile,
+    KernelFiles,
+    read_int,
+    read_ints,
+    read_text,
+    relative,
+    unwritable,
+)
 
 TOP = 'sys'
 EMC = 'sys/kernel/debug/bpmp/debug/clk/emc'
@@ -106,7 +114,7 @@ class EmcDomain(Domain):
     def unwritable(self) -> list[Path]:
         """See `Domain.unwritable`."""
         paths = [self._root / EMC / name for name in FILES]
-        return [path for path in paths if not os.access(path, os.W_OK)]
+        return unwritable(paths)
 
 
 def restore(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:

@@ -9,14 +9,21 @@ Sources: drivers/cpufreq/cpufreq.c, cpufreq_userspace.c; Documentation/admin-gui
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from e4_ros.energy.domains import Domain, DomainError, Snapshot
 from e4_ros.energy.freq_range import RangePin, restore_range, restore_text, settled
 from e4_ros.energy.limits import limits_hz
-from e4_ros.energy.sysfs import KernelFile, KernelFiles, read_int, read_ints, read_text, relative
+from e4_ros.energy.sysfs import (
+    KernelFile,
+    KernelFiles,
+    read_int,
+    read_ints,
+    read_text,
+    relative,
+    unwritable,
+)
 
 TOP = 'sys'
 POLICIES = 'sys/devices/system/cpu/cpufreq'
@@ -145,7 +152,7 @@ class CpufreqDomain(Domain):
     def unwritable(self) -> list[Path]:
         """See `Domain.unwritable`."""
         paths = [p / name for p in self.policies for name in FILES if (p / name).exists()]
-        return [path for path in paths if not os.access(path, os.W_OK)]
+        return unwritable(paths)
 
 
 def _further(one: int, other: int, wanted: int) -> int:

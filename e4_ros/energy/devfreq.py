@@ -8,7 +8,6 @@ Sources: drivers/devfreq/devfreq.c; the paths are those that jetson-stats 7.2 ha
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +15,14 @@ from pathlib import Path
 from e4_ros.energy.domains import Domain, DomainError, Snapshot
 from e4_ros.energy.freq_range import RangePin, restore_range
 from e4_ros.energy.limits import limits_hz
-from e4_ros.energy.sysfs import KernelFiles, read_int, read_ints, read_text, relative
+from e4_ros.energy.sysfs import (
+    KernelFiles,
+    read_int,
+    read_ints,
+    read_text,
+    relative,
+    unwritable,
+)
 
 TOP = 'sys'
 LOW, HIGH = 'min_freq', 'max_freq'
@@ -103,7 +109,7 @@ class DevfreqDomain(Domain):
     def unwritable(self) -> list[Path]:
         """See `Domain.unwritable`."""
         paths = [self.device / name for name in FILES]
-        return [path for path in paths if not os.access(path, os.W_OK)]
+        return unwritable(paths)
 
 
 def restore(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:

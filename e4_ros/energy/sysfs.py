@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from e4_ros.energy.domains import DeviceGone, DomainError, NotPermitted, WriteRefused
@@ -55,6 +56,11 @@ def read_ints(path: Path) -> tuple[int, ...]:
 def relative(path: Path, root: Path) -> str:
     """Name of `path` in a snapshot: below the root, without a leading slash."""
     return path.relative_to(root).as_posix()
+
+
+def unwritable(paths: Iterable[Path]) -> list[Path]:
+    """Those of the files that this process may not write."""
+    return [path for path in paths if not os.access(path, os.W_OK, effective_ids=True)]
 
 
 class KernelFile:

@@ -24,6 +24,8 @@ from e4_ros.energy.virtual_machine import Kernel, VirtualMachine
 
 _SIZE = 4096
 _START_S = 20.0
+_LOOP_ENDED = 8
+"""What libfuse's main function answers after a signal (it has worked until then)."""
 
 
 class MountError(OSError):
@@ -56,6 +58,7 @@ class _Files:
         self._machine = machine
         self._handles = itertools.count(1)
         self._contents: dict[int, bytes] = {}
+        self._changed: dict[str, dict[str, int]] = {}
         self._children: dict[str, set[str]] = {'': set()}
         for path in (*machine.attributes, *machine.links):
             parent, _, name = path.rpartition('/')
@@ -78,7 +81,19 @@ class _Files:
         mode = 0o400 if attribute.root_only else 0o444
         if attribute.write is not None:
             mode |= 0o200
-        return {'st_mode': stat.S_IFREG | mode, 'st_nlink': 1, 'st_size': _SIZE, **self._owner}
+        found = {'st_mode': stat.S_IFREG | mode, 'st_nlink': 1, 'st_size': _SIZE, **self._owner}
+        return found | self._changed.get(path, {})
+
+    def chmod(self, path: str, mode: int) -> int:
+        """Change permissions, as udev rules do."""
+        self._changed.setdefault(path[1:], {})['st_mode'] = stat.S_IFREG | stat.S_IMODE(mode)
+        return 0
+
+    def chown(self, path: str, uid: int, gid: int) -> int:
+        """Change owner and group; -1 leaves one as it is."""
+        changed = self._changed.setdefault(path[1:], {})
+        changed.update({k: v for k, v in (('st_uid', uid), ('st_gid', gid)) if v != -1})
+        return 0
 
     def readdir(self, path: str, fh: int) -> list[str]:
         """Names in a folder."""
@@ -160,6 +175,8 @@ def serve(
             entry_timeout=0,
         )
     except RuntimeError as error:
+        if error.args[0] == _LOOP_ENDED:
+            return
         raise MountError(
             errno.EIO, f'{mount} cannot be mounted (FUSE ends with {error})'
         ) from error

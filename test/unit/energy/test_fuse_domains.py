@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -228,6 +230,36 @@ def test_restoring_goes_on_after_an_error_and_says_what_is_missing(orin: Path) -
     _faults(orin)
     assert cpu.restore(originals) == []
     cpu.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root may act as somebody else')
+def test_a_group_is_all_that_a_user_needs() -> None:
+    user, group = 65534, 65533
+    with tempfile.TemporaryDirectory() as public:
+        Path(public).chmod(0o755)
+        with mounted('jetson_orin_nano', Path(public) / 'root') as root:
+            files = [root / GPU / name for name in ('min_freq', 'max_freq')]
+            gpu = _domain(root, 'gpu')
+            originals = gpu.snapshot()
+            try:
+                os.seteuid(user)
+                assert gpu.unwritable() == files
+                with pytest.raises(NotPermitted, match='udev'):
+                    gpu.open()
+                os.seteuid(0)
+                for path in files:  # what the udev rules do
+                    os.chown(path, -1, group)
+                    path.chmod(0o664)
+                os.setegid(group)
+                os.seteuid(user)
+                assert gpu.unwritable() == []
+                gpu.open()
+                assert gpu.set_hz(510_000_000) == 510_000_000
+                assert gpu.restore(originals) == []
+            finally:
+                os.seteuid(0)
+                os.setegid(0)
+                gpu.close()
 
 
 def test_a_slow_write_is_waited_for(orin: Path) -> None:
