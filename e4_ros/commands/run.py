@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections import Counter
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 from rich.console import Console
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from e4_ros.evaluation.job import Job, JobOptions
     from e4_ros.evaluation.outputs import Outputs
     from e4_ros.evaluation.records import FrameRecord
+    from e4_ros.evaluation.replay import StampedFrames
     from e4_ros.evaluation.sources import Source
 
 _err = Console(stderr=True)
@@ -117,7 +120,7 @@ def run(
     except (ValueError, OSError) as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        _fail('stopped before there was anything to keep')
+        _fail('stopped; the files are not complete')
     Console().print(summary_table(outputs))
 
 
@@ -138,7 +141,8 @@ def _run(source: Source, options: JobOptions, limit: int | None, out: Path) -> O
     kept = out / 'source.mp4'
     frames = source if source.repeatable else recorded(source, kept, source.fps or 30.0)
     with _progress() as progress:
-        records = _replay(job, source, frames, limit, progress)
+        with (out / 'detections.jsonl').open('w') as lines:
+            records = _replay(job, source, frames, limit, progress, lines)
         info = job.info(records, source)
         for problem in info.problems:
             progress.console.print(f'[yellow]{escape(source.name)}: {escape(problem)}')
@@ -151,18 +155,28 @@ def _run(source: Source, options: JobOptions, limit: int | None, out: Path) -> O
 
 
 def _replay(
-    job: Job, source: Source, frames: object, limit: int | None, progress: Progress
+    job: Job,
+    source: Source,
+    frames: StampedFrames,
+    limit: int | None,
+    progress: Progress,
+    lines: TextIO,
 ) -> list[FrameRecord]:
+    """Run; every line is in the file as soon as its frame is answered."""
+    from e4_ros.evaluation.outputs import detection_line
+
     counts = [count for count in (limit, source.frame_count) if count is not None]
     task = progress.add_task(source.name, total=min(counts, default=None), exits='')
-    taken: dict[str, int] = {}
+    names, least = job.engine.model.class_names, job.options.min_score
+    taken: Counter[str] = Counter()
 
     def show(record: FrameRecord) -> None:
-        taken[record.result.exit] = taken.get(record.result.exit, 0) + 1
-        words = '  '.join(f'{name} {count}' for name, count in sorted(taken.items()))
+        print(json.dumps(detection_line(record, names, least)), file=lines, flush=True)
+        taken[record.result.exit] += 1
+        words = '  '.join(f'{name} {taken[name]}' for name in job.engine.paths)
         progress.update(task, advance=1, exits=words)
 
-    return job.run(frames, limit, show)  # type: ignore[arg-type]
+    return job.run(frames, limit, show)
 
 
 def _progress() -> Progress:

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import importlib.util
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from e4_ros.energy.virtual_board import write_tree
+from e4_ros.evaluation import checkup
+from e4_ros.evaluation.checkup import check_all
+
+
+@pytest.fixture(autouse=True)
+def _no_helper(monkeypatch, tmp_path):
+    monkeypatch.setenv('E4_SOCKET', str(tmp_path / 'absent.sock'))
+
+
+def named(checks, name):
+    return next(check for check in checks if check.name == name)
+
+
+def test_an_empty_machine_gets_advice_and_no_error(tmp_path):
+    checks = check_all(tmp_path)
+    assert {check.group for check in checks} == {'software', 'clocks', 'energy', 'access'}
+    assert named(checks, 'domains').state == 'optional'
+    assert named(checks, 'rails').found.startswith('no sensor')
+    assert 'no helper' in named(checks, 'DVFS helper').found
+    assert all(check.advice for check in checks if check.state != 'ok')
+
+
+def test_clocks_of_a_board_are_named(tmp_path):
+    checks = check_all(write_tree('jetson_orin_nano', tmp_path / 'board'))
+    assert [check.name for check in checks if check.group == 'clocks'] == ['cpu', 'gpu', 'emc']
+    assert '306 MHz to 918 MHz, writable' in named(checks, 'gpu').found
+
+
+def test_a_clock_that_may_not_be_written_says_who_may(tmp_path, monkeypatch):
+    root = write_tree('jetson_orin_nano', tmp_path / 'board')
+    closed = next(root.rglob('max_freq'))
+    closed.chmod(closed.stat().st_mode & ~(stat.S_IWGRP | stat.S_IWOTH))
+    monkeypatch.setattr('e4_ros.energy.devfreq.DevfreqDomain.unwritable', lambda _: [closed])
+    gpu = named(check_all(root), 'gpu')
+    assert gpu.state == 'optional'
+    assert 'not writable' in gpu.found
+    assert str(closed) in gpu.advice
+
+
+def test_a_library_that_breaks_on_import_is_reported_not_raised(tmp_path, monkeypatch):
+    (tmp_path / 'brokenlib.py').write_text('raise OSError("libcudart.so.13: cannot open")')
+    monkeypatch.syspath_prepend(tmp_path)
+    check = checkup._library('brokenlib', 'install it again', str)
+    assert check.state == 'missing'
+    assert 'libcudart' in check.found
+    assert check.advice == 'install it again'
+
+
+def test_a_library_that_is_not_here_is_missing():
+    check = checkup._library('no_such_library', 'install it', str)
+    assert (check.state, check.found) == ('missing', 'not here')
+
+
+def test_a_sourced_ros_of_another_python_is_an_error(monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, 'find_spec', lambda name: None if name == 'rclpy' else real(name)
+    )
+    monkeypatch.setenv('ROS_DISTRO', 'humble')
+    assert checkup._ros().state == 'missing'
+    monkeypatch.delenv('ROS_DISTRO')
+    assert checkup._ros().state == 'optional'
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason='root is in no group that matters')
+def test_groups_of_this_user_are_named():
+    import grp
+
+    assert grp.getgrgid(os.getegid()).gr_name in named(check_all(Path('/')), 'groups').found

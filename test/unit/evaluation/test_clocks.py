@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import logging
+import math
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from e4_ros.energy.boards import load_board
+from e4_ros.energy.client import DvfsClient
+from e4_ros.energy.daemon import Helper, HelperConfig
+from e4_ros.energy.model import BoardModel, SegmentWork
+from e4_ros.energy.plan import PlanError
+from e4_ros.energy.virtual_board import write_tree
+from e4_ros.evaluation.clocks import HelperClocks, ModelledClocks, NoClocks, energy_at
+from e4_ros.evaluation.perceiver import Perceiver
+from e4_ros.profiling import planner
+from e4_ros.vision.answer import Answer
+from e4_ros.vision.engine import FrameResult, Segment
+
+BOARD = 'jetson_orin_nano'
+PATHS = {'temporal': [0], 'exit1': [0, 1], 'full': [0, 1, 2]}
+WORKS = [
+    SegmentWork('prepare', 0, 1e6, runs_on='cpu'),
+    SegmentWork('stage0', 2e8, 5e7),
+    SegmentWork('stage1', 4e8, 5e7),
+]
+
+
+class Engine:
+    """The clocks' view of an engine: tells which segments it runs and stops where it is told."""
+
+    def __init__(self, wait_s: float = 0.0) -> None:
+        self.paths = PATHS
+        self.segments = [Segment(w.name, int(w.macs), int(w.bytes_moved)) for w in WORKS]
+        self.exit = 'full'
+        self.wait_s = wait_s
+
+    def process(self, frame, stamp_s, on_segment):
+        for index in self.paths[self.exit]:
+            on_segment(index)
+            time.sleep(self.wait_s)
+        depth = len(self.paths[self.exit])
+        return FrameResult(Answer.empty(), self.exit, 0.0, {}, [0.001] * depth, 0.001 * depth)
+
+
+FRAME = np.zeros((8, 8, 3), np.uint8)
+
+
+@pytest.fixture
+def plan():
+    shares = dict.fromkeys(PATHS, 1.0)
+    return planner.plan(BOARD, WORKS, PATHS, shares, model='walkers')
+
+
+def test_a_record_names_its_segments_and_knows_nothing_without_clocks():
+    engine = Engine()
+    engine.exit = 'exit1'
+    record = Perceiver(engine).process(FRAME, 1.5, 7)
+    assert (record.frame, record.stamp_s) == (7, 1.5)
+    assert list(record.segments) == ['prepare', 'stage0']
+    assert record.points == ()
+    assert math.isnan(record.energy_j)
+    assert record.energy_source == 'none'
+
+
+@pytest.mark.parametrize('exit_name', PATHS)
+def test_a_modelled_board_costs_what_the_plan_expects(plan, exit_name):
+    spent = ModelledClocks(load_board(BOARD), WORKS, plan).end(exit_name, PATHS[exit_name])
+    path = plan.paths[exit_name]
+    assert spent.energy_j == pytest.approx(path.expected_energy_j)
+    assert spent.source == 'modelled'
+    assert [
+        {name: p[name] for name in q} for p, q in zip(spent.points, path.points, strict=True)
+    ] == (path.points)
+    assert set(spent.points[0]) == {'cpu', 'gpu', 'emc'}, (
+        'clocks the plan leaves alone are known too'
+    )
+
+
+def test_without_a_plan_a_modelled_board_runs_at_its_default_clocks(plan):
+    board = load_board(BOARD)
+    default = ModelledClocks(board, WORKS).end('full', PATHS['full'])
+    model = BoardModel(board)
+    point = model.default_point()
+    expected = sum(model.segment_cost(work, point).energy_j for work in WORKS)
+    assert default.energy_j == pytest.approx(expected)
+    assert list(default.points) == [point] * 3
+    assert ModelledClocks(board, WORKS, plan).end('full', PATHS['full']).energy_j < expected
+
+
+def test_a_plan_for_another_board_is_refused(plan):
+    with pytest.raises(PlanError, match='made for board'):
+        ModelledClocks(load_board('jetson_nano'), WORKS, plan)
+
+
+def test_clocks_the_model_does_not_have_are_ignored():
+    model = BoardModel(load_board(BOARD))
+    point = model.default_point()
+    strange = point | {'npu': 10**9}
+    assert energy_at(model, WORKS, [strange] * 3) == energy_at(model, WORKS, [point] * 3)
+
+
+@pytest.fixture
+def helper():
+    with tempfile.TemporaryDirectory(prefix='e4') as folder:
+        root = write_tree(BOARD, Path(folder) / 'root')
+        config = HelperConfig(
+            root=root,
+            state_dir=Path(folder) / 'state',
+            socket_path=Path(folder) / 'helper.sock',
+            priority=0,
+        )
+        with Helper(config) as running:
+            yield running
+
+
+@pytest.fixture
+def client(helper, plan):
+    with DvfsClient(helper.config.socket_path) as connected:
+        connected.acquire('test')
+        connected.set_plan(plan)
+        yield connected
+
+
+def test_each_segment_runs_at_the_clocks_of_the_plan(client, plan):
+    perceiver = Perceiver(Engine(wait_s=0.02), HelperClocks(client, WORKS, plan))
+    record = perceiver.process(FRAME, 0.0, 0)
+    applied = [{name: point[name] for name in plan.domains} for point in record.points]
+    assert applied == plan.paths['full'].points
+    assert record.energy_source == 'modelled'
+    model = BoardModel(load_board(BOARD))
+    assert record.energy_j == pytest.approx(energy_at(model, WORKS, record.points))
+
+
+def test_an_early_exit_has_as_many_points_as_segments(client, plan):
+    engine = Engine(wait_s=0.005)
+    perceiver = Perceiver(engine, HelperClocks(client, WORKS, plan))
+    for engine.exit in ('full', 'temporal', 'exit1'):
+        record = perceiver.process(FRAME, 0.0, 0)
+        assert len(record.points) == len(PATHS[engine.exit])
+
+
+def test_a_meter_that_measures_is_believed(client, plan, monkeypatch):
+    clocks = HelperClocks(client, WORKS, plan)
+    readings = iter([1.0, 1.5, 2.0, 2.5])
+    applied = client.applied()
+    monkeypatch.setattr(
+        client, 'applied', lambda: applied._replace(energy_j=next(readings), source='measured')
+    )
+    record = Perceiver(Engine(), clocks).process(FRAME, 0.0, 0)
+    assert record.energy_source == 'measured'
+    assert record.energy_j == pytest.approx(1.5)
+
+
+def test_when_the_helper_is_gone_frames_go_on_and_it_is_said_once(helper, client, plan, caplog):
+    perceiver = Perceiver(Engine(), HelperClocks(client, WORKS, plan))
+    perceiver.process(FRAME, 0.0, 0)
+    helper.stop()
+    with caplog.at_level(logging.WARNING):
+        lost = [perceiver.process(FRAME, index / 10, index) for index in range(1, 4)]
+    assert all(record.energy_source == 'none' and not record.points for record in lost)
+    assert sum('without clock steps' in message for message in caplog.messages) == 1
+
+
+def test_no_clocks_step_nothing():
+    clocks = NoClocks()
+    clocks.begin()
+    clocks.step(0)
+    assert clocks.end('full', [0]).points == ()

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+
+import av
+import numpy as np
+import pytest
+
+from e4_ros.evaluation.annotate import Annotator
+from e4_ros.evaluation.outputs import choose_samples, write_outputs
+from e4_ros.evaluation.palette import exit_colors, hertz, joules, rgb
+from e4_ros.evaluation.video_writer import VideoWriter
+from e4_ros.vision.answer import Answer
+
+
+def decoded(path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)]
+
+
+@pytest.fixture
+def outputs(records, info, frames, tmp_path):
+    return write_outputs(records, info(records), tmp_path / 'new' / 'run', frames(12))
+
+
+def test_all_files_are_there(outputs):
+    assert outputs.summary_json.is_file()
+    assert len(outputs.detections_jsonl.read_text().splitlines()) == 12
+    assert len(decoded(outputs.annotated)) == 12
+    assert outputs.report_html.stat().st_size > 3_000_000  # plotly is in it
+
+
+def test_a_line_says_what_the_format_promises(outputs):
+    line = json.loads(outputs.detections_jsonl.read_text().splitlines()[2])
+    assert line == {
+        'frame': 2,
+        'stamp': 0.2,
+        'exit': 'exit1',
+        'detections': [{'class': 'person', 'score': 0.9, 'box': [4.0, 4.0, 20.0, 40.0]}],
+        'latency_ms': 4.0,
+        'energy_j': 0.01,
+        'energy_source': 'modelled',
+    }
+    assert list(line) == [
+        'frame', 'stamp', 'exit', 'detections', 'latency_ms', 'energy_j', 'energy_source',
+    ]  # fmt: skip
+
+
+def test_weak_detections_stay_out_of_the_lines(record, info, tmp_path):
+    answer = Answer.of(np.array([[0, 0, 9, 9], [20, 0, 29, 9]]), np.array([0.2, 0.19]))
+    records = [record(0, 'full', answer)]
+    outputs = write_outputs(records, info(records), tmp_path, min_score=0.2)
+    line = json.loads(outputs.detections_jsonl.read_text())
+    assert [d['score'] for d in line['detections']] == [0.2]
+
+
+def test_unknown_joules_are_null(record, info, tmp_path):
+    records = [replace(record(0, 'full'), energy_j=math.nan, energy_source='none')]
+    outputs = write_outputs(records, info(records), tmp_path)
+    line = json.loads(outputs.detections_jsonl.read_text(), parse_constant=pytest.fail)
+    assert line['energy_j'] is None
+
+
+def test_without_frames_there_is_no_video(records, info, tmp_path):
+    outputs = write_outputs(records, info(records), tmp_path)
+    assert outputs.annotated is None
+    assert not (tmp_path / 'annotated.mp4').exists()
+
+
+def test_frames_that_were_not_processed_are_not_drawn(record, info, frames, tmp_path):
+    records = [record(1, 'full'), record(4, 'temporal')]
+    outputs = write_outputs(records, info(records), tmp_path, frames(9))
+    pictures = decoded(outputs.annotated)
+    assert len(pictures) == 2
+    assert pictures[0][:20, :100].mean() == pytest.approx(10, abs=4)
+    assert pictures[1][:20, :100].mean() == pytest.approx(40, abs=4)
+
+
+def test_a_size_that_changes_mid_stream_keeps_one_video(records, info, frames, tmp_path):
+    changing = frames(12)
+    changing[5:] = [(stamp, np.zeros((90, 51, 3), np.uint8)) for stamp, _ in changing[5:]]
+    outputs = write_outputs(records, info(records), tmp_path, changing)
+    assert len({picture.shape for picture in decoded(outputs.annotated)}) == 1
+
+
+def test_progress_counts_drawn_frames(records, info, frames, tmp_path):
+    seen: list[int] = []
+    write_outputs(records, info(records), tmp_path, frames(12), progress=seen.append)
+    assert seen == list(range(1, 13))
+
+
+def test_samples_show_every_exit_and_the_busiest_frames(records, record):
+    crowd = Answer.of(np.array([[0, 0, 9, 9]] * 3), np.full(3, 0.9))
+    records[7] = record(7, 'temporal', crowd)
+    chosen = choose_samples(records)
+    assert {records[i].result.exit for i in chosen} == {'temporal', 'exit1', 'full'}
+    assert 7 in chosen
+    assert len(chosen) <= 6
+
+
+def test_the_page_needs_nothing_from_elsewhere(outputs):
+    page = outputs.report_html.read_text()
+    assert not re.search(r'<(script|link|img)[^>]+(src|href)="(?!data:)', page)
+    assert page.count('<figure>') == 6
+    assert '2.50×' in page
+    assert 'modelled' in page
+
+
+def test_the_page_is_safe_from_names(records, info, tmp_path):
+    evil = info(records, source='<script>alert(1)</script>', problems=['a < b & c'])
+    page = write_outputs(records, evil, tmp_path).report_html.read_text()
+    assert '<script>alert(1)' not in page
+    assert 'a &lt; b &amp; c' in page
+
+
+def test_the_page_without_comparison_and_joules_promises_neither(records, info, tmp_path):
+    bare = [
+        replace(r, full=None, points=(), energy_j=math.nan, energy_source='none') for r in records
+    ]
+    plain = info(bare, board='', baseline_energy_j=math.nan)
+    page = write_outputs(bare, plain, tmp_path).report_html.read_text()
+    assert 'of the full network' not in page.partition('<section')[0]
+    assert 'Energy a frame' not in page
+
+
+def test_boxes_are_drawn_where_they_are_in_the_colour_of_the_exit(record):
+    frame = np.zeros((240, 320, 3), np.uint8)
+    answer = Answer.of(np.array([[80, 90, 160, 200]]), np.array([0.9]))
+    picture = Annotator(['temporal', 'full'], ['person']).draw(frame, record(0, 'full', answer))
+    color = np.array(rgb(exit_colors(['temporal', 'full'])['full']))
+    for x, y in ((81, 150), (159, 150), (120, 199)):
+        assert np.abs(picture[y, x].astype(int) - color).max() < 10, (x, y)
+    assert (picture[20, 20] == 0).all()
+    assert (picture[:240, :320] == 0).mean() > 0.8
+    assert frame.max() == 0, 'the frame itself is left alone'
+
+
+def test_boxes_below_the_score_and_outside_the_picture_are_not_drawn(record):
+    frame = np.zeros((240, 320, 3), np.uint8)
+    annotator = Annotator(['full'], ['person'])
+    boxes = np.array([[10, 10, 90, 90], [400, 300, 500, 400], [-50, -50, -10, -10]])
+    picture = annotator.draw(frame, record(0, 'full', Answer.of(boxes, np.array([0.4, 0.9, 0.9]))))
+    assert picture[:240].max() == 0
+
+
+@pytest.mark.parametrize('shape', [(1, 1), (7, 9), (33, 1001), (480, 640)])
+def test_pictures_have_even_sides(record, shape):
+    frame = np.zeros((*shape, 3), np.uint8)
+    if min(shape) < 2:
+        shape = (2, 2)
+    picture = Annotator(['full'], ['person'], width=320).draw(frame, record(0, 'full'))
+    assert picture.shape[0] % 2 == picture.shape[1] % 2 == 0
+
+
+def test_a_class_is_named(record):
+    frame = np.zeros((240, 320, 3), np.uint8)
+    cat = record(0, 'full', Answer.of_class(0, 0.8, frame.shape))
+    tagged = Annotator(['full'], ['cat'], task='classify').draw(frame, cat)
+    assert tagged[:60, :160].max() > 150
+    assert tagged[120:240].max() == 0
+
+
+def test_a_video_without_frames_is_no_error(tmp_path):
+    with VideoWriter(tmp_path / 'empty.mp4', 10) as video:
+        assert video.frames == 0
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        (hertz(1_510_400_000), '1.51 GHz'),
+        (hertz(624_750_000), '625 MHz'),
+        (joules(0.0214), '21.4 mJ'),
+        (joules(1.2), '1.20 J'),
+        (joules(math.nan), '–'),
+    ],
+)
+def test_quantities_read_well(text, expected):
+    assert text == expected

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from e4_ros.evaluation.summary import Summary, summarise
+from e4_ros.vision.answer import Answer
+
+KEYS = [
+    'frames_received', 'frames_processed', 'frames_dropped', 'exits', 'latency_ms',
+    'full_latency_ms', 'speedup_vs_full', 'f1_vs_full', 'energy_j_per_frame',
+    'baseline_energy_j_per_frame', 'energy_source', 'board', 'model', 'source', 'runtime',
+]  # fmt: skip
+
+
+def test_the_numbers_of_a_run(records, info):
+    summary = summarise(records, info(records, frames_received=14, frames_dropped=2))
+    assert (summary.frames_received, summary.frames_processed, summary.frames_dropped) == (
+        14,
+        12,
+        2,
+    )
+    assert summary.exits == {'temporal': 6, 'exit1': 3, 'full': 3}
+    assert summary.latency_ms.p50 == pytest.approx(2.5)  # half are 1 ms, the next 4 ms
+    assert summary.latency_ms.mean == pytest.approx((6 * 1 + 3 * 4 + 3 * 10) / 12)
+    assert summary.full_latency_ms.mean == pytest.approx(10)
+    assert summary.speedup_vs_full == pytest.approx(10 / 4)
+    assert summary.f1_vs_full == 1.0
+    assert summary.energy_j_per_frame == pytest.approx((6 * 0.002 + 3 * 0.01 + 3 * 0.03) / 12)
+    assert summary.baseline_energy_j_per_frame == pytest.approx(0.04)
+    assert summary.energy_source == 'modelled'
+
+
+def test_the_file_has_exactly_these_keys(records, info, tmp_path):
+    summarise(records, info(records)).save(tmp_path / 'summary.json')
+    data = json.loads((tmp_path / 'summary.json').read_text())
+    assert list(data) == KEYS
+    assert list(data['latency_ms']) == ['p50', 'p95', 'p99', 'mean']
+    assert list(data['full_latency_ms']) == ['p50', 'mean']
+    assert Summary.model_validate(data).model_dump() == data
+
+
+def test_an_unknown_key_is_refused(records, info):
+    data = summarise(records, info(records)).model_dump()
+    with pytest.raises(ValidationError, match='Extra inputs'):
+        Summary.model_validate(data | {'speed': 3})
+
+
+def test_exits_nobody_took_are_listed_with_zero(record, info):
+    records = [record(0, 'full')]
+    assert summarise(records, info(records)).exits == {'temporal': 0, 'exit1': 0, 'full': 1}
+
+
+def test_without_a_comparison_nothing_is_compared(records, info):
+    alone = [replace(r, full=None) for r in records]
+    summary = summarise(alone, info(alone))
+    assert summary.full_latency_ms is None
+    assert summary.speedup_vs_full is None
+    assert summary.f1_vs_full is None
+
+
+def test_only_compared_frames_are_compared(record, info):
+    wrong = Answer.of(np.array([[100, 100, 120, 140]]), np.array([0.9]))
+    mixed = [replace(record(0, 'full'), full=None), record(1, 'exit1'), record(2, 'exit1')]
+    mixed[2] = replace(mixed[2], result=replace(mixed[2].result, answer=wrong))
+    summary = summarise(mixed, info(mixed))
+    assert summary.f1_vs_full == pytest.approx(0.5)
+
+
+def test_unknown_joules_are_null_not_nan(records, info):
+    blind = [replace(r, energy_j=math.nan, energy_source='none') for r in records]
+    summary = summarise(blind, info(blind, baseline_energy_j=math.nan))
+    assert summary.energy_j_per_frame is None
+    assert summary.baseline_energy_j_per_frame is None
+    assert summary.energy_source == 'none'
+    json.loads(summary.model_dump_json(), parse_constant=pytest.fail)
+
+
+def test_joules_of_different_origin_are_called_mixed(records, info):
+    records[0] = replace(records[0], energy_source='measured')
+    records[1] = replace(records[1], energy_j=math.nan, energy_source='none')
+    summary = summarise(records, info(records))
+    assert summary.energy_source == 'mixed'
+    assert summary.energy_j_per_frame == pytest.approx(0.13 / 11, rel=1e-5)
+
+
+def test_a_lost_frame_does_not_go_unnoticed(records, info):
+    with pytest.raises(ValueError, match='13 frames received, but 12 processed and 0 dropped'):
+        summarise(records, info(records, frames_received=13))
+
+
+def test_no_frames_no_summary(info):
+    with pytest.raises(ValueError, match='no frame was processed'):
+        summarise([], info([]))
+
+
+def test_mean_clock_is_weighted_by_time(record):
+    first = record(0, 'full')
+    uneven = replace(first, result=replace(first.result, segment_s=[0.001, 0.003, 0.006]))
+    assert uneven.mean_point() == pytest.approx({'cpu': 2.5e9, 'gpu': 5e8})
+    assert replace(first, points=()).mean_point() == {}

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from e4_ros.evaluation.summary import summarise
+from e4_ros.evaluation.telemetry import TelemetryError, read_stamps, read_telemetry
+
+MESSAGES = Path(__file__).parents[3] / 'msg'
+
+
+@pytest.fixture(scope='module')
+def store():
+    """The common interfaces and our own, from their .msg files."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    types: dict = {}
+    for path in MESSAGES.glob('*.msg'):
+        types |= get_types_from_msg(path.read_text(), f'e4_ros/msg/{path.stem}')
+    store.register(types)
+    return store
+
+
+class Recording:
+    """Writes the messages of a run as the recorder does."""
+
+    def __init__(self, store, folder: Path) -> None:
+        self.store, self.folder = store, folder
+        self.writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
+        self.writer.open()
+        self.topics: dict = {}
+        self.processed = 0
+
+    def make(self, kind: str, **fields):
+        return self.store.types[f'e4_ros/msg/{kind}'](**fields)
+
+    def header(self, stamp_ns: int):
+        types = self.store.types
+        stamp = types['builtin_interfaces/msg/Time'](stamp_ns // 10**9, stamp_ns % 10**9)
+        return types['std_msgs/msg/Header'](stamp=stamp, frame_id='camera')
+
+    def write(self, topic: str, message) -> None:
+        kind = message.__msgtype__
+        if topic not in self.topics:
+            self.topics[topic] = self.writer.add_connection(topic, kind, typestore=self.store)
+        self.writer.write(self.topics[topic], 1, self.store.serialize_cdr(message, kind))
+
+    def answer(self, stamp_ns: int, exit_name: str, prefix: str = '', known: bool = True, **more):
+        self.processed += not prefix
+        found = self.make(
+            'Detection', class_name='person', class_index=0, score=0.75,
+            box=np.array([1, 2, 30, 40], np.float32),
+        )  # fmt: skip
+        header = self.header(stamp_ns)
+        self.write(f'/perception/{prefix}detections', self.make(
+            'Detections', header=header, model='walkers', task='detect', detections=[found],
+        ))  # fmt: skip
+        point = self.make(
+            'OperatingPoint', domains=['cpu', 'gpu'] if known else [],
+            frequencies_hz=np.array([10**9, 5 * 10**8] if known else [], np.uint64),
+        )  # fmt: skip
+        segments = [
+            self.make('SegmentTelemetry', name=name, latency_s=0.002, point=point)
+            for name in ('prepare', 'stage0')
+        ]
+        fields = {
+            'model': 'walkers', 'exit_name': exit_name, 'diversity': 0.5,
+            'gate_names': ['temporal', 'exit1'], 'gate_scores': np.array([0.1, 0.8], np.float32),
+            'segments': segments, 'latency_s': 0.02 if prefix else 0.004,
+            'energy_j': 0.01 if known else math.nan,
+            'energy_source': 'modelled' if known else 'none',
+            'frames_received': self.processed + 2, 'frames_processed': self.processed,
+            'frames_dropped': 2,
+        }  # fmt: skip
+        kind = self.store.types['e4_ros/msg/ExitTelemetry']
+        self.write(
+            f'/perception/{prefix}exit_telemetry',
+            kind(header=header, **(fields | more)),
+        )
+
+    def state(self) -> None:
+        domain = self.make(
+            'DomainState', name='gpu', frequency_hz=10**9,
+            available_hz=np.array([3 * 10**8, 10**9], np.uint64),
+        )  # fmt: skip
+        self.write('/dvfs_helper/state', self.make(
+            'DvfsState', header=self.header(1), board='jetson_orin_nano', simulated=True,
+            lease_held=True, lease_holder='perception', plan='plan', domains=[domain],
+            steps_received=1, steps_applied=1, steps_skipped=0, writes_failed=0,
+        ))  # fmt: skip
+
+    def close(self) -> Path:
+        self.writer.close()
+        return self.folder
+
+
+@pytest.fixture
+def recording(store, tmp_path):
+    return Recording(store, tmp_path / 'telemetry')
+
+
+def test_a_recording_becomes_records(recording):
+    recording.state()
+    recording.answer(5_000_000_000, 'exit1')
+    recording.answer(5_100_000_000, 'full')
+    recording.answer(5_100_000_000, 'full', prefix='baseline/')
+    records, info = read_telemetry(recording.close(), source='bikes')
+    first, second = records
+    assert [record.frame for record in records] == [0, 1]
+    assert first.stamp_s == pytest.approx(5.0)
+    assert first.result.exit == 'exit1'
+    assert first.result.gate_scores == pytest.approx({'temporal': 0.1, 'exit1': 0.8})
+    assert list(first.segments) == ['prepare', 'stage0']
+    assert first.points == [{'cpu': 10**9, 'gpu': 5 * 10**8}] * 2
+    assert first.energy_j == pytest.approx(0.01)
+    np.testing.assert_array_equal(first.result.answer.boxes, [[1, 2, 30, 40]])
+    assert first.full is None
+    assert second.full.latency_s == pytest.approx(0.02)
+    assert (info.model, info.task, info.board) == ('walkers', 'detect', 'jetson_orin_nano')
+    assert list(info.exits) == ['temporal', 'exit1', 'full']
+    assert list(info.class_names) == ['person']
+    assert info.domain_limits_hz == {'gpu': (3 * 10**8, 10**9)}
+    summary = summarise(records, info)
+    assert (summary.frames_received, summary.frames_dropped) == (4, 2)
+    assert summary.f1_vs_full == 1.0
+
+
+def test_stamps_tell_which_frame_of_the_source_it_was(recording, tmp_path):
+    for stamp_ns in (7, 8, 9):
+        recording.answer(stamp_ns, 'full')
+    file = tmp_path / 'stamps.csv'
+    file.write_text('10,7\n11,8\n13,9\n')
+    records, _ = read_telemetry(recording.close(), source='bikes', frames=read_stamps(file))
+    assert [record.frame for record in records] == [10, 11, 13]
+
+
+def test_without_a_helper_nothing_is_known_of_clocks_and_joules(recording):
+    recording.answer(1, 'full', known=False)
+    (record,), info = read_telemetry(recording.close(), source='bikes')
+    assert record.points == ()
+    assert math.isnan(record.energy_j)
+    assert info.board == ''
+
+
+def test_answers_that_were_not_recorded_are_reported(recording):
+    recording.answer(1, 'full')
+    recording.answer(2, 'full', frames_processed=9)
+    records, info = read_telemetry(recording.close(), source='bikes')
+    assert info.problems == ['7 answers are missing from the recording']
+    assert info.frames_received == len(records) + info.frames_dropped
+
+
+def test_a_recording_without_answers_says_so(recording):
+    recording.state()
+    with pytest.raises(TelemetryError, match='no answered image'):
+        read_telemetry(recording.close(), source='bikes')
+
+
+def test_what_is_no_recording_says_so(tmp_path):
+    path = tmp_path / 'telemetry.mcap'
+    path.write_bytes(b'noise')
+    with pytest.raises(TelemetryError, match='cannot be read as a recording'):
+        read_telemetry(path, source='bikes')
+
+
+def test_stamps_that_are_none_are_refused(tmp_path):
+    path = tmp_path / 'stamps.csv'
+    path.write_text('0,5\n1\n')
+    with pytest.raises(TelemetryError, match='line 2'):
+        read_stamps(path)
