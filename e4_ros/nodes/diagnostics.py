@@ -27,11 +27,18 @@ class Diagnostics:
 
     def publish(self) -> None:
         """Publish now."""
-        message = DiagnosticArray(status=self._statuses())
-        message.header.stamp = self._node.get_clock().now().to_msg()
         prefix = self._node.get_fully_qualified_name().lstrip('/')
-        for status in message.status:
-            status.name = f'{prefix}: {status.name}'
+        message = DiagnosticArray()
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        for item in self._statuses():
+            message.status.append(
+                DiagnosticStatus(
+                    name=f'{prefix}: {item.name}',
+                    level=item.level,
+                    message=item.message,
+                    values=item.values,
+                )
+            )
         self._publisher.publish(message)
 
 

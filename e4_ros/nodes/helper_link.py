@@ -69,7 +69,8 @@ class HelperLink:
             try:
                 client.release()
             except HelperError as error:
-                self._node.get_logger().error(f'giving back the clocks: {error}')
+                if error.errno is None:  # else it went first, and gave everything back
+                    self._node.get_logger().error(f'giving back the clocks: {error}')
 
     def destroy(self) -> None:
         """Take the service client away."""
