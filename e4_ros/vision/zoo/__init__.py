@@ -41,24 +41,24 @@ def load_model(
     Raises:
         ModelError: no such name, or the weights cannot be had or do not fit.
     """
-    if name not in names():
-        raise ModelError(_unknown(name))
     if name == 'pedestrian_ssdlite':
         from e4_ros.vision.zoo.pedestrian import PedestrianSsdlite
 
         if class_names is not None:
             raise ModelError(f'{name} knows one class, person; its class names cannot be changed')
         return PedestrianSsdlite(weights, input_size or (300, 300))
+    if name not in names():
+        raise ModelError(_unknown(name))
     if input_size is not None:
         raise ModelError(f'{name} runs at the size it learned; only a detector takes another')
 
     from e4_ros.vision.zoo import efficientnet_lite, libraries
 
-    library, _, arch = name.rpartition('/')
+    if name == 'efficientnet_lite0':
+        return efficientnet_lite.load(weights, class_names)
+    library, _, arch = name.partition('/')
     build = {'torchvision': libraries.torchvision_classifier, 'timm': libraries.timm_classifier}
-    if library:
-        return build[library](arch, weights, class_names)
-    return efficientnet_lite.load(weights, class_names)
+    return build[library](arch, weights, class_names)
 
 
 def _unknown(name: str) -> str:

@@ -15,6 +15,7 @@ from torchvision.ops import batched_nms
 from e4_ros.vision.answer import Answer
 from e4_ros.vision.zoo.ssdlite import map_sizes
 
+_LEARNED_SIDE = 300
 _SCALES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
 _RATIOS = (1.0, 2.0, 0.5, 3.0, 0.3333)
 _CENTRE_SCALE, _SIZE_SCALE = 10.0, 5.0
@@ -24,8 +25,13 @@ _MOST = 100
 
 @lru_cache(maxsize=8)
 def anchors(input_size: tuple[int, int]) -> np.ndarray:
-    """Anchors ``(A, 4)`` float32: centre y, centre x, height, width, as shares of the image."""
+    """Anchors ``(A, 4)`` float32: centre y, centre x, height, width, as shares of the image.
+
+    At every input size they have the pixels that the network learned them with, since an
+    object's size in pixels is what its convolutions see.
+    """
     found = []
+    learned = _LEARNED_SIDE / np.array(input_size)
     for index, (rows, columns) in enumerate(map_sizes(input_size)):
         if index == 0:
             scales, ratios = [0.1, 0.2, 0.2], [1.0, 2.0, 0.5]
@@ -37,7 +43,9 @@ def anchors(input_size: tuple[int, int]) -> np.ndarray:
             (np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns, indexing='ij'
         )
         centres = np.stack([y, x], -1).reshape(-1, 1, 2).repeat(len(scales), 1)
-        sizes = np.broadcast_to(np.stack([scales / root, scales * root], -1), centres.shape)
+        sizes = np.broadcast_to(
+            np.stack([scales / root, scales * root], -1) * learned, centres.shape
+        )
         found.append(np.concatenate([centres, sizes], -1).reshape(-1, 4))
     return np.concatenate(found).astype(np.float32)
 

@@ -17,6 +17,15 @@ FIXTURE = Path(__file__).parents[2] / 'fixtures' / 'detector'
 ORIGINAL = np.load(FIXTURE / 'detections.npz')
 
 
+@pytest.fixture(scope='module', autouse=True)
+def one_thread():
+    """A busy machine runs small networks ten times slower on two threads than on one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope='module')
 def model():
     return zoo.load_model('pedestrian_ssdlite')
@@ -104,6 +113,23 @@ def test_anchors_fit_the_network_at_any_size(size):
         encodings, logits = network(torch.zeros(2, 3, *size))
     assert encodings.shape == (2, len(ssd_boxes.anchors(size)), 4)
     assert logits.shape == (2, len(ssd_boxes.anchors(size)), 1)
+
+
+def test_a_smaller_input_still_finds_most_of_the_people(answers):
+    """Boxes have the right place and size only if anchors and padding fit the smaller input."""
+    smaller = zoo.load_model('pedestrian_ssdlite', input_size=(268, 268))
+    found = total = 0
+    for key, (full, _, _) in list(answers.items())[::3]:
+        people = full.above(0.8)
+        frame = cv2.cvtColor(cv2.imread(str(FIXTURE / f'{key}.webp')), cv2.COLOR_BGR2RGB)
+        with torch.inference_mode():
+            outputs = smaller.network(torch.from_numpy(smaller.preprocess(frame)))
+        ours = smaller.decode([o.numpy() for o in outputs], frame.shape, 0.2)
+        overlap = box_iou(torch.from_numpy(people.boxes), torch.from_numpy(ours.boxes))
+        found += int((overlap > 0.5).any(1).sum())
+        total += len(people)
+    assert total >= 15
+    assert found / total > 0.8
 
 
 def test_torch_fx_sees_the_same_network(model):

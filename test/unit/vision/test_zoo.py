@@ -112,10 +112,16 @@ def test_without_a_network_the_error_says_what_to_do(tmp_path, monkeypatch):
 
 
 def test_a_detector_takes_another_size_and_a_classifier_does_not():
-    model = zoo.load_model('pedestrian_ssdlite', input_size=(200, 200))
-    assert model.preprocess(np.zeros((480, 640, 3), np.uint8)).shape == (1, 3, 200, 200)
+    model = zoo.load_model('pedestrian_ssdlite', input_size=(220, 220))
+    assert model.preprocess(np.zeros((480, 640, 3), np.uint8)).shape == (1, 3, 220, 220)
     with pytest.raises(ModelError, match='size'):
         zoo.load_model('efficientnet_lite0', input_size=(160, 160))
+
+
+@pytest.mark.parametrize('size', [(224, 224), (300, 301), (12, 300), (0, 0)])
+def test_a_size_that_would_shift_the_features_is_refused(size):
+    with pytest.raises(ModelError, match='steps of 16'):
+        zoo.load_model('pedestrian_ssdlite', input_size=size)
 
 
 def test_a_size_below_one_cell_is_refused():
