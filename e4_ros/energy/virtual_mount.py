@@ -9,6 +9,7 @@ import contextlib
 import errno
 import itertools
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -221,4 +222,19 @@ def mounted(
         yield root
     finally:
         process.terminate()
-        process.communicate(timeout=_START_S)
+        try:
+            process.communicate(timeout=_START_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+        _clear_away(root)
+
+
+def _clear_away(root: Path) -> None:
+    """Unmount what a process left behind that was killed before it could clean up."""
+    try:
+        root.stat()
+    except OSError as error:
+        if error.errno == errno.ENOTCONN:
+            tool = shutil.which('fusermount3') or 'fusermount'
+            subprocess.run([tool, '-u', '-z', str(root)], check=False)

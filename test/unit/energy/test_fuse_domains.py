@@ -9,18 +9,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from e4_ros.energy.discovery import discover, restore_snapshot
 from e4_ros.energy.domains import DeviceGone, Domain, DomainError, NotPermitted, WriteRefused
-from e4_ros.energy.virtual_mount import MountError, mounted, serve, why_not
+from e4_ros.energy.virtual_mount import MountError, mounted, serve
 
-pytestmark = [
-    pytest.mark.fuse,
-    pytest.mark.skipif(why_not() is not None, reason=f'no FUSE here: {why_not()}'),
-]
+pytestmark = pytest.mark.fuse
 
 GPU = 'sys/class/devfreq/17000000.gpu'
 
@@ -277,6 +275,18 @@ def test_a_folder_with_somebody_s_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / 'thesis.tex').write_text('years of work')
     with pytest.raises(MountError, match='not empty'):
         serve('jetson_nano', tmp_path)
+
+
+def test_a_board_that_is_killed_leaves_no_dead_folder(tmp_path: Path) -> None:
+    root = tmp_path / 'root'
+    with mounted('jetson_nano', root):
+        for process in psutil.Process().children():
+            if str(root) in process.cmdline():
+                process.kill()
+                process.wait()
+        with pytest.raises(OSError, match='abort|connected'):
+            (root / 'e4/energy_j').read_text()
+    assert list(root.iterdir()) == []
 
 
 def test_an_unknown_board_or_fault_ends_with_a_reason(tmp_path: Path) -> None:

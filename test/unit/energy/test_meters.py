@@ -16,7 +16,7 @@ from e4_ros.energy.rails import counted, find_rails
 from e4_ros.energy.rapl import find_zones
 from e4_ros.energy.sources import CountedZone, SampledRail
 from e4_ros.energy.virtual_board import write_tree
-from e4_ros.energy.virtual_mount import mounted, why_not
+from e4_ros.energy.virtual_mount import mounted
 
 HWMON = 'sys/bus/i2c/devices/1-0040/hwmon/hwmon3'
 
@@ -229,7 +229,6 @@ def test_neither_sensor_nor_board_is_no_meter(tmp_path: Path) -> None:
 
 
 @pytest.mark.fuse
-@pytest.mark.skipif(why_not() is not None, reason=f'no FUSE here: {why_not()}')
 @pytest.mark.parametrize(
     ('board', 'name', 'tolerance'),
     [
@@ -259,7 +258,6 @@ def test_a_meter_finds_the_energy_of_a_virtual_board(
 
 
 @pytest.mark.fuse
-@pytest.mark.skipif(why_not() is not None, reason=f'no FUSE here: {why_not()}')
 def test_a_monitor_that_dies_leaves_a_hole_and_comes_back(tmp_path: Path) -> None:
     with mounted('jetson_orin_nano', tmp_path / 'root') as root, open_meter(root) as meter:
         (root / 'e4/faults').write_text('unreadable:*curr1_input')
