@@ -52,6 +52,8 @@ def profile(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from e4_ros.profiling.exit_shares import read_exit_shares
+    from e4_ros.profiling.job import profile_model
     from e4_ros.profiling.page import write_page
 
     console = Console()
@@ -64,7 +66,16 @@ def profile(
                 progress.update(task, description=phase, completed=share)
 
             names = [d.strip() for d in domains.split(',') if d.strip()]
-            found = _profile(board, model, exits, deadline_ms / 1e3, names, yardstick, tell)
+            shares = read_exit_shares(exits) if exits is not None else None
+            found = profile_model(
+                board,
+                model,
+                shares,
+                deadline_ms / 1e3,
+                names,
+                yardstick=yardstick,
+                on_progress=tell,
+            )
             out.mkdir(parents=True, exist_ok=True)
             found.plan().save(out / 'plan.yaml')
             (out / 'profile.json').write_text(json.dumps(found.as_dict(), indent=1))
@@ -74,41 +85,6 @@ def profile(
         raise typer.Exit(2) from error
     console.print(_summary(found))
     console.print(f'wrote {out}/plan.yaml, profile.json and profile.html', highlight=False)
-
-
-def _profile(
-    board_name: str,
-    model: str,
-    exits: Path | None,
-    deadline_s: float,
-    domains: list[str],
-    yardstick: bool,
-    tell: object,
-) -> Profile:
-    from e4_ros.energy.boards import load_board
-    from e4_ros.energy.model import BoardModel, works_of
-    from e4_ros.profiling.cost_table import CostTable
-    from e4_ros.profiling.exit_shares import even_shares, read_exit_shares
-    from e4_ros.profiling.objective import SwitchCost, make_problem
-    from e4_ros.profiling.profile import run_profile
-    from e4_ros.vision import engine
-
-    board = load_board(board_name)
-    shares = read_exit_shares(exits) if exits is not None else None
-    built = engine.build(model, threads=1)
-    board_model = BoardModel(board)
-    table = CostTable.from_board(board_model, works_of(built.segments), model, domains or None)
-    shares = shares or even_shares(built.paths)
-    switch = SwitchCost.of_board(board, table.domains)
-    problem = make_problem(table, built.paths, shares, deadline_s, switch)
-    return run_profile(
-        problem,
-        built.paths,
-        shares,
-        board_model.default_point(),
-        yardstick=yardstick,
-        on_progress=tell,  # type: ignore[arg-type]
-    )
 
 
 def _summary(found: Profile) -> object:

@@ -1,0 +1,178 @@
+"""The profiler as a ROS node: the action ``~/profile`` searches a frequency plan.
+
+It listens to perception's telemetry for how often frames stop where, and to the helper's state for
+the board, so that a goal may leave both out.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.task import Future
+
+from e4_ros.action import Profile as ProfileAction
+from e4_ros.msg import DvfsState, ExitTelemetry
+from e4_ros.nodes.lifecycle import AutostartNode, run
+from e4_ros.nodes.parameters import ParameterSpec, declare, value
+from e4_ros.profiling.job import profile_model
+from e4_ros.profiling.page import write_page
+from e4_ros.profiling.profile import Profile
+
+PARAMETERS = (
+    ParameterSpec('model', 'pedestrian_ssdlite', 'Network of a goal that names none.', live=True),
+    ParameterSpec(
+        'output_dir',
+        '',
+        'Folder for plan and page of each goal; empty for a temporary one.',
+        live=True,
+    ),
+    ParameterSpec(
+        'yardstick', True, 'Also find the exact optimum and report the gap to it.', live=True
+    ),
+)
+
+
+class Canceled(Exception):  # noqa: N818
+    """The client does not want the plan any more."""
+
+
+class Profiler(AutostartNode):
+    """Takes goals while it is active, one at a time."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('profiler', **kwargs)
+        declare(self, PARAMETERS, lambda: self._active)
+        self._active = False
+        self._busy = False
+        self._exits: dict[str, Counter[str]] = {}
+        self._board = ''
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.create_subscription(ExitTelemetry, 'perception/exit_telemetry', self._count, 10)
+        self.create_subscription(DvfsState, 'dvfs_helper/state', self._look, latched)
+        self._server = ActionServer(
+            self,
+            ProfileAction,
+            '~/profile',
+            execute_callback=self._execute,
+            goal_callback=self._judge,
+            cancel_callback=lambda _: CancelResponse.ACCEPT,
+        )
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Take goals from now on."""
+        self._active = True
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Take no more goals; the one that runs may end."""
+        self._active = False
+        return super().on_deactivate(state)
+
+    def _count(self, telemetry: ExitTelemetry) -> None:
+        self._exits.setdefault(telemetry.model, Counter())[telemetry.exit_name] += 1
+
+    def _look(self, state: DvfsState) -> None:
+        self._board = state.board
+
+    def _judge(self, _goal: ProfileAction.Goal) -> GoalResponse:
+        if not self._active or self._busy:
+            why = 'another goal runs' if self._active else 'the node is not active'
+            self.get_logger().warning(f'goal refused: {why}')
+            return GoalResponse.REJECT
+        self._busy = True
+        return GoalResponse.ACCEPT
+
+    async def _execute(self, handle: ServerGoalHandle) -> ProfileAction.Result:
+        """Search in a thread, so that the node goes on answering."""
+        done: Future = Future(executor=self.executor)
+        done.add_done_callback(lambda _: None)  # a future nobody called back on wakes no executor
+        threading.Thread(
+            target=lambda: done.set_result(self._answer(handle)), name='profile', daemon=True
+        ).start()
+        try:
+            result: ProfileAction.Result = await done
+        finally:
+            self._busy = False
+        if handle.is_cancel_requested:
+            handle.canceled()
+        elif result.success:
+            handle.succeed()
+        else:
+            handle.abort()
+        return result
+
+    def _answer(self, handle: ServerGoalHandle) -> ProfileAction.Result:
+        try:
+            return self._result(self._search(handle))
+        except Canceled:
+            return ProfileAction.Result(success=False, message='canceled')
+        except (ValueError, OSError) as error:
+            self.get_logger().error(str(error))
+            return ProfileAction.Result(success=False, message=str(error))
+        except Exception as error:
+            self.get_logger().error(f'profiling failed: {error!r}')
+            return ProfileAction.Result(success=False, message=f'internal error: {error!r}')
+
+    def _search(self, handle: ServerGoalHandle) -> Profile:
+        goal: ProfileAction.Goal = handle.request
+        board = goal.board or self._board
+        if not board:
+            raise ValueError('name a board: no DVFS helper has said which one this is')
+        if len(goal.exit_names) != len(goal.exit_shares):
+            raise ValueError('exit_names and exit_shares must be of the same length')
+        model = goal.model or value(self, 'model')
+        given = dict(zip(goal.exit_names, map(float, goal.exit_shares), strict=True))
+
+        def tell(phase: str, progress: float, energy_j: float) -> None:
+            if handle.is_cancel_requested:
+                raise Canceled
+            handle.publish_feedback(
+                ProfileAction.Feedback(phase=phase, progress=progress, best_energy_j=energy_j)
+            )
+
+        return profile_model(
+            board,
+            model,
+            given or dict(self._exits.get(model, {})),
+            goal.deadline_s,
+            list(goal.domains),
+            yardstick=value(self, 'yardstick'),
+            on_progress=tell,
+        )
+
+    def _result(self, found: Profile) -> ProfileAction.Result:
+        plan = found.plan()
+        chosen = value(self, 'output_dir')
+        folder = Path(chosen).expanduser() if chosen else Path(tempfile.mkdtemp(prefix='e4-plan-'))
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f'{plan.model.replace("/", "_")}-{plan.board}.yaml'
+        plan.save(path)
+        write_page(found, path.with_suffix('.html'))
+        self.get_logger().info(f'wrote {path}')
+        return ProfileAction.Result(
+            success=True,
+            message=f'plan in {path}',
+            plan_path=str(path),
+            plan_yaml=plan.to_yaml(),
+            expected_energy_j=found.best.energy_j,
+            expected_latency_s=found.best.latency_s,
+            gap_percent=found.gap_percent,
+            energy_source=plan.source,
+        )
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node."""
+    run(Profiler, args)
+
+
+if __name__ == '__main__':
+    main()
