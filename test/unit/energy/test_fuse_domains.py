@@ -284,7 +284,7 @@ def test_a_board_that_is_killed_leaves_no_dead_folder(tmp_path: Path) -> None:
             if str(root) in process.cmdline():
                 process.kill()
                 process.wait()
-        with pytest.raises(OSError, match='abort|connected'):
+        with pytest.raises(OSError, match=r'abort|connected'):
             (root / 'e4/energy_j').read_text()
     assert list(root.iterdir()) == []
 
