@@ -121,7 +121,7 @@ def run(
         _fail(str(error))
     except KeyboardInterrupt:
         _fail('stopped; the files are not complete')
-    Console().print(summarysummary_table(outputs))
+    Console().print(summary_table(outputs))
 
 
 def _fail(message: str) -> NoReturn:

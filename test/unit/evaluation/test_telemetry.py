@@ -107,7 +107,7 @@ def test_a_recording_becomes_records(recording):
     recording.state()
     recording.answer(5_000_000_000, 'exit1')
     recording.answer(5_100_000_000, 'full')
-    recording.answer(5_100_000_000, 'full', prefix='baseline/')
+    recording.answer(5_100_000_000, 'full', prefix='baseline/', energy_j=0.04)
     records, info = read_telemetry(recording.close(), source='bikes')
     first, second = records
     assert [record.frame for record in records] == [0, 1]
@@ -124,6 +124,7 @@ def test_a_recording_becomes_records(recording):
     assert list(info.exits) == ['temporal', 'exit1', 'full']
     assert list(info.class_names) == ['person']
     assert info.domain_limits_hz == {'gpu': (3 * 10**8, 10**9)}
+    assert info.baseline_energy_j == pytest.approx(0.04)
     summary = summarise(records, info)
     assert (summary.frames_received, summary.frames_dropped) == (4, 2)
     assert summary.f1_vs_full == 1.0
@@ -143,6 +144,7 @@ def test_without_a_helper_nothing_is_known_of_clocks_and_joules(recording):
     (record,), info = read_telemetry(recording.close(), source='bikes')
     assert record.points == ()
     assert math.isnan(record.energy_j)
+    assert math.isnan(info.baseline_energy_j)
     assert info.board == ''
 
 
