@@ -18,6 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 UV = 'uv==0.13.8'
+# uv's list of every package that came or went: hundreds of lines that nobody reads.
+INSTALLED_LINE = re.compile(r' [-+~] ')
 # Where the wheels were built; their exported CMake targets still point there.
 BUILD_INCLUDE = re.compile(r'/opt/python/cp3\d+-cp3\d+/include/python3\.\d+')
 BUILD_SITE = re.compile(r'/opt/python/cp3\d+-cp3\d+/lib/python3\.\d+/site-packages')
@@ -44,11 +46,18 @@ def check_machine() -> list[str]:
     return problems
 
 
-def run(*command: str | Path) -> None:
-    """Run a command and end with its exit status if it fails."""
-    status = subprocess.run([str(part) for part in command], cwd=ROOT, check=False).returncode
-    if status:
-        sys.exit(f'make_env: `{" ".join(map(str, command))}` failed with status {status}')
+def run(*command: str | Path, hide: re.Pattern[str] | None = None) -> None:
+    """Run a command, less the lines to hide, and end the program if it fails."""
+    words = [str(part) for part in command]
+    process = subprocess.Popen(
+        words, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if hide is None or not hide.match(line):
+            print(line, end='', flush=True)
+    if status := process.wait():
+        sys.exit(f'make_env: `{" ".join(words)}` failed with status {status}')
 
 
 def install(venv: Path) -> None:
@@ -61,7 +70,11 @@ def install(venv: Path) -> None:
     uv = venv / 'bin' / 'uv'
     # An activated environment elsewhere must not be the one that is filled.
     os.environ.pop('VIRTUAL_ENV', None)
-    run(uv, 'pip', 'install', '--python', python, '-r', ROOT / 'requirements' / 'lock.txt')
+    print('installing what requirements/lock.txt pins (torch alone is gigabytes) ...', flush=True)
+    run(
+        *(uv, 'pip', 'install', '--python', python, '-r', ROOT / 'requirements' / 'lock.txt'),
+        hide=INSTALLED_LINE,
+    )
     run(uv, 'pip', 'install', '--quiet', '--python', python, '--no-deps', '--editable', ROOT)
 
 
