@@ -156,6 +156,12 @@ class BoardModel:
         power_w = self._power(hz[None], busy).sum(-1) + self._other_w
         return latency_s, latency_s * power_w
 
+    def busy_shares(
+        self, works: Sequence[SegmentWork], points: Sequence[Mapping[str, int]]
+    ) -> Floats:
+        """Share of a segment's time in which each domain works, ``(S, P, D)``."""
+        return self._latency(works, self.hertz(points))[1]
+
     def _latency(self, works: Sequence[SegmentWork], hz: Hertz) -> tuple[Floats, Floats]:
         """Seconds ``(S, P)``, and the share of them each domain is busy ``(S, P, D)``."""
         board, clocks = self.board, hz.astype(float)

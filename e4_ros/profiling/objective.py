@@ -1,15 +1,13 @@
 """What a plan is worth: expected energy over the exits, under a latency bound, switches included.
 
 A switch costs its stall, and until it takes effect the segment runs at the old clock. The planner
-charges that per switch and domain, never counting a delay as a gain, for the time that the rest of
-the frame lasts at most::
+charges that per switch and domain, never counting a delay as a gain::
 
-    window  = min(effect delay, what is left of the frame)
-    latency + window * max(0, 1 - t_new / t_old)
-    energy  + window / t_old * max(0, e_old - e_new)
+    latency + effect delay * max(0, 1 - t_new / t_old)
+    energy  + effect delay / t_old * max(0, e_old - e_new)
 
 so that a plan's cost is a sum over neighbouring segments, which exact search needs. What really
-happens on a timeline is played by `profiling.playback`.
+happens to a frame is played by `profiling.delays`.
 """
 
 from __future__ import annotations
@@ -83,17 +81,6 @@ class Problem:
         """Shortest latency of the slowest path at one fixed point."""
         return float(self.timed @ self.table.latency_s[:, self.fastest])
 
-    @cached_property
-    def _left_s(self) -> Floats:
-        """Shortest time from the start of each segment to the end of the frame, ``(S,)``."""
-        return np.cumsum(self.table.latency_s[::-1, self.fastest])[::-1]
-
-    @cached_property
-    def _windows_s(self) -> Floats:
-        """How long an old clock lingers after a switch before each segment, ``(S, D)``."""
-        effect = np.array(self.switch.effect_s)
-        return np.minimum(effect[None, :], self._left_s[:, None])
-
     def transition(
         self,
         segment: Indices,
@@ -115,7 +102,7 @@ class Problem:
             if cells is not None:
                 cells[segment, mixed] = True
             mixed_s = latency[segment, mixed]
-            window = self._windows_s[segment, d] / mixed_s
+            window = self.switch.effect_s[d] / mixed_s
             late_s = window * np.maximum(mixed_s - new_s, 0)
             late_j = window * np.maximum(energy[segment, mixed] - new_j, 0)
             stall = self.switch.stall_s[d]

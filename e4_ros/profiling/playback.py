@@ -1,0 +1,286 @@
+"""A board on a timeline: frames arrive, segments run, clocks change late, governors look on.
+
+Where the planner counts switch costs per pair of neighbouring segments, this plays them: a request
+stalls the caller, and the clock changes when the effect delay has passed, wherever the frame is by
+then. Segments progress at the rate of the clocks of the moment. Power is that of the moment too, in
+the pauses as well, so that a frame's energy is what a battery pays for it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from e4_ros.energy.boards import Board
+from e4_ros.energy.model import BoardModel, SegmentWork
+from e4_ros.profiling.cost_table import CostTable, Floats
+from e4_ros.profiling.objective import SwitchCost
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a workload: when it arrives, and how many segments it runs."""
+
+    arrival_s: float
+    depth: int
+
+
+@dataclass(frozen=True, eq=False)
+class Machine:
+    """Everything a timeline needs of a board, per segment and point of a grid over its clocks.
+
+    Attributes:
+        busy: ``(S, P, D)`` share of a segment's time in which each domain looks busy to a governor:
+            for ``cpu`` that of its busiest core, which waits for the engine by spinning.
+        idle_w: ``(P,)`` power of the waiting board.
+    """
+
+    board: Board
+    table: CostTable
+    busy: Floats
+    idle_w: Floats
+    switch: SwitchCost
+
+    @classmethod
+    def of(
+        cls,
+        board: Board,
+        works: Sequence[SegmentWork],
+        model: str,
+        domains: Sequence[str] = ('cpu', 'gpu'),
+        switch: SwitchCost | None = None,
+    ) -> Machine:
+        """Ask the board model for everything; ``switch`` replaces the board's own costs."""
+        board_model = BoardModel(board)
+        table = CostTable.from_board(board_model, works, model, domains)
+        points = board_model.points(table.domains)
+        columns = [board_model.domains.index(name) for name in table.domains]
+        busy = board_model.busy_shares(works, points)[..., columns]
+        busy[..., [d for d, name in enumerate(table.domains) if name == 'cpu']] = 1.0
+        return cls(
+            board,
+            table,
+            busy,
+            np.array([board_model.idle_w(point) for point in points]),
+            switch or SwitchCost.of_board(board, table.domains),
+        )
+
+    def top(self) -> tuple[int, ...]:
+        """Clock indices of the fastest point."""
+        return tuple(size - 1 for size in self.table.shape)
+
+
+@dataclass
+class Window:
+    """What a governor sees of the time since it last looked.
+
+    Attributes:
+        seconds: length of the window.
+        busy_s: seconds in which each domain worked.
+        cycles: the same, weighted by the share of the domain's top clock it had.
+        clocks: index of each domain's clock now.
+        energy_j: what the board drew in the window.
+        temperature_c: of the board now.
+    """
+
+    seconds: float
+    busy_s: Floats
+    cycles: Floats
+    clocks: tuple[int, ...]
+    energy_j: float
+    temperature_c: float
+
+
+class Policy(Protocol):
+    """Chooses clocks: at fixed intervals, and where segments and frames begin and end.
+
+    Each call returns the clock indices wanted from now on, or None to leave them.
+    """
+
+    interval_s: float
+
+    def start(self, machine: Machine) -> tuple[int, ...]:
+        """Clocks at the beginning."""
+        ...
+
+    def tick(self, window: Window) -> tuple[int, ...] | None:
+        """An interval is over."""
+        ...
+
+    def segment(self, index: int) -> tuple[int, ...] | None:
+        """Segment ``index`` is about to start."""
+        ...
+
+    def frame_end(self, latency_s: float, deadline_s: float) -> tuple[int, ...] | None:
+        """A frame was answered."""
+        ...
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a workload cost under a policy.
+
+    Attributes:
+        energy_j_per_frame: everything the board drew, pauses included, over the frames.
+        latency_s: from arrival to answer, per frame.
+        switches: clock changes asked for.
+        peak_c: highest temperature.
+    """
+
+    energy_j_per_frame: float
+    latency_s: Floats
+    switches: int
+    peak_c: float
+
+    def miss_percent(self, deadline_s: float) -> float:
+        """Share of frames later than the deadline."""
+        return 100 * float(np.mean(self.latency_s > deadline_s))
+
+
+def play(
+    machine: Machine, frames: Sequence[Frame], policy: Policy, deadline_s: float, end_s: float
+) -> Played:
+    """Run all frames, first come first served, and idle until ``end_s``."""
+    timeline = Timeline(machine, policy, deadline_s)
+    if hasattr(policy, 'attach'):
+        policy.attach(timeline)
+    return timeline.run(frames, end_s)
+
+
+@dataclass
+class Timeline:
+    """The state of a run. `run_frame` and `wait` move it on."""
+
+    machine: Machine
+    policy: Policy
+    deadline_s: float
+    now_s: float = 0.0
+    energy_j: float = 0.0
+    switches: int = 0
+    peak_c: float = 0.0
+    _pending: list[tuple[float, int, int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        machine = self.machine
+        self._shape, self._strides = machine.table.shape, [int(s) for s in machine.table.strides]
+        self._latency = machine.table.latency_s.tolist()
+        self._power = (machine.table.energy_j / machine.table.latency_s).tolist()
+        self._busy = machine.busy
+        self._idle_w = machine.idle_w.tolist()
+        self._share = [np.array(axis) / axis[-1] for axis in machine.table.axes_hz]
+        thermal = machine.board.thermal
+        self._ambient_c, self._tau_s = thermal.ambient_c, thermal.time_constant_s.value
+        self._c_per_w = thermal.resistance_c_per_w.value
+        self._asked = list(self.policy.start(machine))
+        self._clocks = list(self._asked)
+        self._point = self._index()
+        self.temperature_c = self._ambient_c + self._c_per_w * self._idle_w[self._point]
+        self.top_w = max(self._power[s][-1] for s in range(len(self._power)))
+        self._next_tick_s = self.policy.interval_s
+        self._sequence = 0
+        self._clear()
+
+    def run(self, frames: Sequence[Frame], end_s: float) -> Played:
+        """Play a whole workload."""
+        latency_s = np.array([self.run_frame(frame) for frame in frames])
+        self.wait(end_s)
+        joules = self.energy_j / max(len(frames), 1)
+        return Played(joules, latency_s, self.switches, self.peak_c)
+
+    def run_frame(self, frame: Frame) -> float:
+        """Wait for a frame and run it; returns its latency."""
+        self.wait(frame.arrival_s)
+        for segment in range(frame.depth):
+            self._ask(self.policy.segment(segment), segment)
+            left = 1.0
+            while left > 1e-12:
+                whole = self._latency[segment][self._point]
+                step = min(left * whole, self._next_event_s() - self.now_s)
+                self._advance(step, self._power[segment][self._point], segment)
+                left -= step / whole
+        latency_s = self.now_s - frame.arrival_s
+        self._ask(self.policy.frame_end(latency_s, self.deadline_s), None)
+        return latency_s
+
+    def wait(self, until_s: float) -> None:
+        """Idle until then."""
+        while self.now_s < until_s - 1e-12:
+            step = min(until_s, self._next_event_s()) - self.now_s
+            self._advance(step, self._idle_w[self._point], None)
+
+    # -- time -----------------------------------------------------------------------------------
+
+    def _next_event_s(self) -> float:
+        pending = self._pending[0][0] if self._pending else math.inf
+        return max(min(self._next_tick_s, pending), self.now_s)
+
+    def _advance(self, seconds: float, watts: float, segment: int | None) -> None:
+        self.now_s += seconds
+        self.energy_j += watts * seconds
+        self._window_j += watts * seconds
+        goal_c = self._ambient_c + self._c_per_w * watts
+        self.temperature_c += (goal_c - self.temperature_c) * -math.expm1(-seconds / self._tau_s)
+        self.peak_c = max(self.peak_c, self.temperature_c)
+        if segment is not None:
+            busy = self._busy[segment, self._point] * seconds
+            self._window_busy += busy
+            for d, clock in enumerate(self._clocks):
+                self._window_cycles[d] += busy[d] * self._share[d][clock]
+        while self._pending and self._pending[0][0] <= self.now_s + 1e-12:
+            _, _, domain, clock = heapq.heappop(self._pending)
+            self._clocks[domain] = clock
+            self._point = self._index()
+        if self._next_tick_s <= self.now_s + 1e-12:
+            self._next_tick_s += self.policy.interval_s
+            wanted = self.policy.tick(self.window())
+            self._clear()
+            self._ask(wanted, None)
+
+    def window(self) -> Window:
+        """What happened since the policy last looked."""
+        return Window(
+            max(self.now_s - self._window_start_s, 1e-12),
+            self._window_busy,
+            self._window_cycles,
+            tuple(self._clocks),
+            self._window_j,
+            self.temperature_c,
+        )
+
+    def restart_window(self) -> None:
+        """Begin a new window."""
+        self._clear()
+
+    def _clear(self) -> None:
+        self._window_start_s, self._window_j = self.now_s, 0.0
+        self._window_busy = np.zeros(len(self._shape))
+        self._window_cycles = np.zeros(len(self._shape))
+
+    # -- clocks ---------------------------------------------------------------------------------
+
+    def _ask(self, wanted: tuple[int, ...] | None, segment: int | None) -> None:
+        """Request clocks; inside a frame the caller waits for the stall."""
+        if wanted is None:
+            return
+        for d, clock in enumerate(wanted):
+            clock = min(max(clock, 0), self._shape[d] - 1)
+            if clock == self._asked[d]:
+                continue
+            self._asked[d] = clock
+            self.switches += 1
+            effect_s = self.now_s + self.machine.switch.effect_s[d]
+            self._sequence += 1
+            heapq.heappush(self._pending, (effect_s, self._sequence, d, clock))
+            stall_s = self.machine.switch.stall_s[d]
+            if segment is not None and stall_s:
+                self._advance(stall_s, self._idle_w[self._point], None)
+        if self._pending and self._pending[0][0] <= self.now_s:
+            self._advance(0.0, 0.0, None)
+
+    def _index(self) -> int:
+        return sum(c * s for c, s in zip(self._clocks, self._strides, strict=True))
