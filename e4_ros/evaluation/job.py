@@ -35,7 +35,7 @@ class JobOptions:
         plan: A frequency plan; None to make one, all exits taken as equally likely.
         deadline_s: Latency bound of a plan made here; 0: three times the fastest.
         threads: Threads of the network.
-        min_score: Least score of a detection.
+        min_score: Least score of a detection; classes are kept whatever they score.
         baseline: Whether the full network answers every frame, too.
     """
 
@@ -70,6 +70,10 @@ class Job:
             min_score=score,
         )
         self.full = build(options.model, 'full', threads=threads, min_score=score)
+        if self.engine.model.task == 'classify':
+            # An unsure class is still the best one, and agreement is about the best one; what the
+            # files leave out is decided when they are written.
+            self.engine.min_score = self.full.min_score = 0.0
         self.plan = self._plan()
         self._perceiver = Perceiver(self.engine, self._clocks())
 

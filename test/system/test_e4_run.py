@@ -110,6 +110,19 @@ def test_without_board_and_baseline_nothing_is_made_up(tmp_path):
     assert lines(tmp_path)[0]['energy_j'] is None
 
 
+def test_unsure_classes_are_compared_too(tmp_path):
+    options = ('--model', 'efficientnet_lite0', '--policy', 'full', '--frames', 3, '--threads', 1)
+    result = run('bikes', *options, '--min-score', 0.99, '--out', tmp_path)
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / 'summary.json').read_text())['f1_vs_full'] == 1.0
+    assert all(row['detections'] == [] for row in lines(tmp_path))
+    from e4_ros.evaluation.job import Job, JobOptions
+
+    job = Job(JobOptions(model='efficientnet_lite0', policy='full', threads=1, min_score=0.99))
+    (record,) = job.run(open_source('bikes'), limit=1)
+    assert len(record.result.answer) == 1
+
+
 def write_bag(folder: Path, frames: list[np.ndarray]) -> Path:
     kind = 'sensor_msgs/msg/CompressedImage'
     types = STORE.types
