@@ -85,13 +85,17 @@ def _until_stopped(bringup: Bringup) -> Callable[[dict[str, str]], None]:
 
 
 def _demo(values: dict[str, str]) -> None:
+    from e4_ros.energy.boards import load_board
     from e4_ros.evaluation.sources import open_source
 
     check_ros()
     out = Path(values['out']).resolve()
-    source = open_source(values['source'])
-    counts = [n for n in (int(values['max_frames']), source.frame_count or 0) if n]
     values['out'] = str(out)
+    specs = BRINGUPS['demo'].specs(values)
+    source = open_source(values['source'])
+    if values['board']:
+        load_board(values['board'])
+    counts = [n for n in (int(values['max_frames']), source.frame_count or 0) if n]
     _clear(out)
     environment, domain = private_environment()
     with domain:
@@ -101,7 +105,6 @@ def _demo(values: dict[str, str]) -> None:
             'ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST',
             soft_wrap=True,
         )
-        specs = BRINGUPS['demo'].specs(values)
         with _signals(), Supervisor(specs, values, out / 'log', environment) as nodes:
             _watch(nodes, out / 'stamps.csv', source.name, min(counts, default=None))
     Console().print(_table(_report(out, values['source'])))

@@ -68,8 +68,12 @@ class AutostartNode(LifecycleNode):
 
     def _autostart(self) -> None:
         self._autostart_timer.cancel()
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+        success = TransitionCallbackReturn.SUCCESS
+        if self.trigger_configure() != success or self.trigger_activate() != success:
+            self.on_autostart_failed()
+
+    def on_autostart_failed(self) -> None:
+        """Stay, so that somebody can put it right and try again; subclasses may end instead."""
 
 
 @runtime_checkable
@@ -84,8 +88,8 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
     """Spin a node in a single-threaded executor until SIGINT, SIGTERM or a shutdown transition.
 
     ROS stays up until the node's `stop` has run (see :class:`Stoppable`), so that its last words
-    can leave. A node that cannot be made of its parameters says why, and the process ends with
-    status 1.
+    can leave. The process ends with the node's `exit_status`, where it has one; a node that cannot
+    be made of its parameters says why and ends it with 1.
     """
     ending = threading.Event()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -109,3 +113,4 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
             node.stop()
         node.destroy_node()
         rclpy.try_shutdown()
+    sys.exit(getattr(node, 'exit_status', 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
@@ -46,6 +47,7 @@ class Perception(AutostartNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('perception', **kwargs)
+        self.exit_status = 0
         self._network: Network | None = None
         self._outputs: Outputs | None = None
         self._link: HelperLink | None = None
@@ -108,6 +110,11 @@ class Perception(AutostartNode):
         self._rest()
         self._forget()
         return super().on_error(state)
+
+    def on_autostart_failed(self) -> None:
+        """End: whoever started the process sees it, and may start it again."""
+        self.exit_status = 1
+        rclpy.try_shutdown(context=self.context)
 
     def stop(self) -> None:
         """Give back what outlives the process, and say what became of the images."""

@@ -65,6 +65,7 @@ class Replay(Node):
         super().__init__('replay', **kwargs)
         declare(self, PARAMETERS)
         self.published = 0
+        self.exit_status = 0
         self._path = Path(value(self, 'bag')).expanduser()
         with open_bag(self._path) as reader:
             self._image_topic = choose_image_topic(reader, value(self, 'image_topic'))
@@ -128,6 +129,7 @@ class Replay(Node):
 
     def _finished(self, error: Exception | None) -> None:
         if error is not None:
+            self.exit_status = 1
             self.get_logger().error(f'{self._path.name} ended with: {error}')
         if not value(self, 'exit_at_end'):
             self.get_logger().info('the bag is at its end')

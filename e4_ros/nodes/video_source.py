@@ -69,6 +69,7 @@ class VideoSource(Node):
         super().__init__('video_source', **kwargs)
         declare(self, PARAMETERS)
         self.published = 0
+        self.exit_status = 0
         self._source: Source = open_source(value(self, 'source'))
         self._stamps = _open_stamps(value(self, 'stamps_file'))
         qos = QoSProfile(depth=5)
@@ -120,6 +121,7 @@ class VideoSource(Node):
 
     def _finished(self, error: Exception | None) -> None:
         if error is not None:
+            self.exit_status = 1
             self.get_logger().error(f'the source ended with: {error}')
         if not value(self, 'exit_at_end'):
             self.get_logger().info('the source is at its end')

@@ -1,0 +1,388 @@
+"""The real perception node with the real network, given good and bad images over DDS."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+from array import array
+from collections import defaultdict
+from itertools import islice
+
+import cv2
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip('rclpy')
+pytest.importorskip('e4_ros.msg', reason='the package is not built: make build')
+
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from e4_ros.msg import Detections, ExitTelemetry  # noqa: E402
+from lifecycle_msgs.msg import Transition  # noqa: E402
+from lifecycle_msgs.srv import ChangeState  # noqa: E402
+from rcl_interfaces.srv import SetParameters  # noqa: E402
+from rclpy.context import Context  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+from std_srvs.srv import SetBool  # noqa: E402
+
+from e4_ros.evaluation.sources import open_source  # noqa: E402
+from e4_ros.nodes.dvfs_helper import DvfsHelper  # noqa: E402
+from e4_ros.nodes.perception import Perception  # noqa: E402
+
+pytestmark = pytest.mark.ros
+
+PATIENCE_S = 30.0
+
+
+class Robot(Node):
+    """A camera and a listener: everything around perception."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__('robot', context=context)
+        self.image = self.create_publisher(Image, 'image', 100)
+        self.jpeg = self.create_publisher(CompressedImage, 'image/compressed', 100)
+        self.messages: dict[str, list] = defaultdict(list)
+        for topic, kind in (
+            ('perception/detections', Detections),
+            ('perception/exit_telemetry', ExitTelemetry),
+            ('perception/baseline/detections', Detections),
+            ('perception/baseline/exit_telemetry', ExitTelemetry),
+            ('/diagnostics', DiagnosticArray),
+        ):
+            self.create_subscription(kind, topic, self.messages[topic].append, 100)
+        self._set = self.create_client(SetParameters, 'perception/set_parameters')
+        self._change = self.create_client(ChangeState, 'perception/change_state')
+        self._enable = self.create_client(SetBool, 'perception/enable')
+        self._next_stamp = 1000
+
+    def send(self, message: Image | CompressedImage, stamp: int | None = None):
+        """Publish with a stamp of its own (seconds) and return the header."""
+        self._next_stamp += 1
+        message.header.stamp.sec = self._next_stamp if stamp is None else stamp
+        message.header.stamp.nanosec = 5
+        message.header.frame_id = 'front'
+        (self.jpeg if hasattr(message, 'format') else self.image).publish(message)
+        return message.header
+
+    def answer_to(self, header) -> tuple[Detections, ExitTelemetry]:
+        def found():
+            return [
+                message
+                for topic in ('perception/detections', 'perception/exit_telemetry')
+                for message in list(self.messages[topic])
+                if message.header == header
+            ]
+
+        until(lambda: len(found()) == 2)
+        detections, telemetry = found()
+        return detections, telemetry
+
+    def ask(self, client, request):
+        assert client.wait_for_service(PATIENCE_S)
+        future = client.call_async(request)
+        until(future.done)
+        return future.result()
+
+    def set(self, **values):
+        parameters = [Parameter(n, value=v).to_parameter_msg() for n, v in values.items()]
+        return self.ask(self._set, SetParameters.Request(parameters=parameters)).results[0]
+
+    def change(self, *transitions: str) -> None:
+        for name in transitions:
+            number = getattr(Transition, f'TRANSITION_{name.upper()}')
+            request = ChangeState.Request(transition=Transition(id=number))
+            assert self.ask(self._change, request).success
+
+    def enable(self, on: bool):
+        return self.ask(self._enable, SetBool.Request(data=on))
+
+    def status(self, name: str):
+        """The next status of that name: message and values."""
+        self.messages['/diagnostics'].clear()
+        until(lambda: bool(self.messages['/diagnostics']))
+        statuses = {s.name.rpartition(': ')[2]: s for s in self.messages['/diagnostics'][-1].status}
+        found = statuses[name]
+        return found.message, {pair.key: pair.value for pair in found.values}
+
+    def count(self, key: str) -> int:
+        return int(self.status('images')[1].get(key, 0))
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, 'it never came to that'
+        time.sleep(0.005)
+
+
+@pytest.fixture(scope='module')
+def graph(ros_context):
+    """Perception, everything around it, and a thread that spins both."""
+    executor = SingleThreadedExecutor(context=ros_context)
+    perception = Perception(
+        context=ros_context,
+        parameter_overrides=[
+            Parameter('threads', value=1),
+            Parameter('diagnostics_period_s', value=0.1),
+            Parameter('helper_retry_s', value=0.3),
+            Parameter('qos_overrides./image.subscription.reliability', value='reliable'),
+            Parameter('qos_overrides./image.subscription.depth', value=100),
+        ],
+    )
+    robot = Robot(ros_context)
+    executor.add_node(perception)
+    executor.add_node(robot)
+    thread = threading.Thread(target=executor.spin)
+    thread.start()
+    try:
+        until(lambda: robot.image.get_subscription_count() == 1)
+        yield perception, robot, executor
+    finally:
+        executor.shutdown()
+        thread.join()
+        perception.stop()
+        perception.destroy_node()
+        robot.destroy_node()
+
+
+@pytest.fixture
+def robot(graph):
+    return graph[1]
+
+
+@pytest.fixture(scope='module')
+def street():
+    """A frame with somebody on it."""
+    return next(islice(open_source('bikes'), 120, None))[1]
+
+
+def image(frame: np.ndarray, encoding: str = 'rgb8', **changes) -> Image:
+    channels = 1 if frame.ndim == 2 else frame.shape[2]
+    message = Image(
+        height=frame.shape[0],
+        width=frame.shape[1],
+        encoding=encoding,
+        step=frame.shape[1] * channels * frame.itemsize,
+    )
+    message.data = array('B', frame.tobytes())
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def jpeg(frame: np.ndarray) -> bytes:
+    return cv2.imencode('.jpg', frame[..., ::-1])[1].tobytes()
+
+
+def test_people_are_found_and_the_header_is_kept(robot, street):
+    header = robot.send(image(street))
+    detections, telemetry = robot.answer_to(header)
+    assert detections.header.frame_id == 'front'
+    assert {d.class_name for d in detections.detections} == {'person'}
+    scores = [d.score for d in detections.detections]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > 0.5
+    x0, y0, x1, y1 = detections.detections[0].box
+    assert 0 <= x0 < x1 <= street.shape[1]
+    assert 0 <= y0 < y1 <= street.shape[0]
+    assert telemetry.latency_s > 0
+    assert sum(s.latency_s for s in telemetry.segments) == pytest.approx(telemetry.latency_s)
+
+
+DEPTH = np.full((48, 64), np.nan, np.float32)
+SMALL = np.zeros((48, 64, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ('bad', 'says'),
+    [
+        (image(SMALL, encoding='banana'), "unknown encoding 'banana'"),
+        (image(SMALL, encoding=''), 'unknown encoding'),
+        (image(np.zeros((0, 0, 3), np.uint8)), 'no pixels'),
+        (image(SMALL, data=array('B', bytes(100))), 'truncated: 100 bytes'),
+        (image(SMALL, data=array('B')), 'truncated: 0 bytes'),
+        (image(SMALL, step=64), 'step is 64 bytes'),
+        (image(SMALL, height=2**32 - 1, width=2**32 - 1), 'over the limit'),
+        (image(DEPTH, encoding='32FC1'), 'depth'),
+        (image(np.zeros((6251, 8000), np.uint8), encoding='mono8'), 'over the limit'),
+    ],
+    ids=lambda value: value if isinstance(value, str) else '',
+)
+def test_a_bad_image_is_counted_with_its_reason_and_harms_nothing(robot, street, bad, says):
+    before = robot.count('dropped.bad_image')
+    robot.send(bad)
+    until(lambda: robot.count('dropped.bad_image') == before + 1)
+    _, values = robot.status('images')
+    assert any(says in text for key, text in values.items() if key.startswith('error.'))
+    assert int(values['frames_received']) == int(values['frames_processed']) + int(
+        values['frames_dropped']
+    )
+    assert robot.answer_to(robot.send(image(street)))
+
+
+def test_a_very_large_image_is_answered_or_refused_as_the_limit_says(robot):
+    large = np.full((6000, 8000), 127, np.uint8)
+    assert robot.answer_to(robot.send(image(large, encoding='mono8')))
+    assert robot.set(max_pixels=1_000_000).successful
+    before = robot.count('dropped.bad_image')
+    robot.send(image(large, encoding='mono8'))
+    until(lambda: robot.count('dropped.bad_image') == before + 1)
+    assert robot.set(max_pixels=50_000_000).successful
+
+
+def test_size_may_change_in_mid_stream(robot, street):
+    small = cv2.resize(street, None, fx=0.5, fy=0.5)
+    for frame in (street, small, street[:100], street):
+        detections, _ = robot.answer_to(robot.send(image(frame)))
+        for found in detections.detections:
+            assert found.box[2] <= frame.shape[1]
+
+
+def test_time_may_go_backwards(robot, street):
+    robot.answer_to(robot.send(image(street), stamp=900))
+    detections, telemetry = robot.answer_to(robot.send(image(street), stamp=500))
+    assert detections.detections
+    assert telemetry.exit_name != 'temporal'  # a new stream has no last answer
+
+
+def test_other_encodings_of_the_same_picture_get_the_same_answer(robot, street):
+    found = []
+    for message in (
+        image(street),
+        image(np.ascontiguousarray(street[..., ::-1]), encoding='bgr8'),
+        image(cv2.cvtColor(street, cv2.COLOR_RGB2BGRA), encoding='bgra8'),
+    ):
+        # Each begins a new stream, so that none of them answers from the last.
+        detections, _ = robot.answer_to(robot.send(message, stamp=400 - len(found)))
+        found.append([(d.class_name, round(d.score, 3)) for d in detections.detections])
+    assert found[0] == found[1] == found[2]
+
+
+def test_every_image_of_a_flood_is_accounted_for(robot, street):
+    before = robot.count('frames_received')
+    for _ in range(60):
+        robot.send(image(street))
+    until(lambda: robot.count('frames_received') == before + 60)
+    _, values = robot.status('images')
+    counted = int(values['frames_processed']) + int(values['frames_dropped'])
+    assert counted == int(values['frames_received'])
+    assert int(values['dropped.newer_image']) > 0
+    telemetry = robot.messages['perception/exit_telemetry'][-1]
+    assert telemetry.frames_received == telemetry.frames_processed + telemetry.frames_dropped
+
+
+def test_bad_parameters_are_refused_with_the_reason(robot):
+    for values, says in (
+        ({'max_pixels': 0}, 'out of range'),
+        ({'policy': 'guess'}, 'one of e4, full'),
+        ({'policy': 'full'}, 'clean it up first'),
+        ({'threads': 'many'}, 'type'),
+        ({'autostart': False}, 'read-only'),
+    ):
+        result = robot.set(**values)
+        assert not result.successful
+        assert says in result.reason
+
+
+def test_disabled_it_neither_listens_nor_answers(robot, street):
+    assert robot.enable(False).success
+    until(lambda: robot.image.get_subscription_count() == 0)
+    assert robot.enable(True).success
+    until(lambda: robot.image.get_subscription_count() == 1)
+    assert robot.answer_to(robot.send(image(street)))
+
+
+def test_it_draws_only_while_someone_looks(graph, robot, street, monkeypatch):
+    drawn = []
+    outputs = graph[0]._outputs
+    draw = outputs._annotator.draw
+    monkeypatch.setattr(outputs._annotator, 'draw', lambda *a: drawn.append(1) or draw(*a))
+    robot.answer_to(robot.send(image(street)))
+    assert not drawn
+    pictures: list[Image] = []
+    looking = robot.create_subscription(Image, 'perception/annotated', pictures.append, 10)
+    until(lambda: outputs._annotated.get_subscription_count() == 1)
+    header = robot.send(image(street))
+    until(lambda: any(picture.header == header for picture in pictures))
+    picture = pictures[-1]
+    assert picture.encoding == 'rgb8'
+    assert len(picture.data) == picture.height * picture.step
+    robot.destroy_subscription(looking)
+
+
+def test_it_goes_on_without_a_helper_and_takes_one_that_comes(graph, robot, street):
+    _, _, executor = graph
+    message, _ = robot.status('clock steps')
+    assert 'going on without clock steps' in message
+    _, telemetry = robot.answer_to(robot.send(image(street)))
+    assert telemetry.energy_source == 'none'
+    assert np.isnan(telemetry.energy_j)
+    assert not any(segment.point.domains for segment in telemetry.segments)
+
+    for _ in range(2):  # the second comes after the first was lost
+        helper = DvfsHelper(
+            context=graph[0].context,
+            parameter_overrides=[Parameter('board', value='jetson_orin_nano')],
+        )
+        executor.add_node(helper)
+        until(lambda: 'stepping' in robot.status('clock steps')[0])
+        _, telemetry = robot.answer_to(robot.send(image(street)))
+        assert telemetry.energy_source == 'modelled'
+        assert telemetry.energy_j > 0
+        assert all('gpu' in segment.point.domains for segment in telemetry.segments)
+
+        executor.remove_node(helper)
+        helper.stop()
+        helper.destroy_node()
+        _, telemetry = robot.answer_to(robot.send(image(street)))
+        assert telemetry.energy_source == 'none'
+        until(lambda: 'without clock steps' in robot.status('clock steps')[0])
+
+
+def test_reconfigured_for_compressed_images_and_a_baseline(graph, robot, street):
+    perception, _, _ = graph
+    network = weakref.ref(perception._network.perceiver.engine)
+    robot.change('deactivate', 'cleanup')
+    gc.collect()
+    assert network() is None  # the model is freed
+    assert robot.set(image_transport='compressed').successful
+    assert robot.set(baseline_every=2).successful
+    robot.change('configure', 'activate')
+    until(lambda: robot.jpeg.get_subscription_count() == 1)
+    assert robot.count('frames_received') == 0
+
+    whole = jpeg(street)
+    for data, says in (
+        (whole[: len(whole) // 2], 'cut off'),
+        (b'\xff\xd8' + bytes(200) + b'\xff\xd9', 'no image'),
+        (b'', 'no data'),
+    ):
+        before = robot.count('dropped.bad_image')
+        robot.send(CompressedImage(format='jpeg', data=array('B', data)))
+        until(lambda before=before: robot.count('dropped.bad_image') == before + 1)
+        assert says in ' '.join(robot.status('images')[1].values())
+    headers = [robot.send(CompressedImage(format='jpeg', data=array('B', whole)))]
+    detections, _ = robot.answer_to(headers[0])
+    assert detections.detections
+    headers.append(robot.send(CompressedImage(format='jpeg', data=array('B', whole))))
+    robot.answer_to(headers[1])
+    until(lambda: bool(robot.messages['perception/baseline/exit_telemetry']))
+    full = robot.messages['perception/baseline/exit_telemetry'][-1]
+    assert full.header == headers[1]
+    assert full.exit_name == 'full'
+
+
+def test_a_model_that_is_not_there_is_told_and_can_be_put_right(robot, street):
+    robot.change('deactivate', 'cleanup')
+    assert robot.set(model='no_such_model').successful
+    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+    assert not robot.ask(robot._change, request).success
+    assert robot.set(model='pedestrian_ssdlite').successful
+    assert robot.set(image_transport='raw').successful
+    robot.change('configure', 'activate')
+    until(lambda: robot.image.get_subscription_count() == 1)
+    assert robot.answer_to(robot.send(image(street)))

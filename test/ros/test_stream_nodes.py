@@ -1,0 +1,222 @@
+"""video_source, replay and recorder as processes of their own, over DDS."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip('rclpy')
+pytest.importorskip('e4_ros.msg', reason='the package is not built: make build')
+
+from e4_ros.msg import Detection, Detections  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rosbags.highlevel import AnyReader  # noqa: E402
+from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
+from rosbags.typesys import Stores, get_typestore  # noqa: E402
+from rosgraph_msgs.msg import Clock  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+
+from e4_ros.evaluation.sources import open_source  # noqa: E402
+
+pytestmark = pytest.mark.ros
+
+
+@pytest.fixture
+def start(ros_env):
+    started = []
+
+    def begin(node: str, *words: str, **parameters) -> subprocess.Popen:
+        given = [w for name, text in parameters.items() for w in ('-p', f'{name}:={text}')]
+        command = [sys.executable, '-m', f'e4_ros.nodes.{node}', '--ros-args', *words, *given]
+        process = subprocess.Popen(command, env=ros_env, stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+class Listener(Node):
+    def __init__(self, context, topics) -> None:
+        super().__init__('listener', context=context)
+        self.heard: dict[str, list] = {topic: [] for topic in topics}
+        self.subs = {
+            topic: self.create_subscription(kind, topic, self.heard[topic].append, 500)
+            for topic, kind in topics.items()
+        }
+
+
+@pytest.fixture
+def listen(ros_context):
+    made = []
+
+    def begin(**topics) -> Listener:
+        listener = Listener(ros_context, {t.replace('__', '/'): k for t, k in topics.items()})
+        executor = SingleThreadedExecutor(context=ros_context)
+        executor.add_node(listener)
+        thread = threading.Thread(target=executor.spin)
+        thread.start()
+        made.append((listener, executor, thread))
+        return listener
+
+    yield begin
+    for listener, executor, thread in made:
+        executor.shutdown()
+        thread.join()
+        listener.destroy_node()
+
+
+def until(condition, timeout_s: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, 'it never came to that'
+        time.sleep(0.01)
+
+
+def test_a_video_becomes_a_camera_and_the_process_ends(start, listen, tmp_path):
+    listener = listen(image=Image, image__compressed=CompressedImage)
+    stamps = tmp_path / 'new' / 'stamps.csv'
+    source = start(
+        'video_source',
+        source='bikes',
+        rate='200.0',
+        max_frames=20,
+        frame_id='front',
+        wait_for_subscriber='image',
+        exit_at_end=True,
+        stamps_file=stamps,
+    )
+    assert source.wait(60) == 0
+    until(lambda: len(listener.heard['image']) == 20)
+    images = listener.heard['image']
+    first = next(iter(open_source('bikes')))[1]
+    assert (images[0].encoding, images[0].height, images[0].width) == ('rgb8', *first.shape[:2])
+    assert np.array_equal(np.frombuffer(images[0].data, np.uint8), first.reshape(-1))
+    assert {message.header.frame_id for message in images} == {'front'}
+    sent = [f'{m.header.stamp.sec * 10**9 + m.header.stamp.nanosec}' for m in images]
+    assert stamps.read_text().split() == [f'{i},{stamp}' for i, stamp in enumerate(sent)]
+    assert abs(time.time() - images[0].header.stamp.sec) < 120  # the node's clock
+    jpeg = listener.heard['image/compressed'][0]
+    assert bytes(jpeg.data[:2]) == b'\xff\xd8'
+    assert 'published 20 images of bikes' in source.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ('node', 'parameters', 'says'),
+    [
+        ('video_source', {'source': '/no/such/video'}, 'does not exist'),
+        ('video_source', {'rate': '-1.0'}, 'out of range'),
+        ('video_source', {'wait_for_subscriber': 'me'}, 'one of'),
+        ('replay', {}, 'set the parameter `bag`'),
+        ('replay', {'bag': '/no/such/bag'}, 'there is no bag'),
+        ('replay', {'bag': __file__}, 'cannot be read as a bag'),
+    ],
+)
+def test_what_cannot_start_says_why_in_one_line(start, node, parameters, says):
+    process = start(node, **parameters)
+    assert process.wait(60) == 1
+    text = process.stderr.read()
+    assert says in text
+    assert 'Traceback' not in text
+
+
+@pytest.fixture
+def bag(tmp_path) -> Path:
+    """Five grey images at 10 Hz in 2001, and a text."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    path = tmp_path / 'tuesday'
+    with Writer(path, version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        images = writer.add_connection('/cam', 'sensor_msgs/msg/Image', typestore=store)
+        texts = writer.add_connection('/said', 'std_msgs/msg/String', typestore=store)
+        for index, (stamp_ns, message) in enumerate(_grey_images(store)):
+            data = store.serialize_cdr(message, images.msgtype)
+            writer.write(images, stamp_ns, data)
+            if not index:
+                said = store.types[texts.msgtype](data='hello')
+                writer.write(texts, stamp_ns + 1, store.serialize_cdr(said, texts.msgtype))
+    return path
+
+
+def _grey_images(store) -> Iterator[tuple[int, object]]:
+    kind = store.types
+    for index in range(5):
+        stamp_ns = 10**18 + index * 10**8
+        stamp = kind['builtin_interfaces/msg/Time'](stamp_ns // 10**9, stamp_ns % 10**9)
+        header = kind['std_msgs/msg/Header'](stamp, 'old')
+        data = np.full(12, index, np.uint8)
+        yield stamp_ns, kind['sensor_msgs/msg/Image'](header, 3, 4, 'mono8', 0, 4, data)
+
+
+def test_a_bag_is_played_with_its_own_stamps_and_time(start, listen, bag):
+    listener = listen(image=Image, clock=Clock)
+    start(
+        'replay', bag=bag, speed='5.0', clock=True, wait_for_subscriber=True, exit_at_end=True
+    ).wait(60)
+    until(lambda: len(listener.heard['image']) == 5)
+    images = listener.heard['image']
+    assert [m.header.stamp.nanosec for m in images] == [i * 10**8 for i in range(5)]
+    assert {m.header.stamp.sec for m in images} == {10**9}
+    assert [m.data[0] for m in images] == list(range(5))
+    clocks = [m.clock.sec * 10**9 + m.clock.nanosec for m in listener.heard['clock']]
+    assert clocks == sorted(clocks)
+    assert clocks[-1] == 10**18 + 4 * 10**8
+
+
+def test_other_topics_come_along_when_asked_and_the_image_topic_is_checked(start, listen, bag):
+    from std_msgs.msg import String
+
+    listener = listen(image=Image, said=String)
+    playing = start(
+        'replay', bag=bag, all_topics=True, speed='0.5', loop=True, wait_for_subscriber=True
+    )
+    until(lambda: bool(listener.heard['said']))
+    assert listener.heard['said'][0].data == 'hello'
+    playing.send_signal(signal.SIGINT)
+    assert playing.wait(20) == 0
+    wrong = start('replay', bag=bag, image_topic='/back')
+    assert wrong.wait(60) == 1
+    assert 'set image_topic to one of /cam' in wrong.stderr.read()
+
+
+def test_what_is_recorded_can_be_read_without_this_package(start, ros_context, tmp_path):
+    node = rclpy.create_node('talker', context=ros_context)
+    publisher = node.create_publisher(Detections, 'found', 10)
+    latched = rclpy.qos.QoSProfile(depth=1, durability=rclpy.qos.DurabilityPolicy.TRANSIENT_LOCAL)
+    early = node.create_publisher(Detections, 'before', latched)
+    early.publish(Detections(model='early'))
+    best_effort = node.create_publisher(Image, 'grey', rclpy.qos.qos_profile_sensor_data)
+    output = tmp_path / 'new' / 'telemetry.mcap'
+    recorder = start('recorder', output=output, topics="['/found', 'before', '/grey', '/no']")
+    until(lambda: publisher.get_subscription_count() == 1)
+    until(lambda: best_effort.get_subscription_count() == 1)
+    for score in (0.5, 0.75):
+        found = Detection(class_name='person', score=score, box=[1.0, 2.0, 3.0, 4.0])
+        publisher.publish(Detections(model='m', detections=[found]))
+    best_effort.publish(Image(height=1, width=1, encoding='mono8', step=1, data=b'\x07'))
+    time.sleep(0.5)
+    recorder.send_signal(signal.SIGINT)
+    assert recorder.wait(20) == 0
+    node.destroy_node()
+
+    assert '4 messages in' in recorder.stderr.read()
+    assert [path.name for path in output.parent.iterdir()] == ['telemetry.mcap']
+    with AnyReader([output]) as reader:  # no typestore: the definitions are in the file
+        messages = [
+            (c.topic, reader.deserialize(data, c.msgtype)) for c, _, data in reader.messages()
+        ]
+    assert sorted(topic for topic, _ in messages) == ['/before', '/found', '/found', '/grey']
+    scores = [m.detections[0].score for topic, m in messages if topic == '/found']
+    assert scores == [0.5, 0.75]
+    assert [m.model for topic, m in messages if topic == '/before'] == ['early']

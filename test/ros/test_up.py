@@ -1,0 +1,125 @@
+"""`e4 up`: the nodes as processes, watched and stopped, and the whole demo."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import av
+import pytest
+
+from e4_ros.bringup import BRINGUPS, NodeSpec
+from e4_ros.commands.up import _watch
+from e4_ros.supervisor import NodeDied, Supervisor, private_environment
+
+pytestmark = pytest.mark.ros
+
+pytest.importorskip('rclpy')
+pytest.importorskip('e4_ros.msg', reason='the package is not built: make build')
+
+VALUES = {a.name: a.default for a in BRINGUPS['perception'].all_arguments}
+QUICK = {'source': 'bikes', 'max_frames': 3, 'rate': 100.0}
+
+
+def test_it_ends_when_the_last_node_does(ros_env, tmp_path):
+    ending = NodeSpec('video_source', {**QUICK, 'exit_at_end': True}, last=True)
+    recording = NodeSpec('recorder', {'output': str(tmp_path / 'all.mcap')})
+    with Supervisor([recording, ending], VALUES, tmp_path / 'log', ros_env) as nodes:
+        _wait_until(nodes.done)
+    assert (tmp_path / 'all.mcap').is_file()  # the recorder was asked to stop, not killed
+    assert 'published 3 images' in (tmp_path / 'log' / 'video_source.log').read_text()
+
+
+def test_a_node_that_dies_is_reported_with_its_last_words(ros_env, tmp_path):
+    broken = NodeSpec('video_source', {'source': '/no/such/video'})
+    with (
+        Supervisor([broken], VALUES, tmp_path, ros_env) as nodes,
+        pytest.raises(NodeDied, match=r'(?s)video_source ended \(1\).*does not exist'),
+    ):
+        _wait_until(nodes.done)
+
+
+def test_a_killed_node_comes_back_where_that_is_wanted(ros_env, tmp_path):
+    looping = NodeSpec('video_source', {'source': 'bikes', 'loop': True})
+    values = VALUES | {'use_respawn': 'true'}
+    with Supervisor([looping], values, tmp_path, ros_env) as nodes:
+        first = nodes._processes['video_source']
+        first.kill()
+        _wait_until(lambda: nodes.done() or nodes._processes['video_source'] is not first)
+        assert nodes._processes['video_source'].poll() is None
+    assert nodes._processes['video_source'].returncode is not None
+
+
+def test_one_that_does_not_listen_is_killed_in_the_end(ros_env, tmp_path, monkeypatch):
+    monkeypatch.setattr('e4_ros.supervisor._PATIENCE', ((signal.SIGINT, 1), (signal.SIGKILL, 5)))
+    deaf = 'import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(99)'
+    monkeypatch.setattr('e4_ros.supervisor.node_command', lambda *_: [sys.executable, '-c', deaf])
+    with Supervisor([NodeSpec('recorder')], VALUES, tmp_path, ros_env) as nodes:
+        time.sleep(0.5)
+    assert nodes._processes['recorder'].returncode == -signal.SIGKILL
+
+
+def test_two_runs_get_domains_of_their_own():
+    (one, first), (two, second) = private_environment(), private_environment()
+    with first, second:
+        assert one['ROS_DOMAIN_ID'] != two['ROS_DOMAIN_ID']
+
+
+def test_the_demo_from_video_to_report(tmp_path):
+    out = tmp_path / 'demo'
+    command = [sys.executable, '-m', 'e4_ros.cli', 'up', 'demo', '--out', out]
+    done = subprocess.run(
+        [*command, '--max-frames', '40'], capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((out / 'summary.json').read_text())
+    assert summary['frames_received'] == 40  # nothing got lost between the processes
+    assert summary['frames_received'] == summary['frames_processed'] + summary['frames_dropped']
+    assert sum(summary['exits'].values()) == summary['frames_processed']
+    assert summary['board'] == 'jetson_orin_nano'
+    assert summary['energy_source'] == 'modelled'
+    assert summary['energy_j_per_frame'] > 0
+    assert summary['baseline_energy_j_per_frame'] > 0
+    assert summary['full_latency_ms']['mean'] > 0
+    assert (out / 'report.html').stat().st_size > 100_000
+    assert (out / 'telemetry.mcap').is_file()
+    with av.open(str(out / 'annotated.mp4')) as video:
+        assert sum(1 for _ in video.decode(video=0)) == summary['frames_processed']
+    assert 'speed-up' in done.stdout
+
+
+def test_ctrl_c_ends_the_watch_and_not_the_demo(tmp_path):
+    class Interrupted:
+        def done(self):
+            raise KeyboardInterrupt
+
+    _watch(Interrupted(), tmp_path / 'stamps.csv', 'bikes', None)
+
+
+def test_bad_requests_are_told(tmp_path):
+    for words, says in (
+        (['demo', '--source', '/no/such/video'], 'does not exist'),
+        (['demo', '--max-frames', 'few'], 'max_frames is a number'),
+        (['demo', '--board', 'toaster'], 'unknown board'),
+        (['demo', '--model', 'nothing', '--max-frames', '3'], "no model is called 'nothing'"),
+    ):
+        done = subprocess.run(
+            [sys.executable, '-m', 'e4_ros.cli', 'up', *words],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            cwd=tmp_path,
+        )
+        assert done.returncode == 1
+        assert says in done.stderr
+        assert 'Traceback' not in done.stderr
+
+
+def _wait_until(condition, timeout_s: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, 'it never came to that'
+        time.sleep(0.05)
