@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -94,14 +95,8 @@ class RunInfo:
 
 def machine_name() -> str:
     """Processor and number of CPUs of this computer, as people name it."""
-    count = len(_affinity())
+    count = len(os.sched_getaffinity(0))
     return f'{_processor()}, {count} CPU{"s" if count != 1 else ""}'
-
-
-def _affinity() -> set[int]:
-    import os
-
-    return os.sched_getaffinity(0)
 
 
 def _processor() -> str:
