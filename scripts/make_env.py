@@ -18,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 UV = 'uv==0.13.8'
+SYSTEM_CERTIFICATES = Path('/etc/ssl/certs/ca-certificates.crt')
 # uv's list of every package that came or went: hundreds of lines that nobody reads.
 INSTALLED_LINE = re.compile(r' [-+~] ')
 # Where the wheels were built; their exported CMake targets still point there.
@@ -68,6 +69,8 @@ def install(venv: Path) -> None:
         run(sys.executable, '-m', 'venv', venv)
     run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', UV)
     uv = venv / 'bin' / 'uv'
+    if SYSTEM_CERTIFICATES.exists():  # those of a company's proxy are only there
+        os.environ.setdefault('UV_SYSTEM_CERTS', '1')
     # An activated environment elsewhere must not be the one that is filled.
     os.environ.pop('VIRTUAL_ENV', None)
     print('installing what requirements/lock.txt pins (torch alone is gigabytes) ...', flush=True)
