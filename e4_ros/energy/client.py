@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from e4_ros.energy import protocol
 from e4_ros.energy.plan import MAX_PLAN_BYTES, FrequencyPlan, PlanError
 from e4_ros.energy.status_page import Counters, PageReader
+from e4_ros.energy.this_cpu import this_cpu
 
 
 class HelperError(OSError):
@@ -68,7 +69,7 @@ class DvfsClient:
         self._timeout_s = timeout_s
         self._socket: socket.socket | None = None
         self._page: PageReader | None = None
-        self._steps: list[list[bytes | None]] = []
+        self._steps: list[list[bytearray | None]] = []
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -107,7 +108,7 @@ class DvfsClient:
         self._ask(bytes([protocol.SET_PLAN]) + text.encode())
         self._steps = []
         for index, path in enumerate(plan.paths.values()):
-            row: list[bytes | None] = [None] * len(plan.segments)
+            row: list[bytearray | None] = [None] * len(plan.segments)
             for segment in path.segments:
                 row[segment] = protocol.pack_step(index, segment)
             self._steps.append(row)
@@ -126,6 +127,8 @@ class DvfsClient:
         message = self._steps[path][segment] if self._steps else None
         if message is None:
             return False
+        cpu = this_cpu()
+        message[4], message[5] = cpu & 0xFF, cpu >> 8
         try:
             self._socket.send(message)  # type: ignore[union-attr]
             return True

@@ -1,6 +1,6 @@
 """What the helper and its client say to each other on a Unix SOCK_SEQPACKET socket.
 
-Each message is one datagram whose first byte says what it is. A step is four bytes and gets no
+Each message is one datagram whose first byte says what it is. A step is six bytes and gets no
 answer; a request carries JSON and gets one datagram of JSON back: ``{"ok": true, ...}`` or
 ``{"ok": false, "error": "..."}``. The answer to `ACQUIRE` brings the descriptor of the status page.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from e4_ros.energy.plan import MAX_PLAN_BYTES
+from e4_ros.energy.this_cpu import UNKNOWN_CPU
 
 STEP = 1
 ACQUIRE = 2
@@ -21,7 +22,7 @@ SET_PLAN = 3
 RELEASE = 4
 STATUS = 5
 
-STEP_FORMAT = struct.Struct('<BBH')  # STEP, path index, segment index
+STEP_FORMAT = struct.Struct('<BBHH')  # STEP, path index, segment index, the sender's CPU
 MAX_MESSAGE = MAX_PLAN_BYTES + 1
 
 SOCKET_VARIABLE = 'E4_SOCKET'
@@ -59,9 +60,9 @@ def check_socket_path(path: str | Path) -> str:
     return text
 
 
-def pack_step(path: int, segment: int) -> bytes:
-    """The datagram of a step."""
-    return STEP_FORMAT.pack(STEP, path, segment)
+def pack_step(path: int, segment: int) -> bytearray:
+    """The datagram of a step; its last two bytes are for the CPU that the sender is on."""
+    return bytearray(STEP_FORMAT.pack(STEP, path, segment, UNKNOWN_CPU))
 
 
 def pack_request(kind: int, **fields: str) -> bytes:

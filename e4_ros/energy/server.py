@@ -18,6 +18,7 @@ from e4_ros.energy.helper import ClocksLost, HelperCore
 from e4_ros.energy.lease import Lease, LeaseBook, LeaseError
 from e4_ros.energy.plan import FrequencyPlan, PlanError
 from e4_ros.energy.status_page import PageWriter
+from e4_ros.energy.this_cpu import UNKNOWN_CPU, this_cpu
 
 _log = logging.getLogger(__name__)
 
@@ -222,6 +223,7 @@ class HelperServer:
     def _drive(self, connection: socket.socket, lease: Lease) -> None:
         """Apply steps, the newest first, until the connection ends. The fast path is this loop."""
         buffer = bytearray(protocol.MAX_MESSAGE + 1)
+        cpus = os.sched_getaffinity(0)
         receive, step, page = connection.recv_into, self.core.step, self._page
         while True:
             try:
@@ -230,20 +232,23 @@ class HelperServer:
                 self.core.rest()
                 continue
             overtaken = 0
-            while size == 4 and buffer[0] == protocol.STEP:
+            while size == 6 and buffer[0] == protocol.STEP:
                 path, segment = buffer[1], buffer[2] | buffer[3] << 8
+                cpu = buffer[4] | buffer[5] << 8
                 size = -1
                 if overtaken < _MAX_DRAIN:
                     try:  # noqa: SIM105 - a context manager costs more than the call
                         size = receive(buffer, 0, _NEXT)
                     except BlockingIOError:
                         pass
-                if size == 4 and buffer[0] == protocol.STEP:
+                if size == 6 and buffer[0] == protocol.STEP:
                     overtaken += 1
                     continue
                 if overtaken:
                     page.count_overtaken(overtaken)
                 step(path, segment)
+                if cpu == this_cpu():
+                    _step_aside(cpus, cpu)
             if size == 0:
                 return
             if size > 0 and not self._answer(connection, lease, buffer, size):
@@ -272,6 +277,17 @@ class HelperServer:
             answer = protocol.pack_refusal(error)
         connection.send(answer, socket.MSG_DONTWAIT)
         return goes_on
+
+
+def _step_aside(cpus: set[int], cpu: int) -> None:
+    """Leave the client's CPU, on which the next step would otherwise interrupt its computation.
+
+    The kernel wakes a real-time thread where it last ran, whoever computes there now.
+    """
+    others = cpus - {cpu}
+    if others and cpu != UNKNOWN_CPU:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, others)
 
 
 def _hurry(priority: int) -> None:

@@ -1,0 +1,139 @@
+"""What a step costs the client, and how long until its clocks are written.
+
+The helper is `e4 dvfs serve`, a process of its own. The end of a write is the time that the helper
+puts on the status page (CLOCK_MONOTONIC, the same in every process), so waiting for it disturbs
+nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan
+from e4_ros.energy.client import DvfsClient, HelperError
+from e4_ros.energy.virtual_board import write_tree
+
+BOARD = 'jetson_orin_nano'
+DOMAINS = ('cpu', 'gpu')  # what the planner plans for unless told otherwise
+_TOO_LATE_S = 1.0
+
+
+class Latencies(NamedTuple):
+    """Microseconds of each step: until the call returned, and until the clocks were written."""
+
+    client_us: list[float]
+    write_us: list[float]
+
+
+def percentiles(values: list[float]) -> dict[str, float]:
+    """p50 and p99."""
+    ordered = sorted(values)
+    return {
+        'p50': round(ordered[len(ordered) // 2], 1),
+        'p99': round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))], 1),
+    }
+
+
+@contextlib.contextmanager
+def serving(root: Path, folder: Path) -> Iterator[Path]:
+    """Run `e4 dvfs serve` on a tree; yields its socket."""
+    socket_path = folder / 'helper.sock'
+    words = ['serve', '--root', root, '--state-dir', folder / 'state', '--socket', socket_path]
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'e4_ros.cli', 'dvfs', *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        if 'listening' not in process.stdout.readline():
+            raise HelperError(process.communicate()[1].strip())
+        yield socket_path
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@contextlib.contextmanager
+def all_cores_inferring() -> Iterator[None]:
+    """Keep every core busy with a detector of its own."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, '-m', 'e4_ros.benchmarks.dvfs.infer'],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in os.sched_getaffinity(0)
+    ]
+    try:
+        for process in started:
+            assert process.stdout is not None
+            if 'inferring' not in process.stdout.readline():
+                raise RuntimeError('the inference that should keep a core busy has ended')
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
+
+
+@contextlib.contextmanager
+def stepping(root: Path) -> Iterator[DvfsClient]:
+    """A client whose two steps change CPU and GPU clocks, by a helper of its own."""
+    with (
+        tempfile.TemporaryDirectory(prefix='e4') as name,
+        serving(root, Path(name)) as path,
+        DvfsClient(path) as client,
+    ):
+        client.acquire('bench')
+        tables = {domain: client.frequencies_hz[domain] for domain in DOMAINS}
+        client.set_plan(alternating_plan(client.board, tables))
+        yield client
+
+
+@contextlib.contextmanager
+def memory_tree() -> Iterator[Path]:
+    """A plain board on a tmpfs."""
+    memory = '/dev/shm' if Path('/dev/shm').is_dir() else None
+    with tempfile.TemporaryDirectory(prefix='e4', dir=memory) as name:
+        yield write_tree(BOARD, Path(name) / 'root')
+
+
+def measure(
+    client: DvfsClient,
+    steps: int,
+    gap_s: float = 0.002,
+    send: Callable[[int], object] | None = None,
+) -> Latencies:
+    """Time steps to alternating segments, `gap_s` apart.
+
+    Args:
+        client: whose page tells when the clocks were written.
+        steps: how many.
+        gap_s: pause after each.
+        send: says that a segment begins, in another way than the client's own.
+    """
+    send = send or (lambda segment: client.step(0, segment))
+    result = Latencies([], [])
+    for index in range(steps):
+        before = time.monotonic_ns()
+        send(index % 2)
+        after = time.monotonic_ns()
+        time.sleep(gap_s)
+        deadline = time.monotonic() + _TOO_LATE_S
+        while client.changed_ns() < before:
+            if time.monotonic() > deadline:
+                raise HelperError(f'step {index} was not written within {_TOO_LATE_S:g} s')
+            time.sleep(gap_s)
+        result.client_us.append((after - before) / 1e3)
+        result.write_us.append((client.changed_ns() - before) / 1e3)
+    return result

@@ -1,0 +1,73 @@
+"""The same step by ROS: a topic and a service; and hostile requests to the real node.
+
+Both sides are processes of their own (`e4_ros.nodes.bench_steps`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from e4_ros.benchmarks.dvfs.latency import memory_tree
+
+
+def why_no_ros() -> str:
+    """Why nothing can be measured over ROS here; empty when it can."""
+    for module in ('rclpy', 'std_srvs', 'e4_ros.srv'):
+        if importlib.util.find_spec(module) is None:
+            return f'{module} is not here'
+    return ''
+
+
+def run_ros(steps: int, requests: int) -> dict[str, Any]:
+    """Measure steps by topic and service, and send hostile requests to the real node."""
+    with tempfile.TemporaryDirectory(prefix='e4') as name, memory_tree() as root:
+        places = [str(root), str(Path(name) / 'state'), str(Path(name) / 's')]
+        with _process('bench_steps', 'serve', *places):
+            result = _ask('measure', places[2], str(steps))
+        options = ['sysfs_root', 'state_dir', 'socket_path']
+        words = [w for o, p in zip(options, places, strict=True) for w in ('-p', f'{o}:={p}')]
+        with _process('dvfs_helper', '--ros-args', *words) as node:
+            result['requests'] = _ask('fuzz', places[2], str(requests))
+            result['requests']['crashes'] = int(node.poll() is not None)
+    return result
+
+
+@contextlib.contextmanager
+def _process(node: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(_command(node, *words), env=_environment())
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _ask(*words: str) -> dict[str, Any]:
+    done = subprocess.run(
+        _command('bench_steps', *words),
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f'{words[0]} over ROS failed: {done.stderr.strip()}')
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _command(node: str, *words: str) -> list[str]:
+    return [sys.executable, '-m', f'e4_ros.nodes.{node}', *words]
+
+
+def _environment() -> dict[str, str]:
+    own = {'ROS_DOMAIN_ID': str(1 + os.getpid() % 99), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+    return {**os.environ, **own}

@@ -1,0 +1,119 @@
+"""The ROS sides of `e4 bench dvfs`: `python -m e4_ros.nodes.bench_steps serve|measure|fuzz ...`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from std_msgs.msg import UInt32
+from std_srvs.srv import SetBool
+
+from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan
+from e4_ros.benchmarks.dvfs.latency import DOMAINS, measure, percentiles
+from e4_ros.energy.client import ClientState, DvfsClient
+from e4_ros.energy.daemon import Helper, HelperConfig
+from e4_ros.srv import AcquireLease, ReleaseLease, SetPlan
+
+_DISCOVERY_S = 30.0
+
+
+def _serve(root: str, state_dir: str, socket_path: str) -> None:
+    config = HelperConfig(root=Path(root), state_dir=Path(state_dir), socket_path=Path(socket_path))
+    rclpy.init()
+    node = rclpy.create_node('bench_steps')
+    with Helper(config) as helper:
+
+        def hear(message: UInt32) -> None:
+            helper.core.step(0, message.data)
+
+        def serve(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+            helper.core.step(0, int(request.data))
+            return response
+
+        node.create_subscription(UInt32, 'step', hear, 10)
+        node.create_service(SetBool, 'step_service', serve)
+        with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+            rclpy.spin(node)
+
+
+def _measure(socket_path: str, steps: str) -> None:
+    rclpy.init()
+    node = rclpy.create_node('bench_client')
+    publisher = node.create_publisher(UInt32, 'step', 10)
+    service = node.create_client(SetBool, 'step_service')
+    if not service.wait_for_service(_DISCOVERY_S):
+        raise TimeoutError('no step service')
+    while not publisher.get_subscription_count():
+        rclpy.spin_once(node, timeout_sec=0.1)
+
+    def call(segment: int) -> None:
+        rclpy.spin_until_future_complete(
+            node, service.call_async(SetBool.Request(data=bool(segment)))
+        )
+
+    with DvfsClient(socket_path) as client:
+        client.acquire('bench')
+        tables = {domain: client.frequencies_hz[domain] for domain in DOMAINS}
+        client.set_plan(alternating_plan(client.board, tables))
+        by_service = measure(client, int(steps), send=call)
+        by_topic = measure(client, int(steps), send=lambda s: publisher.publish(UInt32(data=s)))
+    print(
+        json.dumps(
+            {
+                'service_us': percentiles(by_service.write_us),
+                'topic_us': percentiles(by_topic.write_us),
+                'service_client_us': percentiles(by_service.client_us),
+                'topic_client_us': percentiles(by_topic.client_us),
+            }
+        )
+    )
+
+
+def _fuzz(socket_path: str, requests: str) -> None:
+    """Ask the real node for anything while another client holds the lease."""
+    rng = random.Random(1)
+    rclpy.init()
+    node = rclpy.create_node('bench_stranger')
+    kinds = {'acquire': AcquireLease, 'set_plan': SetPlan, 'release': ReleaseLease}
+    clients = {
+        name: node.create_client(kind, f'dvfs_helper/{name}') for name, kind in kinds.items()
+    }
+    for service in clients.values():
+        if not service.wait_for_service(_DISCOVERY_S):
+            raise TimeoutError('no helper on the ROS graph')
+    stolen = tried = 0
+    with DvfsClient(socket_path) as holder:
+        holder.acquire('holder')
+        for _ in range(int(requests)):
+            name = rng.choice(list(clients))
+            fields = {
+                field: _nonsense(rng) for field in kinds[name].Request.get_fields_and_field_types()
+            }
+            future = clients[name].call_async(kinds[name].Request(**fields))
+            rclpy.spin_until_future_complete(node, future, timeout_sec=10)
+            stolen += future.result() is not None and future.result().success
+            tried += future.done()
+        holder.status()
+        stolen += holder.state is not ClientState.HELD
+    print(json.dumps({'tried': tried, 'stolen': stolen}))
+
+
+def _nonsense(rng: random.Random) -> str:
+    length = rng.choice((0, 1, 32, 500, 20_000))
+    letters = rng.choice(('abcdef0123456789', '[]{}:,-&*!\n \t"\'', 'ü€\x01\x1b'))
+    return ''.join(rng.choices(letters, k=length))
+
+
+if __name__ == '__main__':
+    modes: dict[str, Callable[..., None]] = {
+        'serve': _serve,
+        'measure': _measure,
+        'fuzz': _fuzz,
+    }
+    modes[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,84 @@
+"""The short form of `e4 bench dvfs`: nothing lost, nothing crashed, figures where promised."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from e4_ros.benchmarks.dvfs import fuzz, kills, ros_steps
+from e4_ros.energy.discovery import discover
+from e4_ros.energy.virtual_board import write_tree
+from e4_ros.energy.virtual_mount import why_not
+
+
+@pytest.fixture(scope='module')
+def result(tmp_path_factory):
+    path = tmp_path_factory.mktemp('bench') / 'dvfs.json'
+    words = [sys.executable, '-m', 'e4_ros.cli', 'bench', 'dvfs', '--quick', '--json', str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(path.read_text())
+
+
+def test_no_original_is_lost(result):
+    assert result['kills']['lost_trials'] == []
+    assert result['kills']['tried'] == 24
+    assert result['kills']['clocks_taken'] > 0
+    assert result['kills']['restore_ms'].keys() == {'p50', 'max'}
+
+
+def test_hostile_input_does_nothing(result):
+    fuzzed = result['fuzz']
+    assert fuzzed['tried'] >= 5000
+    assert (fuzzed['crashes'], fuzzed['bad_writes'], fuzzed['leases_stolen']) == (0, 0, 0)
+    if not ros_steps.why_no_ros():
+        assert fuzzed['service_requests'] == 100
+
+
+def test_every_latency_is_measured_or_its_absence_explained(result):
+    for key in ('step_client_us', 'step_to_write_us'):
+        assert 0 < result[key]['p50'] <= result[key]['p99']
+    for key in ('fuse_to_write_us', 'service_us', 'topic_us'):
+        assert (result[key] is None) == (key in result['not_measured'])
+        assert result[key] is None or 0 < result[key]['p50'] <= result[key]['p99']
+
+
+def test_meters_find_the_energy(result):
+    errors = {meter['meter']: meter['error_percent'] for meter in result['meters']}
+    assert errors['RAPL counter across 100 wraps'] == 0
+    assert (len(errors) == 1) == bool(why_not())
+    # Two seconds begin and end between two conversions; the full benchmark takes longer.
+    assert max(errors.values()) < 5
+
+
+def test_a_lost_original_would_be_found(tmp_path):
+    root = write_tree('jetson_nano', tmp_path / 'root')
+    before = kills._originals(root)
+    assert kills._wait_for(before, 0.0)[0] == ''
+    governor = next(path for path in before if path.name == 'scaling_governor')
+    governor.write_text('performance\n')
+    lost, _ = kills._wait_for(before, began=0.0)
+    assert 'scaling_governor' in lost
+
+
+def test_a_clock_outside_the_table_would_be_found(tmp_path):
+    root = write_tree('jetson_nano', tmp_path / 'root')
+    watch = fuzz._Watch(root)
+    watch.look()
+    assert watch.bad == 0
+    name = next(name for name in discover(root)[0].snapshot() if name.endswith('max_freq'))
+    (Path(root) / name).write_text('12345\n')
+    watch.look()
+    assert watch.bad == 1
+
+
+def test_the_messages_are_of_every_sort():
+    rng = random.Random(3)
+    tables = {'cpu': (1, 2), 'gpu': (3, 4)}
+    firsts = {fuzz._message(rng, 'b', tables)[:1] for _ in range(500)}
+    assert len(firsts) > 100
