@@ -9,7 +9,13 @@ from e4_ros.vision.answer import Answer
 from e4_ros.vision.tracks import iou_matrix
 
 
-def matches(answer: Answer, truth: Answer, score: float = 0.5, iou: float = 0.5) -> int:
+def matches(
+    answer: Answer,
+    truth: Answer,
+    score: float = 0.5,
+    iou: float = 0.5,
+    truth_score: float | None = None,
+) -> int:
     """Pairs of boxes of the same class that overlap, one to one, as many as there can be.
 
     Args:
@@ -17,8 +23,10 @@ def matches(answer: Answer, truth: Answer, score: float = 0.5, iou: float = 0.5)
         truth: what it is judged by.
         score: only what scores more counts, on both sides.
         iou: overlap that makes two boxes the same.
+        truth_score: another such limit for the truth.
     """
-    answer, truth = confident(answer, score), confident(truth, score)
+    answer = confident(answer, score)
+    truth = confident(truth, score if truth_score is None else truth_score)
     if not len(answer) or not len(truth):
         return 0
     overlap = iou_matrix(answer.boxes, truth.boxes)
@@ -29,10 +37,17 @@ def matches(answer: Answer, truth: Answer, score: float = 0.5, iou: float = 0.5)
     return int(same[rows, columns].sum())
 
 
-def f1(answer: Answer, truth: Answer, score: float = 0.5, iou: float = 0.5) -> float:
+def f1(
+    answer: Answer,
+    truth: Answer,
+    score: float = 0.5,
+    iou: float = 0.5,
+    truth_score: float | None = None,
+) -> float:
     """F1 of one frame in [0, 1]; 1 where both are empty. Arguments as in `matches`."""
-    total = len(confident(answer, score)) + len(confident(truth, score))
-    return 2 * matches(answer, truth, score, iou) / total if total else 1.0
+    other = score if truth_score is None else truth_score
+    total = len(confident(answer, score)) + len(confident(truth, other))
+    return 2 * matches(answer, truth, score, iou, truth_score) / total if total else 1.0
 
 
 def confident(answer: Answer, score: float) -> Answer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import cv2
 import numpy as np
 
@@ -15,12 +17,14 @@ _TOLERATED_S = 1.0  # an answer this old has its score at 1/e
 _MARGIN = 0.25  # of its size is added to a track's box
 
 
-class Cascade:
-    """What the stream has shown, and how far that can be trusted for the frame at hand.
+class TemporalExit(ABC):
+    """Answers from what the stream has shown, before any stage runs.
 
-    The memory is a small grey thumbnail of the last frame that a network answered, and the tracks
-    of its answer. A frame of another size, or a time before the last one, starts a new stream.
+    It holds the state of one stream. A frame of another size, or a time before the last one, starts
+    a new stream.
     """
+
+    familiarity = 1.0  # how much the frame last looked at is like what the exits were fitted to
 
     def __init__(self) -> None:
         self.tracks = ConstantVelocityTracks()
@@ -31,41 +35,77 @@ class Cascade:
         self.tracks.reset()
         self._frame_shape: tuple[int, ...] = ()
         self._stamp_s = -np.inf
-        self._answered_s = -np.inf
-        self._remembered: np.ndarray | None = None
+        self._forget()
 
     def look(self, frame: np.ndarray, stamp_s: float) -> tuple[float, float]:
         """Compare a frame with the memory.
 
         Returns:
-            Diversity (0: as remembered; 1: a frame unlike it, or no memory), and the gate score of
-            the temporal exit.
+            Diversity (0: as remembered; 1: a frame unlike it, or no memory), and the gate score;
+            both in [0, 1].
         """
         if frame.shape != self._frame_shape or stamp_s < self._stamp_s:
             self.reset()
         self._frame_shape, self._stamp_s = frame.shape, stamp_s
-        self._thumbnail = _thumbnail(frame)
-        if self._remembered is None:
-            return 1.0, 0.0
-        change = cv2.absdiff(self._thumbnail, self._remembered)
-        diversity = 1 - float(np.exp(-change.mean() / _CHANGED))
-        outside = (change > _CHANGED) & ~self._near_tracks(stamp_s)
-        unexplained = float(outside.mean()) / _TOLERATED_SHARE
-        age = (stamp_s - self._answered_s) / _TOLERATED_S
-        return diversity, float(np.exp(-unexplained - age))
+        return self._compare(frame)
 
-    def remember(self, answer: Answer) -> None:
-        """Take the answer that a network gave for the frame last looked at."""
-        self.tracks.update(answer, self._stamp_s)
-        self._remembered, self._answered_s = self._thumbnail, self._stamp_s
+    @abstractmethod
+    def answer(self, min_score: float) -> Answer:
+        """The answer for the frame last looked at."""
 
-    def propagated(self) -> Answer:
-        """The last answer moved to the time of the frame last looked at."""
+    @abstractmethod
+    def remember(self, answer: Answer, computed: bool) -> None:
+        """Take the answer that was given for the frame last looked at.
+
+        Args:
+            answer: in pixels of the frame.
+            computed: whether a later exit gave it, not this one.
+        """
+
+    @abstractmethod
+    def _compare(self, frame: np.ndarray) -> tuple[float, float]: ...
+
+    @abstractmethod
+    def _forget(self) -> None: ...
+
+
+class MovedAnswer(TemporalExit):
+    """The last answer moved on by constant-velocity tracks; nothing in it is learnt.
+
+    The memory is a small grey thumbnail of the last frame that a network answered, and the tracks
+    of its answer. Its gate score falls with change that the tracks do not explain, and with time.
+    """
+
+    _remembered: np.ndarray | None
+
+    def answer(self, min_score: float) -> Answer:
+        """The last answer at the time of the frame last looked at."""
         moved = self.tracks.predict(self._stamp_s)
         height, width = self._frame_shape[:2]
         boxes = moved.boxes.clip(0, np.array([width, height, width, height], np.float32))
         visible = (boxes[:, 2:] - boxes[:, :2] > 1).all(1)
         return Answer(boxes[visible], moved.scores[visible], moved.labels[visible])
+
+    def remember(self, answer: Answer, computed: bool) -> None:
+        """See `TemporalExit`; an answer of its own teaches it nothing."""
+        if computed:
+            self.tracks.update(answer, self._stamp_s)
+            self._remembered, self._answered_s = self._thumbnail, self._stamp_s
+
+    def _forget(self) -> None:
+        self._answered_s = -np.inf
+        self._remembered = None
+
+    def _compare(self, frame: np.ndarray) -> tuple[float, float]:
+        self._thumbnail = _thumbnail(frame)
+        if self._remembered is None:
+            return 1.0, 0.0
+        change = cv2.absdiff(self._thumbnail, self._remembered)
+        diversity = 1 - float(np.exp(-change.mean() / _CHANGED))
+        outside = (change > _CHANGED) & ~self._near_tracks(self._stamp_s)
+        unexplained = float(outside.mean()) / _TOLERATED_SHARE
+        age = (self._stamp_s - self._answered_s) / _TOLERATED_S
+        return diversity, float(np.exp(-unexplained - age))
 
     def _near_tracks(self, stamp_s: float) -> np.ndarray:
         """Mask ``(72, 96)`` of where tracks explain a change: where they were and are."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from torch import nn
 from e4_ros.paths import weights_dir
 from e4_ros.vision.exits import ClassHead, GridHead
 from e4_ros.vision.model import VisionModel
+from e4_ros.vision.policy import TEMPORAL
+from e4_ros.vision.temporal import TemporalNet
 
-_FORMAT = 'e4_ros.exits/1'
+_FORMAT = 'e4_ros.exits/2'
 _HEADS = {'detect': GridHead, 'classify': ClassHead}
 
 
@@ -48,6 +50,7 @@ class Checkpoint:
         model: the network's name in the zoo.
         network: hash of its weights, from `network_hash`.
         exits: in order of depth; none is fine: then there are the temporal exit and the last.
+        temporal: the temporal exit's network; None where it only moves the last answer on.
         thresholds: gate threshold by exit name, ``temporal`` included.
         notes: whatever says where it comes from.
     """
@@ -55,21 +58,30 @@ class Checkpoint:
     model: str
     network: str
     exits: list[Exit] = field(default_factory=list)
+    temporal: TemporalNet | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write the file whole or not at all."""
-        about = asdict(self) | {
+        about = {
+            'model': self.model,
+            'network': self.network,
             'exits': [
                 {'name': e.name, 'cut': e.cut, 'settings': e.head.settings, 'task': e.head.task}
                 for e in self.exits
-            ]
+            ],
+            'temporal': self.temporal.settings if self.temporal else None,
+            'thresholds': self.thresholds,
+            'notes': self.notes,
         }
+        nets: dict[str, nn.Module] = {e.name: e.head for e in self.exits}
+        if self.temporal is not None:
+            nets[TEMPORAL] = self.temporal
         tensors = {
-            f'{e.name}.{key}': value.contiguous()
-            for e in self.exits
-            for key, value in e.head.state_dict().items()
+            f'{name}.{key}': value.contiguous()
+            for name, net in nets.items()
+            for key, value in net.state_dict().items()
         }
         scratch = path.with_name(f'.{path.name}.{os.getpid()}')
         save_file(tensors, scratch, {'format': _FORMAT, 'about': json.dumps(about)})
@@ -95,7 +107,11 @@ def load(path: Path, model: VisionModel) -> Checkpoint:
     try:
         about = json.loads(metadata['about'])
         exits = [_exit(entry, tensors) for entry in about.pop('exits')]
-        checkpoint = Checkpoint(exits=exits, **about)
+        settings = about.pop('temporal')
+        temporal = None if settings is None else TemporalNet(**settings)
+        if temporal is not None:
+            _fill(temporal, TEMPORAL, tensors)
+        checkpoint = Checkpoint(exits=exits, temporal=temporal, **about)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f'{path} is damaged: {error}') from error
     _check_owner(checkpoint, model, path)
@@ -117,12 +133,16 @@ def network_hash(network: nn.Module) -> str:
 
 
 def _exit(entry: dict[str, Any], tensors: dict[str, Any]) -> Exit:
-    prefix = f'{entry["name"]}.'
     head: nn.Module = _HEADS[entry['task']](**entry['settings'])
-    head.load_state_dict(
-        {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    )
-    return Exit(entry['name'], entry['cut'], head.eval().requires_grad_(False))
+    _fill(head, entry['name'], tensors)
+    return Exit(entry['name'], entry['cut'], head)
+
+
+def _fill(net: nn.Module, name: str, tensors: dict[str, Any]) -> None:
+    prefix = f'{name}.'
+    own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    net.load_state_dict(own)
+    net.eval().requires_grad_(False)
 
 
 def _check_owner(checkpoint: Checkpoint, model: VisionModel, path: Path) -> None:

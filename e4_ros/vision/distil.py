@@ -10,15 +10,13 @@ from torch import Tensor
 
 from e4_ros.vision.answer import Answer
 from e4_ros.vision.exits import GridHead
-from e4_ros.vision.grid_boxes import centre_loss, centre_map, sides_loss
+from e4_ros.vision.grid_boxes import BoxTarget, box_loss, box_target
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.runtime import Buffer, OnnxRuntime, Piece
 from e4_ros.vision.stages import Stage
 from e4_ros.vision.views import plain_view, random_view
 
 Progress = Callable[[int, int], None]
-
-_SURE, _DOUBTFUL = 0.5, 0.2  # a teacher's score above the first is an object, below the second none
 
 
 class Lessons:
@@ -88,9 +86,10 @@ def train_box_head(
 ) -> list[float]:
     """Fit a head to the lessons (AdamW, one cosine); returns the mean loss of each epoch."""
     torch.manual_seed(seed)
-    grid = tuple(lessons.features[0].shape[1:])
+    height, width = lessons.features[0].shape[1:]
+    grid = (height, width)
     classes = head.settings['classes']
-    targets = [_target(answer, classes, grid, input_size) for answer in lessons.answers]
+    targets = [box_target(answer, classes, grid, input_size) for answer in lessons.answers]
     optimiser = torch.optim.AdamW(head.parameters(), learning_rate, weight_decay=0.01)
     steps = epochs * -(-len(targets) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, steps)
@@ -101,7 +100,7 @@ def train_box_head(
         for rows in torch.randperm(len(targets)).split(batch):
             picked = [targets[i] for i in rows.tolist()]
             features = torch.stack([lessons.features[i] for i in rows.tolist()]).float()
-            loss = _loss(head(features), picked)
+            loss = _head_loss(head, features, picked)
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(head.parameters(), 5.0)
@@ -114,29 +113,6 @@ def train_box_head(
     return history
 
 
-_Target = tuple[Tensor, Tensor, Tensor, Tensor]
-
-
-def _target(
-    answer: Answer, classes: int, grid: tuple[int, ...], input_size: tuple[int, int]
-) -> _Target:
-    """Centre map, weights (0 around doubtful objects), boxes in cells and their cells."""
-    scale = np.array([grid[1] / input_size[1], grid[0] / input_size[0]] * 2, np.float32)
-    doubtful = (answer.scores < _SURE) & (answer.scores >= _DOUBTFUL)
-    sure = answer.scores >= _SURE
-    boxes = torch.from_numpy(answer.boxes * scale)
-    labels = torch.from_numpy(answer.labels)
-    shape = (grid[0], grid[1])
-    centres, cells = centre_map(boxes[sure], labels[sure], classes, shape)
-    doubts, _ = centre_map(boxes[doubtful], labels[doubtful], classes, shape)
-    weight = torch.where(centres == 1, 1.0, 1 - doubts)
-    return centres, weight, boxes[sure], cells
-
-
-def _loss(outputs: tuple[Tensor, Tensor], targets: Sequence[_Target]) -> Tensor:
-    logits, sides = outputs
-    centres, weights, boxes, cells = zip(*targets, strict=True)
-    frame = torch.repeat_interleave(torch.arange(len(boxes)), torch.tensor([len(b) for b in boxes]))
-    return centre_loss(logits, torch.stack(centres), torch.stack(weights)) + sides_loss(
-        sides, torch.cat(boxes), frame, torch.cat(cells)
-    )
+def _head_loss(head: GridHead, features: Tensor, targets: Sequence[BoxTarget]) -> Tensor:
+    logits, sides = head(features)
+    return box_loss(logits, sides, targets)

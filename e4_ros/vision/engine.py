@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -14,14 +14,16 @@ from torch import nn
 
 from e4_ros.vision import grid_boxes
 from e4_ros.vision.answer import Answer
-from e4_ros.vision.cascade import Cascade, certainty
+from e4_ros.vision.cascade import MovedAnswer, TemporalExit, certainty
 from e4_ros.vision.checkpoint import Checkpoint, Exit, default_path, load, network_hash
 from e4_ros.vision.exits import Peaks
+from e4_ros.vision.learnt_memory import LearntMemory
 from e4_ros.vision.model import VisionModel, check_frame
 from e4_ros.vision.node_costs import module_cost
 from e4_ros.vision.policy import FULL, TEMPORAL, ExitPolicy, FullPolicy, ThresholdPolicy
 from e4_ros.vision.runtime import Piece, Runtime, make_runtime
 from e4_ros.vision.stages import split
+from e4_ros.vision.temporal import TemporalNet
 from e4_ros.vision.zoo import load_model
 
 POLICIES = ('full', 'e4')
@@ -104,6 +106,7 @@ class EarlyExitEngine:
         policy: where to stop.
         runtime: what runs the stages.
         exits: exits between stages, in order of depth.
+        temporal: network of the temporal exit; without one it moves the last answer on.
         min_score: detections that score less are left out.
     """
 
@@ -112,15 +115,18 @@ class EarlyExitEngine:
         model: VisionModel,
         policy: ExitPolicy,
         runtime: Runtime,
-        exits: list[Exit] | None = None,
+        exits: Sequence[Exit] = (),
+        temporal: TemporalNet | None = None,
         min_score: float = 0.2,
     ):
         self.model = model
         self.policy = policy
         self.runtime = runtime
         self.min_score = min_score
-        self.cascade = Cascade()
-        self._exits = exits or []
+        self.temporal: TemporalExit = (
+            MovedAnswer() if temporal is None else LearntMemory(temporal, runtime)
+        )
+        self._exits = list(exits)
         self._build()
 
     @property
@@ -150,14 +156,15 @@ class EarlyExitEngine:
         clock.segment(0)
         diversity, scores = 0.0, {}
         if self.policy.asks(TEMPORAL):
-            diversity, score = self.cascade.look(frame, stamp_s)
+            diversity, score = self.temporal.look(frame, stamp_s)
             scores[TEMPORAL] = score
             if self.policy.takes(TEMPORAL, score):
-                answer = self.cascade.propagated()
+                answer = self.temporal.answer(self.min_score)
+                self.temporal.remember(answer, computed=False)
                 return FrameResult(answer, TEMPORAL, diversity, scores, *clock.stop())
         answer, name = self._descend(frame, clock, scores)
         if self.policy.asks(TEMPORAL):
-            self.cascade.remember(answer)
+            self.temporal.remember(answer, computed=True)
         return FrameResult(answer, name, diversity, scores, *clock.stop())
 
     def process_full(self, frame: np.ndarray, on_segment: OnSegment | None = None) -> FrameResult:
@@ -173,21 +180,23 @@ class EarlyExitEngine:
 
     def reset(self) -> None:
         """Forget the stream."""
-        self.cascade.reset()
+        self.temporal.reset()
 
     def _descend(
         self, frame: np.ndarray, clock: _Clock, scores: dict[str, float]
     ) -> tuple[Answer, str]:
+        familiarity = self.temporal.familiarity
         self._input.write(self.model.preprocess(frame))
         for index, step in enumerate(self._steps):
             clock.segment(index + 1)
             step.stage.run()
-            if step.exit is None or not self.policy.asks(step.exit.name):
+            # No head's score can exceed the frame's familiarity: do not run one in vain.
+            if step.exit is None or not self.policy.takes(step.exit.name, familiarity):
                 continue
             assert step.head is not None
             step.head.run()
             answer = self._head_answer(step.head, frame)
-            scores[step.exit.name] = certainty(answer)
+            scores[step.exit.name] = certainty(answer) * familiarity
             if self.policy.takes(step.exit.name, scores[step.exit.name]):
                 return answer, step.exit.name
         return self._last_answer(frame), FULL
@@ -208,9 +217,11 @@ class EarlyExitEngine:
         stages = split(self.model.network, example, [e.cut for e in self._exits])
         self._input = self.runtime.buffer(tuple(example.shape))
         self._steps: list[_Step] = []
-        # Preparing moves the frame's pixels in and the network's input out; it multiplies nothing
-        # worth counting.
-        self.segments = [Segment('prepare', 0, 5 * example.numel())]
+        # Preparing moves the frame's pixels in and the network's input out.
+        macs, bytes_moved = 0, 5 * example.numel()
+        if self.policy.asks(TEMPORAL) and isinstance(self.temporal, LearntMemory):
+            macs, bytes_moved = macs + self.temporal.macs, bytes_moved + self.temporal.bytes_moved
+        self.segments = [Segment('prepare', macs, bytes_moved)]
         joint = self._input
         for index, stage in enumerate(stages):
             step = _Step(self.runtime.compile(stage.module, [joint]))
@@ -253,11 +264,17 @@ def build(
         raise ValueError(f'there is no policy {policy!r}; choose one of {POLICIES}')
     model = load_model(model_name)
     fitted = _fitted(model, checkpoint)
-    chosen: ExitPolicy = FullPolicy()
-    if policy == 'e4':
-        chosen = ThresholdPolicy(fitted.thresholds)
-    exits = fitted.exits if policy == 'e4' else []
-    return EarlyExitEngine(model, chosen, make_runtime(runtime, threads), exits, min_score)
+    runner = make_runtime(runtime, threads)
+    if policy == FULL:
+        return EarlyExitEngine(model, FullPolicy(), runner, min_score=min_score)
+    return EarlyExitEngine(
+        model,
+        ThresholdPolicy(fitted.thresholds),
+        runner,
+        fitted.exits,
+        fitted.temporal,
+        min_score,
+    )
 
 
 def _fitted(model: VisionModel, path: Path | None) -> Checkpoint:

@@ -29,9 +29,9 @@ class GridHead(nn.Module):
         self.stem = nn.Sequential(
             nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
-        self.body = nn.ModuleList(_Separable(width) for _ in range(depth))
-        self.centre = _biased(nn.Conv2d(width, classes, 1), -4.0)  # objects are rare: p = 0.02
-        self.sides = _biased(nn.Conv2d(width, 4, 1), 1.0)
+        self.body = nn.ModuleList(Separable(width) for _ in range(depth))
+        self.centre = biased(nn.Conv2d(width, classes, 1), -4.0)  # objects are rare: p = 0.02
+        self.sides = biased(nn.Conv2d(width, 4, 1), 1.0)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Centre logits ``(B, classes, h, w)`` and sides ``(B, 4, h, w)`` in cells."""
@@ -77,13 +77,16 @@ class ClassHead(nn.Module):
         return self.linear(self.norm(pooled))
 
 
-def _biased(layer: nn.Conv2d, value: float) -> nn.Conv2d:
+def biased(layer: nn.Conv2d, value: float) -> nn.Conv2d:
+    """The layer with all its biases at a value."""
     assert layer.bias is not None
     nn.init.constant_(layer.bias, value)
     return layer
 
 
-class _Separable(nn.Sequential):
+class Separable(nn.Sequential):
+    """Depthwise, then pointwise convolution, ``(B, width, h, w)`` to the same."""
+
     def __init__(self, width: int, kernel: int = 5):
         super().__init__(
             nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width, bias=False),

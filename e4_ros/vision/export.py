@@ -52,6 +52,11 @@ def export(module: nn.Module, examples: Sequence[Tensor]) -> Path:
     return path
 
 
+def input_name(index: int) -> str:
+    """What an input is called in the file; one that nothing reads is not in it."""
+    return f'x{index}'
+
+
 def _write(module: nn.Module, examples: Sequence[Tensor], path: str) -> None:
     with torch.inference_mode():
         result = module(*examples)
@@ -66,7 +71,7 @@ def _write(module: nn.Module, examples: Sequence[Tensor], path: str) -> None:
                 path,
                 dynamo=False,
                 opset_version=_OPSET,
-                input_names=[f'x{i}' for i in range(len(examples))],
+                input_names=[input_name(i) for i in range(len(examples))],
                 output_names=[f'y{i}' for i in range(count)],
             )
     except torch.onnx.errors.OnnxExporterError as error:

@@ -6,6 +6,8 @@ al., "FCOS" (arXiv 1904.01355) for the distances to the four sides.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -17,6 +19,7 @@ from e4_ros.vision.tracks import iou_matrix
 
 _NMS_IOU = 0.6
 _MOST = 100
+_SURE, _DOUBTFUL = 0.5, 0.2  # a teacher's scores
 
 
 def decode(
@@ -53,6 +56,44 @@ def _suppress(boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     for index in range(1, len(boxes)):
         kept[index] = not (clash[index, :index] & kept[:index]).any()
     return kept
+
+
+BoxTarget = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def box_target(
+    answer: Answer, classes: int, grid: tuple[int, int], size: tuple[int, int]
+) -> BoxTarget:
+    """Training target of one frame from a teacher's answer.
+
+    What the teacher scores a half or more is an object; around what it doubts nothing is learned.
+
+    Args:
+        answer: boxes in pixels of an image of ``size``.
+        classes: number of classes.
+        grid: ``(h, w)``.
+        size: ``(H, W)``.
+
+    Returns:
+        Centre map, weights of its cells, boxes in cells, indices of their cells.
+    """
+    scale = np.array([grid[1] / size[1], grid[0] / size[0]] * 2, np.float32)
+    sure = answer.scores >= _SURE
+    doubtful = ~sure & (answer.scores >= _DOUBTFUL)
+    boxes, labels = torch.from_numpy(answer.boxes * scale), torch.from_numpy(answer.labels)
+    centres, cells = centre_map(boxes[sure], labels[sure], classes, grid)
+    doubts, _ = centre_map(boxes[doubtful], labels[doubtful], classes, grid)
+    weight = torch.where(centres == 1, 1.0, 1 - doubts)
+    return centres, weight, boxes[sure], cells
+
+
+def box_loss(logits: Tensor, sides: Tensor, targets: Sequence[BoxTarget]) -> Tensor:
+    """`centre_loss` plus `sides_loss` of a batch."""
+    centres, weights, boxes, cells = zip(*targets, strict=True)
+    frame = torch.repeat_interleave(torch.arange(len(boxes)), torch.tensor([len(b) for b in boxes]))
+    return centre_loss(logits, torch.stack(centres), torch.stack(weights)) + sides_loss(
+        sides, torch.cat(boxes), frame, torch.cat(cells)
+    )
 
 
 def centre_map(

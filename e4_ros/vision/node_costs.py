@@ -77,9 +77,12 @@ def node_costs(
     }
 
 
-def module_cost(module: nn.Module, example: torch.Tensor) -> NodeCost:
-    """The summed cost of a traceable eval-mode module for one input."""
-    costs = list(node_costs(fx.symbolic_trace(module), example).values())
+def module_cost(module: nn.Module, *examples: torch.Tensor) -> NodeCost:
+    """The summed cost of a traceable eval-mode module for one set of inputs."""
+    counter = _Counter(fx.symbolic_trace(module))
+    with torch.inference_mode():
+        counter.run(*examples)
+    costs = list(counter.costs.values())
     return NodeCost(
         sum(cost.macs for cost in costs),
         sum(cost.bytes_moved for cost in costs),

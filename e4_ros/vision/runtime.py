@@ -14,7 +14,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from e4_ros.vision.export import export
+from e4_ros.vision.export import export, input_name
 
 RUNTIMES = ('onnxruntime', 'torch')
 
@@ -31,8 +31,8 @@ class Buffer(Protocol):
         """Of the tensor."""
         ...
 
-    def write(self, values: np.ndarray) -> None:
-        """Copy values in; they are broadcast to the buffer's shape."""
+    def write(self, values: np.ndarray, index: tuple[int, ...] = ()) -> None:
+        """Copy values in, broadcast to the buffer's shape or to that of the part at an index."""
         ...
 
     def read(self) -> np.ndarray:
@@ -121,22 +121,20 @@ class OnnxBuffer:
 
     def __init__(self, shape: tuple[int, ...], device: str):
         self.shape = tuple(shape)
-        self._array = np.zeros(shape, np.float32) if device == 'cpu' else None
+        self._on_host = device == 'cpu'
+        self._host = np.zeros(shape, np.float32)
         # On a CPU the OrtValue lies on the array's own memory.
-        initial = np.zeros(shape, np.float32) if self._array is None else self._array
-        self.value = ort.OrtValue.ortvalue_from_numpy(initial, device)
+        self.value = ort.OrtValue.ortvalue_from_numpy(self._host, device)
 
-    def write(self, values: np.ndarray) -> None:
+    def write(self, values: np.ndarray, index: tuple[int, ...] = ()) -> None:
         """See `Buffer`."""
-        if self._array is not None:
-            self._array[...] = values
-        else:
-            whole = np.broadcast_to(values, self.shape)
-            self.value.update_inplace(np.ascontiguousarray(whole, np.float32))
+        self._host[index] = values
+        if not self._on_host:
+            self.value.update_inplace(self._host)
 
     def read(self) -> np.ndarray:
         """See `Buffer`."""
-        return self.value.numpy() if self._array is None else self._array
+        return self._host if self._on_host else self.value.numpy()
 
 
 class OnnxPiece:
@@ -147,9 +145,11 @@ class OnnxPiece:
     ):
         self._session = session
         self._binding = session.io_binding()
-        for slot, buffer in zip(session.get_inputs(), inputs, strict=True):
+        used = {slot.name for slot in session.get_inputs()}
+        for index, buffer in enumerate(inputs):
             assert isinstance(buffer, OnnxBuffer), 'buffers come from the same runtime'
-            self._binding.bind_ortvalue_input(slot.name, buffer.value)
+            if input_name(index) in used:  # the export drops inputs that nothing reads
+                self._binding.bind_ortvalue_input(input_name(index), buffer.value)
         self.outputs: list[Buffer] = []
         for slot in session.get_outputs():
             made = runtime.buffer(tuple(slot.shape))
@@ -186,9 +186,9 @@ class TorchBuffer:
         """See `Buffer`."""
         return tuple(self.tensor.shape)
 
-    def write(self, values: np.ndarray) -> None:
+    def write(self, values: np.ndarray, index: tuple[int, ...] = ()) -> None:
         """See `Buffer`."""
-        self.tensor.numpy()[...] = values
+        self.tensor.numpy()[index] = values
 
     def read(self) -> np.ndarray:
         """See `Buffer`."""

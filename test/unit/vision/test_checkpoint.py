@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from e4_ros.vision import engine
 from e4_ros.vision.checkpoint import Checkpoint, CheckpointError, Exit, load, network_hash
 from e4_ros.vision.exits import ClassHead, GridHead
+from e4_ros.vision.temporal import TemporalNet
 from e4_ros.vision.zoo import load_model
 
 
@@ -19,8 +20,13 @@ def model():
 @pytest.fixture
 def checkpoint(model):
     head = GridHead(channels=32, classes=1, width=8, depth=1).eval()
+    temporal = TemporalNet(classes=1, width=8, depth=1).eval()
     return Checkpoint(
-        model.name, network_hash(model.network), [Exit('exit1', 'add_1', head)], {'exit1': 0.5}
+        model.name,
+        network_hash(model.network),
+        [Exit('exit1', 'add_1', head)],
+        temporal,
+        {'exit1': 0.5},
     )
 
 
@@ -30,6 +36,8 @@ def test_what_is_saved_is_loaded(tmp_path, model, checkpoint):
     again = load(path, model)
     assert again.thresholds == {'exit1': 0.5}
     assert (again.exits[0].name, again.exits[0].cut) == ('exit1', 'add_1')
+    for name, tensor in checkpoint.temporal.state_dict().items():
+        assert torch.equal(again.temporal.state_dict()[name], tensor)
     features = torch.randn(1, 32, 38, 38)
     with torch.no_grad():
         for a, b in zip(

@@ -8,8 +8,10 @@ import pytest
 from e4_ros.evaluation.sources import open_source
 from e4_ros.vision import engine as engines
 from e4_ros.vision.agreement import f1
-from e4_ros.vision.engine import build
+from e4_ros.vision.engine import EarlyExitEngine, build
 from e4_ros.vision.policy import ThresholdPolicy
+from e4_ros.vision.runtime import make_runtime
+from e4_ros.vision.zoo import load_model
 
 
 @pytest.fixture(scope='module')
@@ -43,16 +45,47 @@ def test_first_frame_of_a_stream_is_never_temporal(engine, frames):
 def test_still_image_is_answered_from_memory(engine, frames):
     results = feed(engine, [frames[0]] * 3)
     assert [r.exit for r in results][1:] == ['temporal', 'temporal']
-    assert f1(results[2].answer, results[0].answer) == 1.0
-    assert results[1].diversity == 0
+    assert results[1].diversity < 0.1 < results[0].diversity
 
 
-def test_scene_cut_closes_the_temporal_exit(engine, frames):
+@pytest.fixture(scope='module')
+def plain():
+    """An engine whose exits were never fitted."""
+    return EarlyExitEngine(
+        load_model('pedestrian_ssdlite'),
+        ThresholdPolicy({'temporal': 0.75}),
+        make_runtime('onnxruntime', 1),
+    )
+
+
+def troubles(frame):
+    yield 'cut', np.random.default_rng(0).integers(0, 256, frame.shape, dtype=np.uint8)
+    yield 'covered', np.zeros_like(frame)
+    yield 'night', frame // 20
+    yield 'glare', np.full_like(frame, 255)
+
+
+@pytest.mark.parametrize('name', ['cut', 'covered', 'night', 'glare'])
+def test_trouble_closes_every_early_exit(engine, frames, name):
     feed(engine, [frames[0]] * 2)
-    noise = np.random.default_rng(0).integers(0, 256, frames[0].shape, dtype=np.uint8)
-    result = engine.process(noise, 0.2)
-    assert result.exit != 'temporal'
+    result = engine.process(dict(troubles(frames[0]))[name], 0.12)
+    assert result.exit == 'full'
+
+
+def test_scene_cut_closes_the_exit_that_was_never_fitted(plain, frames):
+    plain.reset()
+    feed(plain, [frames[0]] * 2)
+    result = plain.process(dict(troubles(frames[0]))['cut'], 0.12)
+    assert result.exit == 'full'
     assert result.diversity > 0.5
+
+
+def test_exit_that_was_never_fitted_repeats_the_answer_of_a_still_image(plain, frames):
+    plain.reset()
+    first, *later = feed(plain, [frames[0]] * 3)
+    assert [r.exit for r in later] == ['temporal'] * 2
+    assert f1(later[-1].answer, first.answer) == 1.0
+    assert later[0].diversity == 0
 
 
 def test_every_exit_gives_its_own_path(engine, frames):
