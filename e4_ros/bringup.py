@@ -188,7 +188,8 @@ def _replay_nodes(values: Values) -> list[NodeSpec]:
 
 
 def _profile_nodes(values: Values) -> list[NodeSpec]:
-    return [NodeSpec('profiler', _common(values, lifecycle=True))]
+    parameters = {**_common(values, lifecycle=True), **_given(values, 'model', 'output_dir')}
+    return [NodeSpec('profiler', parameters)]
 
 
 BRINGUPS = {
@@ -238,7 +239,12 @@ BRINGUPS = {
         Bringup(
             'profile',
             'The profiler, whose action ~/profile searches a frequency plan.',
-            (),
+            (
+                _MODEL,
+                Argument(
+                    'output_dir', '', 'Folder for plans and pages; empty for a temporary one.'
+                ),
+            ),
             _profile_nodes,
         ),
     )

@@ -113,7 +113,7 @@ class HelperLink:
             self.clocks = self._take_clocks(client)
         except (ValueError, OSError) as error:
             client.close()
-            self._say(f'{introduction}{error}')
+            self._say(f'{introduction}{getattr(error, "strerror", None) or error}')
             return
         self._client = client
         self.problem = self._told = ''
