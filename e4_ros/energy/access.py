@@ -42,7 +42,8 @@ def listen(path: str | Path, gid: int | None = None) -> socket.socket:
         os.fchmod(listener.fileno(), 0o600)
         listener.bind(text)
         if gid is not None:
-            os.chown(text, -1, gid)
+            if Path(text).stat().st_gid != gid:
+                os.chown(text, -1, gid)
             Path(text).chmod(0o660)
         listener.listen(16)
     except PermissionError as error:
