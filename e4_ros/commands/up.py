@@ -177,12 +177,14 @@ def _count_lines(path: Path) -> int:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that the nodes are stopped either way."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Take SIGTERM like Ctrl-C, and Ctrl-C also where a shell started us with it ignored."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _fail(message: str) -> NoReturn:
