@@ -45,7 +45,7 @@ def listen(path: str | Path, gid: int | None = None) -> socket.socket:
             if Path(text).stat().st_gid != gid:
                 os.chown(text, -1, gid)
             Path(text).chmod(0o660)
-        listener.listen(16)
+        listener.listen(64)
     except PermissionError as error:
         listener.close()
         raise SocketPathError(

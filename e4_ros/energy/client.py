@@ -9,24 +9,18 @@ with DvfsClient() as clocks:
 
 from __future__ import annotations
 
-import array
-import json
-import select
-import socket
-import time
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from e4_ros.energy import protocol
+from e4_ros.energy.connection import Connection, HelperError
 from e4_ros.energy.plan import MAX_PLAN_BYTES, FrequencyPlan, PlanError
 from e4_ros.energy.status_page import Counters, PageReader
 from e4_ros.energy.this_cpu import this_cpu
 
-
-class HelperError(OSError):
-    """The helper is not there, or said no; the message says why."""
+__all__ = ['Applied', 'ClientState', 'DvfsClient', 'HelperError']
 
 
 class ClientState(Enum):
@@ -67,7 +61,7 @@ class DvfsClient:
         self.unsent = 0
         self.lost_because = ''
         self._timeout_s = timeout_s
-        self._socket: socket.socket | None = None
+        self._connection: Connection | None = None
         self._page: PageReader | None = None
         self._steps: list[list[bytearray | None]] = []
 
@@ -89,7 +83,7 @@ class DvfsClient:
         if self.state is ClientState.HELD:
             raise HelperError('this client holds the lease already')
         self.close()
-        self._connect()
+        self._connection = Connection(self.socket_path, self._timeout_s)
         answer = self._ask(protocol.pack_request(protocol.ACQUIRE, client=name, token=token))
         self.board = answer['board']
         self.frequencies_hz = {name: tuple(table) for name, table in answer['domains'].items()}
@@ -130,7 +124,7 @@ class DvfsClient:
         cpu = this_cpu()
         message[4], message[5] = cpu & 0xFF, cpu >> 8
         try:
-            self._socket.send(message)  # type: ignore[union-attr]
+            self._connection.send(message)  # type: ignore[union-attr]
             return True
         except BlockingIOError:
             self.unsent += 1
@@ -168,7 +162,7 @@ class DvfsClient:
             return self._ask(protocol.pack_request(protocol.STATUS))
         other = DvfsClient(self.socket_path, self._timeout_s)
         try:
-            other._connect()
+            other._connection = Connection(self.socket_path, self._timeout_s)
             return other._ask(protocol.pack_request(protocol.STATUS))
         finally:
             other.close()
@@ -195,9 +189,9 @@ class DvfsClient:
         if self._page is not None:
             self._page.close()
             self._page = None
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def __enter__(self) -> DvfsClient:
         return self
@@ -214,70 +208,23 @@ class DvfsClient:
         finally:
             self.close()
 
-    def _connect(self) -> None:
-        path = protocol.check_socket_path(self.socket_path)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.setblocking(False)
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MAX_PLAN_BYTES)
-            self._socket.connect(path)
-        except PermissionError as error:
-            self.close()
-            raise HelperError(
-                error.errno, f'no permission for {path}; join its group (`ls -l {path}`)'
-            ) from None
-        except OSError as error:
-            self.close()
-            raise HelperError(
-                error.errno, f'no helper listens on {path}; start one: `e4 dvfs serve`'
-            ) from None
-
     def _ask(self, message: bytes) -> dict[str, Any]:
-        if self._socket is None:
+        if self._connection is None:
             raise HelperError('there is no connection to a helper; acquire the lease first')
         try:
-            self._socket.send(message)
-            answer, descriptors = self._receive()
+            answer, page_fd = self._connection.ask(message)
         except OSError as error:
             self._lose()
             raise HelperError(error.errno, f'{self.lost_because} ({error.strerror})') from error
-        if descriptors:
-            self._page = PageReader(descriptors[0], len(answer['domains']))
+        if page_fd is not None:
+            self._page = PageReader(page_fd, len(answer['domains']))
         if not answer['ok']:
             raise HelperError(answer['error'])
         return answer
 
-    def _receive(self) -> tuple[dict[str, Any], list[int]]:
-        assert self._socket is not None
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        deadline = time.monotonic() + self._timeout_s
-        if not poll.poll(1000 * (deadline - time.monotonic())):
-            raise TimeoutError(110, f'no answer within {self._timeout_s:g} s')
-        data, ancillary, _, _ = self._socket.recvmsg(
-            protocol.MAX_MESSAGE, socket.CMSG_SPACE(array.array('i').itemsize)
-        )
-        if not data:
-            raise ConnectionResetError(104, 'it hung up')
-        descriptors = array.array('i')
-        for level, kind, content in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                descriptors.frombytes(content)
-        return json.loads(data), list(descriptors)
-
     def _lose(self) -> None:
         """The helper is gone or took the lease back: nothing is sent or believed any more."""
-        self.lost_because = self._last_words() or 'the helper is gone'
+        words = '' if self._connection is None else self._connection.last_words()
+        self.lost_because = words or 'the helper is gone'
         self.close()
         self.state = ClientState.LOST
-
-    def _last_words(self) -> str:
-        if self._socket is None:
-            return ''
-        # A first receive may report the reset, and only the second what was said before it.
-        for _ in range(2):
-            try:
-                return str(json.loads(self._socket.recv(protocol.MAX_MESSAGE))['error'])
-            except (OSError, ValueError, KeyError):
-                continue
-        return ''

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from e4_ros.energy.domains import DeviceGone, Domain, DomainError
@@ -19,14 +19,12 @@ from e4_ros.energy.journal import Entry, Journal, JournalError, Record, boot_id
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.energy.recovery import gone, recover
 from e4_ros.energy.status_page import MAX_DOMAINS, PageWriter, State
+from e4_ros.energy.targets import Target, compile_plan, narrowed
 
 _log = logging.getLogger(__name__)
 
 MAX_FAILURES = 8
 """Steps in a row that may fail (and be undone) before the clocks are given back."""
-
-_Move = tuple[int, Callable[[int], int], int]  # slot, the domain's set_hz, hertz
-_Target = tuple[_Move, ...]
 
 
 class ClocksLost(DomainError):  # noqa: N818
@@ -62,15 +60,15 @@ class HelperCore:
         self.board = board
         self.root = Path(root)
         self.domains = {domain.name: domain for domain in domains}
-        self.limits_hz = _narrowed(self.domains, limits_hz or {})
+        self.limits_hz = narrowed(self.domains, limits_hz or {})
         self.plan: FrequencyPlan | None = None
         self.problems: list[str] = []
         self._journal = journal
         self._page = page
         self._lock = threading.RLock()
-        self._table: list[list[_Target | None]] = []
+        self._table: list[list[Target | None]] = []
         self._taken: list[Entry] = []
-        self._current: _Target | None = None
+        self._current: Target | None = None
         self._requested = [0] * len(domains)
         self._applied = [0] * len(domains)
         self._failures = 0
@@ -101,7 +99,7 @@ class HelperCore:
         plan.check_board(self.board)
         tables = {name: domain.frequencies_hz for name, domain in self.domains.items()}
         plan.check_domains(tables, self.limits_hz)
-        table = self._compile(plan)
+        table = compile_plan(plan, self.domains)
         with self._lock:
             if [entry.name for entry in self._taken] != list(plan.domains):
                 self.end()
@@ -197,25 +195,6 @@ class HelperCore:
             self._applied[:] = current
             self._page.set_clocks(current, time.monotonic_ns())
 
-    def _compile(self, plan: FrequencyPlan) -> list[list[_Target | None]]:
-        slots = {name: slot for slot, name in enumerate(self.domains)}
-        shared: dict[tuple[int, ...], _Target] = {}
-        table: list[list[_Target | None]] = []
-        for path in plan.paths.values():
-            row: list[_Target | None] = [None] * len(plan.segments)
-            for segment, point in zip(path.segments, path.points, strict=True):
-                # Equal points share one object, so that a step compares identities.
-                key = tuple(point[name] for name in plan.domains)
-                row[segment] = shared.setdefault(
-                    key,
-                    tuple(
-                        (slots[name], self.domains[name].set_hz, hertz)
-                        for name, hertz in zip(plan.domains, key, strict=True)
-                    ),
-                )
-            table.append(row)
-        return table
-
     def _take(self, names: Sequence[str]) -> None:
         try:
             left = self.recover()
@@ -284,22 +263,3 @@ def _current_hz(domain: Domain) -> int:
         return domain.current_hz()
     except OSError:
         return 0
-
-
-def _narrowed(
-    domains: Mapping[str, Domain], limits_hz: Mapping[str, tuple[int, int]]
-) -> dict[str, tuple[int, int]]:
-    unknown = sorted(set(limits_hz) - set(domains))
-    if unknown:
-        raise ValueError(
-            f'limits for unknown domain {", ".join(unknown)}; this board has '
-            f'{", ".join(domains) or "none"}'
-        )
-    narrowed = {}
-    for name, domain in domains.items():
-        low, high = limits_hz.get(name, domain.limits_hz)
-        low, high = max(low, domain.limits_hz[0]), min(high, domain.limits_hz[1])
-        if not any(low <= f <= high for f in domain.frequencies_hz):
-            raise ValueError(f'the limits {low} to {high} Hz leave {name} no frequency at all')
-        narrowed[name] = (low, high)
-    return narrowed

@@ -7,9 +7,9 @@ import logging
 import os
 import selectors
 import socket
-import struct
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,13 @@ from e4_ros.energy import access, protocol
 from e4_ros.energy.helper import ClocksLost, HelperCore
 from e4_ros.energy.lease import Lease, LeaseBook, LeaseError
 from e4_ros.energy.plan import FrequencyPlan, PlanError
+from e4_ros.energy.session import Session
 from e4_ros.energy.status_page import PageWriter
-from e4_ros.energy.this_cpu import UNKNOWN_CPU, this_cpu
 
 _log = logging.getLogger(__name__)
 
 _HELLO_S = 2.0  # how long a connection may take to say what it wants
 _MAX_WAITING = 32
-_MAX_DRAIN = 64  # newer steps looked at before one is applied, so that a flood starves nobody
-_NEXT = socket.MSG_DONTWAIT | socket.MSG_TRUNC
 
 
 class HelperServer:
@@ -201,15 +199,10 @@ class HelperServer:
     # --- the thread that serves the lease ---
 
     def _serve(self, connection: socket.socket, lease: Lease) -> None:
-        _hurry(self._priority)
-        connection.setblocking(True)
-        # The kernel's own timeout costs no extra system call per step, as Python's would.
-        seconds, rest = divmod(self._watchdog_s, 1)
-        timeout = struct.pack('ll', int(seconds), int(rest * 1e6))
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
+        session = Session(self.core, self._page, connection, partial(self._answer, lease))
         reason = 'the client left'
         try:
-            self._drive(connection, lease)
+            session.run(self._watchdog_s, self._priority)
         except ClocksLost as error:
             _log.error('%s', error)
             reason = str(error)
@@ -220,50 +213,14 @@ class HelperServer:
             self._connection = None
             connection.close()
 
-    def _drive(self, connection: socket.socket, lease: Lease) -> None:
-        """Apply steps, the newest first, until the connection ends. The fast path is this loop."""
-        buffer = bytearray(protocol.MAX_MESSAGE + 1)
-        cpus = os.sched_getaffinity(0)
-        receive, step, page = connection.recv_into, self.core.step, self._page
-        while True:
-            try:
-                size = receive(buffer, 0, socket.MSG_TRUNC)
-            except BlockingIOError:
-                self.core.rest()
-                continue
-            overtaken = 0
-            while size == 6 and buffer[0] == protocol.STEP:
-                path, segment = buffer[1], buffer[2] | buffer[3] << 8
-                cpu = buffer[4] | buffer[5] << 8
-                size = -1
-                if overtaken < _MAX_DRAIN:
-                    try:  # noqa: SIM105 - a context manager costs more than the call
-                        size = receive(buffer, 0, _NEXT)
-                    except BlockingIOError:
-                        pass
-                if size == 6 and buffer[0] == protocol.STEP:
-                    overtaken += 1
-                    continue
-                if overtaken:
-                    page.count_overtaken(overtaken)
-                step(path, segment)
-                if cpu == this_cpu():
-                    _step_aside(cpus, cpu)
-            if size == 0:
-                return
-            if size > 0 and not self._answer(connection, lease, buffer, size):
-                return
-
-    def _answer(
-        self, connection: socket.socket, lease: Lease, buffer: bytearray, size: int
-    ) -> bool:
-        """Answer a request of the lease's holder; False ends the connection."""
-        kind, goes_on = buffer[0], True
+    def _answer(self, lease: Lease, request: bytes) -> tuple[bytes, bool]:
+        """The answer to a request of the lease's holder, and whether the connection goes on."""
+        kind, goes_on = request[0], True
         try:
-            if size > protocol.MAX_MESSAGE:
-                raise protocol.ProtocolError(f'a message of {size} bytes is too long')
+            if len(request) > protocol.MAX_MESSAGE:
+                raise protocol.ProtocolError(f'more than {protocol.MAX_MESSAGE} bytes are too long')
             if kind == protocol.SET_PLAN:
-                self.set_plan(lease.token, FrequencyPlan.from_json(bytes(buffer[1:size])))
+                self.set_plan(lease.token, FrequencyPlan.from_json(request[1:]))
                 answer = protocol.pack_answer()
             elif kind == protocol.RELEASE:
                 # Freed before it is answered, so that the client may acquire again at once.
@@ -275,26 +232,4 @@ class HelperServer:
                 raise protocol.ProtocolError(f'no request begins with {kind} here')
         except (LeaseError, PlanError, protocol.ProtocolError, OSError) as error:
             answer = protocol.pack_refusal(error)
-        connection.send(answer, socket.MSG_DONTWAIT)
-        return goes_on
-
-
-def _step_aside(cpus: set[int], cpu: int) -> None:
-    """Leave the client's CPU, on which the next step would otherwise interrupt its computation.
-
-    The kernel wakes a real-time thread where it last ran, whoever computes there now.
-    """
-    others = cpus - {cpu}
-    if others and cpu != UNKNOWN_CPU:
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, others)
-
-
-def _hurry(priority: int) -> None:
-    """Run this thread under SCHED_FIFO, where the system permits."""
-    if priority <= 0:
-        return
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
-    except OSError as error:
-        _log.info('steps run without real-time priority: %s', error)
+        return answer, goes_on

@@ -135,18 +135,19 @@ def _mad_holder(
                 crashes += not _alive(path)
                 sent += 1
                 continue
-            assert client._socket is not None
+            connection = client._connection
+            assert connection is not None
             before = sent
             while sent < min(tries, before + _LOOK_EVERY):
                 try:
-                    client._socket.send(_message(rng, client.board, client.frequencies_hz))
+                    connection.send(_message(rng, client.board, client.frequencies_hz))
                 except BlockingIOError:
                     continue
                 except OSError:
                     break  # it said something that ended its lease
                 sent += 1
                 with contextlib.suppress(OSError):
-                    client._socket.recv(65536)
+                    connection._socket.recv(65536)
             told(sent - before)
             client.close()  # the answers no longer fit the requests
         watch.look()

@@ -1,0 +1,50 @@
+"""The parameters of the DVFS helper."""
+
+from __future__ import annotations
+
+from e4_ros.nodes.parameters import ParameterSpec
+
+PARAMETERS = (
+    ParameterSpec(
+        'board',
+        '',
+        'A simulated board of config/boards, served from a temporary folder; empty for the '
+        "machine's own clocks.",
+    ),
+    ParameterSpec(
+        'sysfs_root', '/', 'Folder that holds sys/; another than / for a mounted virtual board.'
+    ),
+    ParameterSpec(
+        'state_dir',
+        '',
+        'Folder of the journal of originals, writable by this user only; empty for /run/e4 or the '
+        "user's runtime folder.",
+    ),
+    ParameterSpec(
+        'socket_path', '', 'Where clients connect; empty for $E4_SOCKET or helper.sock in /run/e4.'
+    ),
+    ParameterSpec('group', '', 'Group that may connect to the socket; empty for this user only.'),
+    ParameterSpec(
+        'limits',
+        [''],
+        "Limits besides the machine's own, like gpu=306000000..612000000 (hertz).",
+    ),
+    ParameterSpec(
+        'watchdog_s', 2.0, 'Without a step for so long, the original clocks return.', 0.05, 3600.0
+    ),
+    ParameterSpec(
+        'over_temperature_c',
+        95.0,
+        'From this temperature on, the original clocks return and no lease is given out.',
+        30.0,
+        130.0,
+    ),
+    ParameterSpec(
+        'realtime_priority',
+        10,
+        'SCHED_FIFO priority of the thread that applies steps, where permitted; 0 for none.',
+        0,
+        50,
+    ),
+    ParameterSpec('publish_rate_hz', 10.0, 'Most messages a second on each topic.', 0.1, 100.0),
+)
