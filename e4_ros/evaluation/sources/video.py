@@ -26,7 +26,7 @@ class VideoSource(Source):
             self.fps = float(rate) if rate else None
             self.frame_count = stream.frames or None
             for frame in self._decoded(container):
-                self.size = _upright(frame).shape[:2]
+                self.size = upright(frame).shape[:2]
                 break
 
     def _frames(self) -> Iterator[tuple[float, np.ndarray]]:
@@ -34,7 +34,7 @@ class VideoSource(Source):
         with self._open() as container:
             for frame in self._decoded(container):
                 stamp = frame.time if frame.time is not None else count / (self.fps or 10.0)
-                yield float(stamp), _upright(frame)
+                yield float(stamp), upright(frame)
                 count += 1
         if self.frame_count and count + self.dropped < self.frame_count:
             self._report(f'ended early: {count} of {self.frame_count} frames')
@@ -89,7 +89,7 @@ class CameraSource(VideoSource):
             ) from None
 
 
-def _upright(frame: av.VideoFrame) -> np.ndarray:
+def upright(frame: av.VideoFrame) -> np.ndarray:
     """Convert to RGB and undo the rotation that phones write into the file's header."""
     rgb = frame.to_ndarray(format='rgb24')
     quarters = round(frame.rotation / 90) % 4

@@ -1,0 +1,1 @@
+"""A generated action set: things that move over real textures, named by how they move."""

@@ -1,0 +1,137 @@
+"""Gates: whether, after a frame, the answer so far is good enough to stop.
+
+A gate learns from pseudo-labels, FrameExit's rule: stop after frame t if the loss there is at most
+β·exp(t/2). The tolerance grows, as what the next frame could still mend shrinks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - its usual name
+
+from e4_ros.vision.attention import Gate
+from e4_ros.vision.clips.net import ClipState, NetSettings
+
+_CONFIDENCE = 3
+_STATE = 16
+
+
+def stop_labels(losses: Tensor, beta: float) -> Tensor:
+    """1 where a clip may stop: from the losses ``(N, T)`` after each of its frames."""
+    steps = torch.arange(1, losses.shape[1] + 1, dtype=losses.dtype, device=losses.device)
+    return (losses <= beta * torch.exp(steps / 2)).to(losses.dtype)
+
+
+class CascadeGate(nn.Module):
+    """E4's gate: what it made of the frames before goes into what it makes of this one.
+
+    It sees the confidence of the answer (highest probability, margin, entropy, as in JEI-DNN), the
+    diversity of the frame, how the answer changed, and the share of the clip that has passed.
+
+    Args:
+        settings: of the network it watches.
+    """
+
+    def __init__(self, settings: NetSettings):
+        super().__init__()
+        self._frames = settings.frames
+        self.gate = Gate(_CONFIDENCE + 3, _STATE)
+
+    def step(
+        self, logits: Sequence[Tensor], states: Sequence[ClipState], memory: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Logit ``(B,)`` after the last of the frames given, and what to remember."""
+        now = logits[-1]
+        before = logits[-2] if len(logits) > 1 else torch.zeros_like(now)
+        change = (now.softmax(1) - before.softmax(1)).abs().sum(1, keepdim=True) / 2
+        passed = torch.full_like(change, len(logits) / self._frames)
+        seen = torch.cat([_confidence(now), states[-1].diversity, change, passed], 1)
+        if memory is None:
+            memory = now.new_zeros(len(now), _STATE)
+        score, memory = self.gate(seen, memory)
+        return score.squeeze(1), memory
+
+
+class MaxPoolGate(nn.Module):
+    """FrameExit's gate: a small perceptron for each step on what is gathered now and was before.
+
+    Args:
+        settings: of the network it watches.
+    """
+
+    def __init__(self, settings: NetSettings):
+        super().__init__()
+        width = settings.width
+        self.steps = nn.ModuleList(
+            nn.Sequential(nn.Linear(2 * width, 32), nn.ReLU(), nn.Linear(32, 1))
+            for _ in range(settings.frames)
+        )
+
+    def step(
+        self, logits: Sequence[Tensor], states: Sequence[ClipState], memory: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Logit ``(B,)`` after the last of the frames given; nothing else is remembered."""
+        now = states[-1].gathered
+        before = states[-2].gathered if len(states) > 1 else torch.zeros_like(now)
+        return self.steps[len(states) - 1](torch.cat([now, before], 1)).squeeze(1), None
+
+
+ClipGate = CascadeGate | MaxPoolGate
+
+
+def make_gate(settings: NetSettings) -> ClipGate:
+    """The gate that belongs to a network."""
+    return CascadeGate(settings) if settings.aggregation == 'recurrent' else MaxPoolGate(settings)
+
+
+def run_gate(gate: ClipGate, logits: Tensor, states: Sequence[ClipState]) -> Tensor:
+    """Gate logits ``(B, T)`` for whole clips, from `ClipNet.forward`'s results."""
+    each, memory, scores = list(logits.unbind(1)), None, []
+    for index in range(len(each)):
+        score, memory = gate.step(each[: index + 1], states[: index + 1], memory)
+        scores.append(score)
+    return torch.stack(scores, 1)
+
+
+def train_gate(
+    gate: ClipGate,
+    logits: Tensor,
+    states: Sequence[ClipState],
+    labels: Tensor,
+    beta: float,
+    steps: int = 300,
+) -> None:
+    """Teach a gate when to stop, on clips that its network did not learn from; in place.
+
+    Args:
+        gate: of a trained network.
+        logits: of that network, ``(N, T, classes)``.
+        states: likewise.
+        labels: the clips' classes ``(N,)``.
+        beta: of FrameExit's rule.
+        steps: of Adam over all clips at once.
+    """
+    frames = logits.shape[1]
+    losses = F.cross_entropy(
+        logits.flatten(0, 1), labels.repeat_interleave(frames), reduction='none'
+    )
+    wanted = stop_labels(losses.view(-1, frames), beta)
+    optimiser = torch.optim.AdamW(gate.parameters(), lr=1e-2, weight_decay=1e-2)
+    gate.train()
+    for _ in range(steps):
+        optimiser.zero_grad()
+        F.binary_cross_entropy_with_logits(run_gate(gate, logits, states), wanted).backward()
+        optimiser.step()
+    gate.eval()
+
+
+def _confidence(logits: Tensor) -> Tensor:
+    """``(B, 3)``: highest probability, its lead, and entropy as a share of the most possible."""
+    probabilities = logits.softmax(1)
+    first, second = probabilities.topk(2, dim=1).values.unbind(1)
+    entropy = -(probabilities * probabilities.clamp_min(1e-9).log()).sum(1)
+    return torch.stack([first, first - second, entropy / math.log(logits.shape[1])], 1)

@@ -1,0 +1,56 @@
+"""What moved between two frames, as a frozen network's features tell it.
+
+Features of single frames know nothing of motion, and a class pooled over the image not even of
+place. So the map of an early stage is correlated with that of the frame before, within a few cells;
+the best match, softly, is where each cell came from. After Kwon et al., "MotionSqueeze" (ECCV 2020,
+arXiv 2007.09933), which trains through this step; here it has nothing to train and can be cached.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - its usual name
+
+CHANNELS = 4
+RADIUS = 3
+_SHARPNESS = 30.0  # of the soft maximum over cosines
+
+
+def motion_map(now: Tensor, before: Tensor, radius: int = RADIUS) -> Tensor:
+    """Displacement of every cell since the frame before.
+
+    Args:
+        now: feature maps ``(B, C, h, w)``.
+        before: those of the frames before.
+        radius: how far, in cells, to look.
+
+    Returns:
+        ``(B, 4, h, w)``: x and y of the displacement in cells, how sure that is (the cosine of the
+        match less the mean cosine), and how much the cell itself changed (1 − cosine).
+    """
+    batch, _, height, width = now.shape
+    side = 2 * radius + 1
+    unit, unit_before = F.normalize(now, dim=1), F.normalize(before, dim=1)
+    padded = F.pad(unit_before, [radius] * 4)
+    likeness = torch.stack(
+        [
+            (unit * padded[:, :, dy : dy + height, dx : dx + width]).sum(1)
+            for dy in range(side)
+            for dx in range(side)
+        ],
+        1,
+    )
+    weights = (_SHARPNESS * likeness).softmax(1).view(batch, side, side, height, width)
+    # A cell that was found to the left of here has moved to the right.
+    offsets = torch.arange(radius, -radius - 1, -1, dtype=now.dtype, device=now.device)
+    x = (weights.sum(1) * offsets[:, None, None]).sum(1)
+    y = (weights.sum(2) * offsets[:, None, None]).sum(1)
+    sure = likeness.amax(1) - likeness.mean(1)
+    changed = 1 - likeness[:, side * side // 2]
+    return torch.stack([x, y, sure, changed], 1)
+
+
+def motion_macs(channels: int, height: int, width: int, radius: int = RADIUS) -> int:
+    """Multiply-accumulates of `motion_map` for one frame."""
+    return (2 * radius + 1) ** 2 * channels * height * width

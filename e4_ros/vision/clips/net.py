@@ -1,0 +1,183 @@
+"""From the features of one frame after another to an answer after each of them.
+
+The frames' tokens are gathered in one of two ways. ``recurrent`` is E4's (Zhang et al., AAAI 2025,
+arXiv 2503.04865): attention over the tokens so far and a recurrent state. ``max`` is FrameExit's
+(Ghodrati et al., CVPR 2021, arXiv 2104.13400): the running element-wise maximum and a classifier
+for each step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from e4_ros.vision.attention import AttentionPool, TokenAttention
+from e4_ros.vision.clips import motion
+
+Aggregation = Literal['recurrent', 'max']
+_HEADS = 4  # places that the motion is read at
+
+
+@dataclass(frozen=True)
+class NetSettings:
+    """What decides the shape of a `ClipNet`.
+
+    Attributes:
+        deep_size: length of a frame's appearance vector.
+        classes: to tell apart.
+        frames: the most that are seen of a clip.
+        aggregation: how frames are gathered.
+        width: length of a frame's token.
+        attend: False for plain means over places and over the frames before.
+        memory: False for a state without attention over the frames before.
+    """
+
+    deep_size: int
+    classes: int
+    frames: int = 10
+    aggregation: Aggregation = 'recurrent'
+    width: int = 64
+    attend: bool = True
+    memory: bool = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ClipState:
+    """What is known after some frames of each of ``B`` clips.
+
+    Attributes:
+        step: number of frames seen.
+        gathered: ``(B, C)``.
+        tokens: of the frames so far, newest first: ``(B, T, C)``.
+        diversity: how little the last frame resembles those before, ``(B, 1)``.
+    """
+
+    step: int
+    gathered: Tensor
+    tokens: Tensor
+    diversity: Tensor
+
+
+class MotionReader(nn.Module):
+    """A motion map to a vector: convolutions, then a look at a few places."""
+
+    def __init__(self, attend: bool):
+        super().__init__()
+        channels = (motion.CHANNELS, 24, 48, 64)
+        layers: list[nn.Module] = []
+        for index, (kernel, stride) in enumerate(((5, 2), (3, 2), (3, 1))):
+            inputs, outputs = channels[index : index + 2]
+            layers += [
+                nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+                nn.GroupNorm(4, outputs),
+                nn.ReLU(),
+            ]
+        self.layers = nn.Sequential(*layers)
+        self.looks = nn.ModuleList(AttentionPool(channels[-1], attend) for _ in range(_HEADS))
+        self.size = _HEADS * channels[-1]
+
+    def forward(self, motion_map: Tensor) -> Tensor:
+        """``(B, 4, h, w)`` to ``(B, size)``."""
+        features = self.layers(motion_map)
+        return torch.cat([look(features) for look in self.looks], 1)
+
+
+class ClipNet(nn.Module):
+    """Class logits after each frame of a clip.
+
+    Args:
+        settings: its shape.
+    """
+
+    def __init__(self, settings: NetSettings):
+        super().__init__()
+        self.settings = settings
+        width = settings.width
+        self.motion = MotionReader(settings.attend)
+        self.appearance = nn.Sequential(
+            nn.LayerNorm(settings.deep_size), nn.Dropout(0.5), nn.Linear(settings.deep_size, 32)
+        )
+        self.token = nn.Sequential(
+            nn.Linear(self.motion.size + 32, width), nn.LayerNorm(width), nn.ReLU(), nn.Dropout(0.2)
+        )
+        self.recurrent = settings.aggregation == 'recurrent'
+        if self.recurrent:
+            if settings.memory:
+                slots = max(settings.frames - 1, 1)
+                self.attention = TokenAttention(width, slots, settings.attend)
+            self.state = nn.GRUCell(width * (2 if settings.memory else 1), width)
+        heads = 1 if self.recurrent else settings.frames
+        self.classify = nn.ModuleList(nn.Linear(width, settings.classes) for _ in range(heads))
+
+    def start(self, clips: int) -> ClipState:
+        """Before the first frame."""
+        width = self.settings.width
+        nothing = torch.zeros(clips, width, device=next(self.parameters()).device)
+        return ClipState(0, nothing, nothing[:, None][:, :0], nothing[:, :1])
+
+    def step(self, state: ClipState, deep: Tensor, motion_map: Tensor) -> tuple[Tensor, ClipState]:
+        """See one more frame.
+
+        Args:
+            state: after the frames before.
+            deep: appearance ``(B, D)``.
+            motion_map: ``(B, 4, h, w)``.
+
+        Returns:
+            Logits ``(B, classes)`` and the next state.
+        """
+        token = self.token(torch.cat([self.motion(motion_map), self.appearance(deep)], 1))
+        return self._gather(state, token)
+
+    def forward(self, deep: Tensor, motion_maps: Tensor) -> tuple[Tensor, list[ClipState]]:
+        """All frames of clips at once.
+
+        Args:
+            deep: ``(B, T, D)``.
+            motion_maps: ``(B, T, 4, h, w)``.
+
+        Returns:
+            Logits ``(B, T, classes)`` and the state after each frame.
+        """
+        clips, frames = deep.shape[:2]
+        read = self.motion(motion_maps.flatten(0, 1))
+        seen = torch.cat([read, self.appearance(deep.flatten(0, 1))], 1)
+        tokens = self.token(seen).view(clips, frames, -1)
+        state, logits, states = self.start(clips), [], []
+        for index in range(frames):
+            out, state = self._gather(state, tokens[:, index])
+            logits.append(out)
+            states.append(state)
+        return torch.stack(logits, 1), states
+
+    def _gather(self, state: ClipState, token: Tensor) -> tuple[Tensor, ClipState]:
+        diversity = state.diversity
+        if not self.recurrent:
+            gathered = torch.maximum(state.gathered, token)
+        elif not self.settings.memory:
+            gathered = self.state(token, state.gathered)
+        else:
+            remembered, diversity = self._remember(state, token)
+            gathered = self.state(torch.cat([token, remembered], 1), state.gathered)
+        head = self.classify[0 if self.recurrent else state.step]
+        tokens = torch.cat([token[:, None], state.tokens], 1)
+        return head(gathered), replace(
+            state, step=state.step + 1, gathered=gathered, tokens=tokens, diversity=diversity
+        )
+
+    def _remember(self, state: ClipState, token: Tensor) -> tuple[Tensor, Tensor]:
+        slots = max(self.settings.frames - 1, 1)
+        tokens = state.tokens[:, :slots]
+        empty = slots - tokens.shape[1]
+        filled = torch.cat(
+            [tokens.new_ones(tokens.shape[:2]), tokens.new_zeros(len(token), empty)], 1
+        )
+        padding = tokens.new_zeros(len(token), empty, tokens.shape[2])
+        return self.attention(token, torch.cat([tokens, padding], 1), filled)
