@@ -63,7 +63,7 @@ def model_works(model: str, segments: int = SEGMENTS) -> list[SegmentWork]:
     """Preparation, and the network cut into ``segments`` pieces of about equal cost."""
     import torch
 
-    from e4_ros.energy.model import SegmentWork, works_of
+    from e4_ros.energy.model import SegmentWork
     from e4_ros.vision import stages
     from e4_ros.vision.zoo import load_model
 
@@ -75,7 +75,7 @@ def model_works(model: str, segments: int = SEGMENTS) -> list[SegmentWork]:
     shares = [last * (i + 1) / (segments - 1) for i in range(segments - 1)]
     pieces = stages.split(loaded.network, example, stages.nearest_cuts(inner, shares))
     prepare = SegmentWork('prepare', 0, 5.0 * example.numel(), 8, 'cpu')
-    return [prepare, *works_of([prepare, *pieces])[1:]]
+    return [prepare, *(SegmentWork(p.name, p.macs, p.bytes_moved, p.layers) for p in pieces)]
 
 
 def paths_of(works: list[SegmentWork]) -> dict[str, list[int]]:

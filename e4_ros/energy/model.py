@@ -4,7 +4,7 @@ Latency is a roofline (Williams et al., CACM 2009) per segment, plus the host's 
 layers, which Jetsons at batch 1 do not hide::
 
     t = max(macs / (macs_per_cycle * f_engine), bytes / (bytes_per_cycle * f_emc))
-        + layers * launch_cycles / f_cpu
+        + (layers * launch_cycles + host_factor * host_cycles) / f_cpu
 
 Power is the sum over domains of ``static + dynamic * (f / f_top) ** exponent * activity``, where
 activity follows the share of the time in which the domain is busy, plus constant loads. Everything
@@ -36,6 +36,8 @@ class SegmentWork:
         bytes_moved: bytes read and written, weights included.
         layers: kernels or operator calls that the host starts one after the other.
         runs_on: ``engine`` (the board's GPU, or its CPU where it has none) or ``cpu``.
+        host_cycles: cycles of one core of a desktop CPU for what is no layer: resizing, tracks,
+            box decoding.
     """
 
     name: str
@@ -43,6 +45,7 @@ class SegmentWork:
     bytes_moved: float
     layers: int = 8
     runs_on: Literal['engine', 'cpu'] = 'engine'
+    host_cycles: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +63,27 @@ class _Segment(Protocol):
     def macs(self) -> float: ...
     @property
     def bytes_moved(self) -> float: ...
+    @property
+    def layers(self) -> int: ...
+    @property
+    def host_cycles(self) -> float: ...
 
 
-_MACS_PER_LAYER = 10e6  # of a mobile network; used where segments do not count their layers
+# Assumed: a core of an embedded CPU (narrower vectors, smaller caches) needs so many cycles for one
+# of a desktop core's.
+_HOST_FACTOR = 2.0
 
 
 def works_of(segments: Iterable[_Segment]) -> list[SegmentWork]:
-    """Works of an engine's segments: the first (preparation, temporal exit) runs on the CPU.
-
-    A segment without ``layers`` is assumed to have one for every ten million multiply-adds, at
-    least one and at most 64.
-    """
+    """Works of an engine's segments: the first (preparation, temporal exit) runs on the CPU."""
     return [
         SegmentWork(
             s.name,
             float(s.macs),
             float(s.bytes_moved),
-            int(getattr(s, 'layers', 0)) or min(max(round(s.macs / _MACS_PER_LAYER), 1), 64),
+            s.layers,
             'engine' if i else 'cpu',
+            float(s.host_cycles),
         )
         for i, s in enumerate(segments)
     ]
@@ -175,13 +181,15 @@ class BoardModel:
             engine_hz = clocks[:, self._column[name]]
             compute_s = work.macs / (compute.macs_per_cycle.value * engine_hz)
             memory_s = work.bytes_moved / self._bytes_per_s(clocks)
-            launch_s = work.layers * compute.launch_cycles.value / cpu_hz
+            launch_cycles = work.layers * compute.launch_cycles.value
+            host_s = (launch_cycles + _HOST_FACTOR * work.host_cycles) / cpu_hz
             roof_s = np.maximum(compute_s, memory_s)
-            total = np.maximum(roof_s + launch_s, 1e-12)
+            total = np.maximum(roof_s + host_s, 1e-12)
             seconds[row] = total
             busy[row, :, self._column[name]] = roof_s / total
-            if name != 'cpu':  # one core waits for the engine, spinning
-                busy[row, :, self._column['cpu']] = 1 / cpu.cores
+            # One core is always at it: on the host's work, or spinning while the engine computes.
+            share = 1.0 if name != 'cpu' else host_s / total
+            busy[row, :, self._column['cpu']] += share / cpu.cores
             if 'emc' in self._column:
                 busy[row, :, self._column['emc']] = memory_s / total
         return seconds, busy

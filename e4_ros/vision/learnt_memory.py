@@ -40,7 +40,7 @@ class LearntMemory(TemporalExit):
         at_run_time = TemporalAtRunTime(net).eval()
         self._piece = runtime.compile(at_run_time, inputs)
         cost = module_cost(at_run_time, *(torch.zeros(b.shape) for b in inputs))
-        self.macs, self.bytes_moved = cost.macs, cost.bytes_moved
+        self.macs, self.bytes_moved, self.layers = cost.macs, cost.bytes_moved, cost.layers
         super().__init__()
 
     def answer(self, min_score: float) -> Answer:

@@ -39,12 +39,15 @@ class NodeCost:
         bytes_moved: bytes of the tensors it reads and writes and of its parameters.
         shape: shape of its output; empty if that is not one tensor.
         weight: what cuts are placed by: estimated from macs and bytes, or measured seconds.
+        layers: operations that a runtime starts one by one; what it fuses into the one before
+            counts none.
     """
 
     macs: int
     bytes_moved: int
     shape: tuple[int, ...]
     weight: float
+    layers: int = 1
 
 
 def node_costs(
@@ -72,6 +75,7 @@ def node_costs(
             cost.bytes_moved,
             cost.shape,
             statistics.median(timer.seconds[name] for timer in timers[1:]),
+            cost.layers,
         )
         for name, cost in counter.costs.items()
     }
@@ -88,6 +92,7 @@ def module_cost(module: nn.Module, *examples: torch.Tensor) -> NodeCost:
         sum(cost.bytes_moved for cost in costs),
         costs[-1].shape,
         sum(cost.weight for cost in costs),
+        sum(cost.layers for cost in costs),
     )
 
 
@@ -102,7 +107,8 @@ class _Counter(fx.Interpreter):
         macs = flops.get_total_flops() // 2
         touched = self._bytes_touched(n, result)
         shape = tuple(result.shape) if isinstance(result, torch.Tensor) else ()
-        self.costs[n.name] = NodeCost(macs, touched, shape, macs + _MACS_PER_BYTE * touched)
+        weight = macs + _MACS_PER_BYTE * touched
+        self.costs[n.name] = NodeCost(macs, touched, shape, weight, int(touched > 0))
         return result
 
     def _bytes_touched(self, n: fx.Node, result: Any) -> int:

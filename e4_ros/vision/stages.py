@@ -29,12 +29,14 @@ class Stage:
         module: takes one tensor; gives one tensor, or the network's own outputs if it is the last.
         macs: multiply-accumulates for one input.
         bytes_moved: bytes that its layers read and write (activations and weights) for one input.
+        layers: operations that a runtime starts one by one.
     """
 
     name: str
     module: nn.Module
     macs: int
     bytes_moved: int
+    layers: int
 
 
 @dataclass(frozen=True)
@@ -199,4 +201,5 @@ def _stage(
         module=fx.GraphModule(traced, graph, f'Stage{index}').eval(),
         macs=sum(costs[node.name].macs for node in piece),
         bytes_moved=sum(costs[node.name].bytes_moved for node in piece),
+        layers=sum(costs[node.name].layers for node in piece),
     )

@@ -35,7 +35,7 @@ class Engine:
 
     def __init__(self, wait_s: float = 0.0) -> None:
         self.paths = PATHS
-        self.segments = [Segment(w.name, int(w.macs), int(w.bytes_moved)) for w in WORKS]
+        self.segments = [Segment(w.name, int(w.macs), int(w.bytes_moved), 8, 0) for w in WORKS]
         self.exit = 'full'
         self.wait_s = wait_s
 

@@ -14,7 +14,7 @@ class Engine:
     """Writes down who was asked about which frame."""
 
     paths = {'full': [0]}  # noqa: RUF012
-    segments = [Segment('all', 1, 1)]  # noqa: RUF012
+    segments = [Segment('all', 1, 1, 1, 0)]  # noqa: RUF012
 
     def __init__(self, name: str, diary: list[tuple[str, int]]) -> None:
         self.name, self.diary = name, diary
