@@ -58,7 +58,7 @@ class Schedutil:
 
     table: Sequence[int]
     interval_s: float
-    level: float = 0.0
+    level: float = 1.0
 
     def choose(self, busy: float, cycles: float, clock: int) -> int:
         """Index of the next clock."""
@@ -104,7 +104,7 @@ class Governors:
         self.interval_s = 0.01
 
     def start(self, machine: Machine) -> tuple[int, ...]:
-        """Clocks at the beginning: in the middle, as after some load."""
+        """Clocks at the beginning: what the governors choose under full load."""
         self._governors = [
             _GOVERNORS[name](axis)
             for name, axis in zip(self.names, machine.table.axes_hz, strict=True)
@@ -113,7 +113,7 @@ class Governors:
         self._sums = np.zeros((len(self._every), 3))
         self._ticks = 0
         return tuple(
-            governor.choose(0.5, 0.5, size // 2)
+            governor.choose(1.0, 1.0, size - 1)
             for governor, size in zip(self._governors, machine.table.shape, strict=True)
         )
 

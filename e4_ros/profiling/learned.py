@@ -134,9 +134,10 @@ def train(
         learning_rate=1e-3,
         learning_starts=200,
         buffer_size=20_000,
-        gamma=0.9,
-        train_freq=2,
-        target_update_interval=200,
+        gamma=0.8,
+        train_freq=1,
+        target_update_interval=100,
+        batch_size=64,
         exploration_fraction=0.4,
         seed=seed,
         device='cpu',
@@ -171,7 +172,7 @@ def _ztt(timeline: Timeline, window: Window, latency_s: float) -> float:
     cool = 0.2 * np.tanh(0.1 * (limit_c - timeline.temperature_c))
     heat = cool if timeline.temperature_c < limit_c else -2.0
     watts = window.energy_j / window.seconds
-    return float(rate + heat + 0.5 * timeline.machine.idle_w.min() / watts)
+    return float(rate + heat + timeline.machine.idle_w.min() / watts)
 
 
 def _reliability(timeline: Timeline, window: Window, latency_s: float) -> float:

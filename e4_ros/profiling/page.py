@@ -89,7 +89,7 @@ def _intro(profile: Profile) -> str:
     total = sum(profile.exit_shares.values())
     shares = ', '.join(f'{html.escape(e)} {s / total:.0%}' for e, s in profile.exit_shares.items())
     verdict = ''
-    if profile.best is profile.fixed or len(set(profile.best.points.tolist())) == 1:
+    if len(set(profile.best.points.tolist())) == 1:
         verdict = (
             ' One operating point for the whole frame is best here: switching inside the frame '
             'costs more than it saves.'

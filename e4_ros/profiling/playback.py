@@ -130,12 +130,14 @@ class Played:
         latency_s: from arrival to answer, per frame.
         switches: clock changes asked for.
         peak_c: highest temperature.
+        seconds: length of it all.
     """
 
     energy_j_per_frame: float
     latency_s: Floats
     switches: int
     peak_c: float
+    seconds: float
 
     def miss_percent(self, deadline_s: float) -> float:
         """Share of frames later than the deadline."""
@@ -190,7 +192,7 @@ class Timeline:
         latency_s = np.array([self.run_frame(frame) for frame in frames])
         self.wait(end_s)
         joules = self.energy_j / max(len(frames), 1)
-        return Played(joules, latency_s, self.switches, self.peak_c)
+        return Played(joules, latency_s, self.switches, self.peak_c, self.now_s)
 
     def run_frame(self, frame: Frame) -> float:
         """Wait for a frame and run it; returns its latency."""

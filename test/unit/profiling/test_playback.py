@@ -54,8 +54,9 @@ def test_a_switch_takes_effect_late_and_costs_its_stall():
     t = m.table.latency_s
     first = t[0, numbers[0]]
     # 3 ms of stall run as pauses, then the old point, then the CPU's, then the GPU's new clock.
-    done = (5e-3 - 3e-3) / t[1, numbers[0]] + 3e-3 / t[1, mixed_cpu]
-    expected = first + 8e-3 + (1 - done) * t[1, numbers[1]]
+    # The GPU is asked after the CPU's stall of 1 ms.
+    done = (5e-3 - 3e-3) / t[1, numbers[0]] + 4e-3 / t[1, mixed_cpu]
+    expected = first + 9e-3 + (1 - done) * t[1, numbers[1]]
     assert seconds == pytest.approx(expected, rel=1e-9)
 
 
@@ -114,3 +115,18 @@ def test_frames_queue_when_the_board_is_too_slow():
     played = play(m, frames(10, period_s), lowest, period_s, 0.0)
     assert (np.diff(played.latency_s) > 0).all()
     assert played.miss_percent(period_s) == 100
+
+
+@pytest.mark.parametrize('board', ['jetson_nano', 'jetson_orin_nano', 'jetson_agx_orin'])
+def test_a_verified_plan_is_never_late_on_the_timeline(board):
+    """Frames of any exit in any order, back to back: one a deadline."""
+    m = machine(board)
+    shares = {'temporal': 0.5, 'exit1': 0.2, 'full': 0.3}
+    problem = make_problem(m.table, PATHS, shares, 0, m.switch, float(m.idle_w.min()))
+    problem = replace(problem, deadline_s=1.5 * problem.fastest_s)
+    found = search(problem)
+    depths = np.random.default_rng(5).choice([1, 2, 3], 300, p=[0.5, 0.2, 0.3])
+    stream = [Frame(i * problem.deadline_s, int(d)) for i, d in enumerate(depths)]
+    clocks = [tuple(c) for c in m.table.coordinates[found.points]]
+    played = play(m, stream, Planned(clocks), problem.deadline_s, 0.0)
+    assert played.miss_percent(problem.deadline_s * (1 + 1e-9)) == 0
