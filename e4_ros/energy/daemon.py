@@ -105,8 +105,8 @@ class Helper:
         if self._stopped:
             return
         self._stopped = True
-        self._housekeeper.stop()
         self.server.stop()
+        self._housekeeper.stop()
         if self.meter is not None:
             self.meter.close()
         self.page.set_state(State.CLOSED)
