@@ -63,18 +63,18 @@ class Perception(AutostartNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the network and show the topics."""
-        # First what others must discover, then what takes seconds.
-        self._outputs = Outputs(self)
-        if value(self, 'helper'):
-            retry_s = value(self, 'helper_retry_s')
-            self._link = HelperLink(self, value(self, 'helper'), retry_s, self._take_clocks)
         try:
+            # First what others must discover, then what takes seconds.
+            self._outputs = Outputs(self)
+            if value(self, 'helper'):
+                retry_s = value(self, 'helper_retry_s')
+                self._link = HelperLink(self, value(self, 'helper'), retry_s, self._take_clocks)
             self._network = self._load()
-        except (ValueError, OSError) as error:
+            self._outputs.attach(self._network.perceiver.engine)
+        except Exception as error:  # rclpy would swallow it without a word
             self.get_logger().error(f'cannot be configured: {error}')
             self._forget()
             return FAILURE
-        self._outputs.attach(self._network.perceiver.engine)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -125,14 +125,17 @@ class Perception(AutostartNode):
 
     def _listen(self) -> None:
         compressed = value(self, 'image_transport') == 'compressed'
-        self._subscription = self.create_subscription(
-            CompressedImage if compressed else Image,
-            'image/compressed' if compressed else 'image',
-            self._on_image,
-            qos_profile_sensor_data,
-            event_callbacks=SubscriptionEventCallbacks(message_lost=self._on_lost),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
+        try:
+            self._subscription = self.create_subscription(
+                CompressedImage if compressed else Image,
+                'image/compressed' if compressed else 'image',
+                self._on_image,
+                qos_profile_sensor_data,
+                event_callbacks=SubscriptionEventCallbacks(message_lost=self._on_lost),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+        except RuntimeError as error:  # a QoS override that is none
+            self._failed(f'cannot listen to images: {error}')
 
     def _on_lost(self, event: QoSMessageLostInfo) -> None:
         self._health.lost(event.total_count_change)
@@ -153,10 +156,10 @@ class Perception(AutostartNode):
             stamp_s = conversions.seconds(message.header)
             record = perceiver.process(frame, stamp_s, self._health.counts().received)
         except ImageError as error:
-            self._drop('bad_image', str(error))
+            self._drop('bad_image', f'an image is dropped: {error}')
             return
         except Exception as error:
-            self._drop('internal_error', f'{type(error).__name__}: {error}')
+            self._drop('internal_error', f'an image is dropped: {type(error).__name__}: {error}')
             return
         counts = self._health.processed(record.result.exit)
         self._publish(message.header, frame, record, counts)
@@ -178,7 +181,7 @@ class Perception(AutostartNode):
 
     def _failed(self, error: str) -> None:
         self._health.failed(error)
-        self.get_logger().warning(f'an image: {error}', throttle_duration_sec=5.0)
+        self.get_logger().warning(error, throttle_duration_sec=5.0)
 
     def _escaped(self, error: Exception) -> None:
         self._failed(f'{type(error).__name__}: {error}')

@@ -70,15 +70,19 @@ def test_values_reach_the_nodes_as_what_they_are():
 
 
 def _declared(node: str) -> set[str]:
-    """First arguments of `ParameterSpec(...)` in the module of a node, without importing ROS."""
-    folder = Path(paths.__file__).parent / 'nodes'
-    modules = [folder / f'{node}.py', folder / f'{node}_parameters.py']
-    trees = [ast.parse(m.read_text()) for m in modules if m.exists()]
-    return {
+    """First arguments of `ParameterSpec(...)` in a node's `PARAMETERS`, without importing ROS."""
+    tree = _parsed(f'e4_ros.nodes.{node}')
+    for statement in ast.walk(tree):
+        if isinstance(statement, ast.ImportFrom) and statement.names[0].name == 'PARAMETERS':
+            tree = _parsed(statement.module)
+    found = {
         call.args[0].value
-        for tree in trees
         for call in ast.walk(tree)
-        if isinstance(call, ast.Call)
-        and getattr(call.func, 'id', '') == 'ParameterSpec'
-        and isinstance(call.args[0], ast.Constant)
+        if isinstance(call, ast.Call) and getattr(call.func, 'id', '') == 'ParameterSpec'
     }
+    assert found
+    return found
+
+
+def _parsed(module: str) -> ast.Module:
+    return ast.parse(Path(importlib.util.find_spec(module).origin).read_text())
