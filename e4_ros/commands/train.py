@@ -1,0 +1,197 @@
+"""`e4 train`: clip mode from labelled videos."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from e4_ros.evaluation.datasets.labelled import Dataset
+    from e4_ros.vision.clips.distributed import Group
+    from e4_ros.vision.clips.experiment import Outcome
+
+_err = Console(stderr=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command('train')(train)
+
+
+def train(
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            help='Folder with videos: one folder a class (with train/ and val/, or without), or as '
+            'Kinetics, ActivityNet and UCF101 are published.'
+        ),
+    ],
+    annotations: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help='Kinetics’ CSV files (repeat the option), ActivityNet’s JSON, or UCF’s folder of '
+            'splits; by default those that lie in DATASET.'
+        ),
+    ] = None,
+    split: Annotated[int, typer.Option(min=1, max=3, help='Which split of UCF101.')] = 1,
+    model: Annotated[
+        str, typer.Option(help='Network of the zoo whose frozen features are used.')
+    ] = 'efficientnet_lite0',
+    frames: Annotated[int, typer.Option(min=2, help='The most frames seen of a clip.')] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help='Passes over the clips.')] = 30,
+    batch: Annotated[int, typer.Option(min=1, help='Clips in a step, over all processes.')] = 32,
+    rate: Annotated[float, typer.Option(min=1e-6, help='The highest learning rate.')] = 2e-3,
+    beta: Annotated[
+        float, typer.Option(min=1e-9, help='Of FrameExit’s rule: larger stops earlier.')
+    ] = 0.01,
+    tolerance: Annotated[
+        float, typer.Option(min=0, max=1, help='Accuracy that stopping early may cost.')
+    ] = 0.01,
+    attention: Annotated[
+        bool, typer.Option(help='Attention over places and frames, or plain means.')
+    ] = True,
+    memory: Annotated[
+        bool, typer.Option(help='Attention to the frames before, or the recurrent state alone.')
+    ] = True,
+    compare: Annotated[
+        bool, typer.Option(help='Also train a network with FrameExit’s running maximum and gate.')
+    ] = True,
+    seed: Annotated[int, typer.Option(min=0, help='The same seed gives the same model.')] = 0,
+    out: Annotated[Path, typer.Option(help='Folder for the model, figures and page.')] = Path(
+        'out/train'
+    ),
+) -> None:
+    r"""Teach a network to name what happens in a clip, from as few frames as each clip needs.
+
+    \b
+        e4 data synth --out out/actions && e4 train out/actions
+        e4 train ~/kinetics --annotations train.csv --annotations val.csv
+        torchrun --nproc_per_node 4 -m e4_ros.cli train ~/ucf101 --annotations ~/ucfTrainTestlist
+
+    Frames are seen by a frozen network; its features are computed once and kept in the cache. What
+    learns is small: attention over frames with a recurrent state, and a gate that decides after
+    each frame whether to stop. Started again with the same options, it goes on where it stopped.
+
+    OUT then holds `clips.safetensors`, `train.json` and `train.html`: accuracy against GFLOPs a
+    clip for every policy on the validation clips.
+    """
+    from e4_ros.evaluation.clip_page import policy_table, write_page
+    from e4_ros.evaluation.datasets.readers import open_dataset
+    from e4_ros.vision.clips.distributed import joined
+    from e4_ros.vision.clips.training import TrainSettings
+
+    settings = TrainSettings(epochs=epochs, batch=batch, rate=rate, seed=seed, beta=beta)
+    switches = {'attend': attention, 'memory': memory, 'frames': frames}
+    try:
+        with joined() as group:
+            data = open_dataset(dataset, annotations or (), split)
+            if group.is_first:
+                _tell(data)
+            outcome = _train(data, model, switches, settings, group, out, compare, tolerance)
+            if not group.is_first:
+                return
+            out.mkdir(parents=True, exist_ok=True)
+            outcome.model.notes = {'dataset': data.name, 'settings': repr(settings)}
+            outcome.model.save(out / 'clips.safetensors')
+            figures = _figures(data, model, outcome)
+            (out / 'train.json').write_text(json.dumps(figures, indent=1))
+            write_page(outcome.points, f'{data.name}, {model}', out / 'train.html')
+    except (ValueError, OSError) as error:
+        _err.print(f'[bold red]error:[/] {escape(str(error))}', highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    for problem in outcome.problems[:5]:
+        _err.print(f'[yellow]left out:[/] {escape(problem)}', highlight=False)
+    if len(outcome.problems) > 5:
+        _err.print(f'[yellow]and {len(outcome.problems) - 5} more clips that cannot be read')
+    Console().print(policy_table(outcome.points, f'{data.name}: validation'))
+    typer.echo(f'wrote {out}/clips.safetensors, train.json and train.html')
+
+
+def _tell(data: Dataset) -> None:
+    _err.print(
+        f'{escape(data.name)}: {len(data.class_names)} classes, {len(data.train)} training and '
+        f'{len(data.val)} validation clips',
+        highlight=False,
+    )
+    for note in data.notes:
+        _err.print(f'[yellow]note:[/] {escape(note)}', highlight=False)
+
+
+def _train(
+    data: Dataset,
+    model: str,
+    switches: dict[str, Any],
+    settings: Any,
+    group: Group,
+    out: Path,
+    compare: bool,
+    tolerance: float,
+) -> Outcome:
+    from e4_ros.paths import cache_dir
+    from e4_ros.vision.clips.backbone import ClipBackbone
+    from e4_ros.vision.clips.experiment import run
+    from e4_ros.vision.clips.net import NetSettings
+    from e4_ros.vision.zoo import load_model
+
+    backbone = ClipBackbone(load_model(model))
+    shape = NetSettings(backbone.deep_size, len(data.class_names), **switches)
+    with _progress(group.is_first) as progress:
+        return run(
+            backbone, data.class_names, data.train, data.val, shape, settings,
+            cache_dir() / 'clips', out / 'work', group, _Phases(progress), compare, tolerance,
+        )  # fmt: skip
+
+
+class _Phases:
+    """One bar for each phase, added when it begins."""
+
+    def __init__(self, bars: Progress):
+        self._bars = bars
+        self._tasks: dict[str, Any] = {}
+
+    def __call__(self, phase: str, done: int, total: int, loss: float | None) -> None:
+        if phase not in self._tasks:
+            self._tasks[phase] = self._bars.add_task(phase, total=total, loss='')
+        said = '' if loss is None else f'loss {loss:.3f}'
+        self._bars.update(self._tasks[phase], completed=done, loss=said)
+
+
+def _progress(shown: bool) -> Progress:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn('[dim]{task.fields[loss]}'),
+        console=_err,
+        disable=not shown,
+    )
+
+
+def _figures(data: Dataset, model: str, outcome: Outcome) -> dict[str, Any]:
+    return {
+        'dataset': data.name,
+        'classes': data.class_names,
+        'train_clips': len(data.train),
+        'val_clips': len(data.val),
+        'missing': len(data.missing),
+        'unreadable': len(outcome.problems),
+        'model': model,
+        'threshold': outcome.model.threshold,
+        'policies': [point.as_dict() for point in outcome.points],
+    }
