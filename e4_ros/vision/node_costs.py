@@ -101,6 +101,15 @@ class _Counter(fx.Interpreter):
         super().__init__(traced)
         self.costs: dict[str, NodeCost] = {}
 
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        # Nothing is timed here, and on a busy machine waiting for a second thread takes seconds.
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return super().run(*args, **kwargs)
+        finally:
+            torch.set_num_threads(threads)
+
     def run_node(self, n: fx.Node) -> Any:
         with FlopCounterMode(display=False) as flops:
             result = super().run_node(n)
