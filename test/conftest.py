@@ -9,8 +9,8 @@ import pytest
 
 from e4_ros.energy.virtual_mount import MountError, mounted, why_not
 
-# Before torch is imported, here or in a process that a test starts: small networks gain nothing from
-# a second thread, and on a busy machine they wait for it.
+# Before torch is imported, here or in a process that a test starts: small networks gain nothing
+# from a second thread, and on a busy machine they wait for it.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 
