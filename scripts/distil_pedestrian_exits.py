@@ -4,9 +4,9 @@ One exit at stride 8 of the pedestrian detector, taught by the full network on t
 the two videos that ship in packages: frames 0 to 449 of vtest.avi, 0 to 149 of bikes.mp4. What
 comes later in the videos is for measuring.
 
-These are the exits that everybody gets, so they are careful ones: taught by the full network, with a
-high threshold, and no learnt temporal exit, which would be sure of itself on a camera it never saw.
-What specialises to a camera comes from that camera's footage: `e4 fit`.
+These are the exits that everybody gets, so they are careful ones: taught by the full network, with
+a high threshold, and no learnt temporal exit, which would be sure of itself on a camera it never
+saw. What specialises to a camera comes from that camera's footage: `e4 fit`.
 
     python scripts/distil_pedestrian_exits.py
 """
