@@ -147,9 +147,11 @@ class ClipNet(nn.Module):
             Logits ``(B, T, classes)`` and the state after each frame.
         """
         clips, frames = deep.shape[:2]
-        read = self.motion(motion_maps.flatten(0, 1))
-        seen = torch.cat([read, self.appearance(deep.flatten(0, 1))], 1)
-        tokens = self.token(seen).view(clips, frames, -1)
+        read = self.motion(motion_maps.flatten(0, 1)).view(clips, frames, -1)
+        looks = self.appearance(deep)
+        if self.training:  # half of the clips without: else single frames are learned by heart
+            looks = looks * torch.randint(2, (clips, 1, 1), device=looks.device)
+        tokens = self.token(torch.cat([read, looks], 2))
         state, logits, states = self.start(clips), [], []
         for index in range(frames):
             out, state = self._gather(state, tokens[:, index])

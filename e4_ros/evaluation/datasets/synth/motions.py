@@ -49,7 +49,7 @@ def _steps(
         angle = phase + _TURN[motion] * 2 * np.pi * turns * progress
         way = rng.uniform(0.12, 0.2) * np.stack([np.cos(angle), np.sin(angle)], 1)
     elif motion in _GROW:
-        growth = rng.uniform(0.5, 0.9)
+        growth = rng.uniform(0.9, 1.4)
         scale = np.exp(_GROW[motion] * growth * (progress - 0.5))
     elif motion == 'shake':
         direction = rng.uniform(0, 2 * np.pi)

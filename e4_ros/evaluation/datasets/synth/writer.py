@@ -21,7 +21,7 @@ CARD = 'synth.json'
 
 @dataclass(frozen=True)
 class SynthSettings:
-    """What decides every pixel.
+    """What decides what is drawn.
 
     Attributes:
         clips: training clips of each class.
@@ -59,7 +59,8 @@ def write_synth(
 
     Args:
         out: gets ``train/CLASS/NNNN.mp4``, ``val/CLASS/NNNN.mp4`` and a card with the settings.
-        settings: the same settings give the same frames.
+        settings: the same settings draw the same frames; the encoder, which is lossy, does not code
+            them alike to the bit in each run.
         progress: called with the number of clips that are there and that there will be.
 
     Raises:

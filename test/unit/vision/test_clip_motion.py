@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from e4_ros.vision.clips.motion import motion_map
+
+
+def _moved(dx: int, dy: int) -> torch.Tensor:
+    before = torch.randn(1, 32, 16, 16, generator=torch.Generator().manual_seed(0))
+    return motion_map(before.roll((dy, dx), (2, 3)), before)
+
+
+@pytest.mark.parametrize(('dx', 'dy'), [(2, 0), (-2, 0), (0, 1), (0, -3), (1, 2)])
+def test_displacement_points_where_things_went(dx, dy):
+    inner = _moved(dx, dy)[0, :, 4:-4, 4:-4]
+    assert inner[0].mean() == pytest.approx(dx, abs=0.05)
+    assert inner[1].mean() == pytest.approx(dy, abs=0.05)
+
+
+def test_what_stands_still_has_not_changed():
+    still, moved = _moved(0, 0)[0], _moved(2, 0)[0]
+    assert still[3].abs().max() < 1e-5
+    assert moved[3].mean() > 0.5
+    assert still[2].min() > 0.5, 'sure of it'
+
+
+def test_unlike_frames_leave_no_sure_match():
+    a, b = torch.randn(2, 1, 32, 16, 16, generator=torch.Generator().manual_seed(1))
+    assert motion_map(a, b)[0, 2].mean() < _moved(1, 0)[0, 2].mean()
