@@ -91,7 +91,7 @@ def test_a_video_becomes_a_camera_and_the_process_ends(start, listen, tmp_path):
     source = start(
         'video_source',
         source='bikes',
-        rate='200.0',
+        rate='25.0',
         max_frames=20,
         frame_id='front',
         wait_for_subscriber='image',
