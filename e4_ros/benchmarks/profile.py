@@ -54,6 +54,9 @@ def profile(
             'cpu_gpu_emc': planning_ms(('cpu', 'gpu', 'emc')),
         },
     }
+    if not quick:
+        with console.status('measuring a virtual board'):
+            result['measured'] = measured_row(works[MODELS[0]])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=1))
     _print(console, result)
@@ -158,6 +161,58 @@ def planning_ms(domains: tuple[str, ...]) -> float:
     return 1e3 * statistics.median(times)
 
 
+def measured_row(works: list[SegmentWork], board_name: str = 'jetson_nano') -> dict[str, Any]:
+    """A plan measured on a virtual board (FUSE), with noise, against the board model's optimum."""
+    import tempfile
+
+    from e4_ros.energy import virtual_mount
+    from e4_ros.energy.boards import load_board
+    from e4_ros.energy.client import DvfsClient
+    from e4_ros.energy.daemon import Helper, HelperConfig
+    from e4_ros.energy.model import BoardModel
+    from e4_ros.profiling.cost_table import CostTable
+    from e4_ros.profiling.exact import exact
+    from e4_ros.profiling.measured import Prober, measured_plan
+    from e4_ros.profiling.objective import SwitchCost, make_problem
+    from e4_ros.profiling.virtual_workload import VirtualWorkload
+
+    if reason := virtual_mount.why_not():
+        return {'gap_percent': None, 'seconds': None, 'why_not': reason}
+    board = load_board(board_name)
+    table = CostTable.from_board(BoardModel(board), works, MODELS[0])
+    paths = paths_of(works)
+    shares = dict(zip(paths, SHARES, strict=True))
+    switch = SwitchCost.of_board(board, table.domains)
+    true = make_problem(table, paths, shares, 0, switch)
+    with tempfile.TemporaryDirectory() as folder:
+        at = Path(folder)
+        with (
+            virtual_mount.mounted(board_name, at / 'board') as root,
+            Helper(
+                HelperConfig(root=root, state_dir=at / 'state', socket_path=at / 'socket')
+            ) as helper,
+            DvfsClient(at / 'socket') as client,
+        ):
+            client.acquire('bench')
+            assert helper.meter is not None
+            workload = VirtualWorkload(
+                board, root, works, MODELS[0], lambda: client.applied().point
+            )
+            prober = Prober(client, helper.meter, workload, table.domains, table.axes_hz)
+            found = measured_plan(
+                prober, lambda t: make_problem(t, paths, shares, true.deadline_s, switch)
+            )
+    _, energy_j = true.cost(found.found.points)
+    return {
+        'gap_percent': 100 * (energy_j / exact(true).best.energy_j - 1),
+        'seconds': found.seconds,
+        'board': board_name,
+        'segments': len(works),
+        'cells_share': found.cells / table.latency_s.size,
+        'fit_error_percent': found.problem.table.error_percent,
+    }
+
+
 def _print(console: Any, result: dict[str, Any]) -> None:
     from rich.table import Table
 
@@ -181,3 +236,9 @@ def _print(console: Any, result: dict[str, Any]) -> None:
         f'32 segments: cpu+gpu {times["cpu_gpu"]:.0f} ms, '
         f'cpu+gpu+emc {times["cpu_gpu_emc"]:.0f} ms (table and search)'
     )
+    measured = result.get('measured')
+    if measured is not None and measured['gap_percent'] is not None:
+        console.print(
+            f'measured on a virtual {measured["board"]}: {measured["gap_percent"]:.2f} % above the '
+            f'optimum after {measured["seconds"]:.0f} s'
+        )

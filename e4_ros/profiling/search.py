@@ -23,6 +23,7 @@ from e4_ros.profiling.objective import PlanningError, Problem
 
 _REACH = 1  # clock steps that a strip extends to either side of the present plan
 _COARSE = 4  # the first look at a domain's table takes every so many-th clock
+_MIXED = 4  # single points that a first mixture of points is made of
 _MAX_ROUNDS = 12
 _MAX_PRICES = 12
 _MAX_MOVES = 100
@@ -110,6 +111,7 @@ class _Descent:
         self.best: tuple[float, float, Indices] | None = None
         self.seen: list[tuple[float, float, Indices]] = []
         self.path: list[tuple[float, float]] = []
+        self.singles: list[int] = []
 
     def keep(self, points: Indices) -> tuple[float, float]:
         """Remember a plan; returns its latency and energy."""
@@ -136,6 +138,7 @@ class _Descent:
     def _best_of(self, line: Indices, bound: float, here: int) -> int:
         """The point of ``line`` with the least energy within ``bound``, or else ``here``."""
         costs = np.array([self.keep(np.full(len(self.rows), p)) for p in line])
+        self.singles += [int(p) for p in line if p not in self.singles]
         joules = np.where(costs[:, 0] <= bound, costs[:, 1], np.inf)
         return int(line[joules.argmin()]) if np.isfinite(joules).any() else here
 
@@ -149,9 +152,15 @@ class _Descent:
         return point + (steps - at) * self.table.strides[d]
 
     def settle(self, price: float) -> None:
-        """From the best plan seen at this price, descend domain by domain until nothing moves."""
-        seconds, joules, points = min(self.seen, key=lambda seen: seen[1] + price * seen[0])
-        worth = joules + price * seconds
+        """From a mixture of points, and from the best plan seen, descend until nothing moves."""
+        best = min(self.seen, key=lambda seen: seen[1] + price * seen[0])[2]
+        mixed = self._mix(price)
+        for start in (mixed, best) if (mixed != best).any() else (mixed,):
+            self._descend(start, price)
+
+    def _descend(self, points: Indices, price: float) -> None:
+        """Domain by domain, all segments at once."""
+        worth = np.inf
         for _ in range(_MAX_ROUNDS):
             for d in range(len(self.table.domains)):
                 points = self._strip(points, self._around(points, d), price)
@@ -159,6 +168,24 @@ class _Descent:
             if joules + price * seconds >= worth * (1 - 1e-9):
                 break
             worth = joules + price * seconds
+
+    def _mix(self, price: float) -> Indices:
+        """The best mixture of the single points that are best for some segment at this price."""
+        nodes = self._worth(self.rows[:, None], np.array(self.singles)[None, :], price)
+        total = nodes.sum(axis=0)
+        chosen = {int(i) for i in (*total.argsort()[: _MIXED // 2], *nodes.argmin(axis=1))}
+        best = sorted(chosen, key=lambda i: float(total[i]))[:_MIXED]
+        candidates = np.array(self.singles)[best]
+        everywhere = np.broadcast_to(candidates, (len(self.rows), len(candidates)))
+        mixed = self._strip(everywhere[:, 0], everywhere, price)
+        self.keep(mixed)
+        return mixed
+
+    def _worth(self, rows: Indices, points: Indices, price: float) -> Floats:
+        """Weighted energy and priced latency of cells, without switches."""
+        problem = self.problem
+        seconds = problem.timed[rows] * self.table.latency_s[rows, points]
+        return problem.reach[rows] * problem.energy_j[rows, points] + price * seconds
 
     def _around(self, points: Indices, d: int) -> Indices:
         """Candidates ``(S, K)``: each segment's point moved along axis ``d``, clipped."""
@@ -169,10 +196,7 @@ class _Descent:
     def _strip(self, points: Indices, candidates: Indices, price: float) -> Indices:
         problem, rows = self.problem, self.rows[:, None]
         self.cells[rows, candidates] = True
-        nodes = (
-            problem.reach[:, None] * problem.energy_j[rows, candidates]
-            + price * problem.timed[:, None] * self.table.latency_s[rows, candidates]
-        )
+        nodes = self._worth(rows, candidates, price)
         extra_s, extra_j = problem.transition(
             self.rows[1:, None, None], candidates[:-1, :, None], candidates[1:, None, :], self.cells
         )
@@ -230,20 +254,28 @@ class _Descent:
         return True
 
     def _singles(self) -> Indices:
-        """The best plan with one segment moved along one axis."""
-        return self._masked(np.eye(len(self.rows), dtype=bool))
+        """The best plan with one segment moved a step along one axis."""
+        return self._moved(np.eye(len(self.rows), dtype=bool), coarse=False)
 
     def _runs(self) -> Indices:
-        """The best plan with everything up to a segment, or from it on, moved along one axis."""
-        upto = np.tri(len(self.rows), dtype=bool)
-        return self._masked(np.concatenate([upto, ~upto[:-1]]))
+        """The best plan with everything up to a segment, or from it on, moved along one axis.
 
-    def _masked(self, masks: NDArray[np.bool_]) -> Indices:
-        """The best plan moved by a step along an axis where a mask ``(M, S)`` is set."""
+        By a step or to every so many-th clock, for a short way may not pay for the switch.
+        """
+        upto = np.tri(len(self.rows), dtype=bool)
+        return self._moved(np.concatenate([upto, ~upto[:-1]]), coarse=True)
+
+    def _moved(self, masks: NDArray[np.bool_], coarse: bool) -> Indices:
+        """The best plan moved along each axis where a mask ``(M, S)`` is set."""
         assert self.best is not None
-        points = self.best[2]
-        moved = [
-            self._around(points, d)[:, k] for d in range(len(self.table.domains)) for k in (0, -1)
-        ]
-        plans = [np.where(masks, to[None], points[None]) for to in moved]
+        points, plans = self.best[2], []
+        for d, size in enumerate(self.table.shape):
+            at = self.table.coordinates[points, d]
+            targets = [np.maximum(at - 1, 0), np.minimum(at + 1, size - 1)]
+            if coarse:
+                steps = {*range(0, size, _COARSE), size - 1}
+                targets += [np.full_like(at, step) for step in steps]
+            for target in targets:
+                moved = points + (target - at) * self.table.strides[d]
+                plans.append(np.where(masks, moved[None], points[None]))
         return np.concatenate(plans)

@@ -1,0 +1,154 @@
+"""Plan again while a stream runs, when what the plan assumed no longer holds.
+
+The exits a stream takes drift, power modes change, boards get hot. Planning takes milliseconds, so
+it can happen between frames; but changing plans for a trifle would only add noise. So exits have to
+drift by more than ``drift``, and a new plan to save more than ``gain``. A plan that broke (its
+deadline or a limit changed) is replaced whatever that costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from e4_ros.energy.plan import FrequencyPlan
+from e4_ros.profiling.cost_table import CostTable, Indices
+from e4_ros.profiling.delays import slowest_path_s
+from e4_ros.profiling.objective import Problem, SwitchCost, make_problem
+from e4_ros.profiling.planner import search, to_plan
+
+
+class Replanner:
+    """Holds the plan in force and says when another one is better.
+
+    Args:
+        table: costs; all allowed points.
+        exit_paths: exit → indices of its segments.
+        exit_shares: exit → expected share to begin with.
+        deadline_s: bound for the slowest path; 0 means three times the fastest possible latency.
+        switch: what switching costs.
+        drift: total variation, 0 to 1, by which the exits must have moved.
+        gain: share of energy that a new plan must save.
+        memory: number of frames over which exits are averaged.
+    """
+
+    def __init__(
+        self,
+        table: CostTable,
+        exit_paths: Mapping[str, Sequence[int]],
+        exit_shares: Mapping[str, float],
+        deadline_s: float,
+        switch: SwitchCost,
+        *,
+        drift: float = 0.1,
+        gain: float = 0.02,
+        memory: int = 200,
+    ) -> None:
+        self._whole, self._table = table, table
+        self._paths, self._switch = exit_paths, switch
+        self._drift, self._gain, self._keep = drift, gain, 1 - 1 / memory
+        total = sum(exit_shares.values())
+        self._shares = {e: exit_shares.get(e, 0.0) / total for e in exit_paths}
+        self._planned = dict(self._shares)
+        self._deadline_s = deadline_s
+        problem = self._problem()
+        self._deadline_s = problem.deadline_s
+        self._points = search(problem).points
+        self.plan = to_plan(problem, exit_paths, self._points)
+
+    @property
+    def exit_shares(self) -> dict[str, float]:
+        """The running average of the exits."""
+        return dict(self._shares)
+
+    def observe(self, exit_name: str) -> FrequencyPlan | None:
+        """A frame was answered; the new plan, if there is a better one.
+
+        Raises:
+            KeyError: no such exit.
+        """
+        if exit_name not in self._shares:
+            raise KeyError(exit_name)
+        for name in self._shares:
+            self._shares[name] *= self._keep
+        self._shares[exit_name] += 1 - self._keep
+        moved = sum(abs(self._shares[e] - self._planned[e]) for e in self._shares) / 2
+        if moved <= self._drift:
+            return None
+        self._planned = dict(self._shares)
+        return self._replace(self._gain)
+
+    def set_deadline(self, deadline_s: float) -> FrequencyPlan | None:
+        """The deadline changed; the new plan, if the old one breaks it or a better one exists.
+
+        Raises:
+            PlanningError: nothing meets it; the plan in force stays.
+        """
+        before, self._deadline_s = self._deadline_s, deadline_s
+        try:
+            return self._replace(self._gain)
+        except ValueError:
+            self._deadline_s = before
+            raise
+
+    def set_limits(self, limits_hz: Mapping[str, tuple[int, int]]) -> FrequencyPlan | None:
+        """Power mode or heat allow other clocks now; the new plan, if the old one cannot stay.
+
+        Args:
+            limits_hz: domain → lowest and highest clock allowed; missing: the whole table.
+
+        Raises:
+            PlanningError: nothing within the limits meets the deadline; the plan in force stays.
+        """
+        before = self._table
+        self._table = _limited(self._whole, limits_hz)
+        try:
+            return self._replace(self._gain)
+        except ValueError:
+            self._table = before
+            raise
+
+    def _problem(self) -> Problem:
+        return make_problem(self._table, self._paths, self._shares, self._deadline_s, self._switch)
+
+    def _replace(self, gain: float) -> FrequencyPlan | None:
+        problem = self._problem()
+        found = search(problem)
+        old = self._old_points(problem)
+        if old is not None and slowest_path_s(problem, old) <= problem.deadline_s:
+            _, old_j = problem.cost(old)
+            if found.energy_j > old_j * (1 - gain):
+                self._points = old
+                return None
+        self._points = found.points
+        self.plan = to_plan(problem, self._paths, found.points)
+        return self.plan
+
+    def _old_points(self, problem: Problem) -> Indices | None:
+        """The plan in force as points of the problem's table; None where it has left the table."""
+        clocks = {i: p for path in self.plan.paths.values()
+                  for i, p in zip(path.segments, path.points, strict=True)}  # fmt: skip
+        try:
+            return np.array([problem.table.index(clocks[i]) for i in range(len(problem.reach))])
+        except (KeyError, ValueError):
+            return None
+
+
+def _limited(table: CostTable, limits_hz: Mapping[str, tuple[int, int]]) -> CostTable:
+    keep = np.ones(len(table.coordinates), bool)
+    axes = []
+    for d, (name, axis) in enumerate(zip(table.domains, table.axes_hz, strict=True)):
+        low, high = limits_hz.get(name, (axis[0], axis[-1]))
+        inside = np.array([low <= hz <= high for hz in axis])
+        keep &= inside[table.coordinates[:, d]]
+        axes.append(tuple(hz for hz, ok in zip(axis, inside, strict=True) if ok))
+    if not keep.any():
+        raise ValueError(f'the limits {dict(limits_hz)} leave no operating point')
+    return replace(
+        table,
+        axes_hz=tuple(axes),
+        latency_s=table.latency_s[:, keep],
+        energy_j=table.energy_j[:, keep],
+    )

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+
+from e4_ros.energy.boards import load_board
+from e4_ros.energy.model import BoardModel, SegmentWork
+from e4_ros.profiling.cost_table import CostTable
+from e4_ros.profiling.objective import PlanningError, SwitchCost
+from e4_ros.profiling.replan import Replanner
+
+WORKS = [
+    SegmentWork('prepare', 200e6, 8e6, 20, 'cpu'),
+    SegmentWork('stage0', 300e6, 70e6, 30),
+    SegmentWork('stage1', 900e6, 20e6, 10),
+]
+PATHS = {'temporal': [0], 'exit1': [0, 1], 'full': [0, 1, 2]}
+
+
+@pytest.fixture
+def replanner() -> Replanner:
+    board = load_board('jetson_nano')
+    table = CostTable.from_board(BoardModel(board), WORKS, 'net')
+    switch = SwitchCost.of_board(board, table.domains)
+    deadline_s = 1.15 * float(table.latency_s.sum(axis=0).min())
+    return Replanner(table, PATHS, {'full': 1.0}, deadline_s, switch, memory=50)
+
+
+def test_a_stream_as_expected_keeps_its_plan(replanner):
+    assert all(replanner.observe('full') is None for _ in range(300))
+
+
+def test_exits_that_drift_bring_a_cheaper_plan_and_then_peace(replanner):
+    first = replanner.plan
+    made = [plan for _ in range(400) if (plan := replanner.observe('temporal'))]
+    assert 1 <= len(made) <= 6
+    new = replanner.plan
+    assert new.paths['temporal'].expected_energy_j < first.paths['temporal'].expected_energy_j
+    assert replanner.exit_shares['temporal'] > 0.99
+
+
+def test_small_wobbles_change_nothing(replanner):
+    changes = 0
+    for i in range(500):
+        changes += replanner.observe('exit1' if i % 20 == 0 else 'full') is not None
+    assert changes == 0
+
+
+def test_a_tighter_deadline_replaces_a_plan_that_breaks_it(replanner):
+    slow_s = replanner.plan.paths['full'].expected_latency_s
+    plan = replanner.set_deadline(0.95 * slow_s)
+    assert plan is not None
+    assert plan.paths['full'].expected_latency_s <= 0.95 * slow_s
+
+
+def test_an_impossible_deadline_leaves_the_plan_in_force(replanner):
+    plan = replanner.plan
+    with pytest.raises(PlanningError, match='fastest needs'):
+        replanner.set_deadline(1e-6)
+    assert replanner.plan is plan
+    assert replanner.observe('full') is None
+
+
+def test_limits_are_kept_and_lifted(replanner):
+    replanner.set_deadline(1.0)
+    used = max(p['gpu'] for p in replanner.plan.paths['full'].points)
+    plan = replanner.set_limits({'gpu': (0, used - 1)})
+    assert plan is not None
+    assert all(p['gpu'] < used for path in plan.paths.values() for p in path.points)
+    again = replanner.set_limits({})
+    assert again is None or max(p['gpu'] for p in again.paths['full'].points) >= used
+
+
+def test_limits_that_leave_nothing_leave_the_plan(replanner):
+    plan = replanner.plan
+    with pytest.raises(ValueError, match='no operating point'):
+        replanner.set_limits({'gpu': (1, 2)})
+    assert replanner.plan is plan
+
+
+def test_an_unknown_exit_is_refused(replanner):
+    with pytest.raises(KeyError):
+        replanner.observe('side_door')
