@@ -45,7 +45,7 @@ def train(
         str, typer.Option(help='Network of the zoo whose frozen features are used.')
     ] = 'efficientnet_lite0',
     frames: Annotated[int, typer.Option(min=2, help='The most frames seen of a clip.')] = 10,
-    epochs: Annotated[int, typer.Option(min=1, help='Passes over the clips.')] = 30,
+    epochs: Annotated[int, typer.Option(min=1, help='Passes over the clips.')] = 20,
     batch: Annotated[int, typer.Option(min=1, help='Clips in a step, over all processes.')] = 32,
     rate: Annotated[float, typer.Option(min=1e-6, help='The highest learning rate.')] = 2e-3,
     beta: Annotated[

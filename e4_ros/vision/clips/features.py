@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,10 +56,14 @@ class FeatureStore:
         folder: where to keep them.
         backbone: what computes them.
         frames: seen of each clip.
+
+    Attributes:
+        name: another one if the features would be others.
     """
 
     def __init__(self, folder: Path, backbone: ClipBackbone, frames: int):
-        self._folder = folder / f'{backbone.key}-{frames}'
+        self.name = f'{backbone.key}-{frames}'
+        self._folder = folder / self.name
         self._backbone = backbone
         self._frames = frames
 
@@ -111,6 +116,14 @@ class FeatureSet(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self._store = store
         self._kept: dict[int, Features] = {}
         self._room = _KEPT_BYTES
+
+    @property
+    def key(self) -> str:
+        """Another one if the clips, their labels or their features are others."""
+        digest = hashlib.sha256(self._store.name.encode())
+        for clip in self.clips:
+            digest.update(f'{clip.key} {clip.label}\n'.encode())
+        return digest.hexdigest()
 
     def __len__(self) -> int:
         return len(self.clips)

@@ -40,7 +40,7 @@ class TrainSettings:
         beta: of FrameExit's rule.
     """
 
-    epochs: int = 30
+    epochs: int = 20
     batch: int = 32
     rate: float = 2e-3
     seed: int = 0
@@ -91,7 +91,8 @@ def train(
         TrainError: there are too few clips to hold some out.
     """
     learn, held = _parted(len(clips), settings)
-    net = _train_net(net_settings, settings, Subset(clips, learn), work, group, progress)
+    kept = work / f'{_digest(net_settings, settings, clips, group)}.pt'
+    net = _train_net(net_settings, settings, Subset(clips, learn), kept, group, progress)
     logits, states, labels = look_at(net, Subset(clips, held))
     torch.manual_seed(settings.seed)
     gate = make_gate(net_settings)
@@ -123,7 +124,7 @@ def _train_net(
     shape: NetSettings,
     settings: TrainSettings,
     clips: Dataset[Any],
-    work: Path,
+    kept: Path,
     group: Group,
     progress: Progress,
 ) -> ClipNet:
@@ -140,7 +141,6 @@ def _train_net(
         optimiser, settings.rate, epochs=settings.epochs, steps_per_epoch=len(loader)
     )
     parts = {'net': net, 'optimiser': optimiser, 'schedule': schedule}
-    kept = work / f'{_digest(shape, settings, len(clips), group.size)}.pt'  # type: ignore[arg-type]
     name = f'{shape.aggregation} network'
     for epoch in range(_resume(kept, parts), settings.epochs):
         torch.manual_seed(settings.seed + (epoch * group.size + group.rank + 1) * 100_003)
@@ -187,9 +187,10 @@ def _parted(count: int, settings: TrainSettings) -> tuple[list[int], list[int]]:
     return sorted(order[held:]), sorted(order[:held])
 
 
-def _digest(shape: NetSettings, settings: TrainSettings, clips: int, processes: int) -> str:
-    """Names a training: what was begun with other settings is not gone on with."""
-    text = json.dumps([shape.as_dict(), asdict(settings), clips, processes], sort_keys=True)
+def _digest(shape: NetSettings, settings: TrainSettings, clips: FeatureSet, group: Group) -> str:
+    """Names a training: begun with other settings or clips, it is not gone on with."""
+    parts = [shape.as_dict(), asdict(settings), clips.key, group.size]
+    text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

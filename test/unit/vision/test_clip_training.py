@@ -22,9 +22,15 @@ class _Clip:
     label: int
     seed: int
 
+    @property
+    def key(self) -> str:
+        return str(self.seed)
+
 
 class _Store:
     """Motion to the left or to the right, seen from the second frame on."""
+
+    name = 'made up'
 
     def load(self, clip: _Clip) -> Features:
         rng = np.random.default_rng(clip.seed)
@@ -98,6 +104,15 @@ def test_other_settings_begin_anew(tmp_path):
         settings = TrainSettings(epochs=2, batch=8, seed=seed)
         train(_SHAPE, settings, _clips(10), tmp_path, Group(), lambda *t: epochs.append(t[1]))
     assert epochs == [1, 2, 1, 2]
+
+
+def test_other_clips_begin_anew(tmp_path):
+    epochs = []
+    settings = TrainSettings(epochs=1, batch=8)
+    for first in (0, 100):
+        clips = _clips(10, first)
+        train(_SHAPE, settings, clips, tmp_path, Group(), lambda *t: epochs.append(t[1]))
+    assert epochs == [1, 1]
 
 
 def test_too_few_clips_are_refused(tmp_path):
