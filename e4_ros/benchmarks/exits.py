@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Run = Callable[[Sequence[Frame], Callable[[np.ndarray], float]], 'tuple[list[Answer], float]']
 
 MODEL = 'pedestrian_ssdlite'
-TEST = slice(500, 795)  # of vtest; the exits that ship were fitted to frames before 450
+LEARN, TEST = slice(0, 450), slice(500, 795)  # of vtest
 STEPS = (2, 3, 4, 6, 8, 12)
 SIZES = (252, 204, 172, 140, 108)
 TEMPORAL_THRESHOLDS = (0.0, 0.5, 0.7, 0.75, 0.8, 0.85, 1.01)
@@ -40,7 +40,10 @@ def exits(
     quick: Annotated[bool, typer.Option(help='60 frames instead of 295.')] = False,
     threads: Annotated[int, typer.Option(min=1, help='Threads within an operation.')] = 1,
     fitted: Annotated[
-        Path | None, typer.Option(help='Exits from `e4 fit`; by default those that ship.')
+        Path | None,
+        typer.Option(
+            help='Exits from `e4 fit`; by default fitted here, once, to vtest before 450.'
+        ),
     ] = None,
     no_memory: Annotated[
         Path | None, typer.Option(help='Exits from `e4 fit --no-memory`, as one more curve.')
@@ -68,8 +71,9 @@ def measure(
     from e4_ros.evaluation.records import machine_name
     from e4_ros.vision.engine import build
 
-    clip, reference = _test_part(bars)
-    clip, reference = clip[:frames], reference[:frames]
+    video, taught = _taught(bars)
+    clip, reference = video[TEST][:frames], taught[TEST][:frames]
+    fitted = fitted or _fitted(video[LEARN], bars)
     full = build(MODEL, 'full', threads=threads)
     full_answers = [full.process(frame, stamp).answer for stamp, frame in clip]
     full_s: list[float] = []
@@ -110,8 +114,8 @@ def measure(
     }
 
 
-def _test_part(bars: Progress) -> tuple[list[Frame], list[Answer]]:
-    """Frames of the test part and what the teacher, which sees the whole video, says of them."""
+def _taught(bars: Progress) -> tuple[list[Frame], list[Answer]]:
+    """The video, and what the teacher says, who sees all of it."""
     from e4_ros.evaluation.sources import open_source
     from e4_ros.vision.teacher import OfflineTeacher
     from e4_ros.vision.zoo import load_model
@@ -121,7 +125,26 @@ def _test_part(bars: Progress) -> tuple[list[Frame], list[Answer]]:
     taught = OfflineTeacher(load_model(MODEL)).teach(
         video, lambda done: bars.update(task, completed=done)
     )
-    return video[TEST], taught[TEST]
+    return video, taught
+
+
+def _fitted(clip: Sequence[Frame], bars: Progress) -> Path:
+    """Exits fitted to the learning part, kept in the cache; minutes the first time."""
+    from e4_ros.paths import cache_dir
+    from e4_ros.vision.fit import fit
+    from e4_ros.vision.zoo import load_model
+
+    path = cache_dir() / 'bench_vtest_0_450.exits.safetensors'
+    if not path.is_file():
+        task = bars.add_task('fit', total=None)
+        fit(
+            load_model(MODEL),
+            [clip],
+            progress=lambda phase, done, total: bars.update(
+                task, description=phase, completed=done, total=total
+            ),
+        ).save(path)
+    return path
 
 
 def _curves(
