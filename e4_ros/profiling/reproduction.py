@@ -185,39 +185,43 @@ def _row(scene: Scene, policy: str, played: Played, agreement: float) -> dict[st
 
 
 def summarise(table: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """E4 against the best governor of each scene that misses no more deadlines.
+    """E4 against the best governor of each scene that is late no more often than E4.
 
-    ``from_exits`` is what the same governors save by exits alone, ``from_clocks`` the rest.
+    ``from_clocks`` is what the best fixed pair saves on the whole network, ``from_exits`` what E4
+    saves beyond that. (Exits under a governor save little or are late: it lowers the clocks until
+    the frames that do not exit come too late.)
     """
     scenes: dict[tuple[str, str, str], dict[str, dict[str, Any]]] = {}
     for row in table:
         key = (row['board'], row['backbone'], row['workload'])
         scenes.setdefault(key, {})[row['policy']] = row
-    savings, exits, above, ties = [], [], [], []
+    savings, kernel, clocks, above, ties = [], [], [], [], []
     for key, found in scenes.items():
-        ours = found['e4']
-        allowed_percent = ours['deadline_miss_percent'] + 1e-9
-        governors = [*GOVERNORS, *(name for name in LEARNED if name in found)]
-        rivals = [found[n] for n in governors if _misses(found[n]) <= allowed_percent]
-        best = min(rivals or [found['performance']], key=_energy)
-        leaving = [found[f'{n}+exits'] for n in GOVERNORS]
-        with_exits = min(
-            [r for r in leaving if _misses(r) <= allowed_percent] or [found['performance+exits']],
-            key=_energy,
-        )
+        ours, fixed = found['e4'], found['fixed_pair+exits']
+        learned = [name for name in LEARNED if name in found]
+        best = _best_in_time(found, [*GOVERNORS, *learned])
         savings.append(1 - _energy(ours) / _energy(best))
-        exits.append(1 - min(_energy(with_exits) / _energy(best), 1.0))
+        kernel.append(1 - _energy(ours) / _energy(_best_in_time(found, [*GOVERNORS])))
+        clocks.append(1 - _energy(found['fixed_pair']) / _energy(best))
         above.append(1 - ours['above_idle_j_per_frame'] / best['above_idle_j_per_frame'])
-        fixed = found['fixed_pair+exits']
-        if _misses(fixed) <= allowed_percent and _energy(fixed) <= _energy(ours) * 1.001:
+        in_time = _misses(fixed) <= _misses(ours) + 1e-9
+        if in_time and _energy(fixed) <= _energy(ours) * 1.001:
             ties.append(list(key))
     return {
         'saving_vs_best_governor_percent': 100 * float(np.mean(savings)),
-        'from_exits_percent': 100 * float(np.mean(exits)),
-        'from_clocks_percent': 100 * float(np.mean(savings) - np.mean(exits)),
+        'from_exits_percent': 100 * float(np.mean(savings) - np.mean(clocks)),
+        'from_clocks_percent': 100 * float(np.mean(clocks)),
+        'saving_vs_best_kernel_governor_percent': 100 * float(np.mean(kernel)),
         'saving_above_idle_percent': 100 * float(np.mean(above)),
         'best_fixed_pair_wins': ties,
     }
+
+
+def _best_in_time(found: dict[str, dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+    """The cheapest of some policies that is late no more often than E4, or else the quickest."""
+    allowed = _misses(found['e4']) + 1e-9
+    in_time = [found[n] for n in names if _misses(found[n]) <= allowed]
+    return min(in_time or [found['performance']], key=_energy)
 
 
 def _misses(row: dict[str, Any]) -> float:
