@@ -35,6 +35,10 @@ setup(
     package_data={'e4_ros': ['weights/*', 'evaluation/*.html']},
     data_files=_share('config'),
     install_requires=_requirements(),
-    extras_require={'jetson': ['jetson-stats'], 'nvml': ['nvidia-ml-py']},
+    extras_require={
+        'jetson': ['jetson-stats'],
+        'nvml': ['nvidia-ml-py'],
+        'reproduce': ['gymnasium', 'stable-baselines3'],
+    },
     entry_points={'console_scripts': ['e4 = e4_ros.cli:main']},
 )
