@@ -33,6 +33,12 @@ def fit(
     steps: Annotated[int, typer.Option(min=1, help='Training steps of the temporal exit.')] = 1000,
     epochs: Annotated[int, typer.Option(min=1, help='Epochs of the mid-network exit.')] = 10,
     seed: Annotated[int, typer.Option(help='Same seed, same exits.')] = 0,
+    attention: Annotated[
+        bool, typer.Option(help='Weigh places and remembered frames, or take plain means.')
+    ] = True,
+    memory: Annotated[
+        bool, typer.Option(help='Let the temporal exit remember, or see the thumbnail alone.')
+    ] = True,
 ) -> None:
     """Teach exits to answer early, without labels.
 
@@ -47,7 +53,9 @@ def fit(
     from e4_ros.vision.model import ModelError
     from e4_ros.vision.zoo import load_model
 
-    settings = FitSettings(seed=seed, steps=steps, epochs=epochs)
+    settings = FitSettings(
+        seed=seed, steps=steps, epochs=epochs, attention=attention, memory=memory
+    )
     try:
         network = load_model(model)
         clips = [_clip(source, frames, every) for source in sources]
