@@ -85,16 +85,6 @@ class DvfsHelper(AutostartNode):
         self._forget()
         return super().on_cleanup(state)
 
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give everything back from whatever state."""
-        self.stop()
-        return super().on_shutdown(state)
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give everything back after an exception in a transition."""
-        self.stop()
-        return super().on_error(state)
-
     def stop(self) -> None:
         """Give everything back; may be called twice."""
         self._rest()

@@ -13,7 +13,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -64,7 +64,20 @@ class AutostartNode(LifecycleNode):
         return self.declare_parameter(name, default, descriptor).value
 
     def stop(self) -> None:
-        """Give back what outlives the process. Called last, also when a transition failed."""
+        """Give back what outlives the process. Called last, also when a transition failed.
+
+        It may be called twice, and from any state.
+        """
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop, from whatever state."""
+        self.stop()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop after an exception in a transition."""
+        self.stop()
+        return super().on_error(state)
 
     def _autostart(self) -> None:
         self._autostart_timer.cancel()

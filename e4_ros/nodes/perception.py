@@ -99,18 +99,6 @@ class Perception(AutostartNode):
         self._forget()
         return super().on_cleanup(state)
 
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Do both, from any state."""
-        self._rest()
-        self._forget()
-        return super().on_shutdown(state)
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Go back to unconfigured."""
-        self._rest()
-        self._forget()
-        return super().on_error(state)
-
     def on_autostart_failed(self) -> None:
         """End: whoever started the process sees it, and may start it again."""
         self.exit_status = 1
