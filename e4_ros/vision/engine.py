@@ -187,6 +187,30 @@ class EarlyExitEngine:
             step.stage.run()
         return FrameResult(self._last_answer(frame), FULL, 0.0, {}, *clock.stop())
 
+    def run_segment(self, index: int, frame: np.ndarray, stamp_s: float) -> None:
+        """Run one segment alone, on what the frame before left in the buffers: to measure it.
+
+        A segment does here what it does within `process` when its exit is asked and not taken. The
+        stream's state stays.
+
+        Args:
+            index: of the segment.
+            frame: ``(H, W, 3)`` uint8 RGB, like the frames of the stream.
+            stamp_s: its time; not before the last frame's.
+        """
+        if index == 0:
+            if self.policy.asks(TEMPORAL):
+                self.temporal.look(frame, stamp_s)
+            self._input.write(self.model.preprocess(frame))
+            return
+        step = self._steps[index - 1]
+        step.stage.run()
+        if step.exit is not None and step.head is not None and self.policy.asks(step.exit.name):
+            step.head.run()
+            self._head_answer(step.head, frame)
+        if index == len(self._steps):
+            self._last_answer(frame)
+
     def reset(self) -> None:
         """Forget the stream."""
         self.temporal.reset()
