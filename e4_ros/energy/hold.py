@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import tempfile
 import threading
 import time
@@ -96,6 +97,38 @@ class Held:
 
 
 @contextlib.contextmanager
+def leased(config: HelperConfig, client_name: str) -> Iterator[DvfsClient]:
+    """Hold the lease within the ``with`` block; afterwards the clocks are as before.
+
+    Args:
+        config: where the helper listens; without one, the settings of the helper that this
+            process then is.
+        client_name: shown to others.
+
+    Raises:
+        HelperError: the helper refuses, or somebody else holds the lease.
+        DomainError, OSError: no helper runs, and this process cannot be one.
+    """
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(DvfsClient(config.socket_path))
+        try:
+            client.status()
+        except HelperError as error:
+            if error.errno == errno.EACCES:
+                raise
+            # No helper runs: be one, at a socket that nobody else finds.
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='e4-')))
+            own = config.model_copy(update={'socket_path': folder / 'helper.sock', 'group': ''})
+            stack.enter_context(Helper(own))
+            client = stack.enter_context(DvfsClient(own.socket_path))
+        client.acquire(client_name)
+        try:
+            yield client
+        finally:
+            client.release()
+
+
+@contextlib.contextmanager
 def hold(
     point: dict[str, int], config: HelperConfig, client_name: str = 'e4 dvfs set'
 ) -> Iterator[Held]:
@@ -103,32 +136,20 @@ def hold(
 
     Args:
         point: domain → hertz.
-        config: where the helper listens; without one, the settings of the helper that this
-            process then is.
+        config: see :func:`leased`.
         client_name: shown to others.
 
     Raises:
         HelperError: the helper refuses, or somebody else holds the lease.
         PlanError, DomainError: the point cannot be set.
     """
-    with contextlib.ExitStack() as stack:
-        client = stack.enter_context(DvfsClient(config.socket_path))
-        try:
-            client.status()
-        except HelperError:
-            # No helper runs: be one, at a socket that nobody else finds.
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='e4-')))
-            own = config.model_copy(update={'socket_path': folder / 'helper.sock', 'group': ''})
-            stack.enter_context(Helper(own))
-            client = stack.enter_context(DvfsClient(own.socket_path))
-        client.acquire(client_name)
+    with leased(config, client_name) as client:
         client.set_plan(_plan_of(point, client.board))
         held = Held(client)
         try:
             yield held
         finally:
             held.end()
-            client.release()
 
 
 def _plan_of(point: dict[str, int], board: str) -> FrequencyPlan:
