@@ -1,0 +1,118 @@
+"""What happens to cameras: night, a turning robot, another scene, a covered lens, a rough road."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+
+Clip = Sequence[tuple[float, np.ndarray]]
+Images = list[np.ndarray]
+
+_NIGHT = 0.12  # of the light that there was
+_READ_NOISE = 4.0  # grey levels
+_WINDOW = 0.7  # of the frame that a panned crop shows
+_PAN_FRAMES = 60  # for the way there and back
+_SHAKE = 0.03  # of the frame's width: standard deviation of a jolt
+_SEED = 0
+
+
+def darkened(images: Images) -> Images:
+    """Night: an eighth of the light, with a sensor's noise."""
+    rng = np.random.default_rng(_SEED)
+    return [_noisy(_NIGHT * image.astype(np.float32), rng) for image in images]
+
+
+def panned(images: Images) -> Images:
+    """The camera turns left and right: a crop moves over the frame, enlarged to its size."""
+    height, width = images[0].shape[:2]
+    rows, columns = round(height * _WINDOW), round(width * _WINDOW)
+    top, room = (height - rows) // 2, width - columns
+    turned = []
+    for index, image in enumerate(images):
+        left = round(room * (1 - np.cos(2 * np.pi * index / _PAN_FRAMES)) / 2)
+        crop = image[top : top + rows, left : left + columns]
+        turned.append(cv2.resize(crop, (width, height)))
+    return turned
+
+
+def covered(images: Images) -> Images:
+    """Something lies on the lens: what comes through is dark, even and noisy."""
+    rng = np.random.default_rng(_SEED)
+    height, width = images[0].shape[:2]
+    small = [cv2.resize(image, (4, 3), interpolation=cv2.INTER_AREA) for image in images]
+    dim = [cv2.resize(0.15 * s.astype(np.float32), (width, height)) for s in small]
+    return [_noisy(image, rng) for image in dim]
+
+
+def shaken(images: Images) -> Images:
+    """A rough road: every frame is jolted, and smeared along its jolt."""
+    rng = np.random.default_rng(_SEED)
+    width = images[0].shape[1]
+    jolts = rng.normal(0, _SHAKE * width, (len(images), 2))
+    steps = np.linspace(-0.15, 0.15, 5)
+    moved = []
+    for image, jolt in zip(images, jolts, strict=True):
+        smear = [_shifted(image, jolt * (1 + step)).astype(np.float32) for step in steps]
+        moved.append(np.mean(smear, 0).astype(np.uint8))
+    return moved
+
+
+PERTURBATIONS: dict[str, Callable[[Images], Images]] = {
+    'darkened': darkened,
+    'panned': panned,
+    'covered': covered,
+    'shaken': shaken,
+}
+
+
+def perturbed(name: str, clip: Clip, begin: int) -> Clip:
+    """A clip to which something happens.
+
+    Args:
+        name: one of `PERTURBATIONS`.
+        clip: ``(stamp_s, frame)`` in order of time, frames of one size.
+        begin: index of the first frame that is changed.
+    """
+    if begin >= len(clip):
+        return list(clip)
+    changed = PERTURBATIONS[name]([frame for _, frame in clip[begin:]])
+    stamps = [stamp_s for stamp_s, _ in clip[begin:]]
+    return [*clip[:begin], *zip(stamps, changed, strict=True)]
+
+
+def cut_to(clip: Clip, other: Clip, begin: int) -> Clip:
+    """A clip that goes on with another's frames, cropped and enlarged to its own size.
+
+    The size stays because nothing but the picture is to give the cut away.
+
+    Args:
+        clip: ``(stamp_s, frame)`` in order of time.
+        other: where the frames from ``begin`` on are taken from, repeated if they are too few.
+        begin: index of the first frame after the cut.
+    """
+    shape = clip[0][1].shape
+    frames = [_filling(other[i % len(other)][1], shape) for i in range(len(clip) - begin)]
+    stamps = [stamp_s for stamp_s, _ in clip[begin:]]
+    return [*clip[:begin], *zip(stamps, frames, strict=True)]
+
+
+def _filling(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The middle of an image with the shape's proportions, at its size."""
+    height, width = image.shape[:2]
+    scale = min(height / shape[0], width / shape[1])
+    rows, columns = round(shape[0] * scale), round(shape[1] * scale)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return cv2.resize(image[top : top + rows, left : left + columns], (shape[1], shape[0]))
+
+
+def _shifted(image: np.ndarray, by: np.ndarray) -> np.ndarray:
+    matrix = np.array([[1, 0, by[0]], [0, 1, by[1]]])
+    size = image.shape[1], image.shape[0]
+    return cv2.warpAffine(image, matrix, size, borderMode=cv2.BORDER_REFLECT)
+
+
+def _noisy(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    noise = rng.standard_normal(image.shape, np.float32) * _READ_NOISE
+    return (image + noise).clip(0, 255).astype(np.uint8)
