@@ -96,10 +96,10 @@ def record(model: str, source: str, frames: int) -> Backbone:
     from e4_ros.evaluation.metrics import agreement
     from e4_ros.evaluation.sources import open_source
     from e4_ros.profiling.reproduction import Backbone, ExitTrace
-    from e4_ros.vision import engine as engines
+    from e4_ros.vision.assembly import build
     from e4_ros.vision.policy import FULL, TEMPORAL, ThresholdPolicy
 
-    engine = engines.build(model, threads=1)
+    engine = build(model, threads=1)
     stream = [(float(s), frame) for s, frame in itertools.islice(open_source(source), frames)]
     if len(stream) < 20:
         raise ValueError(f'{source} has {len(stream)} frames; reproducing needs at least 20')

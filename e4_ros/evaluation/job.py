@@ -19,7 +19,7 @@ from e4_ros.evaluation.records import FrameRecord, RunInfo
 from e4_ros.evaluation.replay import StampedFrames, replay
 from e4_ros.evaluation.sources import Source
 from e4_ros.profiling import planner
-from e4_ros.vision import engine as engines
+from e4_ros.vision.assembly import build
 from e4_ros.vision.engine import EarlyExitEngine
 
 
@@ -61,7 +61,7 @@ class Job:
     def __init__(self, options: JobOptions) -> None:
         self.options = options
         self.board = load_board(options.board) if options.board else None
-        build, threads, score = engines.build, options.threads, options.min_score
+        threads, score = options.threads, options.min_score
         self.engine = build(
             options.model,
             options.policy,

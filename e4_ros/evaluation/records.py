@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from e4_ros.vision.engine import FrameResult
+    from e4_ros.vision.frame_result import FrameResult
 
 OperatingPoint = Mapping[str, int]
 """Domain → hertz."""

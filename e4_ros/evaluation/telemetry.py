@@ -18,7 +18,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from e4_ros.evaluation.records import NO_SOURCE, FrameRecord, RunInfo
 from e4_ros.vision.answer import Answer
-from e4_ros.vision.engine import FrameResult
+from e4_ros.vision.frame_result import FrameResult
 
 _DETECTIONS, _TELEMETRY, _STATE = (
     f'e4_ros/msg/{name}' for name in ('Detections', 'ExitTelemetry', 'DvfsState')

@@ -15,7 +15,7 @@ from e4_ros.evaluation.perceiver import Perceiver
 from e4_ros.nodes.baseline import Baseline
 from e4_ros.nodes.diagnostics import status
 from e4_ros.nodes.parameters import value
-from e4_ros.vision import engine as engines
+from e4_ros.vision.assembly import build
 from e4_ros.vision.engine import EarlyExitEngine
 
 # The first runs of a session are slow; they are not to be a camera's first images.
@@ -56,7 +56,7 @@ def load(node: Node) -> Network:
 
 def _build(node: Node, policy: str) -> EarlyExitEngine:
     exits_file = value(node, 'exits_file')
-    return engines.build(
+    return build(
         value(node, 'model'),
         policy,
         value(node, 'runtime'),

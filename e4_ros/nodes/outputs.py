@@ -18,7 +18,8 @@ from e4_ros.nodes import conversions
 from e4_ros.nodes.health import Counts
 
 if TYPE_CHECKING:  # torch takes seconds to import; the topics are to be seen before
-    from e4_ros.vision.engine import EarlyExitEngine, FrameResult
+    from e4_ros.vision.engine import EarlyExitEngine
+    from e4_ros.vision.frame_result import FrameResult
 
 
 class Outputs:

@@ -10,7 +10,7 @@ from e4_ros.profiling.cost_table import CostTable
 from e4_ros.profiling.exit_shares import even_shares
 from e4_ros.profiling.objective import SwitchCost, make_problem
 from e4_ros.profiling.profile import OnProgress, Profile, run_profile
-from e4_ros.vision import engine
+from e4_ros.vision.assembly import build
 
 
 def profile_model(
@@ -40,7 +40,7 @@ def profile_model(
     tell = on_progress or (lambda phase, progress, energy_j: None)
     board = load_board(board_name)
     tell('loading the model', 0.0, float('nan'))
-    built = engine.build(model, threads=1)
+    built = build(model, threads=1)
     board_model = BoardModel(board)
     table = CostTable.from_board(board_model, works_of(built.segments), model, domains or None)
     shares = exit_shares or even_shares(built.paths)

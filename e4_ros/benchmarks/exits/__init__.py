@@ -69,7 +69,7 @@ def measure(
 ) -> dict[str, Any]:
     """All curves, in the shape that the JSON has."""
     from e4_ros.evaluation.records import machine_name
-    from e4_ros.vision.engine import build
+    from e4_ros.vision.assembly import build
 
     video, taught = _taught(bars)
     clip, reference = video[TEST][:frames], taught[TEST][:frames]
@@ -150,7 +150,7 @@ def _fitted(clip: Sequence[Frame], bars: Progress) -> Path:
 def _curves(
     threads: int, fitted: Path | None, no_memory: Path | None, full: EarlyExitEngine
 ) -> Iterator[tuple[str, list[tuple[float, Run]]]]:
-    from e4_ros.vision.engine import build
+    from e4_ros.vision.assembly import build
 
     engine = build(MODEL, 'e4', threads=threads, checkpoint=fitted)
     yield 'cascade', [(t, _cascade(engine, t)) for t in TEMPORAL_THRESHOLDS]

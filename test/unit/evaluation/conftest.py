@@ -7,7 +7,7 @@ import pytest
 
 from e4_ros.evaluation.records import FrameRecord, RunInfo
 from e4_ros.vision.answer import Answer
-from e4_ros.vision.engine import FrameResult
+from e4_ros.vision.frame_result import FrameResult
 
 EXITS = ['temporal', 'exit1', 'full']
 SEGMENTS = ['prepare', 'stage0', 'stage1']

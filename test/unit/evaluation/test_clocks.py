@@ -19,7 +19,8 @@ from e4_ros.evaluation.clocks import HelperClocks, ModelledClocks, NoClocks, ene
 from e4_ros.evaluation.perceiver import Perceiver
 from e4_ros.profiling import planner
 from e4_ros.vision.answer import Answer
-from e4_ros.vision.engine import FrameResult, Segment
+from e4_ros.vision.chain import Segment
+from e4_ros.vision.frame_result import FrameResult
 
 BOARD = 'jetson_orin_nano'
 PATHS = {'temporal': [0], 'exit1': [0, 1], 'full': [0, 1, 2]}

@@ -7,7 +7,8 @@ from e4_ros.evaluation.perceiver import Perceiver
 from e4_ros.evaluation.replay import recorded, replay
 from e4_ros.evaluation.sources import open_source
 from e4_ros.vision.answer import Answer
-from e4_ros.vision.engine import FrameResult, Segment
+from e4_ros.vision.chain import Segment
+from e4_ros.vision.frame_result import FrameResult
 
 
 class Engine:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from e4_ros.vision import engine
+from e4_ros.vision.assembly import build
 from e4_ros.vision.checkpoint import Checkpoint, CheckpointError, Exit, load, network_hash
 from e4_ros.vision.exits import ClassHead, GridHead
 from e4_ros.vision.temporal import TemporalNet
@@ -75,7 +75,7 @@ def test_truncated_file_is_refused(tmp_path, model, checkpoint, keep):
     whole = path.read_bytes()
     path.write_bytes(whole[: keep if isinstance(keep, int) else int(len(whole) * keep)])
     with pytest.raises(CheckpointError, match='cannot be read'):
-        engine.build('pedestrian_ssdlite', checkpoint=path)
+        build('pedestrian_ssdlite', checkpoint=path)
 
 
 def test_foreign_safetensors_is_refused(tmp_path, model):

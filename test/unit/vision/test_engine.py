@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from e4_ros.evaluation.sources import open_source
-from e4_ros.vision import engine as engines
 from e4_ros.vision.agreement import f1
-from e4_ros.vision.engine import EarlyExitEngine, build
+from e4_ros.vision.assembly import build
+from e4_ros.vision.engine import EarlyExitEngine
 from e4_ros.vision.policy import ThresholdPolicy
 from e4_ros.vision.runtime import make_runtime
 from e4_ros.vision.zoo import load_model
@@ -182,4 +182,4 @@ def test_runtimes_give_the_same_answers(engine, frames):
 
 def test_unknown_policy_lists_the_known():
     with pytest.raises(ValueError, match="'full', 'e4'"):
-        engines.build('pedestrian_ssdlite', policy='fast')
+        build('pedestrian_ssdlite', policy='fast')

@@ -1,0 +1,60 @@
+"""From the names a user knows to an engine that is ready to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from e4_ros.vision.checkpoint import Checkpoint, default_path, load, network_hash
+from e4_ros.vision.engine import EarlyExitEngine
+from e4_ros.vision.model import VisionModel
+from e4_ros.vision.policy import FULL, TEMPORAL, FullPolicy, ThresholdPolicy
+from e4_ros.vision.runtime import make_runtime
+from e4_ros.vision.zoo import load_model
+
+POLICIES = ('full', 'e4')
+_DEFAULT_THRESHOLDS = {TEMPORAL: 0.75}
+
+
+def build(
+    model_name: str,
+    policy: str = 'e4',
+    runtime: str = 'onnxruntime',
+    threads: int | None = None,
+    checkpoint: Path | None = None,
+    min_score: float = 0.2,
+) -> EarlyExitEngine:
+    """An engine for a model of the zoo with the exits that were fitted for it.
+
+    Args:
+        model_name: a name of `zoo.names()`.
+        policy: ``full`` or ``e4``.
+        runtime: ``onnxruntime`` or ``torch``.
+        threads: threads within one operation; None for one per core.
+        checkpoint: exits from `e4 fit`; by default those that ship for the model, if any.
+        min_score: detections that score less are left out.
+
+    Raises:
+        ValueError: an unknown name, or a checkpoint that does not fit.
+    """
+    if policy not in POLICIES:
+        raise ValueError(f'there is no policy {policy!r}; choose one of {POLICIES}')
+    model = load_model(model_name)
+    fitted = _fitted(model, checkpoint)
+    runner = make_runtime(runtime, threads)
+    if policy == FULL:
+        return EarlyExitEngine(model, FullPolicy(), runner, min_score=min_score)
+    return EarlyExitEngine(
+        model,
+        ThresholdPolicy(fitted.thresholds),
+        runner,
+        fitted.exits,
+        fitted.temporal,
+        min_score,
+    )
+
+
+def _fitted(model: VisionModel, path: Path | None) -> Checkpoint:
+    if path is None and not default_path(model.name).is_file():
+        weights = network_hash(model.network)
+        return Checkpoint(model.name, weights, thresholds=dict(_DEFAULT_THRESHOLDS))
+    return load(path or default_path(model.name), model)
