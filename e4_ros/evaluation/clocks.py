@@ -126,11 +126,20 @@ class HelperClocks:
     ) -> None:
         self._client = client
         self._works = works
-        self._paths = _deepest_paths(plan)
         self._model = _board_model(plan.board)
+        self._use(plan)
         self._points: list[OperatingPoint] = []
         self._before_j = math.nan
         self._told = False
+
+    def replace(self, plan: FrequencyPlan) -> None:
+        """Put another plan in force; between two frames, never while one runs.
+
+        Raises:
+            HelperError, PlanError: the helper refuses it; the plan before stays.
+        """
+        self._client.set_plan(plan)
+        self._use(plan)
 
     def begin(self) -> None:
         """Remember the meter."""
@@ -146,8 +155,10 @@ class HelperClocks:
             self._client.step(path, segment)
 
     def end(self, exit_name: str, segments: Sequence[int]) -> Spent:
-        """Read the meter again."""
+        """Read the meter again; the next frame shall find the first segment's clocks."""
         now = self._client.applied()
+        if len(segments) > 1 and 0 in self._paths:
+            self._client.step(self._paths[0], 0)
         if self._client.state is not ClientState.HELD:
             if not self._told:
                 _log.warning('%s: going on without clock steps', self._client.lost_because)
@@ -160,6 +171,9 @@ class HelperClocks:
             return Spent(points, math.nan, NO_SOURCE)
         works = [self._works[i] for i in segments]
         return Spent(points, energy_at(self._model, works, points), 'modelled')
+
+    def _use(self, plan: FrequencyPlan) -> None:
+        self._paths = _deepest_paths(plan)
 
 
 def energy_at(

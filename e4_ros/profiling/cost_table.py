@@ -70,6 +70,7 @@ class CostTable:
         works: Sequence[SegmentWork],
         model: str,
         domains: Sequence[str] | None = None,
+        clocks_hz: Mapping[str, Sequence[int]] | None = None,
     ) -> CostTable:
         """Ask the board model for every cell.
 
@@ -79,6 +80,8 @@ class CostTable:
             model: name of the network.
             domains: what to clock (default: ``cpu`` and, where there is one, ``gpu``); the others
                 stay at the board's default point.
+            clocks_hz: domain → the clocks that the machine at hand really has, ascending; missing:
+                those of the board's description.
 
         Raises:
             CostTableError: no works, or the board lacks a domain.
@@ -91,8 +94,10 @@ class CostTable:
             )
         if not works:
             raise CostTableError('no segments to cost')
-        axes = tuple(board.domains[name].allowed_hz for name in names)
-        latency_s, energy_j = board_model.costs(works, board_model.points(names))
+        described = {name: board.domains[name].allowed_hz for name in names}
+        axes = tuple(tuple((clocks_hz or {}).get(name, described[name])) for name in names)
+        grid = [dict(zip(names, hz, strict=True)) for hz in itertools.product(*axes)]
+        latency_s, energy_j = board_model.costs(works, grid)
         segments = tuple(work.name for work in works)
         return cls(board.name, model, segments, names, axes, latency_s, energy_j)
 

@@ -27,7 +27,8 @@ class Replanner:
         table: costs; all allowed points.
         exit_paths: exit → indices of its segments.
         exit_shares: exit → expected share to begin with.
-        deadline_s: bound for the slowest path; 0 means three times the fastest possible latency.
+        deadline_s: bound for the slowest path; 0 means three times the fastest possible latency
+            within the limits of the moment.
         switch: what switching costs.
         drift: total variation, 0 to 1, by which the exits must have moved.
         gain: share of energy that a new plan must save.
@@ -54,7 +55,6 @@ class Replanner:
         self._planned = dict(self._shares)
         self._deadline_s = deadline_s
         problem = self._problem()
-        self._deadline_s = problem.deadline_s
         self._points = search(problem).points
         self.plan = to_plan(problem, exit_paths, self._points)
 
@@ -109,6 +109,10 @@ class Replanner:
         except ValueError:
             self._table = before
             raise
+
+    def check_deadline(self, deadline_s: float) -> None:
+        """Raise :class:`PlanningError` where no plan would meet ``deadline_s``."""
+        make_problem(self._table, self._paths, self._shares, deadline_s, self._switch)
 
     def _problem(self) -> Problem:
         return make_problem(self._table, self._paths, self._shares, self._deadline_s, self._switch)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.client import DvfsClient
+from e4_ros.energy.client import DvfsClient, HelperError
 from e4_ros.energy.daemon import Helper, HelperConfig
 from e4_ros.energy.model import BoardModel, SegmentWork
 from e4_ros.energy.plan import PlanError
@@ -143,6 +143,56 @@ def test_an_early_exit_has_as_many_points_as_segments(client, plan):
     for engine.exit in ('full', 'temporal', 'exit1'):
         record = perceiver.process(FRAME, 0.0, 0)
         assert len(record.points) == len(PATHS[engine.exit])
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline, 'it never came to that'
+        time.sleep(0.002)
+
+
+def only(plan, point):
+    """The plan with one point everywhere."""
+    paths = {
+        name: path.model_copy(update={'points': [point] * len(path.segments)})
+        for name, path in plan.paths.items()
+    }
+    return plan.model_copy(update={'name': 'another', 'paths': paths})
+
+
+def test_after_an_answer_the_first_segments_clocks_come_back(helper, client, plan):
+    first, last = plan.paths['full'].points[0], {'cpu': 729_600_000, 'gpu': 306_000_000}
+    assert first != last
+    points = [first, last, last]
+    path = plan.paths['full'].model_copy(update={'points': points})
+    mixed = plan.model_copy(update={'paths': {'full': path}})
+    client.set_plan(mixed)
+    clocks = HelperClocks(client, WORKS, mixed)
+    record = Perceiver(Engine(wait_s=0.02), clocks).process(FRAME, 0.0, 0)
+    assert record.points[-1]['cpu'] == last['cpu']
+    until(lambda: client.applied().point.items() >= first.items())
+
+
+def test_another_plan_is_stepped_through_from_the_next_frame_on(helper, client, plan):
+    clocks = HelperClocks(client, WORKS, plan)
+    perceiver = Perceiver(Engine(wait_s=0.02), clocks)
+    perceiver.process(FRAME, 0.0, 0)
+    point = {'cpu': 729_600_000, 'gpu': 510_000_000}
+    clocks.replace(only(plan, point))
+    assert helper.core.plan.name == 'another'
+    record = perceiver.process(FRAME, 0.1, 1)
+    assert all(seen.items() >= point.items() for seen in record.points)
+
+
+def test_a_plan_the_helper_refuses_leaves_the_one_before(helper, client, plan):
+    clocks = HelperClocks(client, WORKS, plan)
+    with pytest.raises(HelperError, match='no frequency 1 Hz'):
+        clocks.replace(only(plan, {'cpu': 1, 'gpu': 306_000_000}))
+    assert helper.core.plan.name == plan.name
+    record = Perceiver(Engine(wait_s=0.02), clocks).process(FRAME, 0.0, 0)
+    applied = [{name: point[name] for name in plan.domains} for point in record.points]
+    assert applied == plan.paths['full'].points
 
 
 def test_a_meter_that_measures_is_believed(client, plan, monkeypatch):
