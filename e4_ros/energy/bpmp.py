@@ -11,18 +11,12 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from e4_ros.energy.domains import Domain, DomainError, Snapshot
-from e4_ros.energy.freq_range import restore_text, settled
+from e4_ros.energy.domains import DomainError
+from e4_ros.energy.file_domain import FileDomain
 from e4_ros.energy.limits import limits_hz
-from e4_ros.energy.sysfs import (
-    KernelFile,
-    KernelFiles,
-    read_int,
-    read_ints,
-    read_text,
-    relative,
-    unwritable,
-)
+from e4_ros.energy.originals import restore_text
+from e4_ros.energy.pins import Pin, ValuePin
+from e4_ros.energy.sysfs import KernelFiles, read_int, read_ints, read_text, relative
 
 TOP = 'sys'
 EMC = 'sys/kernel/debug/bpmp/debug/clk/emc'
@@ -60,78 +54,42 @@ def _cap_hz(root: Path, otherwise: int) -> int:
     return otherwise
 
 
-class EmcDomain(Domain):
+class EmcDomain(FileDomain):
     """The memory clock, pinned by lock and rate."""
 
     kind = 'bpmp'
 
     def __init__(self, root: Path, name: str) -> None:
-        table = _table_hz(root)
-        low, high = (read_int(root / EMC / end) for end in ('min_rate', 'max_rate'))
-        super().__init__(name, table, limits_hz(table, low, min(high, _cap_hz(root, high))))
-        self._root = root
-        self._files = KernelFiles()
-        self._texts = {hz: b'%d\n' % hz for hz in table}
-        self._rate: KernelFile | None = None
+        table, folder = _table_hz(root), root / EMC
+        low, high = (read_int(folder / end) for end in ('min_rate', 'max_rate'))
+        limits = limits_hz(table, low, min(high, _cap_hz(root, high)))
+        super().__init__(root, name, table, limits, (folder / file for file in FILES))
 
-    def open(self) -> None:
-        """See `Domain.open`. Takes the lock."""
-        self.close()
-        try:
-            for name in FILES:
-                self._files.keep(self._root / EMC / name)
-            self._files.write(self._root / EMC / LOCK, '1')
-        except DomainError:
-            self.close()
-            raise
-        self._rate = self._files.keep(self._root / EMC / RATE)
-
-    def _apply(self, hz: int) -> int:
-        if self._rate is None:
-            raise DomainError(f'{self.name} is not open')
-        self._rate.write(self._texts[hz])
-        return settled(self._rate.read_int, hz)
+    def _take(self) -> list[Pin]:
+        lock, rate = (self._files.keep(path) for path in self._paths)
+        lock.write(b'1\n')
+        return [ValuePin(rate)]
 
     def current_hz(self) -> int:
         """See `Domain.current_hz`."""
         return read_int(self._root / EMC / RATE)
 
-    def snapshot(self) -> Snapshot:
-        """See `Domain.snapshot`."""
-        paths = [self._root / EMC / name for name in FILES]
-        return {relative(path, self._root): read_text(path) for path in paths}
+    @staticmethod
+    def give_back(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
+        """See `Domain.give_back`.
 
-    def restore(self, snapshot: Mapping[str, str]) -> list[str]:
-        """See `Domain.restore`."""
-        self._rate = None
-        return restore(self._root, snapshot, self._files)
-
-    def close(self) -> None:
-        """See `Domain.close`."""
-        self._rate = None
-        self._files.close()
-
-    def unwritable(self) -> list[Path]:
-        """See `Domain.unwritable`."""
-        paths = [self._root / EMC / name for name in FILES]
-        return unwritable(paths)
-
-
-def restore(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
-    """Give rate and lock back; return one line for each that did not come.
-
-    The rate goes first, while the lock still holds it; the lock is given back in any case. If
-    neither then nor now the clock was locked, it is the bandwidth manager's and left alone.
-    """
-    folder, problems = root / EMC, []
-    rate, lock = (snapshot.get(relative(folder / name, root)) for name in (RATE, LOCK))
-    try:
-        if lock == '0' == read_text(folder / LOCK):
-            return []
-    except DomainError as error:
-        return [str(error.strerror)]
-    if rate is not None:
-        problems += restore_text(files, folder / RATE, rate)
-    if lock is not None:
-        problems += restore_text(files, folder / LOCK, lock)
-    return problems
+        The rate goes first, while the lock still holds it; the lock is given back in any case. If
+        neither then nor now the clock was locked, it is the bandwidth manager's and left alone.
+        """
+        folder, problems = root / EMC, []
+        rate, lock = (snapshot.get(relative(folder / name, root)) for name in (RATE, LOCK))
+        try:
+            if lock == '0' == read_text(folder / LOCK):
+                return []
+        except DomainError as error:
+            return [str(error.strerror)]
+        if rate is not None:
+            problems += restore_text(files, folder / RATE, rate)
+        if lock is not None:
+            problems += restore_text(files, folder / LOCK, lock)
+        return problems

@@ -150,7 +150,7 @@ class DvfsClient:
 
     def counters(self) -> Counters:
         """The helper's step counters; zeros without a helper."""
-        return Counters(0, 0, 0, 0) if self._page is None else self._page.counters()
+        return Counters(0, 0, 0) if self._page is None else self._page.counters()
 
     def status(self) -> dict[str, Any]:
         """What the helper holds: board, holder, plan, problems, domains; no lease is needed.

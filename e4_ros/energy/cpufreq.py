@@ -12,18 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from e4_ros.energy.domains import Domain, DomainError, Snapshot
-from e4_ros.energy.freq_range import RangePin, restore_range, restore_text, settled
+from e4_ros.energy.domains import DomainError
+from e4_ros.energy.file_domain import FileDomain
 from e4_ros.energy.limits import limits_hz
-from e4_ros.energy.sysfs import (
-    KernelFile,
-    KernelFiles,
-    read_int,
-    read_ints,
-    read_text,
-    relative,
-    unwritable,
-)
+from e4_ros.energy.originals import restore_range, restore_text
+from e4_ros.energy.pins import Pin, RangePin, ValuePin
+from e4_ros.energy.sysfs import KernelFiles, read_int, read_ints, read_text
 
 TOP = 'sys'
 POLICIES = 'sys/devices/system/cpu/cpufreq'
@@ -67,105 +61,48 @@ def _online(policy: Path) -> bool:
         return False
 
 
-class CpufreqDomain(Domain):
+class CpufreqDomain(FileDomain):
     """The policies that share one table, pinned together."""
 
     kind = 'cpufreq'
+    unit_hz = _KHZ
 
     def __init__(
         self, root: Path, name: str, frequencies_hz: tuple[int, ...], policies: list[Path]
     ) -> None:
-        lows = [read_int(policy / LOW) * _KHZ for policy in policies]
-        highs = [read_int(policy / HIGH) * _KHZ for policy in policies]
-        super().__init__(name, frequencies_hz, limits_hz(frequencies_hz, max(lows), min(highs)))
+        low = max(read_int(policy / LOW) for policy in policies) * _KHZ
+        high = min(read_int(policy / HIGH) for policy in policies) * _KHZ
+        paths = (policy / file for policy in policies for file in FILES)
+        super().__init__(root, name, frequencies_hz, limits_hz(frequencies_hz, low, high), paths)
         self.policies = tuple(policies)
-        self._root = root
-        self._files = KernelFiles()
-        self._texts = {hz: b'%d\n' % (hz // _KHZ) for hz in frequencies_hz}
-        self._speeds: list[KernelFile] = []
-        self._pins: list[RangePin] = []
 
-    def open(self) -> None:
-        """See `Domain.open`. Selects the `userspace` governor where the driver has it."""
-        self.close()
-        try:
-            for policy in self.policies:
-                self._take(policy)
-        except DomainError:
-            self.close()
-            raise
+    def _take(self) -> list[Pin]:
+        return [self._pin(policy) for policy in self.policies]
 
-    def _take(self, policy: Path) -> None:
+    def _pin(self, policy: Path) -> Pin:
         low, high = self._files.keep(policy / LOW), self._files.keep(policy / HIGH)
         if 'userspace' not in read_text(policy / 'scaling_available_governors').split():
-            self._pins.append(RangePin(low, high, self.frequencies_hz[0] // _KHZ))
-            return
-        self._files.keep(policy / GOVERNOR)
+            return RangePin(low, high, self.frequencies_hz[0] // _KHZ)
+        governor = self._files.keep(policy / GOVERNOR)
         # Room for the whole of the limits: jetson_clocks leaves min = max behind.
         lowest = self.limits_hz[0] // _KHZ
         if low.read_int() > lowest:
             low.write(b'%d\n' % lowest)
         if read_text(policy / GOVERNOR) != 'userspace':
-            self._files.write(policy / GOVERNOR, 'userspace')
-        self._speeds.append(self._files.keep(policy / SETSPEED))
-
-    def _apply(self, hz: int) -> int:
-        if not self._speeds and not self._pins:
-            raise DomainError(f'{self.name} is not open')
-        khz, text = hz // _KHZ, self._texts[hz]
-        for speed in self._speeds:
-            speed.write(text)
-        for pin in self._pins:
-            pin.write(khz, text)
-        applied = khz
-        for speed in self._speeds:
-            applied = _further(applied, settled(speed.read_int, khz), khz)
-        for pin in self._pins:
-            applied = _further(applied, pin.read(khz), khz)
-        return applied * _KHZ
+            governor.write(b'userspace\n')
+        return ValuePin(self._files.keep(policy / SETSPEED))
 
     def current_hz(self) -> int:
         """See `Domain.current_hz`."""
         return min(read_int(policy / 'scaling_cur_freq') for policy in self.policies) * _KHZ
 
-    def snapshot(self) -> Snapshot:
-        """See `Domain.snapshot`."""
-        return {
-            relative(policy / name, self._root): read_text(policy / name)
-            for policy in self.policies
-            for name in FILES
-            if (policy / name).exists()
-        }
-
-    def restore(self, snapshot: Mapping[str, str]) -> list[str]:
-        """See `Domain.restore`."""
-        self._pins.clear()
-        self._speeds.clear()
-        return restore(self._root, snapshot, self._files)
-
-    def close(self) -> None:
-        """See `Domain.close`."""
-        self._pins.clear()
-        self._speeds.clear()
-        self._files.close()
-
-    def unwritable(self) -> list[Path]:
-        """See `Domain.unwritable`."""
-        paths = [p / name for p in self.policies for name in FILES if (p / name).exists()]
-        return unwritable(paths)
-
-
-def _further(one: int, other: int, wanted: int) -> int:
-    """The one of the two that is further from what was wanted."""
-    return max(one, other, key=lambda khz: abs(khz - wanted))
-
-
-def restore(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
-    """Give the policies of a snapshot back; return one line for each file that did not come."""
-    policies: dict[Path, dict[str, str]] = {}
-    for name, text in snapshot.items():
-        policies.setdefault((root / name).parent, {})[Path(name).name] = text
-    return [line for p, texts in policies.items() for line in _restore_policy(p, texts, files)]
+    @staticmethod
+    def give_back(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
+        """See `Domain.give_back`."""
+        policies: dict[Path, dict[str, str]] = {}
+        for name, text in snapshot.items():
+            policies.setdefault((root / name).parent, {})[Path(name).name] = text
+        return [line for p, texts in policies.items() for line in _restore_policy(p, texts, files)]
 
 
 def _restore_policy(policy: Path, texts: Mapping[str, str], files: KernelFiles) -> list[str]:

@@ -81,7 +81,7 @@ class Helper:
             self.core = HelperCore(
                 board, config.root, domains, self._journal, self.page, config.limits_hz
             )
-            self.core.problems = problems
+            self.core.custody.problems = problems
             self.server = HelperServer(
                 self.core,
                 self.page,

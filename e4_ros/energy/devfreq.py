@@ -12,17 +12,12 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from e4_ros.energy.domains import Domain, DomainError, Snapshot
-from e4_ros.energy.freq_range import RangePin, restore_range
+from e4_ros.energy.domains import DomainError
+from e4_ros.energy.file_domain import FileDomain
 from e4_ros.energy.limits import limits_hz
-from e4_ros.energy.sysfs import (
-    KernelFiles,
-    read_int,
-    read_ints,
-    read_text,
-    relative,
-    unwritable,
-)
+from e4_ros.energy.originals import restore_range
+from e4_ros.energy.pins import Pin, RangePin
+from e4_ros.energy.sysfs import KernelFiles, read_int, read_ints, read_text, relative
 
 TOP = 'sys'
 LOW, HIGH = 'min_freq', 'max_freq'
@@ -53,7 +48,7 @@ def find(root: Path) -> Iterator[DevfreqDomain]:
                 yield DevfreqDomain(root, name, device)
 
 
-class DevfreqDomain(Domain):
+class DevfreqDomain(FileDomain):
     """One devfreq device, pinned by min = max."""
 
     kind = 'devfreq'
@@ -62,63 +57,30 @@ class DevfreqDomain(Domain):
         table = read_ints(device / 'available_frequencies')
         if not table:
             raise DomainError(f'{device}/available_frequencies is empty')
-        low, high = read_int(device / LOW), read_int(device / HIGH)
-        super().__init__(name, table, limits_hz(table, low, high))
+        paths = [device / file for file in FILES]
+        low, high = map(read_int, paths)
+        super().__init__(root, name, table, limits_hz(table, low, high), paths)
         self.device = device
-        self._root = root
-        self._files = KernelFiles()
-        self._texts = {hz: b'%d\n' % hz for hz in table}
-        self._pin: RangePin | None = None
 
-    def open(self) -> None:
-        """See `Domain.open`."""
-        self.close()
-        try:
-            low, high = (self._files.keep(self.device / name) for name in FILES)
-        except DomainError:
-            self.close()
-            raise
+    def _take(self) -> list[Pin]:
+        low, high = (self._files.keep(path) for path in self._paths)
         # PM QoS counts in kHz: min rounds down to it, max up.
-        self._pin = RangePin(low, high, floor=0, slack=_ROUNDING_HZ - 1)
-
-    def _apply(self, hz: int) -> int:
-        if self._pin is None:
-            raise DomainError(f'{self.name} is not open')
-        self._pin.write(hz, self._texts[hz])
-        return self._pin.read(hz)
+        return [RangePin(low, high, floor=0, slack=_ROUNDING_HZ - 1)]
 
     def current_hz(self) -> int:
         """See `Domain.current_hz`; 0 while the GPU is power-gated."""
         return read_int(self.device / 'cur_freq')
 
-    def snapshot(self) -> Snapshot:
-        """See `Domain.snapshot`."""
-        paths = [self.device / name for name in FILES]
-        return {relative(path, self._root): read_text(path) for path in paths}
-
-    def restore(self, snapshot: Mapping[str, str]) -> list[str]:
-        """See `Domain.restore`."""
-        self._pin = None
-        return restore(self._root, snapshot, self._files)
-
-    def close(self) -> None:
-        """See `Domain.close`."""
-        self._pin = None
-        self._files.close()
-
-    def unwritable(self) -> list[Path]:
-        """See `Domain.unwritable`."""
-        paths = [self.device / name for name in FILES]
-        return unwritable(paths)
-
-
-def restore(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
-    """Give the devices of a snapshot back; return one line for each file that did not come."""
-    problems = []
-    for device in dict.fromkeys((root / name).parent for name in snapshot):
-        low, high = (snapshot.get(relative(device / name, root)) for name in FILES)
-        if low is None or high is None:
-            problems.append(f'the snapshot of {device} lacks {LOW} or {HIGH}')
-        else:
-            problems += restore_range(files, device / LOW, device / HIGH, (low, high), floor='0')
-    return problems
+    @staticmethod
+    def give_back(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
+        """See `Domain.give_back`."""
+        problems = []
+        for device in dict.fromkeys((root / name).parent for name in snapshot):
+            low, high = (snapshot.get(relative(device / name, root)) for name in FILES)
+            if low is None or high is None:
+                problems.append(f'the snapshot of {device} lacks {LOW} or {HIGH}')
+            else:
+                problems += restore_range(
+                    files, device / LOW, device / HIGH, (low, high), floor='0'
+                )
+        return problems

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 
 from e4_ros.energy import bpmp, cpufreq, devfreq, nvml
 from e4_ros.energy.domains import Domain, DomainError
@@ -18,7 +19,12 @@ _FINDERS: tuple[Callable[[Path], Iterator[Domain]], ...] = (
     nvml.find,
     bpmp.find,
 )
-_KINDS = {'cpufreq': cpufreq, 'devfreq': devfreq, 'nvml': nvml, 'bpmp': bpmp}
+_KINDS: dict[str, tuple[ModuleType, type[Domain]]] = {
+    'cpufreq': (cpufreq, cpufreq.CpufreqDomain),
+    'devfreq': (devfreq, devfreq.DevfreqDomain),
+    'nvml': (nvml, nvml.NvmlDomain),
+    'bpmp': (bpmp, bpmp.EmcDomain),
+}
 
 
 def discover(root: str | Path = '/') -> list[Domain]:
@@ -55,13 +61,13 @@ def restore_snapshot(root: str | Path, kind: str, snapshot: Mapping[str, str]) -
     """
     if kind not in _KINDS:
         raise DomainError(f'no domain is of the kind {kind!r}; there are {", ".join(_KINDS)}')
-    module = _KINDS[kind]
+    module, domain = _KINDS[kind]
     for name in snapshot:
         path = PurePosixPath(name)
         if path.parts[:1] != (module.TOP,) or '..' in path.parts or path.name not in module.FILES:
             raise DomainError(f'{name!r} is not a file that a {kind} domain writes')
     files = KernelFiles()
     try:
-        return module.restore(Path(root), snapshot, files)
+        return domain.give_back(Path(root), snapshot, files)
     finally:
         files.close()

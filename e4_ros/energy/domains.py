@@ -18,10 +18,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from e4_ros.energy.sysfs import KernelFiles
 
 Snapshot = dict[str, str]
 """Path below the root (POSIX, no leading slash) → the text it held, in the order it was read."""
+
+Write = tuple[int, bytes]
+"""An open descriptor and the text for it."""
 
 
 class DomainError(OSError):
@@ -99,11 +105,24 @@ class Domain(ABC):
         """
         if hz not in self._allowed:
             self.check(hz)
-        return self._apply(hz)
+        self._write(hz)
+        return self.read_back(hz)
+
+    def moves(self, before_hz: int, hz: int) -> tuple[Write, ...]:
+        """The bare writes that take the open clock from one pinned frequency to another.
+
+        Each text reads back the same where the kernel took it as it is. Where a write fails or a
+        text differs, `set_hz` and `read_back` know what to do. Empty: there is only `set_hz`.
+        """
+        return ()
 
     @abstractmethod
-    def _apply(self, hz: int) -> int:
-        """Write the (already checked) frequency through the kept descriptors and read it back."""
+    def _write(self, hz: int) -> None:
+        """Write the (already checked) frequency through the kept descriptors."""
+
+    @abstractmethod
+    def read_back(self, hz: int) -> int:
+        """What the kernel made of `hz` after it was written; waits for late limits."""
 
     @abstractmethod
     def current_hz(self) -> int:
@@ -127,6 +146,11 @@ class Domain(ABC):
         After it `set_hz` needs `open` again.
         Goes on after an error and returns one line for each thing that did not come back.
         """
+
+    @staticmethod
+    @abstractmethod
+    def give_back(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
+        """Restore with nothing but the snapshot of a domain below `root`; see `restore`."""
 
     @abstractmethod
     def close(self) -> None:

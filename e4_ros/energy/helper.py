@@ -8,20 +8,20 @@ before.
 
 from __future__ import annotations
 
-import logging
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from e4_ros.energy.custody import Custody
 from e4_ros.energy.domains import DeviceGone, Domain, DomainError
-from e4_ros.energy.journal import Entry, Journal, JournalError, Record, boot_id
+from e4_ros.energy.journal import Journal
 from e4_ros.energy.plan import FrequencyPlan
-from e4_ros.energy.recovery import gone, recover
 from e4_ros.energy.status_page import MAX_DOMAINS, PageWriter, State
-from e4_ros.energy.targets import Target, compile_plan, narrowed
+from e4_ros.energy.targets import Target, Way, compile_plan, narrowed
 
-_log = logging.getLogger(__name__)
+_LONGEST = 64  # more than any attribute that holds one number
 
 MAX_FAILURES = 8
 """Steps in a row that may fail (and be undone) before the clocks are given back."""
@@ -62,14 +62,11 @@ class HelperCore:
         self.domains = {domain.name: domain for domain in domains}
         self.limits_hz = narrowed(self.domains, limits_hz or {})
         self.plan: FrequencyPlan | None = None
-        self.problems: list[str] = []
-        self._journal = journal
+        self.custody = Custody(board, self.root, self.domains, journal)
         self._page = page
         self._lock = threading.RLock()
         self._table: list[list[Target | None]] = []
-        self._taken: list[Entry] = []
         self._current: Target | None = None
-        self._requested = [0] * len(domains)
         self._applied = [0] * len(domains)
         self._failures = 0
         self._changes = 0
@@ -101,9 +98,9 @@ class HelperCore:
         plan.check_domains(tables, self.limits_hz)
         table = compile_plan(plan, self.domains)
         with self._lock:
-            if [entry.name for entry in self._taken] != list(plan.domains):
+            if self.custody.taken != list(plan.domains):
                 self.end()
-                self._take(plan.domains)
+                self.custody.take(plan.domains)
             self.plan = plan
             self._table = table
             self._current = None
@@ -116,38 +113,28 @@ class HelperCore:
             ClocksLost: the board refused; everything was given back and no plan is in force.
         """
         with self._lock:
-            page = self._page
-            page.count_received()
-            table = self._table
-            if path >= len(table) or segment >= len(table[path]):
-                page.count_skipped()
+            table, here = self._table, self._current
+            known = path < len(table) and segment < len(table[path])
+            target = table[path][segment] if known else None
+            if target is None or target is here:
+                self._page.count_skipped()
                 return
-            target = table[path][segment]
-            if target is None or target is self._current:
-                page.count_skipped()
-                return
-            requested, applied = self._requested, self._applied
-            try:
-                if not self._taken:
-                    self._wake()
-                for slot, set_hz, hertz in target:
-                    if requested[slot] != hertz:
-                        requested[slot] = 0  # unknown, should the write stop half way
-                        applied[slot] = set_hz(hertz)
-                        requested[slot] = hertz
-            except OSError as error:
-                self._undo(error)
-                return
+            way = None if here is None else here.way_to(target)
+            if way is None or not self._go(way):
+                try:
+                    target = self._bring(path, segment)
+                except OSError as error:
+                    self._undo(here, error)
+                    return
             self._current = target
             self._changes += 1
             self._failures = 0
-            page.set_clocks(applied, time.monotonic_ns())
-            page.count_applied()
+            self._page.count_applied()
 
     def rest(self) -> None:
         """Give the clocks back until the next step; the plan stays in force."""
         with self._lock:
-            if self._taken:
+            if self.custody.taken:
                 self._give_back()
                 self._page.set_state(State.RESTING)
 
@@ -155,20 +142,10 @@ class HelperCore:
         """Give the clocks back and forget the plan; return what did not come back."""
         with self._lock:
             self._table, self.plan = [], None
-            if self._taken:
+            if self.custody.taken:
                 self._give_back()
             self._page.set_state(State.IDLE)
-            return self.problems
-
-    def why_not(self) -> str:
-        """Why nobody may take the clocks now; empty when somebody may."""
-        if not self.problems:
-            return ''
-        return (
-            'the clocks of an earlier lease have not all come back: '
-            + '; '.join(self.problems)
-            + '; the helper keeps trying, or put it away with `e4 dvfs restore --forget`'
-        )
+            return self.custody.problems
 
     def recover(self) -> list[str]:
         """Bring back what a journal holds; return (and remember) what did not come back.
@@ -177,84 +154,70 @@ class HelperCore:
             JournalError: the journal is damaged or another machine's; nothing was written.
         """
         with self._lock:
-            if not self._taken:
-                self.problems = recover(self._journal, self.board, self.root)
-            return self.problems
+            return self.custody.recover()
 
     def refresh(self) -> None:
         """Read the clocks and show what they really are; a pin that was lost is renewed later."""
         seen = self._changes
         current = [_current_hz(domain) for domain in self.domains.values()]
         with self._lock:
-            if seen != self._changes or current == self._applied:
-                return
-            for slot, (now, before) in enumerate(zip(current, self._applied, strict=True)):
-                if now != before:
-                    self._requested[slot] = 0
-                    self._current = None
-            self._applied[:] = current
-            self._page.set_clocks(current, time.monotonic_ns())
+            if seen == self._changes and current != self._applied:
+                self._current = None
+                self._applied[:] = current
+                self._page.set_clocks(current, time.monotonic_ns())
 
-    def _take(self, names: Sequence[str]) -> None:
-        try:
-            left = self.recover()
-        except JournalError as error:
-            raise DomainError(str(error)) from error
-        if left:
-            raise DomainError(self.why_not())
-        chosen = [self.domains[name] for name in names]
-        entries = [Entry(d.name, d.kind, d.snapshot()) for d in chosen]
-        self._journal.write(Record(self.board, str(self.root), boot_id(), tuple(entries)))
-        self._taken = entries
-        self._requested[:] = [0] * len(self._requested)
-        self._failures = 0
-        try:
-            for domain in chosen:
-                domain.open()
-        except BaseException:
-            self._give_back()
-            raise
-
-    def _wake(self) -> None:
-        if self.plan is not None:
-            self._take(self.plan.domains)
-            self._page.set_state(State.ACTIVE)
-
-    def _give_back(self) -> None:
-        problems = []
-        for entry in self._taken:
-            domain = self.domains[entry.name]
-            if not gone(entry, self.root):
-                problems += domain.restore(entry.snapshot)
-            domain.close()
-        self._taken = []
+    def _go(self, way: Way) -> bool:
+        """Write first, then see what stuck. False: a write failed, and the clocks are anywhere."""
         self._current = None
-        self._changes += 1
-        self.problems = problems
-        if problems:
-            _log.error('not given back, will be tried again: %s', '; '.join(problems))
-        else:
-            self._journal.clear()
-        self._applied[:] = [_current_hz(domain) for domain in self.domains.values()]
+        exact = True
+        try:
+            for descriptor, text in way.writes:
+                os.pwrite(descriptor, text, 0)
+            written_ns = time.monotonic_ns()
+            for descriptor, text in way.writes:
+                exact = exact and os.pread(descriptor, _LONGEST, 0) == text
+            for slot, domain, hertz in way.clocks:
+                self._applied[slot] = hertz if exact else domain.read_back(hertz)
+        except OSError:
+            return False
+        self._page.set_clocks(self._applied, written_ns)
+        return True
+
+    def _bring(self, path: int, segment: int) -> Target:
+        """Set every domain of a target, by the rules; takes the clocks first if they rest."""
+        if not self.custody.taken and self.plan is not None:
+            self.custody.take(self.plan.domains)
+            self._table = compile_plan(self.plan, self.domains)
+            self._page.set_state(State.ACTIVE)
+        target = self._table[path][segment]
+        assert target is not None
+        self._set(target)
+        return target
+
+    def _set(self, target: Target) -> None:
+        for slot, domain, hertz in target.point:
+            self._applied[slot] = domain.set_hz(hertz)
         self._page.set_clocks(self._applied, time.monotonic_ns())
 
-    def _undo(self, error: OSError) -> None:
+    def _undo(self, before: Target | None, error: OSError) -> None:
         """Bring the operating point before a failed step back, or else the originals."""
         self._page.count_failed()
         self._failures += 1
-        before, self._current = self._current, None
+        self._current = None
         try:
             if before is None or isinstance(error, DeviceGone) or self._failures > MAX_FAILURES:
                 raise error
-            for slot, set_hz, hertz in before:
-                if self._requested[slot] != hertz:
-                    self._requested[slot] = 0
-                    self._applied[slot] = set_hz(hertz)
-                    self._requested[slot] = hertz
+            self._set(before)
         except OSError as last:
             self.end()
             raise ClocksLost(f'the clocks were given back, because {last}') from error
         self._current = before
+
+    def _give_back(self) -> None:
+        self.custody.give_back()
+        self._current = None
+        self._changes += 1
+        self._applied[:] = [_current_hz(domain) for domain in self.domains.values()]
         self._page.set_clocks(self._applied, time.monotonic_ns())
 
 

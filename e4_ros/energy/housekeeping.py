@@ -64,9 +64,9 @@ class Housekeeper:
         hottest = hottest_c(self._root)
         if hottest is not None:
             self._judge(hottest)
-        if self._core.problems:
+        if self._core.custody.problems:
             self._try_again()
-        self._server.leases.refuse(self._hot or self._core.why_not())
+        self._server.leases.refuse(self._hot or self._core.custody.why_not())
         self._core.refresh()
 
     def _judge(self, hottest_c: float) -> None:
@@ -87,7 +87,7 @@ class Housekeeper:
             if not self._core.recover():
                 _log.info('everything came back now')
         except JournalError as error:
-            self._core.problems = [str(error)]
+            self._core.custody.problems = [str(error)]
 
     def _run(self) -> None:
         next_look = 0.0

@@ -116,12 +116,15 @@ class NvmlDomain(Domain):
     def open(self) -> None:
         """See `Domain.open`; there is nothing to keep open."""
 
-    def _apply(self, hz: int) -> int:
+    def _write(self, hz: int) -> None:
         mhz = hz // _HZ_PER_MHZ
         try:
             self._nvml.nvmlDeviceSetGpuLockedClocks(self._handle, mhz, mhz)
         except self._nvml.NVMLError as error:
             raise _explain(self._nvml, error, f'{self.name}: locking at {mhz} MHz') from error
+
+    def read_back(self, hz: int) -> int:
+        """See `Domain.read_back`, and the module's text: what was asked for is believed."""
         return hz
 
     def current_hz(self) -> int:
@@ -139,7 +142,7 @@ class NvmlDomain(Domain):
 
     def restore(self, snapshot: Mapping[str, str]) -> list[str]:
         """See `Domain.restore`."""
-        return restore(Path('/'), snapshot, KernelFiles(), self._nvml)
+        return self.give_back(Path('/'), snapshot, KernelFiles(), self._nvml)
 
     def close(self) -> None:
         """See `Domain.close`; there is nothing to close."""
@@ -148,22 +151,22 @@ class NvmlDomain(Domain):
         """See `Domain.unwritable`: NVML lets only root lock clocks."""
         return [] if os.geteuid() == 0 else [Path('/dev/nvidiactl')]
 
-
-def restore(
-    root: Path, snapshot: Mapping[str, str], files: KernelFiles, nvml: Any | None = None
-) -> list[str]:
-    """Unlock the GPUs of a snapshot; return one line for each that could not be."""
-    nvml = nvml or library()
-    if nvml is None:
-        return ['NVML does not answer; unlock the GPU with `nvidia-smi --reset-gpu-clocks`']
-    problems = []
-    for name in snapshot:
-        uuid = PurePosixPath(name).parent.name
-        try:
-            nvml.nvmlDeviceResetGpuLockedClocks(nvml.nvmlDeviceGetHandleByUUID(uuid))
-        except nvml.NVMLError as error:
-            problems.append(str(_explain(nvml, error, f'{uuid}: unlocking').strerror))
-    return problems
+    @staticmethod
+    def give_back(
+        root: Path, snapshot: Mapping[str, str], files: KernelFiles, nvml: Any | None = None
+    ) -> list[str]:
+        """Unlock the GPUs of a snapshot; return one line for each that could not be."""
+        nvml = nvml or library()
+        if nvml is None:
+            return ['NVML does not answer; unlock the GPU with `nvidia-smi --reset-gpu-clocks`']
+        problems = []
+        for name in snapshot:
+            uuid = PurePosixPath(name).parent.name
+            try:
+                nvml.nvmlDeviceResetGpuLockedClocks(nvml.nvmlDeviceGetHandleByUUID(uuid))
+            except nvml.NVMLError as error:
+                problems.append(str(_explain(nvml, error, f'{uuid}: unlocking').strerror))
+        return problems
 
 
 def _explain(nvml: Any, error: Exception, doing: str) -> DomainError:

@@ -91,7 +91,7 @@ class HelperServer:
             problems = self.core.end()
             self.leases.end(lease, reason)
             if problems:
-                self.leases.refuse(self.core.why_not())
+                self.leases.refuse(self.core.custody.why_not())
             _log.info('the lease of %s ended: %s', lease, reason)
             if hang_up and self._connection is not None:
                 with contextlib.suppress(OSError):
@@ -105,7 +105,7 @@ class HelperServer:
             'board': self.core.board,
             'holder': '' if lease is None else str(lease),
             'plan': '' if plan is None else plan.name,
-            'problems': list(self.core.problems),
+            'problems': list(self.core.custody.problems),
             'domains': {name: list(table) for name, table in self.core.frequencies_hz.items()},
         }
 
@@ -225,7 +225,7 @@ class HelperServer:
             elif kind == protocol.RELEASE:
                 # Freed before it is answered, so that the client may acquire again at once.
                 self.end(lease, 'it was released', hang_up=False)
-                answer, goes_on = protocol.pack_answer(problems=self.core.problems), False
+                answer, goes_on = protocol.pack_answer(problems=self.core.custody.problems), False
             elif kind == protocol.STATUS:
                 answer = protocol.pack_answer(**self.status())
             else:

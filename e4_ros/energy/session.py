@@ -82,7 +82,7 @@ class Session:
                     overtaken += 1
                     continue
                 if overtaken:
-                    page.count_overtaken(overtaken)
+                    page.count_skipped(overtaken)
                 step(path, segment)
                 if cpu == this_cpu():
                     _step_aside(cpus, cpu)

@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 MAX_DOMAINS = 16
 
-_MAGIC = 0xE4D5F50001
+_MAGIC = 0xE4D5F50002
 _SIZE = mmap.PAGESIZE
 _TRIES = 1000  # a helper killed in the middle of a change leaves the number odd for ever
 _F_SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; not in Python's fcntl
 
 # Indices of the words.
 _W_MAGIC, _W_STATE, _W_CLOCK_SEQ, _W_ENERGY_SEQ, _W_ENERGY, _W_SOURCE = range(6)
-_W_RECEIVED, _W_APPLIED, _W_SKIPPED, _W_FAILED, _W_CHANGED_NS = range(6, 11)
+_W_APPLIED, _W_SKIPPED, _W_FAILED, _W_CHANGED_NS = range(6, 10)
 _W_HZ = 16
 
 _SOURCES = ('none', 'measured', 'modelled')
@@ -42,10 +42,14 @@ class State(IntEnum):
 class Counters(NamedTuple):
     """Steps since the helper started."""
 
-    received: int
     applied: int
     skipped: int
     failed: int
+
+    @property
+    def received(self) -> int:
+        """All of them."""
+        return self.applied + self.skipped + self.failed
 
 
 class PageWriter:
@@ -94,21 +98,12 @@ class PageWriter:
         self.words[_W_SOURCE] = _SOURCES.index(source)
         self.words[_W_ENERGY_SEQ] += 1
 
-    def count_received(self) -> None:
-        """Count a step that arrived."""
-        self.words[_W_RECEIVED] += 1
-
     def count_applied(self) -> None:
         """Count a step that changed the clocks."""
         self.words[_W_APPLIED] += 1
 
-    def count_skipped(self) -> None:
-        """Count a step that changed nothing."""
-        self.words[_W_SKIPPED] += 1
-
-    def count_overtaken(self, steps: int) -> None:
-        """Count steps that arrived and were overtaken by a newer one."""
-        self.words[_W_RECEIVED] += steps
+    def count_skipped(self, steps: int = 1) -> None:
+        """Count steps that changed nothing, or that a newer one overtook."""
         self.words[_W_SKIPPED] += steps
 
     def count_failed(self) -> None:
@@ -117,7 +112,7 @@ class PageWriter:
 
     def counters(self) -> Counters:
         """All counters."""
-        return Counters(*self.words[_W_RECEIVED : _W_FAILED + 1])
+        return Counters(*self.words[_W_APPLIED : _W_FAILED + 1])
 
     def close(self) -> None:
         """Unmap; clients keep what they mapped."""
@@ -172,7 +167,7 @@ class PageReader:
 
     def counters(self) -> Counters:
         """All counters."""
-        return Counters(*self._words[_W_RECEIVED : _W_FAILED + 1])
+        return Counters(*self._words[_W_APPLIED : _W_FAILED + 1])
 
     @property
     def changed_ns(self) -> int:

@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from e4_ros.energy.domains import DeviceGone, DomainError, NotPermitted, WriteRefused
+from e4_ros.energy.domains import DeviceGone, DomainError, NotPermitted, Write, WriteRefused
 
 _PAGE = os.sysconf('SC_PAGE_SIZE')
+_PADDED = 16
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _GONE = {errno.ENOENT, errno.ENODEV, errno.ENXIO}
 
@@ -72,7 +73,7 @@ class KernelFile:
         readonly: a sensor, which takes no writes.
     """
 
-    __slots__ = ('_fd', '_length', 'path')
+    __slots__ = ('_fd', '_ordinary', 'path')
 
     def __init__(self, path: Path, readonly: bool = False) -> None:
         self.path = path
@@ -90,10 +91,10 @@ class KernelFile:
             raise explain(error, path, 'cannot be opened') from error
         # sysfs gives every attribute the size of a page, debugfs zero. Any other size is an
         # ordinary file of a simulated tree, where a shorter text would leave a longer one's tail.
-        self._length = size if 0 < size < _PAGE else None
+        self._ordinary = 0 < size < _PAGE
 
     def write(self, text: bytes) -> None:
-        """Write the whole text in one call.
+        """Write the whole text.
 
         Raises:
             WriteRefused: the kernel said no; the attribute is as before.
@@ -101,12 +102,15 @@ class KernelFile:
         """
         try:
             os.pwrite(self._fd, text, 0)
-            if self._length is not None and self._length != len(text):
+            if self._ordinary:
                 os.ftruncate(self._fd, len(text))
-                self._length = len(text)
         except OSError as error:
             doing = f'does not take {text.decode().strip()!r}'
             raise explain(error, self.path, doing, refused=True) from error
+
+    def write_of(self, text: bytes) -> Write:
+        """Descriptor and text with which one bare `os.pwrite` does the same as `write`."""
+        return self._fd, text.ljust(_PADDED, b'\n') if self._ordinary else text
 
     def read_int(self) -> int:
         """Read the attribute's number."""

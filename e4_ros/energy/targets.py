@@ -1,33 +1,74 @@
-"""A plan made ready for stepping: what each step asks of which domain, looked up by two indices."""
+"""A plan made ready for stepping: where each step leads, and the bare writes that lead there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from e4_ros.energy.domains import Domain
+from e4_ros.energy.domains import Domain, Write
 from e4_ros.energy.plan import FrequencyPlan
 
-Move = tuple[int, Callable[[int], int], int]
-"""Slot of a domain, its `set_hz`, and the hertz it is asked for."""
+Clock = tuple[int, Domain, int]
+"""Slot of a domain on the status page, the domain, and its hertz."""
 
-Target = tuple[Move, ...]
+
+class Way(NamedTuple):
+    """From one target to another.
+
+    Attributes:
+        writes: of the domains whose frequency differs, in an order that the kernel takes.
+        clocks: (slot, domain, hertz) of the same domains.
+    """
+
+    writes: tuple[Write, ...]
+    clocks: tuple[Clock, ...]
+
+
+@dataclass(eq=False)
+class Target:
+    """An operating point; equal points of a plan share one object, compared by identity.
+
+    Attributes:
+        point: each domain's clock.
+        ways: from here to other targets, as far as they were used. They hold open descriptors, so
+            a target lives as long as its domains stay open.
+    """
+
+    point: tuple[Clock, ...]
+    ways: dict[Target, Way | None] = field(default_factory=dict)
+
+    def way_to(self, other: Target) -> Way | None:
+        """The way to another target; None where a domain has no bare writes."""
+        try:
+            return self.ways[other]
+        except KeyError:
+            way = self.ways[other] = self._find(other)
+            return way
+
+    def _find(self, other: Target) -> Way | None:
+        writes: list[Write] = []
+        clocks = []
+        for (slot, domain, before_hz), (_, _, hertz) in zip(self.point, other.point, strict=True):
+            if hertz != before_hz:
+                moves = domain.moves(before_hz, hertz)
+                if not moves:
+                    return None
+                writes += moves
+                clocks.append((slot, domain, hertz))
+        return Way(tuple(writes), tuple(clocks))
 
 
 def compile_plan(plan: FrequencyPlan, domains: Mapping[str, Domain]) -> list[list[Target | None]]:
-    """Targets by path index and segment index; None where the plan has no point.
-
-    Equal points share one object, so that a step may compare identities.
-    """
+    """Targets by path index and segment index; None where the plan has no point."""
     slots = {name: slot for slot, name in enumerate(domains)}
     shared: dict[tuple[int, ...], Target] = {}
 
     def target(point: Mapping[str, int]) -> Target:
         key = tuple(point[name] for name in plan.domains)
-        moves = (
-            (slots[name], domains[name].set_hz, hertz)
-            for name, hertz in zip(plan.domains, key, strict=True)
-        )
-        return shared.setdefault(key, tuple(moves))
+        if key not in shared:
+            shared[key] = Target(tuple((slots[n], domains[n], point[n]) for n in plan.domains))
+        return shared[key]
 
     table: list[list[Target | None]] = []
     for path in plan.paths.values():

@@ -115,7 +115,7 @@ class DvfsHelper(AutostartNode):
             return
         self.destroy_timer(self._timer)
         self._helper.stop()
-        if problems := self._helper.core.problems:
+        if problems := self._helper.core.custody.problems:
             self.get_logger().error(f'not everything came back: {"; ".join(problems)}')
         self._helper = None
 
@@ -160,7 +160,7 @@ class DvfsHelper(AutostartNode):
             if self._helper is None:
                 raise ValueError(_INACTIVE)
             self._helper.server.release(request.token)
-            response.message = self._helper.core.why_not()
+            response.message = self._helper.core.custody.why_not()
             response.success = not response.message
         except ValueError as error:
             response.message = str(error)

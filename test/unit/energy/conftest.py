@@ -104,6 +104,9 @@ class BadDomain:
             raise self.open_error
         self._domain.open()
 
+    def moves(self, before_hz: int, hz: int) -> tuple[()]:
+        return ()
+
     def set_hz(self, hz: int) -> int:
         error = self.set_errors.pop(0) if self.set_errors else None
         if error:
