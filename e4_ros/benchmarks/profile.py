@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from e4_ros.energy.model import SegmentWork
+    from e4_ros.energy.virtual_machine import Kernel
 
 MODELS = ('pedestrian_ssdlite', 'efficientnet_lite0')
 SEGMENTS = 12  # finer than the engine's own, so that there is something to choose
@@ -161,19 +163,25 @@ def planning_ms(domains: tuple[str, ...]) -> float:
     return 1e3 * statistics.median(times)
 
 
-def measured_row(works: list[SegmentWork], board_name: str = 'jetson_nano') -> dict[str, Any]:
+def measured_row(
+    works: list[SegmentWork], board_name: str = 'jetson_nano', kernel: Kernel | None = None
+) -> dict[str, Any]:
     """A plan measured on a virtual board (FUSE), with noise, against the board model's optimum."""
     import tempfile
 
     from e4_ros.energy import virtual_mount
     from e4_ros.energy.boards import load_board
-    from e4_ros.energy.client import DvfsClient
-    from e4_ros.energy.daemon import Helper, HelperConfig
+    from e4_ros.energy.daemon import HelperConfig
+    from e4_ros.energy.discovery import discover
+    from e4_ros.energy.hold import leased
+    from e4_ros.energy.meters import open_meter
     from e4_ros.energy.model import BoardModel
     from e4_ros.profiling.cost_table import CostTable
     from e4_ros.profiling.exact import exact
-    from e4_ros.profiling.measured import Prober, measured_plan
+    from e4_ros.profiling.measured import measured_plan
     from e4_ros.profiling.objective import SwitchCost, make_problem
+    from e4_ros.profiling.power import MeteredPower
+    from e4_ros.profiling.prober import Prober
     from e4_ros.profiling.virtual_workload import VirtualWorkload
 
     if reason := virtual_mount.why_not():
@@ -184,32 +192,35 @@ def measured_row(works: list[SegmentWork], board_name: str = 'jetson_nano') -> d
     shares = dict(zip(paths, SHARES, strict=True))
     switch = SwitchCost.of_board(board, table.domains)
     true = make_problem(table, paths, shares, 0, switch)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         at = Path(folder)
-        with (
-            virtual_mount.mounted(board_name, at / 'board') as root,
-            Helper(
-                HelperConfig(root=root, state_dir=at / 'state', socket_path=at / 'socket')
-            ) as helper,
-            DvfsClient(at / 'socket') as client,
-        ):
-            client.acquire('bench')
-            assert helper.meter is not None
-            workload = VirtualWorkload(
-                board, root, works, MODELS[0], lambda: client.applied().point
-            )
-            prober = Prober(client, helper.meter, workload, table.domains, table.axes_hz)
-            found = measured_plan(
-                prober, lambda t: make_problem(t, paths, shares, true.deadline_s, switch)
-            )
-    _, energy_j = true.cost(found.found.points)
+        root = stack.enter_context(virtual_mount.mounted(board_name, at / 'board', kernel))
+        config = HelperConfig(root=root, state_dir=at / 'state', socket_path=at / 'socket')
+        client = stack.enter_context(leased(config, 'bench'))
+        domains = discover(root)
+        meter = open_meter(root)
+        assert meter is not None, 'every board description has rails'
+        stack.callback(meter.close)
+
+        def clocks() -> dict[str, int]:
+            return {domain.name: domain.current_hz() for domain in domains}
+
+        workload = VirtualWorkload(board, root, works, MODELS[0], clocks)
+        axes = dict(zip(table.domains, table.axes_hz, strict=True))
+        prober = Prober(client, MeteredPower(meter, 'rails'), workload, axes, clocks)
+        found = measured_plan(
+            prober, lambda t: make_problem(t, paths, shares, true.deadline_s, switch)
+        )
+    seconds, energy_j = true.cost(found.found.points)
     return {
         'gap_percent': 100 * (energy_j / exact(true).best.energy_j - 1),
         'seconds': found.seconds,
         'board': board_name,
+        'kernel': kernel or board.kernel,
         'segments': len(works),
         'cells_share': found.cells / table.latency_s.size,
         'fit_error_percent': found.problem.table.error_percent,
+        'of_deadline': seconds / true.deadline_s,
     }
 
 

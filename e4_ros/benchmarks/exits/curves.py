@@ -1,0 +1,140 @@
+"""Quality over mean latency: the cascade, what is left of it without its parts, simpler ways."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from e4_ros.benchmarks.exits import frontier
+from e4_ros.benchmarks.exits.footage import Judged
+from e4_ros.benchmarks.exits.timing import Timed, early_share, timed
+from e4_ros.benchmarks.exits.ways import EveryKth, Smaller, Through, Way
+from e4_ros.evaluation.metrics import f1
+from e4_ros.vision.answer import Answer
+from e4_ros.vision.assembly import build
+from e4_ros.vision.checkpoint import Checkpoint, load
+from e4_ros.vision.engine import EarlyExitEngine
+from e4_ros.vision.model import VisionModel
+from e4_ros.vision.policy import FULL, TEMPORAL, FullPolicy, ThresholdPolicy
+
+STEPS = (2, 3, 4, 6, 8, 12)
+SIDES = (284, 268, 252, 236, 220, 204, 172, 140)  # pixels; the detector's own is 300
+# From 0 on the temporal exit would answer even without a memory.
+TEMPORAL_THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
+SCORE_THRESHOLDS = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+Ways = dict[tuple[str, float], Way]
+
+
+def measure_curves(
+    model: VisionModel,
+    test: Judged,
+    checkpoints: Mapping[str, Path],
+    threads: int,
+    passes: int,
+    progress: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """Every way on the test part, each in turns with the full network.
+
+    Args:
+        model: the detector.
+        test: the stream.
+        checkpoints: fitted exits by curve; ``cascade`` must be there.
+        threads: within an operation, the same for all.
+        passes: how often each way sees the stream.
+        progress: called with passes done and their number.
+    """
+    full = build(model.name, FULL, threads=threads)
+    peer = Through(full, FullPolicy())
+    ways: Ways = {}
+    for curve, path in checkpoints.items():
+        ways |= cascade_ways(curve, model, path, threads)
+    ways |= simpler_ways(model, full, threads)
+    results = timed(ways, peer, test.clip, passes, progress)
+    full_answers = [full.process_full(frame).answer for _, frame in test.clip]
+    curves: dict[str, list[dict[str, Any]]] = {}
+    for (curve, setting), result in results.items():
+        point = _point(setting, result, test.reference, full_answers)
+        curves.setdefault(curve, []).append(point)
+    full_s = statistics.median(result.peer_s for result in results.values())
+    return _summary(curves, full_s, f1(full_answers, test.reference)) | {
+        'temporal_ms': _temporal_ms(curves['cascade'], results, full_s),
+    }
+
+
+def cascade_ways(curve: str, model: VisionModel, path: Path, threads: int) -> Ways:
+    """One setting for each threshold of the temporal exit; the others keep what `e4 fit` set.
+
+    The cascade's own exits between stages, without temporal exit and gates, are BranchyNet's: an
+    exit is taken where its answer's scores are certain (Teerapittayanon et al., arXiv 1709.01686).
+    """
+    checkpoint = load(path, model)
+    engine = build(model.name, 'e4', threads=threads, checkpoint=path)
+    ways: Ways = {
+        (curve, threshold): Through(engine, ThresholdPolicy(thresholds_at(checkpoint, threshold)))
+        for threshold in TEMPORAL_THRESHOLDS
+    }
+    if curve == 'cascade':
+        names = [exit_.name for exit_ in checkpoint.exits]
+        for threshold in SCORE_THRESHOLDS:
+            policy = ThresholdPolicy(dict.fromkeys(names, threshold))
+            ways['score_threshold', threshold] = Through(engine, policy)
+    return ways
+
+
+def thresholds_at(checkpoint: Checkpoint, temporal: float) -> dict[str, float]:
+    """The temporal exit's threshold; the others keep what `e4 fit` set."""
+    return {**checkpoint.thresholds, TEMPORAL: temporal}
+
+
+def simpler_ways(model: VisionModel, full: EarlyExitEngine, threads: int) -> Ways:
+    """What needs no learning: ask the network less often, or show it less."""
+    ways: Ways = {('hold', k): EveryKth(full, k, moving=False) for k in STEPS}
+    ways |= {('constant_velocity', k): EveryKth(full, k, moving=True) for k in STEPS}
+    return ways | {('smaller_input', s): Smaller(model.name, s, threads) for s in SIDES}
+
+
+def _point(
+    setting: float, result: Timed, reference: Sequence[Answer], full: Sequence[Answer]
+) -> dict[str, Any]:
+    answers = [said.answer for said in result.said]
+    return {
+        'setting': setting,
+        'speedup': result.speedup,
+        'mean_ms': 1e3 * result.mean_s,
+        'f1_reference': f1(answers, reference),
+        'f1_full': f1(answers, full),
+        'early_share': early_share(result.said, FULL),
+    }
+
+
+def _summary(curves: dict[str, list[dict[str, Any]]], full_s: float, bar: float) -> dict[str, Any]:
+    lossless = frontier.no_loss(curves['cascade'], bar)
+    finest = frontier.best(curves['cascade'])
+    return {
+        'full_ms': 1e3 * full_s,
+        'full_f1_reference': bar,
+        'curves': curves,
+        'speedup_at_no_loss': lossless and lossless['speedup'],
+        'setting_at_no_loss': lossless and lossless['setting'],
+        'best_f1_reference': finest and finest['f1_reference'],
+        'compared': frontier.compare(curves),
+    }
+
+
+def _temporal_ms(
+    points: Sequence[Mapping[str, Any]], results: Mapping[tuple[str, float], Timed], full_s: float
+) -> float | None:
+    """Median latency of a frame that the temporal exit answered, on a machine as fast as the rest.
+
+    Taken where it answers most; in units of the peer of the same passes, then in milliseconds.
+    """
+    result = results['cascade', points[0]['setting']]
+    own = [
+        statistics.median(seconds)
+        for said, *seconds in zip(result.said, *result.seconds, strict=True)
+        if said.exit == TEMPORAL
+    ]
+    return 1e3 * statistics.median(own) / result.peer_s * full_s if own else None

@@ -1,0 +1,70 @@
+"""The cascade at no loss as perception runs it: with audits, and with a look at what pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from e4_ros.benchmarks.exits.footage import Judged
+from e4_ros.benchmarks.exits.timing import early_share, timed
+from e4_ros.benchmarks.exits.ways import Through, Watched
+from e4_ros.evaluation.metrics import f1
+from e4_ros.vision.assembly import build
+from e4_ros.vision.checkpoint import load
+from e4_ros.vision.model import VisionModel
+from e4_ros.vision.policy import FULL, FullPolicy
+
+
+def measure_headline(
+    model: VisionModel,
+    test: Judged,
+    path: Path,
+    thresholds: Mapping[str, float],
+    threads: int,
+    passes: int,
+    progress: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """One setting with everything on; the audit's cost stands apart.
+
+    Args:
+        model: the detector.
+        test: the stream.
+        path: of the exits.
+        thresholds: by exit.
+        threads: within an operation.
+        passes: over the stream.
+        progress: called with passes done and their number.
+
+    Returns:
+        ``speedup`` and ``mean_ms`` of the answers, ``audit_ms`` a frame on average,
+        ``speedup_with_audit``, the number of ``audits``, both F1, ``early_share``, and
+        ``switched_off``: why, by exit.
+    """
+    checkpoint = load(path, model)
+    engine = build(model.name, 'e4', threads=threads, checkpoint=path)
+    way = Watched(engine, checkpoint, thresholds, pays=True)
+    full = build(model.name, FULL, threads=threads)
+    result = timed(
+        {('headline', 0.0): way}, Through(full, FullPolicy()), test.clip, passes, progress
+    )['headline', 0.0]
+    answers = [said.answer for said in result.said]
+    full_answers = [full.process_full(frame).answer for _, frame in test.clip]
+    # A median over audits, because a single slow one among the few would tell of the machine.
+    audit_s = (
+        float(np.median(way.audit_s)) * len(way.audit_s) / len(test.clip) if way.audit_s else 0.0
+    )
+    return {
+        'thresholds': dict(thresholds),
+        'speedup': result.speedup,
+        'speedup_with_audit': result.peer_s / (result.mean_s + audit_s),
+        'mean_ms': 1e3 * result.mean_s,
+        'audit_ms': 1e3 * audit_s,
+        'audits': audits,
+        'early_share': early_share(result.said, FULL),
+        'f1_reference': f1(answers, test.reference),
+        'f1_full': f1(answers, full_answers),
+        'switched_off': engine.off,
+    }

@@ -1,0 +1,57 @@
+"""Peak memory of a process that runs the full network, and of one that exits early.
+
+``python -m e4_ros.benchmarks.exits.memory POLICY [CHECKPOINT]`` is one such process: it prints the
+kilobytes of its peak. Both import the same, and read the same video frame by frame.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+from e4_ros.benchmarks.exits.footage import SOURCE
+
+MODEL = 'pedestrian_ssdlite'
+_FRAMES = 60
+_ROUNDS = 3
+
+
+def peak_memory_mb(
+    checkpoint: Path, threads: int, progress: Callable[[int, int], None]
+) -> dict[str, float]:
+    """Median peak of a few fresh processes each, in turns, in megabytes (10⁶ bytes)."""
+    commands = {'full': ['full'], 'cascade': ['e4', str(checkpoint)]}
+    peaks: dict[str, list[float]] = {name: [] for name in commands}
+    # What the first process may have to export, and the others find in the cache, is an outlier.
+    for number in range(_ROUNDS):
+        for done, (name, arguments) in enumerate(commands.items(), 1):
+            peaks[name].append(_child(str(threads), *arguments))
+            progress(number * len(commands) + done, _ROUNDS * len(commands))
+    return {name: statistics.median(values) for name, values in peaks.items()}
+
+
+def _child(*arguments: str) -> float:
+    process = subprocess.run(
+        [sys.executable, '-m', __name__, *arguments], capture_output=True, text=True, check=True
+    )
+    return float(process.stdout.split()[-1]) * 1024 / 1e6
+
+
+def _main(threads: str, policy: str, checkpoint: str | None = None) -> None:
+    from e4_ros.evaluation.sources import open_source
+    from e4_ros.vision.assembly import build
+
+    path = None if checkpoint is None else Path(checkpoint)
+    engine = build(MODEL, policy, threads=int(threads), checkpoint=path)
+    for stamp_s, frame in islice(open_source(SOURCE), _FRAMES):
+        engine.process(frame, stamp_s)
+    status = Path('/proc/self/status').read_text()
+    print(next(line.split()[1] for line in status.splitlines() if line.startswith('VmHWM')))
+
+
+if __name__ == '__main__':
+    _main(*sys.argv[1:])

@@ -1,0 +1,141 @@
+"""The page of `e4 bench exits`: one file that needs no network."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+
+from e4_ros.benchmarks.exits import tables
+from e4_ros.benchmarks.exits.plots import curves_figure
+from e4_ros.evaluation.clip_page import figure as clips_figure
+from e4_ros.vision.clips.policies import ClipPoint
+
+Result = Mapping[str, Any]
+
+_STYLE = """
+:root { color-scheme: light; font: 15px/1.5 system-ui, sans-serif; color: #1c2430; }
+body { margin: 0 auto; max-width: 1180px; padding: 2rem 1.5rem 4rem; background: #fff; }
+h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .2rem; }
+p { margin: .2rem 0 .6rem; color: #4a5464; max-width: 85ch; }
+.quick { color: #d55e00; font-weight: 600; }
+.tiles { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1.4rem 0; }
+.tile { flex: 1 1 150px; border: 1px solid #e3e7ec; border-radius: 10px; padding: .7rem 1rem; }
+.tile b { display: block; font-size: 1.45rem; font-weight: 600; } .tile span { color: #6a7484; }
+table { border-collapse: collapse; width: 100%; font-size: 13px;
+  font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .2rem .6rem; border-bottom: 1px solid #e3e7ec; }
+th:first-child, td:first-child { text-align: left; }
+summary { cursor: pointer; color: #0072b2; margin: .6rem 0; }
+"""
+
+
+def write_page(result: Result, path: Path) -> None:
+    """Write what there is so far."""
+    parts = ['<h1>What early exits buy</h1>', _intro(result), _tiles(result)]
+    figures = 0
+
+    def drawn(figure: go.Figure) -> str:
+        nonlocal figures
+        figures += 1
+        return figure.to_html(
+            full_html=False,
+            include_plotlyjs=figures == 1,
+            config={'displayModeBar': False, 'responsive': True},
+        )
+
+    if 'curves' in result:
+        parts += ['<h2>Speed and quality</h2>', _CURVES, drawn(curves_figure(result))]
+        parts.append(f'<p>The cascade beats {"; ".join(tables.beaten_words(result))} settings.</p>')
+        table = _table(tables.CURVE_HEADS, tables.curve_rows(result))
+        parts.append(f'<details><summary>every figure</summary>{table}</details>')
+    if 'risk' in result:
+        parts += ['<h2>Is the promise kept?</h2>', _RISK]
+        parts.append(_table(tables.RISK_HEADS, tables.risk_rows(result)))
+        parts.append(_reasons(result))
+    for name in dict.fromkeys(point['model'] for point in result.get('clips', [])):
+        points = [_clip_point(p) for p in result['clips'] if p['model'] == name]
+        parts.append(f'<h2>Clip mode, {html.escape(name)}</h2>')
+        parts.append(drawn(clips_figure(points, '')))
+    body = '\n'.join(parts)
+    path.write_text(
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>What early exits buy</title>'
+        f'<style>{_STYLE}</style><body>{body}</body></html>',
+        encoding='utf-8',
+    )
+
+
+_CURVES = (
+    '<p>Every point is a setting. Each ran in turns with the full network, in the same process, '
+    'with as many threads; a frame’s latency is its median over the passes, and the speed-up is '
+    'the ratio of the means. The green line joins the best of the cascade: at any mean latency on '
+    'it, that quality can be had.</p>'
+)
+_RISK = (
+    '<p>Loss: what an answer’s F1 against the teacher lacks of the full network’s, never below 0, '
+    'mean over frames; after the change where something happens to the camera, which is after a '
+    'third of the stream. A promise counts as kept if the loss stays below it, or if the audit '
+    'switched the exit off within 50 frames of the change. What promises nothing shows what '
+    'happens to the exits as `e4 fit` leaves them.</p>'
+)
+
+
+def _intro(result: Result) -> str:
+    frames = result['frames']
+    quick = (
+        f'<p class="quick">A quick run on {result["frames_tested"]} frames: it says little.</p>'
+        if result['quick']
+        else ''
+    )
+    return (
+        f'<p>{html.escape(result["model"])} on {html.escape(result["source"])}: fitted to frames '
+        f'{frames["fit"][0]}–{frames["fit"][1] - 1}, calibrated on {frames["calibrate"][0]}–'
+        f'{frames["calibrate"][1] - 1}, measured on {result["frames_tested"]} frames from '
+        f'{frames["test"][0]} on. {html.escape(result["machine"]["name"])}, '
+        f'{result["machine"]["threads"]} thread, {html.escape(result["measured"])}.</p>{quick}'
+    )
+
+
+def _tiles(result: Result) -> str:
+    tiles = []
+    if 'curves' in result:
+        speedup, finest = result['speedup_at_no_loss'], result['best_f1_reference']
+        tiles = [
+            ('–' if speedup is None else f'{speedup:.2f}×', 'speed-up at no loss'),
+            ('–' if finest is None else f'{finest:.3f}',
+             f'best F1 while not slower; the full network has {result["full_f1_reference"]:.3f}'),
+            (f'{result["full_ms"]:.1f} ms', 'full network'),
+        ]  # fmt: skip
+        if result['temporal_ms'] is not None:
+            share = result['temporal_ms'] / result['full_ms']
+            tiles.append((f'{result["temporal_ms"]:.2f} ms', f'temporal exit, {share:.0%} of it'))
+    if 'peak_memory_mb' in result:
+        peak = result['peak_memory_mb']
+        tiles.append((f'{peak["cascade"]:.0f} MB', f'peak memory; full network {peak["full"]:.0f}'))
+    return (
+        '<div class="tiles">'
+        + ''.join(f'<div class="tile"><b>{v}</b><span>{label}</span></div>' for v, label in tiles)
+        + '</div>'
+    )
+
+
+def _reasons(result: Result) -> str:
+    reasons = {r['alpha']: r['why_not'] for r in result['risk'] if r['why_not']}
+    return ''.join(
+        f'<p>At a risk of {alpha:g} nothing was certified: {html.escape(why)}.</p>'
+        for alpha, why in reasons.items()
+    )
+
+
+def _table(heads: Sequence[str], rows: tables.Rows) -> str:
+    lines = ['<tr>' + ''.join(f'<th>{head}</th>' for head in heads) + '</tr>']
+    for row in rows:
+        lines.append('<tr>' + ''.join(f'<td>{html.escape(cell)}</td>' for cell in row) + '</tr>')
+    return f'<table>{"".join(lines)}</table>'
+
+
+def _clip_point(entry: Mapping[str, Any]) -> ClipPoint:
+    return ClipPoint(**{key: value for key, value in entry.items() if key != 'model'})

@@ -1,0 +1,122 @@
+"""Does the promise hold: on later footage, and when something happens to the camera."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from e4_ros.benchmarks.exits.footage import Judged
+from e4_ros.benchmarks.exits.ways import Watched
+from e4_ros.vision.agreement import f1
+from e4_ros.vision.answer import Answer
+from e4_ros.vision.assembly import build
+from e4_ros.vision.calibrate import Promise, calibrate
+from e4_ros.vision.checkpoint import Checkpoint, load
+from e4_ros.vision.model import VisionModel
+from e4_ros.vision.policy import FULL
+from e4_ros.vision.risk import RiskError
+
+ALPHAS = (0.05, 0.1, 0.2)
+CONFIDENCE = 0.95
+PATIENCE = 50  # frames after a change within which the audit should have closed a bad exit
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Thresholds, and what they promise.
+
+    Attributes:
+        alpha: the largest mean loss; None where nothing is promised.
+        thresholds: by exit; empty where nothing could be certified.
+        why_not: why nothing could be certified, or empty.
+    """
+
+    alpha: float | None
+    thresholds: Mapping[str, float]
+    why_not: str = ''
+
+
+def settings(
+    model: VisionModel,
+    checkpoint: Checkpoint,
+    footage: Judged,
+    threads: int,
+    progress: Callable[[str, int, int], None],
+) -> list[Setting]:
+    """What can be certified at each risk, and first what `e4 fit` left, which promises nothing."""
+    found = [Setting(None, checkpoint.thresholds)]
+    for alpha in ALPHAS:
+        try:
+            result = calibrate(
+                model, checkpoint, footage.clip, footage.reference, Promise(alpha, CONFIDENCE),
+                partial(progress, f'calibration at {alpha:g}'), threads,
+            )  # fmt: skip
+        except RiskError as error:
+            found.append(Setting(alpha, {}, str(error)))
+            continue
+        thresholds = result.checkpoint.thresholds
+        why = '' if thresholds else 'the boldest setting that passed was the full network'
+        found.append(Setting(alpha, thresholds, why))
+    return found
+
+
+def measure_risk(
+    model: VisionModel,
+    path: Path,
+    calibration: Judged,
+    streams: Sequence[Judged],
+    threads: int,
+    progress: Callable[[str, int, int], None],
+) -> list[dict[str, Any]]:
+    """Every setting on every stream, with the audit as on a robot.
+
+    A frame's loss is what calibration bounds: what the answer's F1 against the teacher lacks of the
+    full network's, never below 0. Frames before something happens are not counted.
+    """
+    checkpoint = load(path, model)
+    tried = settings(model, checkpoint, calibration, threads, progress)
+    engine = build(model.name, 'e4', threads=threads, checkpoint=path)
+    rows: list[dict[str, Any]] = []
+    for stream in streams:
+        full = [engine.process_full(frame).answer for _, frame in stream.clip]
+        for setting in tried:
+            way = Watched(engine, checkpoint, setting.thresholds, pays=False)
+            rows.append(_row(way, setting, stream, full))
+            progress('promises', len(rows), len(streams) * len(tried))
+    return rows
+
+
+def _row(way: Watched, setting: Setting, stream: Judged, full: Sequence[Answer]) -> dict[str, Any]:
+    said = [way.answer(frame, stamp_s) for stamp_s, frame in stream.clip]
+    losses = losses_of([one.answer for one in said], full, stream.reference)
+    after = slice(stream.change, None)
+    early = np.array([one.exit != FULL for one in said])
+    observed = float(losses[after].mean())
+    tripped_after = None if way.off_at is None else way.off_at - stream.change + 1
+    quick = tripped_after is not None and tripped_after <= PATIENCE
+    return {
+        'stream': stream.name,
+        'alpha': setting.alpha,
+        'certified': not setting.why_not and setting.alpha is not None,
+        'why_not': setting.why_not,
+        'observed': observed,
+        'early_share_before': float(early[: stream.change].mean()) if stream.change else None,
+        'early_share': float(early[after].mean()),
+        'loss_of_early': float(losses[after][early[after]].mean()) if early[after].any() else 0.0,
+        'tripped': way.off_at is not None,
+        'tripped_after': tripped_after,
+        'kept': None if setting.alpha is None else observed <= setting.alpha or quick,
+    }
+
+
+def losses_of(
+    answers: Sequence[Answer], full: Sequence[Answer], judges: Sequence[Answer]
+) -> np.ndarray:
+    """``(frames,)`` in [0, 1]: what each answer's F1 lacks of the full network's."""
+    lacks = [f1(b, j) - f1(a, j) for a, b, j in zip(answers, full, judges, strict=True)]
+    return np.clip(lacks, 0, 1)

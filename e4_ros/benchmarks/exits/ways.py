@@ -1,0 +1,172 @@
+"""Ways to answer a stream at less than full price, all behind one call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from e4_ros.vision.answer import Answer
+from e4_ros.vision.audit import Auditor
+from e4_ros.vision.checkpoint import Checkpoint
+from e4_ros.vision.engine import EarlyExitEngine
+from e4_ros.vision.policy import FULL, ExitPolicy, FullPolicy, ThresholdPolicy
+from e4_ros.vision.runtime import make_runtime
+from e4_ros.vision.tracks import ConstantVelocityTracks
+from e4_ros.vision.zoo import load_model
+
+
+@dataclass(frozen=True)
+class Said:
+    """One answer.
+
+    Attributes:
+        answer: what was found.
+        seconds: that it took.
+        exit: name of the exit that gave it; the full network's for what it says of any size.
+    """
+
+    answer: Answer
+    seconds: float
+    exit: str
+
+
+class Way(Protocol):
+    """Answers the frames of one stream."""
+
+    def reset(self) -> None:
+        """A new stream begins."""
+        ...
+
+    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+        """Answer the next frame, ``(H, W, 3)`` uint8 RGB."""
+        ...
+
+
+class Through:
+    """An engine under a policy; several of them may share the engine, one stream at a time."""
+
+    def __init__(self, engine: EarlyExitEngine, policy: ExitPolicy):
+        self._engine, self._policy = engine, policy
+
+    def reset(self) -> None:
+        """See `Way`."""
+        self._engine.policy = self._policy
+        self._engine.reset()
+
+    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+        """See `Way`."""
+        result = self._engine.process(frame, stamp_s)
+        return Said(result.answer, result.latency_s, result.exit)
+
+
+class Watched:
+    """An engine as perception runs it: audits, and with `pays` a look at whether exits pay here.
+
+    Args:
+        engine: its own; it is changed.
+        checkpoint: whose exits the engine has.
+        thresholds: by exit.
+        pays: whether exits that do not pay rest.
+
+    Attributes:
+        audit_s: seconds of each audit since the last reset.
+        off_at: index of the frame after which an exit was switched off first; None if none was.
+    """
+
+    def __init__(
+        self,
+        engine: EarlyExitEngine,
+        checkpoint: Checkpoint,
+        thresholds: Mapping[str, float],
+        pays: bool,
+    ):
+        self._engine, self._pays = engine, pays
+        self._policy = ThresholdPolicy(thresholds)
+        audit = checkpoint.notes.get('audit', {})
+        self._bounds = {name: entry['bound'] for name, entry in audit.items()}
+        self._rates = checkpoint.notes.get('rates')
+        self.reset()
+
+    def reset(self) -> None:
+        """See `Way`; what was switched off is on again."""
+        self._engine.policy = self._policy
+        self._engine.auditor = Auditor(self._bounds)
+        self._engine.payback = None
+        self._engine.reset()
+        self._count = 0
+        self.audit_s: list[float] = []
+        self.off_at: int | None = None
+
+    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+        """See `Way`; the audit comes after the answer and is not in its seconds."""
+        if self._pays and self._count == 0:
+            self._engine.check_pay(frame, self._rates)
+        result = self._engine.process(frame, stamp_s)
+        start = time.perf_counter()
+        if self._engine.audit(frame, result) is not None:
+            self.audit_s.append(time.perf_counter() - start)
+        if self._engine.off and self.off_at is None:
+            self.off_at = self._count
+        self._count += 1
+        return Said(result.answer, result.latency_s, result.exit)
+
+
+class EveryKth:
+    """The full network on every k-th frame; in between its answer is held, or moved on.
+
+    Args:
+        full: the network.
+        k: from one asked frame to the next.
+        moving: whether constant-velocity tracks move the answer on.
+    """
+
+    def __init__(self, full: EarlyExitEngine, k: int, moving: bool):
+        self._full, self._k, self._moving = full, k, moving
+        self.reset()
+
+    def reset(self) -> None:
+        """See `Way`."""
+        self._count = 0
+        self._last = Answer.empty()
+        self._tracks = ConstantVelocityTracks()
+
+    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+        """See `Way`."""
+        start = time.perf_counter()
+        asked = self._count % self._k == 0
+        self._count += 1
+        if asked:
+            self._last = self._full.process_full(frame).answer
+            if self._moving:
+                self._tracks.update(self._last, stamp_s)
+        elif self._moving:
+            self._last = self._tracks.predict(stamp_s)
+        seconds = time.perf_counter() - start
+        return Said(self._last, seconds, FULL if asked else 'repeated')
+
+
+class Smaller:
+    """The full network on a smaller input.
+
+    Args:
+        name: of the network in the zoo.
+        side: of its square input, in pixels.
+        threads: within an operation.
+    """
+
+    def __init__(self, name: str, side: int, threads: int):
+        model = load_model(name, input_size=(side, side))
+        self._engine = EarlyExitEngine(model, FullPolicy(), make_runtime('onnxruntime', threads))
+        self._name = f'{side} pixels'
+
+    def reset(self) -> None:
+        """See `Way`."""
+
+    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+        """See `Way`."""
+        result = self._engine.process_full(frame)
+        return Said(result.answer, result.latency_s, self._name)
