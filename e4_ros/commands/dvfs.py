@@ -166,6 +166,7 @@ def serve(
     import logging
 
     from e4_ros.energy.daemon import Helper, parse_limits
+    from e4_ros.energy.steady import steady_process
 
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     with _explained(), _until_signal() as ending:
@@ -178,6 +179,7 @@ def serve(
             watchdog_s=watchdog_s,
             over_temperature_c=over_temperature_c,
         )
+        steady_process()
         with Helper(config) as helper:
             typer.echo(f'{helper.core.board}: listening on {config.socket_path}')
             ending.wait()

@@ -58,7 +58,7 @@ class Connection:
                 error.errno, f'no helper listens on {text}; start one: `e4 dvfs serve`'
             ) from None
         self._socket.setblocking(False)
-        self.send: Callable[[bytes | bytearray], int] = self._socket.send
+        self.send: Callable[[bytes], int] = self._socket.send
 
     def ask(self, message: bytes) -> tuple[dict[str, Any], int | None]:
         """Send a request; return its answer, and the descriptor of the status page if one came.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated
@@ -65,8 +64,6 @@ class Helper:
 
     def __init__(self, config: HelperConfig) -> None:
         self.config = config
-        # Other threads of this process may not keep the one that applies steps waiting for 5 ms.
-        sys.setswitchinterval(min(sys.getswitchinterval(), 0.0005))
         board = config.board or identify(config.root)
         self._stopped = False
         self._journal = Journal(config.state_dir)
@@ -94,9 +91,15 @@ class Helper:
             self._journal.unlock()
             raise
         known = board in board_names()
-        self.meter = open_meter(config.root, load_board(board) if known else None)
+        self.meter = open_meter(config.root, load_board(board) if known else None, start=False)
         self._housekeeper = Housekeeper(
-            self.core, self.server, self.page, config.root, self.meter, config.over_temperature_c
+            self.core,
+            self.server,
+            self.page,
+            config.root,
+            self.meter,
+            config.over_temperature_c,
+            priority=min(1, config.priority),
         )
         _log.info('%s: %s', board, ', '.join(map(repr, domains)))
 

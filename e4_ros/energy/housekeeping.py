@@ -12,6 +12,7 @@ from e4_ros.energy.journal import JournalError
 from e4_ros.energy.meters import Meter
 from e4_ros.energy.server import HelperServer
 from e4_ros.energy.status_page import PageWriter
+from e4_ros.energy.steady import hurry
 from e4_ros.energy.thermal import hottest_c
 
 _log = logging.getLogger(__name__)
@@ -24,10 +25,12 @@ class Housekeeper:
     """A thread that looks after the board while the server serves.
 
     Args:
-        meter: what counts joules, if anything does.
+        meter: what counts joules, if anything does; sampled by this thread.
         over_temperature_c: from this on, originals come back and no lease is given out.
         energy_period_s: how often the status page gets new joules.
         look_period_s: how often temperature and clocks are looked at.
+        priority: SCHED_FIFO priority of the thread, where permitted; 0: none. A thread without one
+            could be kept from the processor while it keeps the interpreter from the steps.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Housekeeper:
         over_temperature_c: float = 95.0,
         energy_period_s: float = 0.02,
         look_period_s: float = 0.1,
+        priority: int = 0,
     ) -> None:
         self._core = core
         self._server = server
@@ -47,7 +51,8 @@ class Housekeeper:
         self._root = root
         self._meter = meter
         self._limit_c = over_temperature_c
-        self._energy_period_s = energy_period_s
+        self._period_s = min(energy_period_s, meter.period_s) if meter else energy_period_s
+        self._priority = priority
         self._look_period_s = look_period_s
         self._hot = ''
         self._stopping = threading.Event()
@@ -90,8 +95,9 @@ class Housekeeper:
             self._core.custody.problems = [str(error)]
 
     def _run(self) -> None:
+        hurry(self._priority)
         next_look = 0.0
-        while not self._stopping.wait(self._energy_period_s):
+        while not self._stopping.wait(self._period_s):
             if self._meter is not None:
                 reading = self._meter.read()
                 self._page.set_energy(reading.energy_j, reading.source)

@@ -41,6 +41,7 @@ class EnergyReading:
         source: `measured` or `modelled`.
         missing_s: longest time for which joules of a counted rail are lacking, because it did not
             answer; until it answers again that includes the pause at hand.
+        time_s: when that was, by the meter's clock.
     """
 
     energy_j: float
@@ -49,6 +50,7 @@ class EnergyReading:
     rails_w: Mapping[str, float]
     source: Literal['measured', 'modelled']
     missing_s: float = 0.0
+    time_s: float = 0.0
 
 
 class Meter:
@@ -76,7 +78,7 @@ class Meter:
         self.source = source
         self._sources = tuple(sources)
         self._counted = frozenset(counted_labels)
-        self._period_s = period_s
+        self.period_s = period_s
         self._clock = clock
         self._lock = threading.Lock()
         self._silent: set[str] = set()
@@ -95,6 +97,7 @@ class Meter:
     def read(self) -> EnergyReading:
         """Sample now and say what has been gathered. May wait for the sensor (INA3221: 13 ms)."""
         with self._lock:
+            time_s = self._clock()
             self._sample()
             whole = [s for s in self._sources if s.label in self._counted]
             return EnergyReading(
@@ -104,6 +107,7 @@ class Meter:
                 rails_w={s.label: s.power_w for s in self._sources},
                 source=self.source,
                 missing_s=max(map(self._missing_s, whole), default=0.0),
+                time_s=time_s,
             )
 
     def _missing_s(self, source: Source) -> float:
@@ -142,19 +146,26 @@ class Meter:
                 self._silent.add(source.label)
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._period_s):
+        while not self._stopping.wait(self.period_s):
             with self._lock:
                 self._sample()
 
 
-def open_meter(root: str | Path = '/', board: Board | None = None) -> Meter | None:
+def open_meter(
+    root: str | Path = '/', board: Board | None = None, start: bool = True
+) -> Meter | None:
     """The best meter that works below `root`, already sampling; close it when done.
 
     In this order: INA rails, jtop, RAPL and NVML counters together, the model of `board`. None if
     there is neither a sensor nor a board.
+
+    Args:
+        root: where ``sys/`` is.
+        board: whose model to use without a sensor.
+        start: False: it does not sample by itself; `read` it at least every `period_s`.
     """
     meter = _measured(Path(root)) or (model_meter(board, discover(root)) if board else None)
-    return meter.start() if meter else None
+    return meter.start() if meter and start else meter
 
 
 def _measured(root: Path) -> Meter | None:

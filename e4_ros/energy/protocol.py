@@ -22,7 +22,8 @@ SET_PLAN = 3
 RELEASE = 4
 STATUS = 5
 
-STEP_FORMAT = struct.Struct('<BBHH')  # STEP, path index, segment index, the sender's CPU
+STEP_FORMAT = struct.Struct('<BBHH')  # STEP, path index, segment index, the sender's CPU or unknown
+STEP_SIZE = STEP_FORMAT.size
 MAX_MESSAGE = MAX_PLAN_BYTES + 1
 
 SOCKET_VARIABLE = 'E4_SOCKET'
@@ -60,9 +61,9 @@ def check_socket_path(path: str | Path) -> str:
     return text
 
 
-def pack_step(path: int, segment: int) -> bytearray:
-    """The datagram of a step; its last two bytes are for the CPU that the sender is on."""
-    return bytearray(STEP_FORMAT.pack(STEP, path, segment, UNKNOWN_CPU))
+def pack_step(path: int, segment: int, cpu: int = UNKNOWN_CPU) -> bytes:
+    """The datagram of a step, sent from the given CPU."""
+    return STEP_FORMAT.pack(STEP, path, segment, cpu)
 
 
 def pack_request(kind: int, **fields: str) -> bytes:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import socket
 import struct
+import termios
+from array import array
 from collections.abc import Callable
+from fcntl import ioctl
 
 from e4_ros.energy import protocol
 from e4_ros.energy.helper import HelperCore
 from e4_ros.energy.status_page import PageWriter
+from e4_ros.energy.steady import hurry, step_aside
 from e4_ros.energy.this_cpu import UNKNOWN_CPU, this_cpu
 
-_log = logging.getLogger(__name__)
-
-_MAX_DRAIN = 64  # newer steps looked at before one is applied, so that a flood starves nobody
-_NEXT = socket.MSG_DONTWAIT | socket.MSG_TRUNC
+_MAX_OVERTAKEN = 64  # steps in a row, after which one is applied, so that a flood starves nobody
+_LOOK = socket.MSG_DONTWAIT | socket.MSG_TRUNC | socket.MSG_PEEK
 
 
 class Session:
@@ -41,6 +42,7 @@ class Session:
         self._page = page
         self._connection = connection
         self._answer = answer
+        self._patience = _MAX_OVERTAKEN
 
     def run(self, watchdog_s: float, priority: int) -> None:
         """Serve until the connection ends; without a message for `watchdog_s` the clocks rest.
@@ -49,7 +51,7 @@ class Session:
             ClocksLost: the board refused; everything was given back.
             OSError: the connection broke.
         """
-        _hurry(priority)
+        hurry(priority)
         self._connection.setblocking(True)
         # The kernel's own timeout costs no extra system call per step, as Python's would.
         seconds, rest = divmod(watchdog_s, 1)
@@ -61,56 +63,41 @@ class Session:
         """Apply steps, the newest first, until the connection ends. The fast path is this loop."""
         buffer = bytearray(protocol.MAX_MESSAGE + 1)
         cpus = os.sched_getaffinity(0)
-        receive, step, page = self._connection.recv_into, self._core.step, self._page
+        receive, step = self._connection.recv_into, self._core.step
+        descriptor, waiting = self._connection.fileno(), array('i', [0])
         while True:
             try:
                 size = receive(buffer, 0, socket.MSG_TRUNC)
             except BlockingIOError:
                 self._core.rest()
                 continue
-            overtaken = 0
-            while size == 6 and buffer[0] == protocol.STEP:
+            if size == protocol.STEP_SIZE and buffer[0] == protocol.STEP:
                 path, segment = buffer[1], buffer[2] | buffer[3] << 8
                 cpu = buffer[4] | buffer[5] << 8
-                size = -1
-                if overtaken < _MAX_DRAIN:
-                    try:  # noqa: SIM105 - a context manager costs more than the call
-                        size = receive(buffer, 0, _NEXT)
-                    except BlockingIOError:
-                        pass
-                if size == 6 and buffer[0] == protocol.STEP:
-                    overtaken += 1
+                # Asking costs less than a receive that ends with BlockingIOError.
+                ioctl(descriptor, termios.FIONREAD, waiting)
+                if waiting[0] and self._overtaken():
                     continue
-                if overtaken:
-                    page.count_skipped(overtaken)
                 step(path, segment)
-                if cpu == this_cpu():
-                    _step_aside(cpus, cpu)
-            if size == 0:
+                if cpu != UNKNOWN_CPU and cpu == this_cpu():
+                    # Here the next step would interrupt the client's own computation.
+                    step_aside(cpus - {cpu})
+            elif size == 0:
                 return
-            if size > 0:
+            else:
                 answer, goes_on = self._answer(bytes(buffer[:size]))
                 self._connection.send(answer, socket.MSG_DONTWAIT)
                 if not goes_on:
                     return
 
-
-def _step_aside(cpus: set[int], cpu: int) -> None:
-    """Leave the client's CPU, on which the next step would otherwise interrupt its computation.
-
-    The kernel wakes a real-time thread where it last ran, whoever computes there now.
-    """
-    others = cpus - {cpu}
-    if others and cpu != UNKNOWN_CPU:
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, others)
-
-
-def _hurry(priority: int) -> None:
-    """Run this thread under SCHED_FIFO, where the system permits."""
-    if priority <= 0:
-        return
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
-    except OSError as error:
-        _log.info('steps run without real-time priority: %s', error)
+    def _overtaken(self) -> bool:
+        """Whether the next message is a newer step, so that the one at hand need not be applied."""
+        head = bytearray(protocol.STEP_SIZE)
+        with contextlib.suppress(OSError):  # then the next receive says so
+            size = self._connection.recv_into(head, 0, _LOOK)
+            if size == protocol.STEP_SIZE and head[0] == protocol.STEP and self._patience:
+                self._patience -= 1
+                self._page.count_skipped()
+                return True
+        self._patience = _MAX_OVERTAKEN
+        return False

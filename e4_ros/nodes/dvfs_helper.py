@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 from e4_ros.energy.daemon import Helper, HelperConfig, parse_limits
 from e4_ros.energy.meters import Meter
 from e4_ros.energy.plan import FrequencyPlan
+from e4_ros.energy.steady import steady_process
 from e4_ros.energy.virtual_board import board_of, write_tree
 from e4_ros.msg import DomainState, DvfsState, EnergyTelemetry
 from e4_ros.nodes.dvfs_parameters import PARAMETERS
@@ -230,6 +231,7 @@ _INACTIVE = 'the helper is not active: `ros2 lifecycle set /dvfs_helper activate
 
 def main(args: list[str] | None = None) -> None:
     """Entry point of `ros2 run e4_ros dvfs_helper`."""
+    steady_process()
     run(DvfsHelper, args)
 
 

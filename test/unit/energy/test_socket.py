@@ -121,22 +121,28 @@ def test_watchdog_brings_originals_and_the_next_step_the_point(
         assert until(lambda: client.applied().point == plan.point('full', 3))
 
 
+def warm(zone, text):
+    """Write without making the file empty for a moment, as sysfs never is."""
+    with zone.open('r+') as file:
+        file.write(text)
+
+
 def test_heat_brings_originals_and_ends_the_lease(helper, client, plan, board_root, config):
     zone = next(board_root.glob('sys/class/thermal/thermal_zone*/temp'))
     cool = zone.read_text()
     begin(client, plan)
     before = DvfsClient(config.socket_path)
-    zone.write_text('99000\n')
+    warm(zone, '99000\n')
     assert until(lambda: helper.server.leases.holder is None)
     assert not client.step(0, 2)
     assert 'too hot: 99.0' in client.lost_because
     with pytest.raises(HelperError, match='too hot'):
         before.acquire('eager')
-    zone.write_text('91000\n')
+    warm(zone, '91000\n')
     time.sleep(0.3)
     with pytest.raises(HelperError, match='too hot'):
         before.acquire('eager')
-    zone.write_text(cool)
+    warm(zone, cool)
     assert until(lambda: not helper.server.leases._refusal)
     before.acquire('patient')
     before.release()
