@@ -1,31 +1,60 @@
-"""`e4 profile`: search the clocks for a model on a board."""
+"""`e4 profile`: search the clocks for a model on a board, or on this machine."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from e4_ros.profiling.profile import Profile
+    import numpy as np
+
+    from e4_ros.profiling.here import Here
+    from e4_ros.profiling.profile import OnProgress, Profile
+
+HERE = 'here'
+_NO_PLAN = 1
+_WRONG = 2
+_FRAMES = 8  # enough to fill the temporal exit's memory
+
+_HELP = """Find the clocks that cost the least expected energy within a deadline.
+
+A board by its name is computed from its description: instant, and as good as the guesses in it.
+`here` measures the machine at hand: the real network segment by segment, at clocks that the DVFS
+helper sets, joules from its rails or counters. Takes half a minute or more; keep other loads away.
+
+\b
+    e4 profile --board jetson_orin_nano --exits out/run/summary.json --deadline-ms 40
+    e4 profile --board here --source bag_of_last_tuesday/
+    e4 profile --table out/profile/table.json --deadline-ms 25     # again, without measuring
+
+Writes into the folder `out/profile`: plan.yaml (for the helper and perception), profile.html
+(pictures), profile.json (everything tried), and table.json when it has measured.
+
+Ends with 0 and a plan; with 1 if this machine's latencies were measured but there is nothing to
+plan (no clock that may be set, or no word of joules); with 2 if something is wrong.
+"""
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command('profile')(profile)
+    app.command('profile', help=_HELP)(profile)
 
 
 def profile(
     board: Annotated[
-        str, typer.Option(help='A simulated board (`config/boards`), or the path of a board file.')
+        str, typer.Option(help='`here`, a board of config/boards, or the path of a board file.')
     ] = 'jetson_orin_nano',
     model: Annotated[str, typer.Option(help='Network to plan for.')] = 'pedestrian_ssdlite',
     exits: Annotated[
         Path | None,
         typer.Option(
-            help='How often frames stop where: a summary.json or detections.jsonl of `e4 run`, or '
+            help='How often frames stop where: summary.json or detections.jsonl of `e4 run`, or '
             'YAML like "temporal: 0.7". Without it every exit counts the same.'
         ),
     ] = None,
@@ -38,79 +67,152 @@ def profile(
     domains: Annotated[
         str, typer.Option(help='Clocks to plan, like cpu,gpu,emc; empty: cpu and gpu.')
     ] = '',
-    out: Annotated[Path, typer.Option(help='Folder for plan.yaml, profile.json, profile.html.')] = (
-        Path('out/profile')
-    ),
+    out: Annotated[Path, typer.Option(help='Folder for the files.')] = Path('out/profile'),
     yardstick: Annotated[
-        bool, typer.Option(help='Also find the exact optimum, to say how far the plan is from it.')
+        bool, typer.Option(help='Also find the exact optimum, and what depends on guesses.')
     ] = True,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help='Exits from `e4 fit`; by default those that ship.')
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(help='Plan from the table.json of an earlier `--board here` instead.'),
+    ] = None,
+    source: Annotated[
+        str,
+        typer.Option(help='here: video, bag, folder or camera whose frames the network runs on.'),
+    ] = 'bikes',
+    power_like: Annotated[
+        str, typer.Option(help='here, without any sensor: the board whose power model to take.')
+    ] = '',
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="here: the network's threads. [default: one per core]"),
+    ] = None,
+    root: Annotated[
+        Path, typer.Option(help='here: folder that holds sys/: / or that of a virtual board.')
+    ] = Path('/'),
+    socket: Annotated[
+        Path | None, typer.Option(help="here: the helper's socket. [default: $E4_SOCKET]")
+    ] = None,
+    state_dir: Annotated[
+        Path | None, typer.Option(help='here: folder of the journal of originals.')
+    ] = None,
 ) -> None:
-    """Find the clocks that cost the least expected energy within a deadline.
-
-    Writes a plan for the DVFS helper, a JSON of everything tried, and a page with pictures.
-    """
+    """See `_HELP`."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from e4_ros.commands.profile_text import show
     from e4_ros.profiling.exit_shares import read_exit_shares
-    from e4_ros.profiling.job import profile_model
-    from e4_ros.profiling.page import write_page
 
     console = Console()
-    columns = (TextColumn('{task.description:24}'), BarColumn(), TimeElapsedColumn())
+    names = [d.strip() for d in domains.split(',') if d.strip()]
     try:
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task('loading the model', total=1.0)
+        shares = read_exit_shares(exits) if exits is not None else None
+        with _progress(console) as tell:
+            common: dict[str, Any] = {
+                'exit_shares': shares,
+                'deadline_s': deadline_ms / 1e3,
+                'checkpoint': checkpoint,
+                'yardstick': yardstick,
+                'on_progress': tell,
+            }
+            found: Profile | Here
+            if table is not None:
+                found = _again(table, names, common)
+            elif board == HERE:
+                found = _here(
+                    model,
+                    names,
+                    source,
+                    {'root': root, 'socket_path': socket, 'state_dir': state_dir},
+                    common | {'power_like': power_like, 'threads': threads},
+                )
+            else:
+                from e4_ros.profiling.job import profile_model
 
-            def tell(phase: str, share: float, energy_j: float) -> None:
-                progress.update(task, description=phase, completed=share)
-
-            names = [d.strip() for d in domains.split(',') if d.strip()]
-            shares = read_exit_shares(exits) if exits is not None else None
-            found = profile_model(
-                board,
-                model,
-                shares,
-                deadline_ms / 1e3,
-                names,
-                yardstick=yardstick,
-                on_progress=tell,
-            )
-            out.mkdir(parents=True, exist_ok=True)
-            found.plan().save(out / 'plan.yaml')
-            (out / 'profile.json').write_text(json.dumps(found.as_dict(), indent=1))
-            write_page(found, out / 'profile.html')
+                found = profile_model(board, model, domains=names, **common)
+            written = _write(found, out)
     except (ValueError, OSError) as error:
-        console.print(f'[red]error:[/] {error}', soft_wrap=True, highlight=False)
-        raise typer.Exit(2) from error
-    console.print(_summary(found))
-    console.print(f'wrote {out}/plan.yaml, profile.json and profile.html', highlight=False)
+        console.print(f'[red]error:[/] {_plain(error)}', soft_wrap=True, highlight=False)
+        raise typer.Exit(_WRONG) from error
+    show(console, found)
+    console.print(f'wrote {", ".join(map(str, written))}', highlight=False, soft_wrap=True)
+    if _plan_of(found) is None:
+        raise typer.Exit(_NO_PLAN)
 
 
-def _summary(found: Profile) -> object:
-    from rich.table import Table
+def _again(table: Path, names: list[str], common: dict[str, Any]) -> Profile:
+    from e4_ros.profiling.job import profile_table
 
-    table = Table(title=f'{found.problem.table.model} on {found.problem.table.board}')
-    for heading in ('plan', 'slowest path', 'expected energy', 'to default'):
-        table.add_column(heading, justify='left' if heading == 'plan' else 'right')
-    rows = [
-        ('default clocks', *found.default),
-        ('best fixed point', found.fixed.latency_s, found.fixed.energy_j),
-        ('coordinate descent', found.descent.latency_s, found.descent.energy_j),
-    ]
-    if found.exact is not None:
-        rows.append(('exact optimum', found.exact.best.latency_s, found.exact.best.energy_j))
-    rows.append(('if switching cost nothing', found.ideal.latency_s, found.ideal.energy_j))
-    for name, latency_s, energy_j in rows:
-        table.add_row(
-            name,
-            f'{1e3 * latency_s:.2f} ms',
-            f'{1e3 * energy_j:.3f} mJ',
-            f'{100 * (energy_j / found.default[1] - 1):+.1f} %',
-        )
-    table.caption = (
-        f'{found.problem.table.source}; deadline {1e3 * found.problem.deadline_s:.1f} ms; '
-        f'{100 * found.descent.cells_share:.0f} % of the cells looked at; '
-        f'planned in {1e3 * found.plan_s:.0f} ms'
-    )
-    return table
+    if names:
+        raise ValueError('a measured table has its own domains; leave out --domains')
+    return profile_table(table, **common)
+
+
+def _here(
+    model: str,
+    names: list[str],
+    source: str,
+    places: dict[str, Path | None],
+    common: dict[str, Any],
+) -> Here:
+    from e4_ros.energy.daemon import HelperConfig
+    from e4_ros.energy.virtual_board import board_of
+    from e4_ros.profiling.here import profile_here
+
+    config = HelperConfig.model_validate({k: v for k, v in places.items() if v is not None})
+    if not config.root.is_dir():
+        raise ValueError(f'{config.root} is no folder; --root is / or that of a virtual board')
+    frames = [] if board_of(config.root) else _frames(source)
+    return profile_here(model, domains=names, config=config, frames=frames, **common)
+
+
+def _frames(source: str) -> list[np.ndarray]:
+    from e4_ros.evaluation.sources import open_source
+
+    return [frame for _, frame in islice(open_source(source), _FRAMES)]
+
+
+def _write(found: Profile | Here, out: Path) -> list[Path]:
+    from e4_ros.profiling.page import write_page
+
+    out.mkdir(parents=True, exist_ok=True)
+    plan, written = _plan_of(found), [out / 'profile.json']
+    written[0].write_text(json.dumps(found.as_dict(), indent=1))
+    if plan is None:
+        return written
+    plan.plan().save(out / 'plan.yaml')
+    write_page(plan, out / 'profile.html')
+    written += [out / 'plan.yaml', out / 'profile.html']
+    if plan is not found:
+        plan.problem.table.save(out / 'table.json')
+        written.append(out / 'table.json')
+    return written
+
+
+def _plan_of(found: Profile | Here) -> Profile | None:
+    from e4_ros.profiling.profile import Profile
+
+    return found if isinstance(found, Profile) else found.profile
+
+
+def _plain(error: ValueError | OSError) -> str:
+    """An error's own words, without the number that the system gave it."""
+    if isinstance(error, OSError) and error.strerror and not error.filename:
+        return error.strerror
+    return str(error)
+
+
+@contextmanager
+def _progress(console: Any) -> Iterator[OnProgress]:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn('{task.description:24}'), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task('loading the model', total=1.0)
+
+        def tell(phase: str, share: float, energy_j: float) -> None:
+            progress.update(task, description=phase, completed=share)
+
+        yield tell

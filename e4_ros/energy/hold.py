@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import tempfile
 import threading
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 from e4_ros.energy.client import ClientState, DvfsClient, HelperError
 from e4_ros.energy.daemon import Helper, HelperConfig
 from e4_ros.energy.plan import FrequencyPlan, PlanPath
+
+_log = logging.getLogger(__name__)
 
 _UNITS = {'ghz': 10**9, 'mhz': 10**6, 'khz': 10**3, 'hz': 1}
 _KEEP_ALIVE_S = 0.5
@@ -124,8 +127,14 @@ def leased(config: HelperConfig, client_name: str) -> Iterator[DvfsClient]:
         client.acquire(client_name)
         try:
             yield client
-        finally:
-            client.release()
+        except BaseException:
+            # What went wrong is the news; that a clock did not come back (heat) is said beside it.
+            try:
+                client.release()
+            except HelperError as error:
+                _log.warning('%s', error)
+            raise
+        client.release()
 
 
 @contextlib.contextmanager

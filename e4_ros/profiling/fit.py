@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from scipy.interpolate import RBFInterpolator
@@ -21,12 +23,13 @@ def complete(
     axes_hz: Sequence[Sequence[int]],
     latency_s: Floats,
     energy_j: Floats,
+    source: Literal['measured', 'modelled'] = 'measured',
 ) -> CostTable:
     """A whole table from cells of which some are NaN.
 
     A thin-plate spline in logarithms of clocks and costs, one per segment: costs are near power
     laws of the clocks. Measured cells stay as they are. ``error_percent`` of the table is the mean
-    error at measured cells that the fit did not see (leave one out).
+    error at measured cells that the fit did not see (leave one out); NaN if nothing was missing.
 
     Raises:
         CostTableError: a segment has too few cells.
@@ -41,6 +44,9 @@ def complete(
         rows = []
         for name, row in zip(segments, cells, strict=True):
             known = np.flatnonzero(np.isfinite(row))
+            if len(known) == len(row):
+                rows.append(row)
+                continue
             if len(known) < _FEWEST:
                 raise CostTableError(
                     f'segment {name!r} has {len(known)} measured cells; a fit needs {_FEWEST}'
@@ -60,8 +66,8 @@ def complete(
         tuple(tuple(axis) for axis in axes_hz),
         filled[0],
         filled[1],
-        'measured',
-        float(100 * np.mean(errors)),
+        source,
+        float(100 * np.mean(errors)) if errors else math.nan,
     )
 
 

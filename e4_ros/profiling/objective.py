@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 from e4_ros.energy.boards import Board
 from e4_ros.profiling.cost_table import CostTable, Floats, Indices
 
+_ORIN_NANO_STALL_S = 1e-4
+_ORIN_NANO_EFFECT_S = {'cpu': 1e-3, 'gpu': 5e-3, 'emc': 8e-3}
+
 
 class PlanningError(ValueError):
     """No plan can be made of this; the message says why and what would help."""
@@ -41,6 +44,12 @@ class SwitchCost:
         return cls(
             tuple(s.stall_s.value for s in switches), tuple(s.effect_s.value for s in switches)
         )
+
+    @classmethod
+    def assumed(cls, domains: Sequence[str]) -> SwitchCost:
+        """For a machine that nobody has described: as measured on an Orin Nano (2606.16106 v1)."""
+        effects = [_ORIN_NANO_EFFECT_S[name.rstrip('0123456789')] for name in domains]
+        return cls((_ORIN_NANO_STALL_S,) * len(domains), tuple(effects))
 
     @classmethod
     def none(cls, domains: Sequence[str]) -> SwitchCost:

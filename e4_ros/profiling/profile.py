@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from e4_ros.energy.plan import FrequencyPlan
@@ -12,6 +12,9 @@ from e4_ros.profiling.exact import ExactResult, exact, two_configuration_bound
 from e4_ros.profiling.objective import Problem, SwitchCost
 from e4_ros.profiling.planner import search, to_plan
 from e4_ros.profiling.search import SearchResult, best_fixed, coordinate_descent
+from e4_ros.profiling.sensitivity import Conclusion
+
+PLAN = 'the plan'
 
 OnProgress = Callable[[str, float, float], None]
 """Called with the phase in words, progress 0 to 1, and the least energy so far in joules."""
@@ -27,9 +30,12 @@ class Profile:
         best: the plan: the better of the two, planned again where it was late when played.
         exact: the optimum of the same problem; None where it was not asked for.
         ideal: coordinate descent on a machine whose clocks change at once and for nothing.
-        default: latency (s) and energy (J) at the stock system's point.
+        default: latency (s) and energy (J) of the stock system; ``default_name`` says of what.
         two_configurations_j: see :func:`e4_ros.profiling.exact.two_configuration_bound`.
         plan_s: seconds that coordinate descent took.
+        notes: sentences that a reader should know, about how the costs were come by.
+        guesses: the plan's worth with one assumed number of the board changed at a time; the first
+            entry is the board as it is.
     """
 
     problem: Problem
@@ -44,6 +50,9 @@ class Profile:
     default: tuple[float, float]
     two_configurations_j: float
     plan_s: float
+    default_name: str = 'default clocks'
+    notes: tuple[str, ...] = ()
+    guesses: tuple[Conclusion, ...] = ()
 
     @property
     def gap_percent(self) -> float:
@@ -51,6 +60,16 @@ class Profile:
         if self.exact is None:
             return float('nan')
         return 100 * (self.descent.energy_j / self.exact.best.energy_j - 1)
+
+    def comparison(self) -> list[tuple[str, float, float]]:
+        """What the plan is held against, and itself: name, latency (s), expected energy (J)."""
+        rows: list[tuple[str, float, float]] = [(self.default_name, *self.default)]
+        found = [('best fixed point', self.fixed), (PLAN, self.best)]
+        if self.exact is not None:
+            name = 'exact optimum' if self.exact.proven else 'best known (optimum not proven)'
+            found.append((name, self.exact.best))
+        found.append(('if switching cost nothing', self.ideal))
+        return rows + [(name, result.latency_s, result.energy_j) for name, result in found]
 
     def plan(self) -> FrequencyPlan:
         """The plan file."""
@@ -76,7 +95,12 @@ class Profile:
             'deadline_s': self.problem.deadline_s,
             'fastest_s': self.problem.fastest_s,
             'exit_shares': dict(self.exit_shares),
-            'default': {'point': dict(self.default_point), **_cost(*self.default)},
+            'notes': list(self.notes),
+            'default': {
+                'name': self.default_name,
+                'point': dict(self.default_point),
+                **_cost(*self.default),
+            },
             'best_fixed': self._found(self.fixed),
             'plan': self._found(self.best),
             'coordinate_descent': {
@@ -90,6 +114,7 @@ class Profile:
             'gap_percent': None if self.exact is None else self.gap_percent,
             'without_switch_cost': self._found(self.ideal),
             'two_configuration_bound_j': self.two_configurations_j,
+            'assumptions_changed': [asdict(conclusion) for conclusion in self.guesses],
             'tried': tried,
         }  # fmt: skip
 
@@ -105,6 +130,10 @@ def run_profile(
     exit_shares: Mapping[str, float],
     default_point: Mapping[str, int],
     *,
+    default_cost: tuple[float, float] | None = None,
+    default_name: str = 'default clocks',
+    notes: Sequence[str] = (),
+    guesses: Sequence[Conclusion] = (),
     yardstick: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Profile:
@@ -115,6 +144,11 @@ def run_profile(
         exit_paths: exit → indices of its segments.
         exit_shares: exit → how often frames stop there.
         default_point: what the stock system runs at; a clock off the table counts as the nearest.
+        default_cost: latency (s) and energy (J) to compare with, where they were measured; none:
+            those of ``default_point`` in the table.
+        default_name: what to call that.
+        notes: see :class:`Profile`.
+        guesses: see :class:`Profile`.
         yardstick: also find the exact optimum (seconds instead of milliseconds).
         on_progress: told what happens.
     """
@@ -129,8 +163,10 @@ def run_profile(
     ideal = coordinate_descent(replace(problem, switch=SwitchCost.none(problem.table.domains)))
     tell('exact optimum', 0.5, best.energy_j)
     optimum = exact(problem) if yardstick else None
-    at = problem.table.index(_nearest(problem, default_point))
-    latency_s, energy_j = problem.fixed()
+    if default_cost is None:
+        at = problem.table.index(_nearest(problem, default_point))
+        latency_s, energy_j = problem.fixed()
+        default_cost = float(latency_s[at]), float(energy_j[at])
     tell('done', 1.0, best.energy_j)
     return Profile(
         problem,
@@ -142,9 +178,12 @@ def run_profile(
         best,
         optimum,
         ideal,
-        (float(latency_s[at]), float(energy_j[at])),
+        default_cost,
         two_configuration_bound(problem),
         plan_s,
+        default_name,
+        tuple(notes),
+        tuple(guesses),
     )
 
 

@@ -8,9 +8,15 @@ from dataclasses import dataclass
 from e4_ros.energy.boards import Board, Sourced
 from e4_ros.energy.model import BoardModel, SegmentWork
 from e4_ros.profiling.cost_table import CostTable
-from e4_ros.profiling.objective import SwitchCost, make_problem
+from e4_ros.profiling.objective import Problem, SwitchCost, make_problem
 from e4_ros.profiling.planner import search
 from e4_ros.profiling.search import best_fixed
+
+_POWERS = {
+    'static_w': 'static power',
+    'dynamic_w': 'dynamic power',
+    'idle_share': 'share when waiting',
+}
 
 
 @dataclass(frozen=True)
@@ -36,13 +42,28 @@ def sweep(
     works: Sequence[SegmentWork],
     exit_paths: Mapping[str, Sequence[int]],
     exit_shares: Mapping[str, float],
+    deadline_s: float = 0.0,
+    domains: Sequence[str] = (),
 ) -> list[Conclusion]:
-    """Change one assumption at a time; the first entry is the board as it is."""
-    found = [_conclude(board, works, exit_paths, exit_shares, '', '')]
-    for parameter, value, change in _changes():
-        changed = change(board)
-        found.append(_conclude(changed, works, exit_paths, exit_shares, parameter, value))
-    return found
+    """Change one assumption at a time and plan anew; the first entry is the board as it is.
+
+    Args:
+        board: whose numbers are changed.
+        works: what each segment asks for.
+        exit_paths: exit → indices of its segments.
+        exit_shares: exit → how often frames stop there.
+        deadline_s: bound for the slowest path; 0: three times the fastest possible latency.
+        domains: what to clock; empty: ``cpu`` and, where there is one, ``gpu``.
+    """
+
+    def conclude(changed: Board, parameter: str, value: str) -> Conclusion:
+        table = CostTable.from_board(BoardModel(changed), works, 'swept', domains or None)
+        switch = SwitchCost.of_board(changed, table.domains)
+        problem = make_problem(table, exit_paths, exit_shares, deadline_s, switch)
+        return _conclude(problem, BoardModel(changed).default_point(), parameter, value)
+
+    changes = [conclude(change(board), parameter, value) for parameter, value, change in _changes()]
+    return [conclude(board, '', ''), *changes]
 
 
 def _changes() -> list[tuple[str, str, Callable[[Board], Board]]]:
@@ -51,8 +72,8 @@ def _changes() -> list[tuple[str, str, Callable[[Board], Board]]]:
         for exponent in (1.5, 2.0, 3.0)
     ]
     for factor in (0.5, 2.0):
-        for field in ('static_w', 'dynamic_w', 'idle_share'):
-            changes.append((field, f'x{factor:g}', _power(field, scale=factor)))
+        for field, name in _POWERS.items():
+            changes.append((name, f'x{factor:g}', _power(field, scale=factor)))
         changes.append(('other loads', f'x{factor:g}', _others(factor)))
         changes.append(('effect delay', f'x{factor:g}', _delays(factor)))
     changes.append(('effect delay', 'none', _delays(0.0)))
@@ -93,20 +114,11 @@ def _delays(factor: float) -> Callable[[Board], Board]:
 
 
 def _conclude(
-    board: Board,
-    works: Sequence[SegmentWork],
-    exit_paths: Mapping[str, Sequence[int]],
-    exit_shares: Mapping[str, float],
-    parameter: str,
-    value: str,
+    problem: Problem, default_point: Mapping[str, int], parameter: str, value: str
 ) -> Conclusion:
-    model = BoardModel(board)
-    table = CostTable.from_board(model, works, 'swept')
-    switch = SwitchCost.of_board(board, table.domains)
-    problem = make_problem(table, exit_paths, exit_shares, 0.0, switch)
     best, fixed = search(problem), best_fixed(problem)
-    at = table.index({n: model.default_point()[n] for n in table.domains})
     latency_s, energy_j = problem.fixed()
+    at = problem.table.index(default_point)
     return Conclusion(
         parameter,
         value,

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from e4_ros.energy.boards import Board
+from e4_ros.energy.boards import Board, load_board
 from e4_ros.energy.model import BoardModel, SegmentWork
 
 _SPIN_S = 0.0004  # the end of a repeat is waited for awake: sleep is not that exact
@@ -22,8 +23,8 @@ class VirtualWorkload:
     """Segments on a mounted virtual board.
 
     Args:
-        board: the board that is mounted.
-        root: where.
+        board: the board that is mounted, or its name.
+        root: where; the load of a plain tree (`write_tree`) is not told to anybody.
         works: the segments.
         model: their network's name.
         clocks: what the clocks are now.
@@ -33,7 +34,7 @@ class VirtualWorkload:
 
     def __init__(
         self,
-        board: Board,
+        board: Board | str,
         root: str | Path,
         works: Sequence[SegmentWork],
         model: str,
@@ -43,19 +44,19 @@ class VirtualWorkload:
     ) -> None:
         self.model = model
         self.segments = tuple(work.name for work in works)
-        self._works, self._board, self._model = works, board, BoardModel(board)
+        board = load_board(board) if isinstance(board, str) else board
+        self._works, self._model = works, BoardModel(board)
         self._load = Path(root) / 'e4' / 'load'
         self._clocks, self._noise = clocks, noise
         self._rng = np.random.default_rng(seed)
 
     def run(self, segment: int, seconds: float) -> list[float]:
         """Repeat a segment for about ``seconds``; one repeat in fifty takes three times as long."""
-        work, point = self._works[segment], self._clocks()
+        work = self._works[segment]
+        point = {name: hz for name, hz in self._clocks().items() if name in self._model.domains}
         mean_s = self._model.segment_cost(work, point).latency_s
         busy = self._model.busy_shares([work], [point])[0, 0]
-        for name, share in zip(self._model.domains, busy, strict=True):
-            noisy = np.clip(share * (1 + self._noise * self._rng.standard_normal()), 0, 1)
-            (self._load / name).write_text(f'{noisy:.4f}')
+        self._carry(busy)
         took: list[float] = []
         end_s = time.perf_counter() + seconds
         while not took or time.perf_counter() < end_s:
@@ -67,3 +68,11 @@ class VirtualWorkload:
                 pass
             took.append(time.perf_counter() - began_s)
         return took
+
+    def _carry(self, busy: NDArray[np.float64]) -> None:
+        """Put the load on the board's domains."""
+        if not self._load.is_dir():
+            return
+        for name, share in zip(self._model.domains, busy, strict=True):
+            noisy = np.clip(share * (1 + self._noise * self._rng.standard_normal()), 0, 1)
+            (self._load / name).write_text(f'{noisy:.4f}')

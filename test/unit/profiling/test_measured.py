@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import time
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,15 +8,20 @@ import pytest
 
 from e4_ros.energy import virtual_mount
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.client import DvfsClient
-from e4_ros.energy.daemon import Helper, HelperConfig
+from e4_ros.energy.client import ClientState
+from e4_ros.energy.daemon import HelperConfig
+from e4_ros.energy.discovery import discover
+from e4_ros.energy.hold import leased
+from e4_ros.energy.meters import open_meter
 from e4_ros.energy.model import BoardModel, SegmentWork
-from e4_ros.profiling import measured
+from e4_ros.profiling import measured, power, prober
 from e4_ros.profiling.cost_table import CostTable, CostTableError
 from e4_ros.profiling.exact import exact
 from e4_ros.profiling.fit import complete
-from e4_ros.profiling.measured import MeasurementError, Prober, measured_plan
-from e4_ros.profiling.objective import SwitchCost, make_problem
+from e4_ros.profiling.measured import design, measured_plan
+from e4_ros.profiling.objective import PlanningError, SwitchCost, make_problem
+from e4_ros.profiling.power import MeasurementError, MeteredPower, ModelledPower, PageMeter
+from e4_ros.profiling.prober import Prober
 from e4_ros.profiling.virtual_workload import VirtualWorkload
 
 WORKS = [
@@ -35,70 +40,178 @@ def modelled(board: str = 'jetson_nano') -> CostTable:
 class FakeMachine:
     """Client, meter and workload in one, with a clock of its own and faults on demand."""
 
-    def __init__(self) -> None:
-        self.table = modelled()
-        self.board, self.model, self.segments = 'jetson_nano', 'net', self.table.segments
+    def __init__(self, board: str = 'jetson_nano') -> None:
+        self.table = modelled(board)
+        self.board, self.model, self.segments = board, 'net', self.table.segments
+        self.state, self.lost_because = ClientState.HELD, ''
         self.point: dict[str, int] = {}
-        self.joules = 0.0
-        self.missing_s = 0.0
+        self.joules = self.now_s = self.missing_s = 0.0
+        self.refresh_s = 0.0
         self.cap_hz = 10**12
-        self.silent = False
-        self.points_set = 0
+        self.cap_after = math.inf
+        self.silent, self.watts = False, 1.0
+        self.points_set = self.runs = 0
+        self.slowdown = 1.0
 
     def set_plan(self, plan) -> None:
         self.wanted = plan.paths['at'].points[0]
         self.points_set += 1
 
     def step(self, path: int, segment: int) -> bool:
-        self.point = {n: min(hz, self.cap_hz) for n, hz in self.wanted.items()}
+        if self.state is ClientState.LOST:
+            return False
+        cap_hz = self.cap_hz if self.runs < self.cap_after else 400_000_000
+        axes = dict(zip(self.table.domains, self.table.axes_hz, strict=True))
+        self.point = {
+            n: max((f for f in axes[n] if f <= min(hz, cap_hz)), default=axes[n][0])
+            for n, hz in self.wanted.items()
+        }
         return True
 
     def applied(self):
-        return SimpleNamespace(point=self.point)
+        return SimpleNamespace(point=self.point, energy_j=self.joules, source='measured')
 
     def read(self):
-        return SimpleNamespace(energy_j=self.joules, missing_s=self.missing_s)
+        self.now_s += 1e-4
+        if not self.silent:
+            self.joules += 1e-4 * self.watts
+        shown = self.joules
+        if self.refresh_s:  # what a counter shows that moves only so often
+            late_s = self.now_s % self.refresh_s
+            shown = round(self.joules - self.watts * late_s, 9)
+        return SimpleNamespace(energy_j=shown, missing_s=self.missing_s, time_s=self.now_s)
 
     def run(self, segment: int, seconds: float):
+        self.runs += 1
         p = self.table.index(self.point)
         latency_s, energy_j = self.table.latency_s[segment, p], self.table.energy_j[segment, p]
-        time.sleep(0.002)
+        latency_s, self.watts = latency_s * self.slowdown, energy_j / latency_s
+        count = max(int(seconds / latency_s), 1)
+        self.now_s += count * latency_s
         if self.silent:
             self.missing_s += 1.0
+            self.now_s += 1.0
         else:
-            self.joules += 0.002 * energy_j / latency_s
-        return [latency_s] * 9 + [5 * latency_s]
+            self.joules += self.watts * count * latency_s
+        return [latency_s] * (count - count // 10) + [5 * latency_s] * (count // 10)
 
 
 @pytest.fixture
 def machine(monkeypatch) -> FakeMachine:
-    monkeypatch.setattr(measured, 'SETTLE_S', 0.0)
+    monkeypatch.setattr(prober, 'SETTLE_S', 0.0)
+    monkeypatch.setattr(prober, '_HOLD_S', 0.05)
     return FakeMachine()
 
 
-def prober(machine: FakeMachine) -> Prober:
-    return Prober(machine, machine, machine, machine.table.domains, machine.table.axes_hz)
+def make_prober(machine: FakeMachine) -> Prober:
+    axes = dict(zip(machine.table.domains, machine.table.axes_hz, strict=True))
+    return Prober(machine, MeteredPower(machine, 'fake'), machine, axes)
 
 
 def test_a_cell_is_measured_once_and_outliers_do_not_count(machine):
-    probe = prober(machine)
+    probe = make_prober(machine)
     probe.measure([(1, 7), (1, 7), (0, 7)], lambda _: None)
     assert probe.latency_s[1, 7] == pytest.approx(machine.table.latency_s[1, 7])
-    assert probe.energy_j[1, 7] == pytest.approx(machine.table.energy_j[1, 7], rel=0.2)
+    assert probe.energy_j[1, 7] == pytest.approx(machine.table.energy_j[1, 7])
     assert machine.points_set == 1
     assert np.isfinite(probe.latency_s).sum() == 2
 
 
+@pytest.mark.parametrize('refresh_s', [0.02, 0.1])
+def test_a_counter_that_moves_seldom_is_read_from_move_to_move(machine, refresh_s):
+    machine.refresh_s = refresh_s
+    probe = make_prober(machine)
+    probe.measure([(0, 150)], lambda _: None)
+    assert probe.energy_j[0, 150] == pytest.approx(machine.table.energy_j[0, 150], rel=0.05)
+
+
 def test_a_throttling_board_is_noticed(machine):
     machine.cap_hz = 600_000_000
-    with pytest.raises(MeasurementError, match='throttles'):
-        prober(machine).measure([(0, 179)], lambda _: None)
+    with pytest.raises(MeasurementError, match=r'cpu 1479 MHz.*clocks are cpu 518.*throttles'):
+        make_prober(machine).measure([(0, 179)], lambda _: None)
+
+
+def test_a_board_that_throttles_in_the_middle_of_a_cell_is_noticed(machine):
+    machine.cap_after = 1
+    probe = make_prober(machine)
+    with pytest.raises(MeasurementError, match=r'moved to .* while measuring at .* throttles'):
+        probe.measure([(0, 179)], lambda _: None)
+    assert np.isnan(probe.latency_s).all()
+
+
+def test_clocks_that_jitter_around_their_entry_still_hold(machine):
+    read = lambda: {name: round(hz * 0.997) for name, hz in machine.point.items()}  # noqa: E731
+    axes = dict(zip(machine.table.domains, machine.table.axes_hz, strict=True))
+    probe = Prober(machine, MeteredPower(machine, 'fake'), machine, axes, read)
+    probe.measure([(0, 179)], lambda _: None)
+    assert np.isfinite(probe.latency_s[0, 179])
 
 
 def test_rails_that_stop_answering_are_noticed(machine):
     machine.silent = True
     with pytest.raises(MeasurementError, match='rails'):
-        prober(machine).measure([(0, 3)], lambda _: None)
+        make_prober(machine).measure([(0, 3)], lambda _: None)
+
+
+def test_rails_that_fall_silent_between_two_cells_are_noticed(machine):
+    probe = make_prober(machine)
+    probe.measure([(0, 3)], lambda _: None)
+    machine.silent = True
+    with pytest.raises(MeasurementError, match='rails'):
+        probe.measure([(0, 3), (1, 3)], lambda _: None)
+    assert np.isfinite(probe.latency_s).sum() == 1
+
+
+def test_a_lease_that_ends_says_why(machine):
+    probe = make_prober(machine)
+    probe.measure([(0, 3)], lambda _: None)
+    machine.state, machine.lost_because = ClientState.LOST, 'the board is too hot: 96 °C'
+    with pytest.raises(MeasurementError, match='ended the lease: the board is too hot'):
+        probe.measure([(1, 3)], lambda _: None)
+
+
+def test_a_machine_that_became_slower_is_told(machine):
+    probe = make_prober(machine)
+    with pytest.raises(MeasurementError, match='nothing was measured'):
+        probe.drift()
+    probe.measure([(0, 3)], lambda _: None)
+    assert probe.drift() == pytest.approx(0.0)
+    machine.slowdown = 1.2
+    assert probe.drift() == pytest.approx(0.2)
+
+
+def test_without_noise_the_measured_plan_is_near_the_optimum(machine):
+    switch = SwitchCost.of_board(load_board('jetson_nano'), machine.table.domains)
+    true = make_problem(machine.table, PATHS, SHARES, 0, switch)
+    found = measured_plan(
+        make_prober(machine), lambda t: make_problem(t, PATHS, SHARES, true.deadline_s, switch)
+    )
+    assert true.cost(found.found.points)[1] <= 1.03 * exact(true).best.energy_j
+    assert found.cells < 0.3 * machine.table.latency_s.size
+    assert found.problem.table.source == 'measured'
+
+
+def test_a_machine_with_one_clock_is_measured_too(monkeypatch):
+    monkeypatch.setattr(prober, 'SETTLE_S', 0.0)
+    machine = FakeMachine('raspberry_pi_5')
+    switch = SwitchCost.assumed(machine.table.domains)
+    true = make_problem(machine.table, PATHS, SHARES, 0, switch)
+    found = measured_plan(make_prober(machine), lambda t: make_problem(t, PATHS, SHARES, 0, switch))
+    assert true.cost(found.found.points)[1] <= 1.03 * exact(true).best.energy_j
+
+
+def test_a_deadline_that_the_measured_machine_cannot_meet_says_the_fastest(machine):
+    switch = SwitchCost.none(machine.table.domains)
+    with pytest.raises(PlanningError, match='the fastest needs'):
+        measured_plan(make_prober(machine), lambda t: make_problem(t, PATHS, SHARES, 1e-4, switch))
+
+
+@pytest.mark.parametrize('shape', [(1,), (5,), (15,), (2, 15), (1, 15), (15, 12), (15, 12, 7)])
+def test_a_design_has_enough_points_for_a_fit_and_both_ends(shape):
+    points = design(shape)
+    assert len(set(points)) == len(points)
+    assert len(points) >= min(8, math.prod(shape))
+    assert {0, math.prod(shape) - 1} <= set(points)
 
 
 def test_a_fit_fills_the_holes_and_says_how_far_off_it_is():
@@ -118,6 +231,19 @@ def test_a_fit_fills_the_holes_and_says_how_far_off_it_is():
     assert 0 < filled.error_percent < 10
 
 
+def test_a_table_without_holes_needs_no_fit():
+    whole = modelled()
+    few = slice(0, 5)
+    axes = (whole.axes_hz[0][:1], whole.axes_hz[1][few])
+    filled = complete(
+        'b', 'net', whole.segments, whole.domains, axes,
+        whole.latency_s[:, few], whole.energy_j[:, few], 'modelled',
+    )  # fmt: skip
+    assert (filled.latency_s == whole.latency_s[:, few]).all()
+    assert np.isnan(filled.error_percent)
+    assert filled.source == 'modelled'
+
+
 def test_too_few_cells_for_a_fit_are_refused():
     whole = modelled()
     sparse = np.full_like(whole.latency_s, np.nan)
@@ -126,27 +252,70 @@ def test_too_few_cells_for_a_fit_are_refused():
         complete(whole.board, 'net', whole.segments, whole.domains, whole.axes_hz, sparse, sparse)
 
 
+def test_modelled_power_is_the_boards_whatever_the_latency():
+    model = BoardModel(load_board('jetson_nano'))
+    source = ModelledPower(model, WORKS)
+    point = model.default_point()
+    repeats, watts = source.during(1, point | {'npu': 1, 'emc': 0}, lambda s: [s])
+    cost = model.segment_cost(WORKS[1], point)
+    assert repeats == [power.CELL_S]
+    assert watts == pytest.approx(cost.energy_j / cost.latency_s)
+    assert source.source == 'modelled'
+
+
+def test_the_helpers_page_is_a_meter(machine):
+    machine.joules = 3.5
+    reading = PageMeter(machine).read()
+    assert reading.energy_j == 3.5
+    assert reading.source == 'measured'
+
+
 @pytest.mark.fuse
 @pytest.mark.skipif(bool(virtual_mount.why_not()), reason=str(virtual_mount.why_not()))
 def test_a_virtual_board_is_measured_through_helper_and_rails(tmp_path):
-    name = 'jetson_orin_nano'
+    name = 'jetson_xavier_nx'  # throttles at 90 °C; a lease ends at 95
     board, whole = load_board(name), modelled(name)
     switch = SwitchCost.of_board(board, whole.domains)
     true = make_problem(whole, PATHS, SHARES, 0, switch)
-    socket = tmp_path / 'sock'
+    config_at = {'state_dir': tmp_path / 's', 'socket_path': tmp_path / 'sock'}
     with (
         virtual_mount.mounted(name, tmp_path / 'board') as root,
-        Helper(HelperConfig(root=root, state_dir=tmp_path / 's', socket_path=socket)) as helper,
-        DvfsClient(socket) as client,
+        leased(HelperConfig(root=root, **config_at), 'test') as client,
     ):
-        client.acquire('test')
-        workload = VirtualWorkload(board, root, WORKS, 'net', lambda: client.applied().point)
-        assert helper.meter is not None
-        probe = Prober(client, helper.meter, workload, whole.domains, whole.axes_hz)
-        found = measured_plan(
-            probe, lambda table: make_problem(table, PATHS, SHARES, true.deadline_s, switch)
-        )
+        domains = discover(root)
+        clocks = lambda: {d.name: d.current_hz() for d in domains}  # noqa: E731
+        workload = VirtualWorkload(board, root, WORKS, 'net', clocks)
+        axes = dict(zip(whole.domains, whole.axes_hz, strict=True))
+        meter = open_meter(root)
+        assert meter is not None
+        with meter:
+            probe = Prober(client, MeteredPower(meter, 'rails'), workload, axes, clocks)
+            found = measured_plan(
+                probe, lambda table: make_problem(table, PATHS, SHARES, true.deadline_s, switch)
+            )
+            (root / 'e4/faults').write_text('unreadable:*hwmon*')
+            with pytest.raises(MeasurementError, match='rails'):
+                probe.drift()
+            (root / 'e4/faults').write_text('')
+            (root / 'e4/temperature_c').write_text('93')
+            unknown = np.flatnonzero(np.isnan(probe.latency_s[1]))
+            with pytest.raises(MeasurementError, match='throttles'):
+                probe.measure([(1, int(unknown[-1]))], lambda _: None)
+            (root / 'e4/temperature_c').write_text('40')
     assert found.problem.table.source == 'measured'
     assert found.cells < 0.3 * whole.latency_s.size
     _, energy_j = true.cost(found.found.points)
     assert energy_j <= 1.05 * exact(true).best.energy_j
+
+
+def test_measured_names_its_phases_in_order(machine):
+    switch = SwitchCost.none(machine.table.domains)
+    told: list[tuple[str, float, float]] = []
+    measured.measured_plan(
+        make_prober(machine),
+        lambda t: make_problem(t, PATHS, SHARES, 0, switch),
+        lambda *news: told.append(news),
+    )
+    shares = [share for _, share, _ in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
