@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from e4_ros.vision.checkpoint import Checkpoint, load
 from e4_ros.vision.engine import EarlyExitEngine
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.policy import FULL, TEMPORAL, FullPolicy, ThresholdPolicy
+from e4_ros.vision.runtime import make_runtime
 
 STEPS = (2, 3, 4, 6, 8, 12)
 SIDES = (284, 268, 252, 236, 220, 204, 172, 140)  # pixels; the detector's own is 300
@@ -51,6 +53,7 @@ def measure_curves(
     ways: Ways = {}
     for curve, path in checkpoints.items():
         ways |= cascade_ways(curve, model, path, threads)
+    ways |= score_ways(model, checkpoints['cascade'], threads)
     ways |= simpler_ways(model, full, threads)
     results = timed(ways, peer, test.clip, passes, progress)
     full_answers = [full.process_full(frame).answer for _, frame in test.clip]
@@ -65,23 +68,29 @@ def measure_curves(
 
 
 def cascade_ways(curve: str, model: VisionModel, path: Path, threads: int) -> Ways:
-    """One setting for each threshold of the temporal exit; the others keep what `e4 fit` set.
-
-    The cascade's own exits between stages, without temporal exit and gates, are BranchyNet's: an
-    exit is taken where its answer's scores are certain (Teerapittayanon et al., arXiv 1709.01686).
-    """
+    """One setting for each threshold of the temporal exit; the others keep what `e4 fit` set."""
     checkpoint = load(path, model)
     engine = build(model.name, 'e4', threads=threads, checkpoint=path)
-    ways: Ways = {
+    return {
         (curve, threshold): Through(engine, ThresholdPolicy(thresholds_at(checkpoint, threshold)))
         for threshold in TEMPORAL_THRESHOLDS
     }
-    if curve == 'cascade':
-        names = [exit_.name for exit_ in checkpoint.exits]
-        for threshold in SCORE_THRESHOLDS:
-            policy = ThresholdPolicy(dict.fromkeys(names, threshold))
-            ways['score_threshold', threshold] = Through(engine, policy)
-    return ways
+
+
+def score_ways(model: VisionModel, path: Path, threads: int) -> Ways:
+    """The cascade's heads between stages, without its gates and its temporal exit: BranchyNet.
+
+    An exit is taken where it is sure of its own answer (Teerapittayanon et al., arXiv 1709.01686).
+    """
+    exits = [replace(found, gate=None) for found in load(path, model).exits]
+    engine = EarlyExitEngine(model, FullPolicy(), make_runtime('onnxruntime', threads), exits)
+    names = [found.name for found in exits]
+    return {
+        ('score_threshold', threshold): Through(
+            engine, ThresholdPolicy(dict.fromkeys(names, threshold))
+        )
+        for threshold in SCORE_THRESHOLDS
+    }
 
 
 def thresholds_at(checkpoint: Checkpoint, temporal: float) -> dict[str, float]:

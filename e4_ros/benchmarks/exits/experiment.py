@@ -64,7 +64,7 @@ def run(plan: Plan, out: Path) -> dict[str, Any]:
         began = time.perf_counter()
         footage = load_footage(model, QUICK_FRAMES if plan.quick else None, phases)
         checkpoints = _checkpoints(plan, model, phases)
-        result = _about(plan, footage) | {'fit_s': time.perf_counter() - began}
+        result = about(plan, len(footage.test.clip)) | {'fit_s': time.perf_counter() - began}
         for name, measure in _measurements(plan, model, footage, checkpoints, phases).items():
             began = time.perf_counter()
             result |= measure()
@@ -114,7 +114,8 @@ def _measurements(
     return {name: part for name, part in everything.items() if name in plan.parts}
 
 
-def _about(plan: Plan, footage: Footage) -> dict[str, Any]:
+def about(plan: Plan, frames: int) -> dict[str, Any]:
+    """What the figures are about: machine, date, footage, and how many frames were tested."""
     return {
         'machine': {'name': machine_name(), 'threads': plan.threads},
         'measured': f'{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}',
@@ -122,7 +123,7 @@ def _about(plan: Plan, footage: Footage) -> dict[str, Any]:
         'model': MODEL,
         'source': SOURCE,
         'frames': {'fit': FIT, 'calibrate': CALIBRATE, 'test': TEST},
-        'frames_tested': len(footage.test.clip),
+        'frames_tested': frames,
         'exits': 'from `e4 fit`, this benchmark' if plan.fitted is None else str(plan.fitted),
         'seconds': {},
     }

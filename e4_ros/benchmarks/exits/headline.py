@@ -53,9 +53,8 @@ def measure_headline(
     answers = [said.answer for said in result.said]
     full_answers = [full.process_full(frame).answer for _, frame in test.clip]
     # A median over audits, because a single slow one among the few would tell of the machine.
-    audit_s = (
-        float(np.median(way.audit_s)) * len(way.audit_s) / len(test.clip) if way.audit_s else 0.0
-    )
+    audits = len(way.audit_s)
+    audit_s = float(np.median(way.audit_s)) * audits / len(test.clip) if audits else 0.0
     return {
         'thresholds': dict(thresholds),
         'speedup': result.speedup,

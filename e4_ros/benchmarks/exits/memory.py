@@ -29,12 +29,13 @@ def peak_memory_mb(
     # What the first process may have to export, and the others find in the cache, is an outlier.
     for number in range(_ROUNDS):
         for done, (name, arguments) in enumerate(commands.items(), 1):
-            peaks[name].append(_child(str(threads), *arguments))
+            peaks[name].append(child_peak_mb(str(threads), *arguments))
             progress(number * len(commands) + done, _ROUNDS * len(commands))
     return {name: statistics.median(values) for name, values in peaks.items()}
 
 
-def _child(*arguments: str) -> float:
+def child_peak_mb(*arguments: str) -> float:
+    """Peak of one fresh process, given its threads, policy and perhaps checkpoint."""
     process = subprocess.run(
         [sys.executable, '-m', __name__, *arguments], capture_output=True, text=True, check=True
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,13 @@ class Setting:
 
     Attributes:
         alpha: the largest mean loss; None where nothing is promised.
-        thresholds: by exit; empty where nothing could be certified.
+        checkpoint: with the thresholds, none where nothing could be certified, and the bounds of
+            the audit.
         why_not: why nothing could be certified, or empty.
     """
 
     alpha: float | None
-    thresholds: Mapping[str, float]
+    checkpoint: Checkpoint
     why_not: str = ''
 
 
@@ -49,7 +50,7 @@ def settings(
     progress: Callable[[str, int, int], None],
 ) -> list[Setting]:
     """What can be certified at each risk, and first what `e4 fit` left, which promises nothing."""
-    found = [Setting(None, checkpoint.thresholds)]
+    found = [Setting(None, checkpoint)]
     for alpha in ALPHAS:
         try:
             result = calibrate(
@@ -57,11 +58,10 @@ def settings(
                 partial(progress, f'calibration at {alpha:g}'), threads,
             )  # fmt: skip
         except RiskError as error:
-            found.append(Setting(alpha, {}, str(error)))
+            found.append(Setting(alpha, replace(checkpoint, thresholds={}), str(error)))
             continue
-        thresholds = result.checkpoint.thresholds
-        why = '' if thresholds else 'the boldest setting that passed was the full network'
-        found.append(Setting(alpha, thresholds, why))
+        why = '' if result.checkpoint.thresholds else 'only the full network passed'
+        found.append(Setting(alpha, result.checkpoint, why))
     return found
 
 
@@ -85,13 +85,24 @@ def measure_risk(
     for stream in streams:
         full = [engine.process_full(frame).answer for _, frame in stream.clip]
         for setting in tried:
-            way = Watched(engine, checkpoint, setting.thresholds, pays=False)
-            rows.append(_row(way, setting, stream, full))
+            own = setting.checkpoint
+            way = Watched(engine, own, own.thresholds, pays=False)
+            rows.append(row_of(way, setting, stream, full))
             progress('promises', len(rows), len(streams) * len(tried))
     return rows
 
 
-def _row(way: Watched, setting: Setting, stream: Judged, full: Sequence[Answer]) -> dict[str, Any]:
+def row_of(
+    way: Watched, setting: Setting, stream: Judged, full: Sequence[Answer]
+) -> dict[str, Any]:
+    """One setting on one stream, in the shape that the JSON has.
+
+    Args:
+        way: that begins this stream.
+        setting: of the way.
+        stream: and what the teacher says of it.
+        full: the full network's answers.
+    """
     said = [way.answer(frame, stamp_s) for stamp_s, frame in stream.clip]
     losses = losses_of([one.answer for one in said], full, stream.reference)
     after = slice(stream.change, None)

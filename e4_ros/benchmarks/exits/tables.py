@@ -51,7 +51,7 @@ def risk_rows(result: Result) -> Rows:
             _early(row),
             f'{row["observed"]:.3f}',
             f'{row["loss_of_early"]:.3f}',
-            f'after {row["tripped_after"]} frames' if row['tripped'] else '–',
+            _closed(row),
             _kept(row),
         ]
         for row in result['risk']
@@ -97,6 +97,13 @@ def _early(row: Result) -> str:
         if before is None
         else f'{before:.0%} → {row["early_share"]:.0%}'
     )
+
+
+def _closed(row: Result) -> str:
+    if not row['tripped']:
+        return '–'
+    after = row['tripped_after']
+    return f'after {after} frames' if after > 0 else 'before the change'
 
 
 def _kept(row: Result) -> str:

@@ -68,7 +68,7 @@ class Watched:
 
     Args:
         engine: its own; it is changed.
-        checkpoint: whose exits the engine has.
+        checkpoint: whose exits the engine has, with the audit's bounds.
         thresholds: by exit.
         pays: whether exits that do not pay rest.
 
@@ -88,13 +88,13 @@ class Watched:
         self._policy = ThresholdPolicy(thresholds)
         audit = checkpoint.notes.get('audit', {})
         self._bounds = {name: entry['bound'] for name, entry in audit.items()}
-        self._rates = checkpoint.notes.get('rates')
+        self._confidence = checkpoint.notes.get('confidence', 0.95)
         self.reset()
 
     def reset(self) -> None:
         """See `Way`; what was switched off is on again."""
         self._engine.policy = self._policy
-        self._engine.auditor = Auditor(self._bounds)
+        self._engine.auditor = Auditor(self._bounds, confidence=self._confidence)
         self._engine.payback = None
         self._engine.reset()
         self._count = 0
@@ -104,7 +104,7 @@ class Watched:
     def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
         """See `Way`; the audit comes after the answer and is not in its seconds."""
         if self._pays and self._count == 0:
-            self._engine.check_pay(frame, self._rates)
+            self._engine.check_pay(frame)
         result = self._engine.process(frame, stamp_s)
         start = time.perf_counter()
         if self._engine.audit(frame, result) is not None:
