@@ -50,6 +50,8 @@ class CostTable:
     def __post_init__(self) -> None:
         if not self.segments or not self.domains or len(self.domains) != len(self.axes_hz):
             raise CostTableError('a cost table needs segments, domains and one axis a domain')
+        if any(list(axis) != sorted(set(axis)) or not axis for axis in self.axes_hz):
+            raise CostTableError('the axes of a cost table must be ascending and not empty')
         shape = (len(self.segments), math.prod(len(axis) for axis in self.axes_hz))
         for name in ('latency_s', 'energy_j'):
             cells = getattr(self, name)

@@ -23,6 +23,18 @@ def read_exit_shares(path: str | Path) -> dict[str, float]:
         OSError: it cannot be read.
     """
     path = Path(path)
+    shares = _read(path)
+    if not any(shares.values()):
+        raise PlanningError(f'{path}: no frame took any exit; let `e4 run` see some frames first')
+    return shares
+
+
+def even_shares(exits: Iterable[str]) -> dict[str, float]:
+    """Every exit as often as any other: for want of knowledge."""
+    return dict.fromkeys(exits, 1.0)
+
+
+def _read(path: Path) -> dict[str, float]:
     try:
         if path.suffix == '.jsonl':
             return dict(Counter(json.loads(line)['exit'] for line in _lines(path)))
@@ -34,11 +46,6 @@ def read_exit_shares(path: str | Path) -> dict[str, float]:
             f'{path}: expected a summary.json or detections.jsonl of `e4 run`, or a mapping of '
             f'exit to share such as "temporal: 0.7" ({error})'
         ) from error
-
-
-def even_shares(exits: Iterable[str]) -> dict[str, float]:
-    """Every exit as often as any other: for want of knowledge."""
-    return dict.fromkeys(exits, 1.0)
 
 
 def _lines(path: Path) -> list[str]:

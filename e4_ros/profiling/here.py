@@ -25,12 +25,12 @@ from e4_ros.energy.model import works_of
 from e4_ros.energy.virtual_board import board_of
 from e4_ros.profiling.cost_table import CostTable, CostTableError, Floats
 from e4_ros.profiling.exit_shares import even_shares
+from e4_ros.profiling.host import NothingToSetError, axes_of, may_set, open_power, switch_cost
 from e4_ros.profiling.measured import Measured, measured_plan
 from e4_ros.profiling.objective import Problem, make_problem
 from e4_ros.profiling.power import Power
 from e4_ros.profiling.prober import Prober, Workload
 from e4_ros.profiling.profile import OnProgress, Profile, run_profile
-from e4_ros.profiling.prospects import NothingToSetError, axes_of, may_set, open_power, switch_cost
 from e4_ros.profiling.virtual_workload import VirtualWorkload
 from e4_ros.vision import assembly
 from e4_ros.vision.engine import EarlyExitEngine

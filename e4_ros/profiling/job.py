@@ -12,9 +12,9 @@ from e4_ros.energy.boards import load_board
 from e4_ros.energy.model import BoardModel, works_of
 from e4_ros.profiling.cost_table import CostTable
 from e4_ros.profiling.exit_shares import even_shares
+from e4_ros.profiling.host import default_point, switch_cost
 from e4_ros.profiling.objective import SwitchCost, make_problem
 from e4_ros.profiling.profile import OnProgress, Profile, run_profile
-from e4_ros.profiling.prospects import default_point, switch_cost
 from e4_ros.profiling.sensitivity import sweep
 from e4_ros.vision.assembly import build
 

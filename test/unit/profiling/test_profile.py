@@ -7,13 +7,14 @@ from typer.testing import CliRunner
 
 from e4_ros.cli import app
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.model import BoardModel, SegmentWork
+from e4_ros.energy.model import BoardModel, SegmentWork, works_of
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.profiling.cost_table import CostTable
 from e4_ros.profiling.exit_shares import read_exit_shares
 from e4_ros.profiling.objective import PlanningError, SwitchCost, make_problem
 from e4_ros.profiling.page import write_page
 from e4_ros.profiling.profile import Profile, run_profile
+from e4_ros.vision.assembly import build
 
 WORKS = [
     SegmentWork('prepare', 3e6, 2e6, 10, 'cpu'),
@@ -112,6 +113,58 @@ def test_the_command_writes_plan_json_and_page(tmp_path):
     assert plan.board == 'jetson_tx2'
     assert json.loads((out / 'profile.json').read_text())['gap_percent'] <= 1.0
     assert (out / 'profile.html').stat().st_size > 100_000
+
+
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        ('a.yaml', '{}'),
+        ('summary.json', '{"exits": {}}'),
+        ('a.jsonl', ''),
+        ('b.yaml', 'full: 0\ntemporal: 0\n'),
+    ],
+)
+def test_an_empty_exit_distribution_is_not_taken_for_an_even_one(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(PlanningError, match='no frame took any exit'):
+        read_exit_shares(tmp_path / name)
+
+
+def spoiled(table: dict, fault: str) -> dict:
+    if fault == 'holes':
+        table['latency_s'][0][3] = None
+    elif fault == 'model':
+        table['segments'][-1] = 'another'
+    elif fault == 'axes':
+        table['axes_hz'][0] = table['axes_hz'][0][::-1]
+    elif fault == 'shape':
+        table['energy_j'][0].pop()
+    elif fault == 'key':
+        del table['domains']
+    return table
+
+
+@pytest.mark.parametrize(
+    ('fault', 'complaint'),
+    [
+        ('holes', '1 holes among'),
+        ('model', 'measure it again'),
+        ('axes', 'ascending'),
+        ('shape', 'not a cost table'),
+        ('key', 'not a cost table'),
+    ],
+)
+def test_a_table_that_does_not_fit_says_why(tmp_path, fault, complaint):
+    built = build('pedestrian_ssdlite', threads=1)
+    works = works_of(built.segments)
+    table = CostTable.from_board(BoardModel(load_board('jetson_nano')), works, built.model.name)
+    path = tmp_path / 'table.json'
+    path.write_text(json.dumps(spoiled(table.as_dict(), fault)))
+    arguments = ['profile', '--table', str(path), '--out', str(tmp_path / 'out')]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2, result.output
+    assert complaint in ' '.join(result.output.split())
+    assert not (tmp_path / 'out').exists()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What measuring needs of a machine: clocks that may be set, a meter, what a switch costs."""
+"""What measuring needs of the host: clocks that may be set, a meter, what a switch costs."""
 
 from __future__ import annotations
 
