@@ -50,6 +50,30 @@ def f1(
     return 2 * matches(answer, truth, score, iou, truth_score) / total if total else 1.0
 
 
+def disagreement(answer: Answer, truth: Answer, task: str) -> float:
+    """How far an answer is from another, in [0, 1]: 1 - F1 of boxes, 0 or 1 for classes."""
+    if task == 'detect':
+        return 1 - f1(answer, truth)
+    return float(answer.labels[:1].tolist() != truth.labels[:1].tolist())
+
+
+def quality_lost(answer: Answer, full: Answer, reference: Answer, task: str) -> float:
+    """What an early answer costs, in [0, 1].
+
+    For boxes what its F1 against the reference lacks of the full network's; never below 0, so that
+    a good frame does not pay for a bad one. For classes 1 where it is not the full network's.
+
+    Args:
+        answer: the early one.
+        full: the full network's for the same frame.
+        reference: the offline teacher's; the full network's again to be judged by that alone.
+        task: of the network.
+    """
+    if task == 'classify':
+        return disagreement(answer, full, task)
+    return max(f1(full, reference) - f1(answer, reference), 0.0)
+
+
 def confident(answer: Answer, score: float) -> Answer:
     """What scores more than ``score``."""
     return answer.above(float(np.nextafter(np.float32(score), np.float32(2))))

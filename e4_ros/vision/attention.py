@@ -5,7 +5,10 @@ Every module has its ablation as a switch, so that what it is worth can be measu
 
 from __future__ import annotations
 
+import math
+
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 _NOT_THERE = -1e4  # likeness of a memory slot that is still empty
@@ -29,6 +32,11 @@ class AttentionPool(nn.Module):
             return features.mean((2, 3))
         weights = self.interest(features).flatten(2).softmax(-1)
         return (features.flatten(2) * weights).sum(-1)
+
+
+def coarse(features: Tensor) -> Tensor:
+    """What a gate looks at, ``(B, C, h, w)`` to half of the height and width: a quarter to read."""
+    return F.avg_pool2d(features, 2, ceil_mode=True)
 
 
 class MemoryAttention(nn.Module):
@@ -139,6 +147,17 @@ def peak_statistics(peaks: Tensor) -> Tensor:
     p = peaks.flatten(1)
     faint = (p * (p < 0.5)).sum(1)
     return torch.stack([(p * p).sum(1), 4 * (p * (1 - p)).sum(1), faint], 1) / 8
+
+
+def class_statistics(logits: Tensor) -> Tensor:
+    """``(B, 3)`` from class logits: highest probability, its lead, entropy as a share of the most.
+
+    After JEI-DNN (Chataoui et al., ICLR 2024).
+    """
+    p = logits.softmax(1)
+    first, second = p.topk(2, dim=1).values.unbind(1)
+    entropy = -(p * p.clamp_min(1e-9).log()).sum(1)
+    return torch.stack([first, first - second, entropy / math.log(logits.shape[1])], 1)
 
 
 def _unit(x: Tensor) -> Tensor:

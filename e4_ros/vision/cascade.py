@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from e4_ros.vision.answer import Answer
+from e4_ros.vision.runtime import Buffer
 from e4_ros.vision.tracks import ConstantVelocityTracks
 
 _THUMBNAIL = (96, 72)  # width, height; grey
@@ -24,6 +25,7 @@ class TemporalExit(ABC):
     a new stream.
     """
 
+    state: Buffer | None = None  # what the exits behind it are told, ``(1, S)``
     familiarity = 1.0  # how much the frame last looked at is like what the exits were fitted to
 
     def __init__(self) -> None:

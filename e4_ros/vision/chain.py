@@ -87,14 +87,15 @@ def compile_chain(
     entry = runtime.buffer(tuple(example.shape))
     steps: list[ChainStep] = []
     segments = [_prepare(example, temporal, temporal_asked)]
-    joint = entry
+    joint, carried = entry, temporal.state
     for index, stage in enumerate(stages):
         piece = runtime.compile(stage.module, [joint])
         joint = piece.outputs[0]
         macs, bytes_moved, layers = stage.macs, stage.bytes_moved, stage.layers
         step = None
         if index < len(exits):
-            step = ExitStep(exits[index], joint, temporal, model, runtime)
+            step = ExitStep(exits[index], joint, temporal, model, runtime, carried)
+            carried = step.state or carried
             macs, layers = macs + step.cost.macs, layers + step.cost.layers
             bytes_moved += step.cost.bytes_moved
         steps.append(ChainStep(piece, step))

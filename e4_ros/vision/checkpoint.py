@@ -14,13 +14,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 from e4_ros.paths import weights_dir
-from e4_ros.vision.exits import ClassHead, GridHead
+from e4_ros.vision.exit_gate import ExitGate
+from e4_ros.vision.exits import ClassHead, GridHead, Head
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.policy import TEMPORAL
 from e4_ros.vision.temporal import TemporalNet
 
 _FORMAT = 'e4_ros.exits/2'
-_HEADS = {'detect': GridHead, 'classify': ClassHead}
+_HEADS: dict[str, type[Head]] = {'detect': GridHead, 'classify': ClassHead}
 
 
 class CheckpointError(ValueError):
@@ -35,11 +36,13 @@ class Exit:
         name: unique; neither ``temporal`` nor ``full``.
         cut: name of the traced node after which the network is cut.
         head: `GridHead` or `ClassHead` in eval mode.
+        gate: likewise; None for an exit that scores by how sure its answer is of itself.
     """
 
     name: str
     cut: str
-    head: nn.Module
+    head: Head
+    gate: ExitGate | None = None
 
 
 @dataclass
@@ -67,15 +70,13 @@ class Checkpoint:
         about = {
             'model': self.model,
             'network': self.network,
-            'exits': [
-                {'name': e.name, 'cut': e.cut, 'settings': e.head.settings, 'task': e.head.task}
-                for e in self.exits
-            ],
+            'exits': [_about(e) for e in self.exits],
             'temporal': self.temporal.settings if self.temporal else None,
             'thresholds': self.thresholds,
             'notes': self.notes,
         }
         nets: dict[str, nn.Module] = {e.name: e.head for e in self.exits}
+        nets |= {f'{e.name}_gate': e.gate for e in self.exits if e.gate is not None}
         if self.temporal is not None:
             nets[TEMPORAL] = self.temporal
         tensors = {
@@ -132,10 +133,24 @@ def network_hash(network: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
+def _about(found: Exit) -> dict[str, Any]:
+    return {
+        'name': found.name,
+        'cut': found.cut,
+        'task': found.head.task,
+        'settings': found.head.settings,
+        'gate': found.gate.settings if found.gate is not None else None,
+    }
+
+
 def _exit(entry: dict[str, Any], tensors: dict[str, Any]) -> Exit:
-    head: nn.Module = _HEADS[entry['task']](**entry['settings'])
+    head: Head = _HEADS[entry['task']](**entry['settings'])
     _fill(head, entry['name'], tensors)
-    return Exit(entry['name'], entry['cut'], head)
+    gate = None
+    if entry.get('gate') is not None:
+        gate = ExitGate(**entry['gate'])
+        _fill(gate, f'{entry["name"]}_gate', tensors)
+    return Exit(entry['name'], entry['cut'], head, gate)
 
 
 def _fill(net: nn.Module, name: str, tensors: dict[str, Any]) -> None:

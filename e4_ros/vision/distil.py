@@ -1,106 +1,135 @@
-"""Teach a box head to say, from the tensor between two stages, what a teacher says of the frame."""
+"""Teach a head to say, from the tensor between two stages, what a teacher says of the frame."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from e4_ros.vision.answer import Answer
-from e4_ros.vision.exits import GridHead
-from e4_ros.vision.grid_boxes import BoxTarget, box_loss, box_target
+from e4_ros.vision.exits import ClassHead, GridHead, Head
+from e4_ros.vision.grid_boxes import box_loss, box_target
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.runtime import Buffer, OnnxRuntime, Piece
-from e4_ros.vision.stages import Stage
+from e4_ros.vision.probe import Probe
+from e4_ros.vision.resume import WorkFile, training_device
 from e4_ros.vision.views import plain_view, random_view
 
 Progress = Callable[[int, int], None]
 
+TEMPERATURE = 3.0
+_HARD_SHARE = 0.2  # of the loss against the teacher's first class alone
 
+
+@dataclass
 class Lessons:
-    """Features of many views of the frames, with the teacher's boxes in the same views."""
+    """Views of frames as an exit sees them, with what the teacher says of the same views.
 
-    def __init__(self) -> None:
-        self.features: list[Tensor] = []
-        self.answers: list[Answer] = []
+    Attributes:
+        features: ``(C, h, w)`` each, in half precision, which halves the memory.
+        answers: the teacher's boxes in the view; for classes the network's logits ``(classes,)``.
+        plain: whether a view is the frame as it is.
+    """
 
-    def add(self, features: np.ndarray, answer: Answer) -> None:
-        """Take one view; half precision is enough and halves the memory."""
-        self.features.append(torch.from_numpy(features).half())
-        self.answers.append(answer)
+    features: list[Tensor] = field(default_factory=list)
+    answers: list[Answer | Tensor] = field(default_factory=list)
+    plain: list[bool] = field(default_factory=list)
 
 
 def prepare(
     model: VisionModel,
-    stages: Sequence[Stage],
+    probe: Probe,
+    cuts: int,
     frames: Sequence[np.ndarray],
     answers: Sequence[Answer],
     views: int,
     seed: int,
     progress: Progress = lambda done, total: None,
-) -> Lessons:
-    """Run the stages over every frame as it is and in random views.
+) -> list[Lessons]:
+    """Run the network over every frame as it is and in random views.
 
     Args:
-        model: what the stages were cut from.
-        stages: the chain up to the cut.
+        model: the network.
+        probe: the same, cut where the exits go.
+        cuts: how many there are.
         frames: ``(H, W, 3)`` uint8 each.
-        answers: the teacher's, one for each frame.
+        answers: the teacher's, one for each frame; not read for a classifier, which is its own.
         views: views of each frame, the plain one included.
         seed: of the random views.
         progress: called with the frames done and their number.
+
+    Returns:
+        Lessons for each cut.
     """
     rng = np.random.default_rng(seed)
-    runtime = OnnxRuntime()
-    entry = runtime.buffer((1, 3, *model.input_size))
-    pieces: list[Piece] = []
-    joint: Buffer = entry
-    for stage in stages:
-        pieces.append(runtime.compile(stage.module, [joint]))
-        joint = pieces[-1].outputs[0]
-    lessons = Lessons()
+    lessons = [Lessons() for _ in range(cuts)]
+    size = model.input_size
     for index, (frame, answer) in enumerate(zip(frames, answers, strict=True)):
         for number in range(views):
             plain = number == 0
-            size = model.input_size
             view = plain_view(frame.shape, size) if plain else random_view(frame.shape, size, rng)
-            entry.write(model.preprocess(frame if plain else view.image(frame, size)))
-            for piece in pieces:
-                piece.run()
-            lessons.add(joint.read()[0].copy(), view.answer(answer, size))
+            probe.see(frame if plain else view.image(frame, size))
+            taught: Answer | Tensor = view.answer(answer, size)
+            if model.task == 'classify':
+                taught = torch.from_numpy(probe.outputs()[0][0].copy())
+            for cut, lesson in enumerate(lessons):
+                lesson.features.append(torch.from_numpy(probe.features(cut)))
+                lesson.answers.append(taught)
+                lesson.plain.append(plain)
         progress(index + 1, len(frames))
     return lessons
 
 
-def train_box_head(
-    head: GridHead,
+def train_head(
+    head: Head,
     lessons: Lessons,
     input_size: tuple[int, int],
     epochs: int,
     seed: int,
+    weights: Tensor | None = None,
     batch: int = 16,
     learning_rate: float = 2e-3,
+    work: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> list[float]:
-    """Fit a head to the lessons (AdamW, one cosine); returns the mean loss of each epoch."""
-    torch.manual_seed(seed)
-    height, width = lessons.features[0].shape[1:]
-    grid = (height, width)
-    classes = head.settings['classes']
-    targets = [box_target(answer, classes, grid, input_size) for answer in lessons.answers]
+    """Fit a head to the lessons (AdamW, one cycle).
+
+    Args:
+        head: changed in place, and in eval mode afterwards.
+        lessons: features and what the teacher says.
+        input_size: ``(H, W)`` of the network, which boxes are relative to.
+        epochs: passes over the lessons.
+        seed: of their order.
+        weights: of each lesson, ``(n,)``: who gets as far as this exit; only for classes.
+        batch: lessons in a step.
+        learning_rate: the highest.
+        work: file to go on from, and to keep what is needed to go on.
+        progress: called with the epochs done and their number.
+
+    Returns:
+        The mean loss of each epoch that was done here.
+    """
+    device = training_device()
+    head.to(device).to(memory_format=torch.channels_last)
+    loss_of = _loss(head, lessons, input_size, weights)
+    count = len(lessons.features)
     optimiser = torch.optim.AdamW(head.parameters(), learning_rate, weight_decay=0.01)
-    steps = epochs * -(-len(targets) // batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, steps)
-    head.train()
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, learning_rate, max(epochs * -(-count // batch), 2)
+    )
+    kept = WorkFile(work, head=head, optimiser=optimiser, schedule=schedule)
     history = []
-    for epoch in range(epochs):
+    for epoch in range(kept.resume(), epochs):
+        head.train()
+        order = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
         losses = []
-        for rows in torch.randperm(len(targets)).split(batch):
-            picked = [targets[i] for i in rows.tolist()]
-            features = torch.stack([lessons.features[i] for i in rows.tolist()]).float()
-            loss = _head_loss(head, features, picked)
+        for rows in torch.randperm(count, generator=order).split(batch):
+            features = torch.stack([lessons.features[i] for i in rows.tolist()]).to(device).float()
+            loss = loss_of(features.contiguous(memory_format=torch.channels_last), rows.tolist())
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(head.parameters(), 5.0)
@@ -108,11 +137,59 @@ def train_box_head(
             schedule.step()
             losses.append(loss.item())
         history.append(float(np.mean(losses)))
+        kept.keep(epoch + 1)
         progress(epoch + 1, epochs)
-    head.eval()
+    head.cpu().to(memory_format=torch.contiguous_format).eval()
     return history
 
 
-def _head_loss(head: GridHead, features: Tensor, targets: Sequence[BoxTarget]) -> Tensor:
-    logits, sides = head(features)
-    return box_loss(logits, sides, targets)
+def _loss(
+    head: Head, lessons: Lessons, input_size: tuple[int, int], weights: Tensor | None
+) -> Callable[[Tensor, list[int]], Tensor]:
+    if isinstance(head, GridHead):
+        grid = (lessons.features[0].shape[1], lessons.features[0].shape[2])
+        targets = [
+            box_target(answer, head.settings['classes'], grid, input_size)
+            for answer in lessons.answers
+            if isinstance(answer, Answer)
+        ]
+
+        def boxes(features: Tensor, rows: list[int]) -> Tensor:
+            logits, sides = head(features)
+            return box_loss(logits.cpu(), sides.cpu(), [targets[i] for i in rows])
+
+        return boxes
+    taught = torch.stack([answer for answer in lessons.answers if isinstance(answer, Tensor)])
+    weigh = torch.ones(len(taught)) if weights is None else weights
+
+    def classes(features: Tensor, rows: list[int]) -> Tensor:
+        each = distillation_loss(head(features), taught[rows].to(features.device))
+        return (each * weigh[rows].to(each.device)).sum() / weigh[rows].sum().clamp_min(1e-6)
+
+    return classes
+
+
+def distillation_loss(logits: Tensor, taught: Tensor) -> Tensor:
+    """``(B,)``: T²·KL(teacher ‖ head), and a little cross-entropy on the teacher's first class.
+
+    Sources: Hinton et al. (arXiv 1503.02531); Phuong and Lampert (ICCV 2019) for exits.
+
+    Args:
+        logits: of the head, ``(B, classes)``.
+        taught: of the teacher for the same views.
+    """
+    soft = F.kl_div(
+        F.log_softmax(logits / TEMPERATURE, 1),
+        F.log_softmax(taught / TEMPERATURE, 1),
+        reduction='none',
+        log_target=True,
+    ).sum(1)
+    hard = F.cross_entropy(logits, taught.argmax(1), reduction='none')
+    return (1 - _HARD_SHARE) * TEMPERATURE**2 * soft + _HARD_SHARE * hard
+
+
+def make_head(task: str, channels: int, classes: int) -> Head:
+    """An untaught head that suits the task."""
+    return (
+        GridHead(channels, classes, depth=4) if task == 'detect' else ClassHead(channels, classes)
+    )

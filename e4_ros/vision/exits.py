@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from e4_ros.vision.attention import class_statistics, coarse, peak_statistics
+from e4_ros.vision.exit_gate import ExitGate
+
 
 class GridHead(nn.Module):
     """Boxes from a feature map ``(B, C, h, w)``, on a grid of the same size.
@@ -41,22 +44,8 @@ class GridHead(nn.Module):
         return self.centre(x), torch.exp(self.sides(x).clamp(-4, 4))
 
 
-class Peaks(nn.Module):
-    """What a box head gives at run time: probabilities at peaks, 0 elsewhere, and sides."""
-
-    def __init__(self, head: GridHead):
-        super().__init__()
-        self.head = head
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Peaks ``(B, classes, h, w)`` in [0, 1] and sides ``(B, 4, h, w)`` in cells."""
-        logits, sides = self.head(features)
-        p = torch.sigmoid(logits)
-        return p * (F.max_pool2d(p, 3, 1, 1) == p), sides
-
-
 class ClassHead(nn.Module):
-    """Class logits from a feature map ``(B, C, h, w)`` or tokens ``(B, L, C)``.
+    """Class logits from a feature map ``(B, C, h, w)``.
 
     Args:
         channels: of the features.
@@ -73,8 +62,65 @@ class ClassHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits ``(B, classes)``."""
-        pooled = features.mean((2, 3)) if features.dim() == 4 else features.mean(1)
-        return self.linear(self.norm(pooled))
+        return self.linear(self.norm(features.mean((2, 3))))
+
+
+Head = GridHead | ClassHead
+
+
+class Answering(nn.Module):
+    """A head with what is read from its outputs, as it runs on a robot.
+
+    Args:
+        head: in eval mode.
+    """
+
+    def __init__(self, head: Head):
+        super().__init__()
+        self.head = head
+        self.boxes = head.task == 'detect'
+
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Peaks ``(B, classes, h, w)`` and sides ``(B, 4, h, w)``, or logits ``(B, classes)``."""
+        if not self.boxes:
+            return (self.head(features),)
+        logits, sides = self.head(features)
+        return local_peaks(logits), sides
+
+    def described(self, outputs: tuple[Tensor, ...]) -> Tensor:
+        """What a gate is told of these outputs, ``(B, 3)``."""
+        return peak_statistics(outputs[0]) if self.boxes else class_statistics(outputs[0])
+
+
+class AnsweringAndJudging(nn.Module):
+    """A head and its gate in one piece, as it is exported.
+
+    Args:
+        head: in eval mode.
+        gate: likewise.
+    """
+
+    def __init__(self, head: Head, gate: ExitGate):
+        super().__init__()
+        self.answering = Answering(head)
+        self.gate = gate
+
+    def forward(
+        self, features: Tensor, memory: Tensor, filled: Tensor, state: Tensor
+    ) -> tuple[Tensor, ...]:
+        """The answer's outputs, then score, diversity, token and state; see `ExitGate`."""
+        outputs = self.answering(features)
+        judged = self.gate(
+            coarse(features), self.answering.described(outputs), memory, filled, state
+        )
+        score = torch.sigmoid(judged['gate']) * self.gate.trusted(features)
+        return (*outputs, score, judged['diversity'], judged['token'], judged['state'])
+
+
+def local_peaks(logits: Tensor) -> Tensor:
+    """Probabilities where no neighbour's is greater, else 0."""
+    p = torch.sigmoid(logits)
+    return p * (F.max_pool2d(p, 3, 1, 1) == p)
 
 
 def biased(layer: nn.Conv2d, value: float) -> nn.Conv2d:

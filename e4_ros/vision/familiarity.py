@@ -1,44 +1,61 @@
-"""Whether a frame looks like the footage that the exits were fitted to.
+"""Whether a frame looks like the footage that an exit was fitted to, and was right on.
 
 Exits that specialise to a camera are blind elsewhere, and sure of themselves all the same: this is
-what closes them after a scene cut, in the dark, or behind a covered lens.
+what closes them after a scene cut, in the dark, behind a covered lens, and in scenes that they were
+shown but did not learn.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-_PROTOTYPES = 64
+_PROTOTYPES = 128
 _MARGIN = 6.0  # how much farther than held-out footage of the same camera still counts as familiar
+_NO_TRUST, _FULL_TRUST = 0.5, 0.75  # shares of held-out frames that an exit was right on
+_HESITATION = 4.0  # frames' worth of the wider surroundings in a prototype's share
 
 
 class Familiarity(nn.Module):
-    """Distance of a feature map's statistics to the nearest of those seen when fitting.
+    """Likeness of a feature map's statistics to prototypes, and the trust that these deserve.
 
     Args:
         channels: of the feature map.
     """
 
     prototypes: Tensor
+    trust: Tensor
     scale: Tensor
     limit: Tensor
 
     def __init__(self, channels: int):
         super().__init__()
         self.register_buffer('prototypes', torch.zeros(_PROTOTYPES, 2 * channels))
+        self.register_buffer('trust', torch.ones(_PROTOTYPES))
         self.register_buffer('scale', torch.ones(1, 2 * channels))
         self.register_buffer('limit', torch.tensor(1e6))  # until it is fitted all is familiar
 
-    def forward(self, seen: Tensor) -> Tensor:
-        """``(B, C, h, w)`` to ``(B, 1)``: 1 for the footage's like, 1/2 at the limit, then to 0."""
-        return 1 / (1 + (self.distance(statistics(seen)) / self.limit) ** 4)
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """From `statistics`, ``(B, 2·C)``.
 
-    def distance(self, tokens: Tensor) -> Tensor:
-        """``(B, 2·C)`` to ``(B, 1)``: root mean square over channels, in units of the scale."""
-        apart = (tokens[:, None] - self.prototypes) / self.scale
-        return apart.square().mean(2).amin(1, keepdim=True).sqrt()
+        Returns:
+            Familiarity ``(B, 1)``: 1 for the footage's like, 1/2 at the limit, then to 0; and the
+            same, weighted by the trust in each prototype.
+        """
+        likeness = self.likeness(tokens)
+        trusted = (likeness * self.trust).amax(1, keepdim=True)
+        return likeness.amax(1, keepdim=True), trusted
+
+    def likeness(self, tokens: Tensor) -> Tensor:
+        """``(B, 2·C)`` to ``(B, P)`` in [0, 1]."""
+        return 1 / (1 + (self.apart(tokens) / self.limit.square()).square())
+
+    def apart(self, tokens: Tensor) -> Tensor:
+        """Squared distances ``(B, P)``: means over channels, in units of the scale."""
+        return ((tokens[:, None] - self.prototypes) / self.scale).square().mean(2)
 
 
 def statistics(seen: Tensor) -> Tensor:
@@ -49,7 +66,9 @@ def statistics(seen: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fit_familiarity(familiarity: Familiarity, learnt: list[Tensor], held_out: list[Tensor]) -> None:
+def fit_familiarity(
+    familiarity: Familiarity, learnt: Sequence[Tensor], held_out: Sequence[Tensor]
+) -> None:
     """Remember what the footage looked like, and how far held-out footage strays from it.
 
     The source whose held-out part strays least sets the limit: another may be cut from scenes that
@@ -58,12 +77,31 @@ def fit_familiarity(familiarity: Familiarity, learnt: list[Tensor], held_out: li
     Args:
         familiarity: filled in place.
         learnt: for each source ``(n, 2·C)`` statistics in order of time.
-        held_out: likewise, of later footage.
+        held_out: likewise, of its held-out frames.
     """
     steps = torch.cat([tokens.diff(dim=0) for tokens in learnt])
     familiarity.scale.copy_(steps.std(0, keepdim=True) + 1e-6)
-    tokens = torch.cat(learnt)
+    tokens = torch.cat(list(learnt))
     picks = np.linspace(0, len(tokens) - 1, _PROTOTYPES).round()
     familiarity.prototypes.copy_(tokens[torch.from_numpy(picks).long()])
-    strays = [familiarity.distance(tokens).median() for tokens in held_out if len(tokens)]
+    strays = [familiarity.apart(t).amin(1).sqrt().median() for t in held_out if len(t)]
     familiarity.limit.copy_(_MARGIN * torch.stack(strays).min().clamp(min=1e-3))
+
+
+@torch.no_grad()
+def measure_trust(familiarity: Familiarity, tokens: Tensor, right: Tensor) -> None:
+    """Trust each prototype as far as the exit was right on held-out frames that are like it.
+
+    An exit that is right on half of them or less gets no trust there, on three quarters or more
+    gets it all. Where few frames are like a prototype, those in its wider surroundings count too.
+
+    Args:
+        familiarity: its trust is set in place.
+        tokens: ``(n, 2·C)`` statistics of held-out frames.
+        right: ``(n,)``, 1 where the exit's answer would have done, else 0.
+    """
+    near = 1 / (1 + (familiarity.apart(tokens) / (familiarity.limit / _MARGIN).square()).square())
+    wide = familiarity.likeness(tokens) + 1e-6
+    surroundings = right @ wide / wide.sum(0)
+    share = (right @ near + _HESITATION * surroundings) / (near.sum(0) + _HESITATION)
+    familiarity.trust.copy_(((share - _NO_TRUST) / (_FULL_TRUST - _NO_TRUST)).clamp(0, 1))

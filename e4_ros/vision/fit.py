@@ -1,40 +1,42 @@
-"""Exits for one camera, from unlabelled footage: teach, hold out, set thresholds."""
+"""Exits for one camera, from unlabelled footage: teach, rehearse what was held out, judge."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from e4_ros.vision import grid_boxes
-from e4_ros.vision.agreement import f1
 from e4_ros.vision.answer import Answer
 from e4_ros.vision.checkpoint import Checkpoint, Exit, network_hash
-from e4_ros.vision.distil import Lessons, prepare, train_box_head
-from e4_ros.vision.engine import EarlyExitEngine
-from e4_ros.vision.exits import GridHead, Peaks
+from e4_ros.vision.exit_fitting import ExitFitting
+from e4_ros.vision.gate_training import GateTraining, fit_scenes, trust_where_right
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.policy import TEMPORAL, FullPolicy
-from e4_ros.vision.runtime import make_runtime
-from e4_ros.vision.stages import find_cuts, nearest_cuts, split
+from e4_ros.vision.policy import TEMPORAL
+from e4_ros.vision.probe import Probe
+from e4_ros.vision.rehearsal import Rehearsal
+from e4_ros.vision.stages import StageError, find_cuts, nearest_cuts
+from e4_ros.vision.stretch import Parted, Stretch, frame_marks, part
 from e4_ros.vision.teacher import OfflineTeacher
 from e4_ros.vision.temporal import TemporalNet
-from e4_ros.vision.temporal_lessons import Footage, Moments, footage
+from e4_ros.vision.temporal_lessons import Moments, footage
 from e4_ros.vision.temporal_training import (
     centre_threshold,
     fit_to_footage,
     move_threshold,
-    train_gate,
     train_net,
 )
 
 Clip = Sequence[tuple[float, np.ndarray]]
 Progress = Callable[[str, int, int], None]
 
-_LEAST_FRAMES = 40
+LEAST_FRAMES = 40
+_THRESHOLD = 0.5  # of every exit until `e4 calibrate` sets them: more likely right than not
+_REHEARSED = 1200  # frames
 
 
 class FitError(ValueError):
@@ -47,23 +49,27 @@ class FitSettings:
 
     Attributes:
         seed: of everything that is random.
-        held_out: last share of each source that nothing learns from; thresholds are set on it.
+        held_out: share of each source that heads do not learn from; gates learn from it.
         steps: training steps of the temporal exit.
-        epochs: passes of the mid-network exit over its lessons.
-        views: views of each frame in those lessons.
-        cut: where the mid-network exit goes: a share of the cost, or a traced node's name.
+        epochs: passes of each exit between stages over its lessons.
+        views: the most views of each frame in those lessons.
+        lessons: the most lessons; footage that would give more gives fewer views, then frames.
+        cuts: where exits between stages go: shares of the cost, or names of traced nodes.
         attention: False for plain means in place of attention.
-        memory: False for a temporal exit that sees the thumbnail alone.
+        memory: False for exits that see a single frame and nothing of each other.
+        gates: False for exits between stages that score by how sure their answers are.
     """
 
     seed: int = 0
     held_out: float = 0.2
     steps: int = 1000
-    epochs: int = 10
+    epochs: int = 8
     views: int = 5
-    cut: float | str = 0.5
+    lessons: int = 2000
+    cuts: tuple[float | str, ...] = (0.5,)
     attention: bool = True
     memory: bool = True
+    gates: bool = True
 
 
 def fit(
@@ -71,150 +77,166 @@ def fit(
     clips: Sequence[Clip],
     settings: FitSettings | None = None,
     progress: Progress = lambda phase, done, total: None,
+    work: Path | None = None,
+    teacher: OfflineTeacher | None = None,
 ) -> Checkpoint:
-    """Exits for a detector, taught by its own offline teacher.
+    """Exits for a network, taught by the network itself.
+
+    A detector's teacher is the `OfflineTeacher` made of it, a classifier's its own answer.
 
     Args:
-        model: a detector.
+        model: a detector or a classifier.
         clips: for each source its ``(stamp_s, frame)`` in order of time, frames of one size.
         settings: what can be turned.
         progress: called with the phase's name, what is done and how much there is.
+        work: folder to keep what an interrupted fit needs to go on; same footage and settings
+            then give the same exits as without an interruption.
+        teacher: another teacher for boxes.
 
     Raises:
-        FitError: the model is no detector, or there is too little footage or nothing in it.
+        FitError: there is too little footage or nothing in it, or the model cannot be cut.
     """
     settings = settings or FitSettings()
-    _check(model, clips)
-    taught = _teach(model, clips, progress)
-    learn, held = zip(*(_parted(*parts, settings.held_out) for parts in taught), strict=True)
-    temporal, gate_right = _temporal(model, learn, held, settings, progress)
-    mid = _mid_exit(model, learn, held, settings, progress)
-    notes = {'settings': asdict(settings), 'gate_right_share': gate_right}
-    return Checkpoint(
-        model.name,
-        network_hash(model.network),
-        [mid],
-        temporal,
-        {TEMPORAL: 0.5, mid.name: 0.3},
-        notes,
-    )
+    check_clips(clips)
+    cuts = _cuts(model, settings)
+    sources = [part(s, settings.held_out) for s in _teach(model, clips, teacher, progress)]
+    marks = ''.join(frame_marks(parted.source.frames) for parted in sources)
+    if work is not None:
+        work = work / _digest(model, settings, marks)
+    temporal = None
+    if model.task == 'detect':
+        temporal = _temporal(model, sources, settings, work, progress)
+    probe = Probe(model, cuts)
+    fitting = ExitFitting(model, probe, sources, settings, work, progress)
+    exits = [fitting.fit(f'exit{i + 1}', cut) for i, cut in enumerate(cuts)]
+    shares = _judge(model, probe, sources, exits, fitting, temporal, settings, progress)
+    notes = {'settings': asdict(settings), 'gate_right_share': shares, 'frames': marks}
+    thresholds = dict.fromkeys([TEMPORAL, *(e.name for e in exits)], _THRESHOLD)
+    return Checkpoint(model.name, network_hash(model.network), exits, temporal, thresholds, notes)
 
 
-Part = tuple[list[np.ndarray], list[Answer], list[Answer]]
+def check_clips(clips: Sequence[Clip]) -> None:
+    """Refuse footage that nothing can be learned from.
 
-
-def _check(model: VisionModel, clips: Sequence[Clip]) -> None:
-    if model.task != 'detect':
-        raise FitError(f'{model.name} is a classifier; its exits cannot be fitted yet')
-    for index, clip in enumerate(clips):
-        if len(clip) < _LEAST_FRAMES:
-            raise FitError(
-                f'source {index + 1} has {len(clip)} frames; fitting needs at least {_LEAST_FRAMES}'
-            )
-        if all(np.array_equal(frame, clip[0][1]) for _, frame in clip[1:]):
-            raise FitError(f'source {index + 1} is one still image; there is nothing to learn')
+    Raises:
+        FitError: says which source, and what is wrong with it.
+    """
     if not clips:
         raise FitError('fitting needs at least one source')
+    for number, clip in enumerate(clips, 1):
+        if len(clip) < LEAST_FRAMES:
+            raise FitError(
+                f'source {number} has {len(clip)} frames; fitting needs at least {LEAST_FRAMES}'
+            )
+        first = clip[0][1]
+        for index, (_, frame) in enumerate(clip):
+            if frame.shape != first.shape:
+                raise FitError(
+                    f'source {number} changes its size at frame {index}: from '
+                    f'{first.shape[1]}x{first.shape[0]} to {frame.shape[1]}x{frame.shape[0]}; '
+                    f'give each size as a source of its own'
+                )
+        if all(np.array_equal(frame, first) for _, frame in clip[1:]):
+            raise FitError(f'source {number} is one still image; there is nothing to learn')
 
 
-def _teach(model: VisionModel, clips: Sequence[Clip], progress: Progress) -> list[Part]:
-    teacher = OfflineTeacher(model)
-    network = EarlyExitEngine(model, FullPolicy(), make_runtime('onnxruntime'))
+def _cuts(model: VisionModel, settings: FitSettings) -> list[str]:
+    try:
+        possible = find_cuts(model.network, torch.zeros(1, 3, *model.input_size))
+        shares = [cut for cut in settings.cuts if not isinstance(cut, str)]
+        places = [cut for cut in possible if len(cut.shape) == 4]
+        by_share = iter(nearest_cuts(places, shares))
+    except StageError as error:
+        raise FitError(f'{model.name} cannot be cut into stages: {error}') from error
+    return [cut if isinstance(cut, str) else next(by_share) for cut in settings.cuts]
+
+
+def _teach(
+    model: VisionModel, clips: Sequence[Clip], teacher: OfflineTeacher | None, progress: Progress
+) -> list[Stretch]:
+    network = Probe(model, [])
     total = sum(len(clip) for clip in clips)
-    done, parts = 0, []
+    if teacher is None and model.task == 'detect':
+        teacher = OfflineTeacher(model)
+    done, sources = 0, []
     for clip in clips:
-        before = done
-        answers = teacher.teach(clip, lambda n, b=before: progress('teacher', b + n, total))  # type: ignore[misc]
-        done += len(clip)
         frames = [frame for _, frame in clip]
-        parts.append((frames, answers, [network.process_full(f).answer for f in frames]))
-    if not any(len(answer.above(0.5)) for _, answers, _ in parts for answer in answers):
+        taught: list[Answer] = []
+        if teacher is not None:
+            before = done
+            taught = teacher.teach(clip, lambda n, b=before: progress('teacher', b + n, total))  # type: ignore[misc]
+        full = []
+        for frame in frames:
+            network.see(frame)
+            full.append(network.answer(frame.shape))
+            done += 1
+            progress('network', done, total)
+        sources.append(Stretch(frames, [stamp for stamp, _ in clip], taught or full, full))
+    if not any(source.shows_objects for source in sources) and model.task == 'detect':
         raise FitError('the teacher finds nothing in this footage; there is nothing to learn')
-    return parts
-
-
-def _parted(
-    frames: list[np.ndarray], taught: list[Answer], full: list[Answer], held_out: float
-) -> tuple[Part, Part]:
-    cut = round(len(frames) * (1 - held_out))
-    return (frames[:cut], taught[:cut], full[:cut]), (frames[cut:], taught[cut:], full[cut:])
+    return sources
 
 
 def _temporal(
     model: VisionModel,
-    learn: Sequence[Part],
-    held: Sequence[Part],
+    sources: Sequence[Parted],
     settings: FitSettings,
+    work: Path | None,
     progress: Progress,
-) -> tuple[TemporalNet, float]:
+) -> TemporalNet:
     classes = len(model.class_names)
-    sources = [footage(*part) for part in learn]
-    kept = [footage(*part) for part in held if _has_objects(part)] or sources
+    learn = [footage(parted.to_learn) for parted in sources]
+    held = [footage(parted.kept_back) for parted in sources]
+    busy = [h for h, p in zip(held, sources, strict=True) if p.kept_back.shows_objects]
     torch.manual_seed(settings.seed)
     net = TemporalNet(classes, attention=settings.attention, memory=settings.memory)
+    train_net(
+        net,
+        Moments(learn, classes, settings.seed, 0.1),
+        settings.steps,
+        work=work and work / 'temporal.pt',
+        progress=lambda done, total: progress('temporal exit', done, total),
+    )
+    moments = Moments(busy or learn, classes, settings.seed + 1, 0.0)
+    move_threshold(net, centre_threshold(net, moments))
+    fit_to_footage(net, learn, held)
+    return net.requires_grad_(False)
 
-    def told(phase: str) -> Callable[[int, int], None]:
-        return lambda done, total: progress(phase, done, total)
 
-    def moments(of: Sequence[Footage], offset: int, trouble: float) -> Moments:
-        return Moments(of, classes, settings.seed + offset, trouble)
-
-    train_net(net, moments(sources, 0, 0.1), settings.steps, progress=told('temporal exit'))
-    move_threshold(net, centre_threshold(net, moments(kept, 1, 0.0)))
-    right = train_gate(net, moments([*sources, *kept], 2, 0.3), 1500, progress=told('gate'))
-    fit_to_footage(net, sources, [footage(*part) for part in held])
-    return net.requires_grad_(False), right
-
-
-def _mid_exit(
+def _judge(
     model: VisionModel,
-    learn: Sequence[Part],
-    held: Sequence[Part],
+    probe: Probe,
+    sources: Sequence[Parted],
+    exits: Sequence[Exit],
+    fitting: ExitFitting,
+    temporal: TemporalNet | None,
     settings: FitSettings,
     progress: Progress,
-) -> Exit:
-    example = torch.zeros(1, 3, *model.input_size)
-    cut = settings.cut
-    if not isinstance(cut, str):
-        cut = nearest_cuts(find_cuts(model.network, example), [cut])[0]
-    stages = split(model.network, example, [cut])[:1]
-
-    def lessons(parts: Sequence[Part], views: int) -> Lessons:
-        frames = [frame for part in parts for frame in part[0]]
-        answers = [answer for part in parts for answer in part[1]]
-        seed = settings.seed
-        return prepare(
-            model, stages, frames, answers, views, seed, lambda a, b: progress('features', a, b)
-        )
-
-    taught = lessons(learn, settings.views)
-    torch.manual_seed(settings.seed)
-    head = GridHead(taught.features[0].shape[0], len(model.class_names), depth=4)
-    train_box_head(
-        head,
-        taught,
-        model.input_size,
-        settings.epochs,
-        settings.seed,
-        progress=lambda a, b: progress('mid-network exit', a, b),
-    )
-    kept = [part for part in held if _has_objects(part)] or list(learn)
-    move_threshold(head, _head_threshold(head, lessons(kept, 1), model.input_size))
-    return Exit('exit1', cut, head.requires_grad_(False))
+) -> dict[str, float]:
+    """Fit all gates to a rehearsal; the share of it that each judges right."""
+    rehearsal = Rehearsal(model, probe, exits, temporal, settings.seed)
+    rehearsal.play(sources, _REHEARSED, lambda a, b: progress('rehearsal', a, b))
+    gated = [i for i, found in enumerate(exits) if found.gate is not None]
+    gates = [found.gate for found in exits if found.gate is not None]
+    notes = [rehearsal.notes[i] for i in gated]
+    if temporal is not None:
+        temporal.pool.requires_grad_(True)
+        temporal.gate.requires_grad_(True)
+    names = [*([TEMPORAL] if temporal is not None else []), *(exits[i].name for i in gated)]
+    if not names:
+        return {}
+    training = GateTraining(temporal, rehearsal.temporal_notes, gates, notes, settings.seed)
+    training.train(progress=lambda a, b: progress('gates', a, b))
+    trust_where_right(temporal, rehearsal.temporal_notes)
+    for i, gate in zip(gated, gates, strict=True):
+        fit_scenes(gate, *fitting.scenes(i), rehearsal.notes[i])
+        gate.requires_grad_(False).eval()
+    if temporal is not None:
+        temporal.requires_grad_(False)
+    return dict(zip(names, training.right_shares(), strict=True))
 
 
-def _head_threshold(head: GridHead, lessons: Lessons, size: tuple[int, int]) -> float:
-    """Score threshold with the best mean F1 against the teacher."""
-    peaks = Peaks(head).eval()
-    grid = np.linspace(0.2, 0.6, 17)
-    quality: list[Any] = []
-    for features, taught in zip(lessons.features, lessons.answers, strict=True):
-        with torch.no_grad():
-            p, sides = peaks(features.float()[None])
-        answer = grid_boxes.decode(p[0].numpy(), sides[0].numpy(), size, 0.1)
-        quality.append([f1(answer, taught, s, truth_score=0.5) for s in grid])
-    return float(grid[int(np.mean(quality, 0).argmax())])
-
-
-def _has_objects(part: Part) -> bool:
-    return any(len(answer.above(0.5)) for answer in part[1])
+def _digest(model: VisionModel, settings: FitSettings, marks: str) -> str:
+    """Names a fit: one with other settings, footage or weights is not gone on with."""
+    about = [network_hash(model.network), asdict(settings), torch.__version__, marks]
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
 
 from e4_ros.vision import grid_boxes
 from e4_ros.vision.answer import Answer
 from e4_ros.vision.cascade import TemporalExit
 from e4_ros.vision.node_costs import module_cost
-from e4_ros.vision.runtime import Runtime
+from e4_ros.vision.runtime import Buffer, Runtime
 from e4_ros.vision.temporal import GRID, PRIOR, SLOTS, THUMBNAIL, TemporalAtRunTime, TemporalNet
 from e4_ros.vision.temporal_input import as_input, prior_maps, thumbnail
 
@@ -25,23 +26,30 @@ class LearntMemory(TemporalExit):
     Args:
         net: in eval mode.
         runtime: what runs it.
+        at_run_time: another wrapping of the net than `TemporalAtRunTime`'s, with more outputs.
     """
 
     _snapshot: np.ndarray | None
     _snapshot_s: float
 
-    def __init__(self, net: TemporalNet, runtime: Runtime):
+    def __init__(self, net: TemporalNet, runtime: Runtime, at_run_time: nn.Module | None = None):
         self._classes = net.settings['classes']
         self._image = runtime.buffer((1, 3, *THUMBNAIL))
         self._memory = runtime.buffer((1, SLOTS, net.width, *GRID))
         self._filled = runtime.buffer((1, SLOTS))
         self._prior = runtime.buffer((1, PRIOR * self._classes, *GRID))
         inputs = [self._image, self._memory, self._filled, self._prior]
-        at_run_time = TemporalAtRunTime(net).eval()
+        at_run_time = at_run_time or TemporalAtRunTime(net).eval()
         self._piece = runtime.compile(at_run_time, inputs)
+        self.state = self._piece.outputs[6]
         cost = module_cost(at_run_time, *(torch.zeros(b.shape) for b in inputs))
         self.macs, self.bytes_moved, self.layers = cost.macs, cost.bytes_moved, cost.layers
         super().__init__()
+
+    @property
+    def outputs(self) -> list[Buffer]:
+        """Of the network, for the frame last looked at; the next look overwrites them."""
+        return self._piece.outputs
 
     def answer(self, min_score: float) -> Answer:
         """What the network sees in the frame last looked at."""

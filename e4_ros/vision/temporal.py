@@ -11,16 +11,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from e4_ros.vision.attention import AttentionPool, Gate, MemoryAttention, peak_statistics
-from e4_ros.vision.exits import Separable, biased
-from e4_ros.vision.familiarity import Familiarity
+from e4_ros.vision.attention import AttentionPool, Gate, MemoryAttention, coarse, peak_statistics
+from e4_ros.vision.exit_gate import STATE, STATISTICS
+from e4_ros.vision.exits import Separable, biased, local_peaks
+from e4_ros.vision.familiarity import Familiarity, statistics
 
 THUMBNAIL = (144, 192)  # height, width
 STRIDE = 4
 GRID = (THUMBNAIL[0] // STRIDE, THUMBNAIL[1] // STRIDE)
 SLOTS = 3  # frames in the memory
 PRIOR = 3  # maps that describe the last answer: centres, widths, heights
-STATE = 16
 
 
 class TemporalNet(nn.Module):
@@ -67,7 +67,7 @@ class TemporalNet(nn.Module):
         self.centre = biased(nn.Conv2d(width, classes, 1), -4.0)
         self.sides = biased(nn.Conv2d(width, 4, 1), 1.0)
         self.pool = AttentionPool(width, attention)
-        self.gate = Gate(width + 4, STATE)
+        self.gate = Gate(width + 1 + STATISTICS, STATE)
         self.familiarity = Familiarity(width)
 
     def forward(
@@ -82,8 +82,8 @@ class TemporalNet(nn.Module):
             prior: ``(B, 3·classes, 36, 48)``, from `prior_maps`.
 
         Returns:
-            ``logits`` of centres, ``sides``, ``gate`` (logit), ``diversity``, ``familiarity`` and
-            ``seen`` for the memory.
+            ``logits`` of centres, ``sides``, ``diversity``, ``features`` (what the boxes are drawn
+            from) and ``seen`` for the memory.
         """
         seen = self.encoder(image)
         remembered, diversity = self.recall(seen, memory, filled)
@@ -93,48 +93,54 @@ class TemporalNet(nn.Module):
         x = x + self.prior(prior)
         for block in self.body:
             x = x + block(x)
-        logits = self.centre(x)
-        sides = torch.exp(self.sides(x).clamp(-4, 4))
-        evidence = torch.cat(
-            [self.pool(x), diversity, peak_statistics(local_peaks(logits))], 1
-        ).detach()
-        gate, _state = self.gate(evidence, torch.zeros_like(evidence[:, :1]).expand(-1, STATE))
         return {
-            'logits': logits,
-            'sides': sides,
-            'gate': gate,
+            'logits': self.centre(x),
+            'sides': torch.exp(self.sides(x).clamp(-4, 4)),
             'diversity': diversity,
-            'familiarity': self.familiarity(seen),
+            'features': x,
             'seen': seen,
         }
+
+    def judge(
+        self, features: Tensor, diversity: Tensor, described: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Whether its own answer will do: logit ``(B, 1)``, and the state for the exits behind.
+
+        Args:
+            features: from `forward`, `coarse`: ``(B, width, 18, 24)``.
+            diversity: likewise, ``(B, 1)``.
+            described: `peak_statistics` of the answer, ``(B, 3)``.
+        """
+        evidence = torch.cat([self.pool(features), diversity, described], 1)
+        return self.gate(evidence, torch.zeros_like(evidence[:, :1]).expand(-1, STATE))
 
 
 class TemporalAtRunTime(nn.Module):
     """A `TemporalNet` as it is exported.
 
-    It gives a tuple: peaks, sides, gate score, diversity, familiarity, seen.
+    It gives a tuple: peaks, sides, gate score, diversity, familiarity, seen, state.
+
+    Args:
+        net: in eval mode.
+        overheard: True also gives what the gate and familiarity are told: coarse features, answer's
+            description, statistics of the scene.
     """
 
-    def __init__(self, net: TemporalNet):
+    def __init__(self, net: TemporalNet, overheard: bool = False):
         super().__init__()
         self.net = net
+        self.overheard = overheard
 
     def forward(
         self, image: Tensor, memory: Tensor, filled: Tensor, prior: Tensor
     ) -> tuple[Tensor, ...]:
         """As `TemporalNet.forward`, with probabilities for logits."""
         out = self.net(image, memory, filled, prior)
-        return (
-            local_peaks(out['logits']),
-            out['sides'],
-            torch.sigmoid(out['gate']) * out['familiarity'],
-            out['diversity'],
-            out['familiarity'],
-            out['seen'],
-        )
-
-
-def local_peaks(logits: Tensor) -> Tensor:
-    """Probabilities where no neighbour's is greater, else 0."""
-    p = torch.sigmoid(logits)
-    return p * (F.max_pool2d(p, 3, 1, 1) == p)
+        peaks = local_peaks(out['logits'])
+        features, described = coarse(out['features']), peak_statistics(peaks)
+        gate, state = self.net.judge(features, out['diversity'], described)
+        scene = statistics(out['seen'])
+        familiar, trusted = self.net.familiarity(scene)
+        score = torch.sigmoid(gate) * trusted
+        given = (peaks, out['sides'], score, out['diversity'], familiar, out['seen'], state)
+        return (*given, features, described, scene) if self.overheard else given

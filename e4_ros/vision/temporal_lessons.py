@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from e4_ros.vision.answer import Answer
+from e4_ros.vision.stretch import Stretch
 from e4_ros.vision.temporal import SLOTS, THUMBNAIL
 from e4_ros.vision.temporal_input import as_input, double_thumbnail, prior_maps
+from e4_ros.vision.troubles import SPOILERS, spoil
 from e4_ros.vision.views import View, random_view
 
-_TROUBLES = ('cut', 'dark', 'cover', 'blur', 'shake', 'lost')
+_TROUBLES = ('cut', *SPOILERS, 'shake', 'lost')
 
 
 @dataclass
@@ -42,24 +43,18 @@ class Moment:
         filled: ``(K,)``.
         prior: ``(3·classes, 36, 48)``.
         taught: the teacher's answer now.
-        full: the full network's answer now.
-        troubled: whether something was done to it that a stream should notice.
     """
 
     images: np.ndarray
     filled: np.ndarray
     prior: np.ndarray
     taught: Answer
-    full: Answer
-    troubled: bool
 
 
-def footage(
-    frames: Sequence[np.ndarray], taught: Sequence[Answer], full: Sequence[Answer]
-) -> Footage:
-    """Footage of ``(H, W, 3)`` uint8 frames of one size."""
-    small = [double_thumbnail(frame) for frame in frames]
-    return Footage(small, list(taught), list(full), frames[0].shape)
+def footage(stretch: Stretch) -> Footage:
+    """What a temporal exit needs of a stretch."""
+    small = [double_thumbnail(frame) for frame in stretch.frames]
+    return Footage(small, stretch.taught, stretch.full, stretch.frames[0].shape)
 
 
 class Moments:
@@ -75,20 +70,24 @@ class Moments:
     def __init__(self, sources: Sequence[Footage], classes: int, seed: int, trouble: float = 0.1):
         self._sources = list(sources)
         self._classes = classes
-        self._rng = np.random.default_rng(seed)
+        self._seed = seed
         self._trouble = trouble
         lengths = np.array([len(source.frames) for source in sources], float)
         self._shares = lengths / lengths.sum()
 
-    def draw(self) -> Moment:
-        """One moment."""
+    def batch(self, number: int, count: int) -> list[Moment]:
+        """A batch, which depends on the seed and on its number alone."""
+        self._rng = np.random.default_rng([self._seed, number])
+        return [self._draw() for _ in range(count)]
+
+    def _draw(self) -> Moment:
         rng = self._rng
         source = self._sources[rng.choice(len(self._sources), p=self._shares)]
         now = int(rng.integers(len(source.frames)))
         view = random_view(source.frames[0].shape, THUMBNAIL, rng)
         trouble = str(rng.choice(_TROUBLES)) if rng.random() < self._trouble else ''
         past, filled = self._past(source, now, trouble)
-        images = [self._seen(source.frames[now], view, trouble)]
+        images = [spoil(view.image(source.frames[now], THUMBNAIL), trouble, rng)]
         remembered = self._other_view(view) if trouble == 'shake' else view
         origin = self._sources[rng.integers(len(self._sources))] if trouble == 'cut' else source
         images += [remembered.image(origin.frames[i % len(origin.frames)], THUMBNAIL) for i in past]
@@ -97,8 +96,6 @@ class Moments:
             filled,
             self._prior(origin, past[0] % len(origin.frames), remembered, filled),
             _through(source, source.taught[now], view),
-            _through(source, source.full[now], view),
-            bool(trouble),
         )
 
     def _past(self, source: Footage, now: int, trouble: str) -> tuple[list[int], np.ndarray]:
@@ -130,16 +127,6 @@ class Moments:
             boxes = np.vstack([boxes, stray])
             labels, scores = np.append(labels, labels[pick]), np.append(scores, 1.0)
         return prior_maps(Answer.of(boxes, scores, labels), THUMBNAIL, self._classes)
-
-    def _seen(self, frame: np.ndarray, view: View, trouble: str) -> np.ndarray:
-        image = view.image(frame, THUMBNAIL)
-        if trouble == 'dark':
-            return cv2.convertScaleAbs(image, alpha=self._rng.uniform(0.05, 0.3))
-        if trouble == 'cover':
-            return np.full_like(image, self._rng.integers(0, 60))
-        if trouble == 'blur':
-            return cv2.GaussianBlur(image, (0, 0), self._rng.uniform(2, 6))
-        return image
 
     def _other_view(self, view: View) -> View:
         shift = np.zeros((2, 3))

@@ -6,14 +6,13 @@ A gate learns from pseudo-labels, FrameExit's rule: stop after frame t if the lo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from e4_ros.vision.attention import Gate
+from e4_ros.vision.attention import Gate, class_statistics
 from e4_ros.vision.clips.net import ClipState, NetSettings
 
 _CONFIDENCE = 3
@@ -49,7 +48,7 @@ class CascadeGate(nn.Module):
         before = logits[-2] if len(logits) > 1 else torch.zeros_like(now)
         change = (now.softmax(1) - before.softmax(1)).abs().sum(1, keepdim=True) / 2
         passed = torch.full_like(change, len(logits) / self._frames)
-        seen = torch.cat([_confidence(now), states[-1].diversity, change, passed], 1)
+        seen = torch.cat([class_statistics(now), states[-1].diversity, change, passed], 1)
         if memory is None:
             memory = now.new_zeros(len(now), _STATE)
         score, memory = self.gate(seen, memory)
@@ -127,11 +126,3 @@ def train_gate(
         F.binary_cross_entropy_with_logits(run_gate(gate, logits, states), wanted).backward()
         optimiser.step()
     gate.eval()
-
-
-def _confidence(logits: Tensor) -> Tensor:
-    """``(B, 3)``: highest probability, its lead, and entropy as a share of the most possible."""
-    probabilities = logits.softmax(1)
-    first, second = probabilities.topk(2, dim=1).values.unbind(1)
-    entropy = -(probabilities * probabilities.clamp_min(1e-9).log()).sum(1)
-    return torch.stack([first, first - second, entropy / math.log(logits.shape[1])], 1)

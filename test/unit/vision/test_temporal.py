@@ -5,13 +5,19 @@ import pytest
 import torch
 
 from e4_ros.vision.answer import Answer
-from e4_ros.vision.familiarity import Familiarity, fit_familiarity, statistics
+from e4_ros.vision.familiarity import (
+    Familiarity,
+    fit_familiarity,
+    measure_trust,
+    statistics,
+)
 from e4_ros.vision.learnt_memory import LearntMemory
 from e4_ros.vision.runtime import make_runtime
+from e4_ros.vision.stretch import Stretch
 from e4_ros.vision.temporal import GRID, SLOTS, THUMBNAIL, TemporalAtRunTime, TemporalNet
 from e4_ros.vision.temporal_input import prior_maps, thumbnail
 from e4_ros.vision.temporal_lessons import Moments, footage
-from e4_ros.vision.temporal_training import train_gate, train_net
+from e4_ros.vision.temporal_training import train_net
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +37,10 @@ def walking_square(count):
         frames.append(frame)
         answers.append(Answer.of(np.array([[left, 40, left + 20, 80]]), np.array([0.95])))
     return frames, answers
+
+
+def walk(frames, answers):
+    return Stretch(frames, [i / 10 for i in range(len(frames))], answers, answers)
 
 
 @pytest.mark.parametrize('switches', [{}, {'attention': False}, {'memory': False}])
@@ -57,17 +67,10 @@ def test_training_lowers_the_loss_and_is_repeatable():
     for _ in range(2):
         torch.manual_seed(1)
         net = TemporalNet(1, width=8, depth=1)
-        source = footage(frames, answers, answers)
+        source = footage(walk(frames, answers))
         losses.append(train_net(net, Moments([source], 1, seed=1), steps=30, batch=8))
-    assert np.mean(losses[0][-5:]) < 0.5 * np.mean(losses[0][:3])
+    assert np.mean(losses[0][-5:]) < 0.6 * np.mean(losses[0][:3])
     assert losses[0] == losses[1]
-
-
-def test_gate_learns_that_a_net_that_knows_nothing_is_worse():
-    frames, answers = walking_square(40)
-    net = TemporalNet(1, width=8, depth=1).eval()
-    right = train_gate(net, Moments([footage(frames, answers, answers)], 1, seed=0), count=60)
-    assert right > 0.9
 
 
 def test_prior_has_a_peak_at_the_centre_and_its_size():
@@ -111,5 +114,24 @@ def test_familiar_is_what_was_seen_and_its_like():
     familiarity = Familiarity(4)
     tokens = statistics(seen)
     fit_familiarity(familiarity, [tokens[:60]], [tokens[60:]])
-    assert familiarity(seen).min() > 0.9
-    assert familiarity(torch.rand(5, 4, 6, 6, generator=rng)).max() < 0.1
+    assert familiarity(tokens)[0].min() > 0.9
+    other = statistics(torch.rand(5, 4, 6, 6, generator=rng))
+    assert familiarity(other)[0].max() < 0.1
+
+
+def test_no_trust_where_an_exit_was_wrong():
+    rng = torch.Generator().manual_seed(0)
+    here, there = (
+        statistics(
+            torch.rand(1, 4, 6, 6, generator=rng) + 0.01 * torch.randn(80, 4, 6, 6, generator=rng)
+        )
+        for _ in range(2)
+    )
+    familiarity = Familiarity(4)
+    fit_familiarity(familiarity, [here[:60], there[:60]], [here[60:], there[60:]])
+    held = torch.cat([here[60:], there[60:]])
+    measure_trust(familiarity, held, torch.cat([torch.ones(20), torch.zeros(20)]))
+    familiar, trusted = familiarity(held)
+    assert familiar.min() > 0.9
+    assert trusted[:20].min() > 0.9
+    assert trusted[20:].max() < 0.1

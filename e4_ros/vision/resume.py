@@ -1,0 +1,62 @@
+"""Trainings that go on where they were interrupted, with the same result as without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+
+class HasState(Protocol):
+    """A module, an optimiser, a schedule."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that is needed to go on."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> Any:
+        """Go on from it."""
+        ...
+
+
+class WorkFile:
+    """What one training has reached.
+
+    Args:
+        path: of the file; None keeps nothing.
+        **parts: what changes in a training.
+    """
+
+    def __init__(self, path: Path | None, **parts: Any):
+        self._path = path
+        self._parts: dict[str, HasState] = parts
+
+    def resume(self) -> int:
+        """Steps that are already done; 0 where nothing, or nothing that can be read, was kept."""
+        if self._path is None or not self._path.is_file():
+            return 0
+        try:
+            kept = torch.load(self._path, weights_only=True)
+            states = {name: kept[name] for name in self._parts}
+        except Exception:  # whatever a damaged file makes the loader raise
+            return 0
+        for name, part in self._parts.items():
+            part.load_state_dict(states[name])
+        return int(kept['done'])
+
+    def keep(self, done: int) -> None:
+        """Write the state after so many steps, whole or not at all."""
+        if self._path is None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = self._path.with_suffix('.part')
+        states = {name: part.state_dict() for name, part in self._parts.items()}
+        torch.save({'done': done, **states}, scratch)
+        scratch.replace(self._path)
+
+
+def training_device() -> torch.device:
+    """A GPU if there is one."""
+    return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
