@@ -174,13 +174,12 @@ def measured_row(
     from e4_ros.energy.daemon import HelperConfig
     from e4_ros.energy.discovery import discover
     from e4_ros.energy.hold import leased
-    from e4_ros.energy.meters import open_meter
     from e4_ros.energy.model import BoardModel
     from e4_ros.profiling.cost_table import CostTable
     from e4_ros.profiling.exact import exact
+    from e4_ros.profiling.host import open_power
     from e4_ros.profiling.measured import measured_plan
     from e4_ros.profiling.objective import SwitchCost, make_problem
-    from e4_ros.profiling.power import MeteredPower
     from e4_ros.profiling.prober import Prober
     from e4_ros.profiling.virtual_workload import VirtualWorkload
 
@@ -198,16 +197,15 @@ def measured_row(
         config = HelperConfig(root=root, state_dir=at / 'state', socket_path=at / 'socket')
         client = stack.enter_context(leased(config, 'bench'))
         domains = discover(root)
-        meter = open_meter(root)
-        assert meter is not None, 'every board description has rails'
-        stack.callback(meter.close)
+        power, _ = open_power(stack, root, client, board_name, works)
+        assert power is not None, 'the board is described'
 
         def clocks() -> dict[str, int]:
             return {domain.name: domain.current_hz() for domain in domains}
 
         workload = VirtualWorkload(board, root, works, MODELS[0], clocks)
         axes = dict(zip(table.domains, table.axes_hz, strict=True))
-        prober = Prober(client, MeteredPower(meter, 'rails'), workload, axes, clocks)
+        prober = Prober(client, power, workload, axes, clocks)
         found = measured_plan(
             prober, lambda t: make_problem(t, paths, shares, true.deadline_s, switch)
         )
@@ -217,6 +215,7 @@ def measured_row(
         'seconds': found.seconds,
         'board': board_name,
         'kernel': kernel or board.kernel,
+        'energy': power.source,
         'segments': len(works),
         'cells_share': found.cells / table.latency_s.size,
         'fit_error_percent': found.problem.table.error_percent,

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan
+from e4_ros.energy.access import peer_of
 from e4_ros.energy.client import DvfsClient, HelperError
+from e4_ros.energy.discovery import discover
 from e4_ros.energy.virtual_board import write_tree
 
 BOARD = 'jetson_orin_nano'
@@ -98,6 +100,26 @@ def stepping(root: Path) -> Iterator[DvfsClient]:
         tables = {domain: client.frequencies_hz[domain] for domain in DOMAINS}
         client.set_plan(alternating_plan(client.board, tables))
         yield client
+
+
+def plan_facts(client: DvfsClient, root: Path) -> dict[str, object]:
+    """What a step of `stepping` writes."""
+    domains = [domain for domain in discover(root) if domain.name in DOMAINS]
+    writes = 0
+    for domain in domains:
+        domain.open()
+        writes += len(domain.moves(*domain.allowed_hz[:2]))
+        domain.close()
+    return {'board': client.board, 'domains': list(DOMAINS), 'writes': writes}
+
+
+def scheduling(client: DvfsClient) -> str:
+    """Under which scheduling class the helper applies steps: ``SCHED_FIFO 10``, ``SCHED_OTHER``."""
+    assert client._connection is not None
+    helper = peer_of(client._connection._socket).pid
+    threads = [int(task.name) for task in Path(f'/proc/{helper}/task').iterdir()]
+    highest = max(os.sched_getparam(thread).sched_priority for thread in threads)
+    return f'SCHED_FIFO {highest}' if highest > 1 else 'SCHED_OTHER'
 
 
 @contextlib.contextmanager

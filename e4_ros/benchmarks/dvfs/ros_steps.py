@@ -27,18 +27,23 @@ def why_no_ros() -> str:
     return ''
 
 
-def run_ros(steps: int, requests: int) -> dict[str, Any]:
-    """Measure steps by topic and service, and send hostile requests to the real node."""
+def measure_steps(steps: int) -> dict[str, Any]:
+    """Time steps by topic and by service."""
     with tempfile.TemporaryDirectory(prefix='e4') as name, memory_tree() as root:
         places = [str(root), str(Path(name) / 'state'), str(Path(name) / 's')]
         with _process('bench_steps', 'serve', *places):
-            result = _ask('measure', places[2], str(steps))
-        options = ['sysfs_root', 'state_dir', 'socket_path']
-        words = [w for o, p in zip(options, places, strict=True) for w in ('-p', f'{o}:={p}')]
+            return _ask('measure', places[2], str(steps))
+
+
+def fuzz_services(requests: int) -> dict[str, int]:
+    """Send hostile requests to the real node; how many, what was stolen, whether it crashed."""
+    with tempfile.TemporaryDirectory(prefix='e4') as name, memory_tree() as root:
+        places = {'sysfs_root': root, 'state_dir': Path(name) / 'state'}
+        places['socket_path'] = Path(name) / 's'
+        words = [w for option, place in places.items() for w in ('-p', f'{option}:={place}')]
         with _process('dvfs_helper', '--ros-args', *words) as node:
-            result['requests'] = _ask('fuzz', places[2], str(requests))
-            result['requests']['crashes'] = int(node.poll() is not None)
-    return result
+            result = _ask('fuzz', str(places['socket_path']), str(requests))
+            return {**result, 'crashes': int(node.poll() is not None)}
 
 
 @contextlib.contextmanager

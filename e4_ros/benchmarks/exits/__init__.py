@@ -54,9 +54,16 @@ def exits(
     from rich.console import Console
 
     from e4_ros.benchmarks.exits import experiment, tables
+    from e4_ros.benchmarks.exits.fitting import FittingError
+    from e4_ros.evaluation.sources import SourceError
+    from e4_ros.vision.checkpoint import CheckpointError
 
     wanted = parts or ([Part.CURVES, Part.RISK] if quick else list(Part))
     plan = experiment.Plan([part.value for part in wanted], quick, threads, fitted, refit)
-    result = experiment.run(plan, out)
+    try:
+        result = experiment.run(plan, out)
+    except (CheckpointError, FittingError, SourceError, OSError) as error:
+        Console(stderr=True).print(str(error), style='red', markup=False)
+        raise typer.Exit(1) from error
     tables.show(result, Console(width=None if sys.stdout.isatty() else 120))
     typer.echo(f'written: {out}, {out.with_suffix(".html")}')

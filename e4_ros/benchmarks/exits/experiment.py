@@ -59,6 +59,8 @@ class Plan:
 def run(plan: Plan, out: Path) -> dict[str, Any]:
     """Measure, and write the JSON and the page after each part."""
     model = load_model(MODEL)
+    if plan.fitted is not None:
+        load(plan.fitted, model)  # what cannot be used is to be said before anything takes time
     with phase_bars() as bars:
         phases = Phases(bars)
         began = time.perf_counter()

@@ -119,10 +119,21 @@ def row_of(
         'early_share_before': float(early[: stream.change].mean()) if stream.change else None,
         'early_share': float(early[after].mean()),
         'loss_of_early': float(losses[after][early[after]].mean()) if early[after].any() else 0.0,
+        'closed_after': closed_after(early[after]),
         'tripped': way.off_at is not None,
         'tripped_after': tripped_after,
         'kept': None if setting.alpha is None else observed <= setting.alpha or quick,
     }
+
+
+def closed_after(early: np.ndarray) -> int | None:
+    """Frames until the last early answer, whatever stopped them; None if they went on to the end.
+
+    Args:
+        early: ``(frames,)`` bool, whether each was answered early.
+    """
+    last = int(early.nonzero()[0].max(initial=-1)) + 1
+    return None if len(early) - last < PATIENCE / 2 else last
 
 
 def losses_of(

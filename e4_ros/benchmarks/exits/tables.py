@@ -59,7 +59,7 @@ def risk_rows(result: Result) -> Rows:
 
 
 RISK_HEADS = ('stream', 'promise', 'early, before → after', 'loss a frame',
-              'loss an early answer', 'audit closed', 'verdict')  # fmt: skip
+              'loss an early answer', 'closed, frames', 'verdict')  # fmt: skip
 
 
 def beaten_words(result: Result) -> list[str]:
@@ -100,10 +100,13 @@ def _early(row: Result) -> str:
 
 
 def _closed(row: Result) -> str:
-    if not row['tripped']:
-        return '–'
-    after = row['tripped_after']
-    return f'after {after} frames' if after > 0 else 'before the change'
+    """By itself, because it does not know the scene; or by the audit."""
+    audited = f', audit {_frames(row["tripped_after"])}' if row['tripped'] else ''
+    return ('no' if row['closed_after'] is None else _frames(row['closed_after'])) + audited
+
+
+def _frames(count: int) -> str:
+    return f'after {count}' if count > 0 else 'at once'
 
 
 def _kept(row: Result) -> str:

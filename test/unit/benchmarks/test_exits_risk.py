@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from e4_ros.benchmarks.exits import tables
+from e4_ros.benchmarks.exits.footage import Judged
+from e4_ros.benchmarks.exits.risk import Setting, closed_after, losses_of, row_of
+from e4_ros.benchmarks.exits.ways import Said
+from e4_ros.vision.answer import Answer
+from e4_ros.vision.checkpoint import Checkpoint
+
+FRAME = np.zeros((8, 8, 3), np.uint8)
+BOX = Answer.of(np.array([[0, 0, 10, 20]]), np.array([0.9]))
+TWO = Answer.of(np.array([[0, 0, 10, 20], [30, 0, 40, 20]]), np.array([0.9, 0.8]))
+NONE = Answer.empty()
+EXITS = Checkpoint('a network', 'its hash')
+
+
+def test_loss_is_what_the_answer_lacks_of_the_full_networks():
+    answers, full, judges = [NONE, BOX, TWO, NONE], [BOX, BOX, BOX, NONE], [BOX, BOX, TWO, NONE]
+    assert losses_of(answers, full, judges).tolist() == [1.0, 0.0, 0.0, 0.0]
+
+
+class Scripted:
+    """Answers as it is told, and may have been switched off."""
+
+    def __init__(self, answers: list[Answer], exits: list[str], off_at: int | None):
+        self.off_at = off_at
+        self._said = iter([Said(a, 0.0, e) for a, e in zip(answers, exits, strict=True)])
+
+    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+        return next(self._said)
+
+
+def row(answers, exits, off_at=None, change=2, setting=None):
+    clip = [(index / 10, FRAME) for index in range(len(answers))]
+    full = [BOX] * len(answers)
+    stream = Judged('a stream', clip, full, change)
+    return row_of(Scripted(answers, exits, off_at), setting or Setting(0.1, EXITS), stream, full)
+
+
+def test_only_what_comes_after_the_change_counts():
+    found = row([NONE, NONE, BOX, BOX], ['temporal', 'temporal', 'temporal', 'full'])
+    assert (found['observed'], found['early_share_before'], found['early_share']) == (0, 1, 0.5)
+    assert found['kept']
+    assert not found['tripped']
+
+
+def test_a_promise_that_is_exceeded_is_broken():
+    found = row([BOX, BOX, NONE, BOX], ['temporal'] * 4)
+    assert found['observed'] == found['loss_of_early'] == 0.5
+    assert not found['kept']
+    assert tables.risk_rows({'risk': [found]})[0][-1] == 'BROKEN'
+
+
+@pytest.mark.parametrize(('off_at', 'kept'), [(51, True), (52, False)])
+def test_unless_the_audit_closed_the_exit_within_fifty_frames(off_at, kept):
+    found = row([BOX] * 2 + [NONE] * 60, ['temporal'] * 62, off_at)
+    assert found['tripped_after'] == off_at - 1
+    assert found['kept'] is kept
+
+
+def test_what_promises_nothing_is_not_judged():
+    found = row([NONE] * 4, ['temporal'] * 4, setting=Setting(None, EXITS))
+    assert found['kept'] is None
+    assert tables.risk_rows({'risk': [found]})[0][-1] == 'nothing promised'
+
+
+def test_none_certified_is_said():
+    found = row([BOX] * 4, ['full'] * 4, setting=Setting(0.05, EXITS, 'too few blocks'))
+    assert not found['certified']
+    assert found['observed'] == 0
+    assert tables.risk_rows({'risk': [found]})[0][-1] == 'none certified'
+
+
+@pytest.mark.parametrize(
+    ('early', 'closed'),
+    [
+        ('0' * 60, 0),
+        ('1' * 12 + '0' * 48, 12),
+        ('10' * 5 + '0' * 25, 9),
+        ('0' * 40 + '1' + '0' * 19, None),
+    ],
+)
+def test_closed_after_the_last_early_answer(early, closed):
+    assert closed_after(np.array([letter == '1' for letter in early])) == closed
