@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+import numpy as np
+
+from e4_ros.vision.audit import DEFAULT_SHARE, Auditor
+from e4_ros.vision.audit_record import AuditRecord
 from e4_ros.vision.checkpoint import Checkpoint, default_path, load, network_hash
 from e4_ros.vision.engine import EarlyExitEngine
 from e4_ros.vision.model import VisionModel
@@ -12,6 +17,7 @@ from e4_ros.vision.runtime import make_runtime
 from e4_ros.vision.zoo import load_model
 
 POLICIES = ('full', 'e4')
+_BOUNDS = 0.02, 0.98  # a wager needs room on both sides
 _DEFAULT_THRESHOLDS = {TEMPORAL: 0.75}
 
 
@@ -22,6 +28,8 @@ def build(
     threads: int | None = None,
     checkpoint: Path | None = None,
     min_score: float = 0.2,
+    audit_share: float = DEFAULT_SHARE,
+    keep_audits: bool = False,
 ) -> EarlyExitEngine:
     """An engine for a model of the zoo with the exits that were fitted for it.
 
@@ -32,6 +40,9 @@ def build(
         threads: threads within one operation; None for one per core.
         checkpoint: exits from `e4 fit`; by default those that ship for the model, if any.
         min_score: detections that score less are left out.
+        audit_share: share of early answers that `EarlyExitEngine.audit` checks.
+        keep_audits: an exit that an audit switched off stays off in later processes, too, until
+            its checkpoint is another; for a robot, not for footage that is run again and again.
 
     Raises:
         ValueError: an unknown name, or a checkpoint that does not fit.
@@ -50,6 +61,8 @@ def build(
         fitted.exits,
         fitted.temporal,
         min_score,
+        _auditor(fitted, audit_share, _record(model, checkpoint) if keep_audits else None),
+        fitted.notes.get('rates'),
     )
 
 
@@ -58,3 +71,16 @@ def _fitted(model: VisionModel, path: Path | None) -> Checkpoint:
         weights = network_hash(model.network)
         return Checkpoint(model.name, weights, thresholds=dict(_DEFAULT_THRESHOLDS))
     return load(path or default_path(model.name), model)
+
+
+def _auditor(fitted: Checkpoint, share: float, record: AuditRecord | None) -> Auditor:
+    audits = fitted.notes.get('audit', {})
+    bounds = {name: float(np.clip(audits[name]['bound'], *_BOUNDS)) for name in audits}
+    return Auditor(bounds, share, fitted.notes.get('confidence', 0.95), record)
+
+
+def _record(model: VisionModel, path: Path | None) -> AuditRecord:
+    path = path or default_path(model.name)
+    if not path.is_file():
+        return AuditRecord(f'{network_hash(model.network)}-without-exits')
+    return AuditRecord(hashlib.sha256(path.read_bytes()).hexdigest()[:32])

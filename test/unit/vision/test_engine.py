@@ -7,8 +7,11 @@ import pytest
 
 from e4_ros.evaluation.sources import open_source
 from e4_ros.vision.agreement import f1
+from e4_ros.vision.answer import Answer
 from e4_ros.vision.assembly import build
+from e4_ros.vision.audit import Auditor
 from e4_ros.vision.engine import EarlyExitEngine
+from e4_ros.vision.payback import ExitCost, Payback
 from e4_ros.vision.policy import ThresholdPolicy
 from e4_ros.vision.runtime import make_runtime
 from e4_ros.vision.zoo import load_model
@@ -28,9 +31,9 @@ def shared():
 def engine(shared):
     """The shipped engine with a fresh stream and its own policy."""
     shared.reset()
-    policy = shared.policy
+    policy, shared.auditor = shared.policy, Auditor()
     yield shared
-    shared.policy = policy
+    shared.policy, shared.payback = policy, None
 
 
 def feed(engine, frames, start_s=0.0, fps=25.0):
@@ -178,6 +181,89 @@ def test_runtimes_give_the_same_answers(engine, frames):
     for a, b in zip(ours, theirs, strict=True):
         assert a.exit == b.exit
         np.testing.assert_allclose(a.answer.boxes, b.answer.boxes, atol=0.5)
+
+
+def elsewhere(answer):
+    """An answer that has nothing in common with the given one."""
+    return Answer.of(np.array([[0, 0, 3, 3]]), np.array([0.99]))
+
+
+def with_audits(engine, frames, monkeypatch, **settings):
+    """The engine, asking only its temporal exit, whose every answer is wrong."""
+    engine.policy = ThresholdPolicy({'temporal': 0.0})
+    engine.process(frames[0], 0.0)
+    monkeypatch.setattr(engine, 'auditor', Auditor(**settings))
+    honest = engine.temporal.answer
+    monkeypatch.setattr(engine.temporal, 'answer', lambda score: elsewhere(honest(score)))
+    return engine
+
+
+def test_audits_switch_a_broken_exit_off_within_fifty_frames(engine, frames, monkeypatch):
+    engine = with_audits(engine, frames, monkeypatch)
+    for index in range(1, 51):
+        result = engine.process(frames[0], index / 25)
+        audit = engine.audit(frames[0], result)
+        if audit is not None and audit.switched_off:
+            break
+    assert audit.switched_off == engine.off['temporal']
+    assert audit.disagreement == 1.0
+    assert audit.full.exit == 'full'
+    after = engine.process(frames[0], 2.1)
+    assert after.exit == 'full'
+    assert engine.audit(frames[0], after) is None
+
+
+def test_exit_that_is_off_is_not_even_asked(engine, frames, monkeypatch):
+    engine = with_audits(engine, frames, monkeypatch)
+    engine.auditor.off = {'temporal': 'by hand'}
+    assert engine.process(frames[0], 0.1).gate_scores == {}
+
+
+def test_audit_leaves_the_stream_alone(engine, frames):
+    engine.policy = ThresholdPolicy({'temporal': 0.0})
+    results = []
+    for share in (0.0, 1.0):
+        engine.reset()
+        engine.auditor = Auditor(share=share)
+        results.append(feed(engine, frames[:1]))
+        for index, frame in enumerate(frames[1:6]):
+            results[-1].append(engine.process(frame, 0.04 * (index + 1)))
+            engine.audit(frame, results[-1][-1])
+    for a, b in zip(*results, strict=True):
+        assert a.exit == b.exit
+        np.testing.assert_array_equal(a.answer.boxes, b.answer.boxes)
+
+
+def test_exits_are_measured_on_this_machine(engine, frames):
+    costs = engine.check_pay(frames[0]).costs
+    assert list(costs) == ['temporal', 'exit1']
+    assert costs['temporal'].saved_s > costs['exit1'].saved_s > 0
+    assert all(cost.asked_s > 0 for cost in costs.values())
+
+
+def test_exits_that_answer_too_rarely_rest(engine, frames):
+    engine.policy = ThresholdPolicy({'temporal': 1.01, 'exit1': 1.01})
+    engine.payback = Payback({'temporal': ExitCost(1.0, 9.0), 'exit1': ExitCost(1.0, 4.0)})
+    results = [engine.process(frames[i % 24], i / 25) for i in range(40)]
+    asked = [bool(result.gate_scores) for result in results]
+    assert asked == [True] * 19 + [False] * 21  # until twice 9 s are lost
+
+
+def test_exits_at_rest_leave_the_whole_network(engine, frames):
+    engine.payback = Payback({'temporal': ExitCost(1.0, 0.5)}, {'temporal': 0.1})
+    result = engine.process(frames[0], 0.0)
+    assert (result.exit, result.gate_scores) == ('full', {})
+    assert len(result.answer) == len(engine.process_full(frames[0]).answer)
+
+
+def test_memory_from_before_a_rest_is_not_answered_from(engine, frames):
+    engine.policy = ThresholdPolicy({'temporal': 1e-6})
+    feed(engine, [frames[0]] * 3)
+    engine.payback = Payback({'temporal': ExitCost(1.0, 0.5)}, {'temporal': 0.1})
+    engine.process(frames[0], 0.2)
+    engine.payback = None
+    assert engine.process(frames[0], 0.24).exit == 'full'
+    assert engine.process(frames[0], 0.28).exit == 'temporal'
 
 
 def test_unknown_policy_lists_the_known():
