@@ -89,7 +89,7 @@ _IMAGE = Argument('image', 'image', 'Topic of the camera; image/compressed hangs
 _TRANSPORT = Argument('image_transport', '', 'raw or compressed.')
 _MODEL = Argument('model', '', 'Network, by its name in the zoo.')
 _POLICY = Argument('policy', '', 'e4 stops at the first exit it trusts, full never does.')
-_PLAN = Argument('plan_file', '', 'Frequency plan from `e4 profile`; empty to plan at start.')
+_PLAN = Argument('plan_file', '', 'Frequency plan from `e4 profile`; empty to plan here.')
 _HELPER = Argument('helper', 'true', 'Start the DVFS helper too, which steps the clocks.')
 _BOARD = Argument(
     'board', '', 'Simulated board for the helper; empty for the clocks of this machine.'
@@ -188,7 +188,10 @@ def _replay_nodes(values: Values) -> list[NodeSpec]:
 
 
 def _profile_nodes(values: Values) -> list[NodeSpec]:
-    parameters = {**_common(values, lifecycle=True), **_given(values, 'model', 'output_dir')}
+    parameters = {
+        **_common(values, lifecycle=True),
+        **_given(values, 'model', 'output_dir', 'apply_to'),
+    }
     return [NodeSpec('profiler', parameters)]
 
 
@@ -244,6 +247,7 @@ BRINGUPS = {
                 Argument(
                     'output_dir', '', 'Folder for plans and pages; empty for a temporary one.'
                 ),
+                Argument('apply_to', '', 'Node that gets each plan found, such as perception.'),
             ),
             _profile_nodes,
         ),

@@ -10,31 +10,32 @@ from rclpy.task import Future
 from rclpy.timer import Timer
 
 from e4_ros.energy.client import ClientState, DvfsClient, HelperError
-from e4_ros.evaluation.clocks import Clocks, NoClocks
+from e4_ros.nodes.replanning import LivePlan
 from e4_ros.srv import AcquireLease
 
-TakeClocks = Callable[[DvfsClient], Clocks]
+TakePlan = Callable[[DvfsClient], LivePlan]
 
 
 class HelperLink:
     """Holds the lease while it can be had; without it there are no steps, and that is all.
 
-    Everything here runs in the executor's thread. Another thread may step :attr:`clocks`.
+    Everything here runs in the executor's thread. Another thread may step the clocks of
+    :attr:`live`, which is None without a lease.
 
     Args:
         node: Perception; calls and waits run in its executor.
         helper: Name of the helper's node.
         retry_s: Seconds between two tries, and how long an answer may take.
-        take_clocks: Gives a client that got the lease its plan, and returns what steps through it.
+        take_plan: Puts a plan in force for a client that got the lease.
     """
 
-    def __init__(self, node: Node, helper: str, retry_s: float, take_clocks: TakeClocks) -> None:
-        self.clocks: Clocks = NoClocks()
+    def __init__(self, node: Node, helper: str, retry_s: float, take_plan: TakePlan) -> None:
+        self.live: LivePlan | None = None
         self.problem = ''
         self._node = node
         self._name = node.get_fully_qualified_name()
         self._retry_s = retry_s
-        self._take_clocks = take_clocks
+        self._take_plan = take_plan
         self._service = node.create_client(AcquireLease, f'{helper}/acquire')
         self._timer: Timer | None = None
         self._client: DvfsClient | None = None
@@ -110,7 +111,7 @@ class HelperLink:
         client = DvfsClient(socket_path or None)
         try:
             client.acquire(self._name, token)
-            self.clocks = self._take_clocks(client)
+            self.live = self._take_plan(client)
         except (ValueError, OSError) as error:
             client.close()
             self._say(f'{introduction}{getattr(error, "strerror", None) or error}')
@@ -139,4 +140,4 @@ class HelperLink:
             self._answer = None
 
     def _drop_client(self) -> None:
-        self.clocks, self._client = NoClocks(), None
+        self.live = self._client = None

@@ -42,14 +42,16 @@ class Outputs:
         self._model = engine.model
         self._annotator = Annotator(list(engine.paths), self._model.class_names, self._model.task)
 
-    def publish(self, frame: np.ndarray, header: Header, record: FrameRecord, at: Counts) -> None:
+    def publish(
+        self, frame: np.ndarray, header: Header, record: FrameRecord, at: Counts, plan_id: str
+    ) -> None:
         """Publish the answer, the telemetry and, while someone listens, the picture."""
         answer = record.result.answer
         self._detections.publish(self._to_detections(record.result, header))
         if self._array is not None:
             names = self._model.class_names
             self._array.publish(conversions.to_detection_2d_array(answer, header, names))
-        self._telemetry.publish(self._to_telemetry(header, record, at))
+        self._telemetry.publish(self._to_telemetry(header, record, at, plan_id))
         if self._annotated.get_subscription_count():
             picture = self._annotator.draw(frame, record)
             self._annotated.publish(conversions.to_image(picture, header))
@@ -77,7 +79,9 @@ class Outputs:
             result.answer, header, model.name, model.task, model.class_names
         )
 
-    def _to_telemetry(self, header: Header, record: FrameRecord, at: Counts) -> ExitTelemetry:
+    def _to_telemetry(
+        self, header: Header, record: FrameRecord, at: Counts, plan_id: str = ''
+    ) -> ExitTelemetry:
         result = record.result
         return ExitTelemetry(
             header=header,
@@ -93,6 +97,7 @@ class Outputs:
             frames_received=at.received,
             frames_processed=at.processed,
             frames_dropped=at.dropped,
+            plan_id=plan_id,
         )
 
 

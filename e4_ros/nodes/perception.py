@@ -16,14 +16,12 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
-from e4_ros.energy.client import DvfsClient
-from e4_ros.evaluation.clocks import Clocks
 from e4_ros.evaluation.images import ImageError, to_rgb
 from e4_ros.nodes import conversions
+from e4_ros.nodes.clock_steps import ClockSteps, no_steps
 from e4_ros.nodes.diagnostics import Diagnostics, status, why_silent
 from e4_ros.nodes.frame_worker import FrameWorker
 from e4_ros.nodes.health import Counts, Health
-from e4_ros.nodes.helper_link import HelperLink
 from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.outputs import Outputs
 from e4_ros.nodes.parameters import declare, value
@@ -50,7 +48,7 @@ class Perception(AutostartNode):
         self.exit_status = 0
         self._network: Network | None = None
         self._outputs: Outputs | None = None
-        self._link: HelperLink | None = None
+        self._steps: ClockSteps | None = None
         self._worker: FrameWorker[AnyImage] | None = None
         self._subscription: Subscription | None = None
         self._health = Health()
@@ -67,9 +65,10 @@ class Perception(AutostartNode):
             # First what others must discover, then what takes seconds.
             self._outputs = Outputs(self)
             if value(self, 'helper'):
-                retry_s = value(self, 'helper_retry_s')
-                self._link = HelperLink(self, value(self, 'helper'), retry_s, self._take_clocks)
+                self._steps = ClockSteps(self, value(self, 'helper'))
             self._network = self._load()
+            if self._steps is not None:
+                self._steps.attach(self._network.perceiver)
             self._outputs.attach(self._network.perceiver.engine)
         except Exception as error:  # rclpy would swallow it without a word
             self.get_logger().error(f'cannot be configured: {error}')
@@ -83,10 +82,10 @@ class Perception(AutostartNode):
         self._network.perceiver.engine.reset()
         self._health = Health()
         self._worker = FrameWorker(self._process, self._replaced, self._escaped)
-        if self._link is None:
+        if self._steps is None:
             self._listen()
         else:
-            self._link.start(settled=self._listen)
+            self._steps.start(settled=self._listen)
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -135,14 +134,11 @@ class Perception(AutostartNode):
 
     def _process(self, message: AnyImage) -> None:
         """Answer one image and tell everybody; runs in the worker's thread."""
-        assert self._network is not None
-        perceiver = self._network.perceiver
+        steps = self._steps
         try:
             frame = to_rgb(message, value(self, 'max_pixels'))
-            if self._link is not None:
-                perceiver.clocks = self._link.clocks
-            stamp_s = conversions.seconds(message.header)
-            record = perceiver.process(frame, stamp_s, self._health.counts().received)
+            record = self._answer(frame, conversions.seconds(message.header))
+            plan_id = '' if steps is None else steps.plan_id
         except ImageError as error:
             self._drop('bad_image', f'an image is dropped: {error}')
             return
@@ -150,17 +146,26 @@ class Perception(AutostartNode):
             self._drop('internal_error', f'an image is dropped: {type(error).__name__}: {error}')
             return
         counts = self._health.processed(record.result.exit)
-        self._publish(message.header, frame, record, counts)
+        self._publish(message.header, frame, record, counts, plan_id)
+        if steps is not None:
+            steps.observe(record)
+
+    def _answer(self, frame: np.ndarray, stamp_s: float) -> FrameRecord:
+        assert self._network is not None
+        perceiver, index = self._network.perceiver, self._health.counts().received
+        if self._steps is None:
+            return perceiver.process(frame, stamp_s, index)
+        return self._steps.process(perceiver, frame, stamp_s, index)
 
     def _publish(
-        self, header: Header, frame: np.ndarray, record: FrameRecord, counts: Counts
+        self, header: Header, frame: np.ndarray, record: FrameRecord, counts: Counts, plan_id: str
     ) -> None:
         assert self._outputs is not None
         assert self._network is not None
-        self._outputs.publish(frame, header, record, counts)
+        self._outputs.publish(frame, header, record, counts, plan_id)
         baseline = self._network.baseline
         if baseline is not None and baseline.is_due(counts.processed):
-            board = self._link.board if self._link is not None else ''
+            board = self._steps.board if self._steps is not None else ''
             self._outputs.publish_baseline(header, baseline.answer(frame, board), counts)
 
     def _drop(self, reason: str, error: str) -> None:
@@ -190,13 +195,6 @@ class Perception(AutostartNode):
 
     # -- parts --------------------------------------------------------------------------------
 
-    def _take_clocks(self, client: DvfsClient) -> Clocks:
-        from e4_ros.nodes.stepping import take_clocks
-
-        assert self._network is not None
-        plan_file, deadline_s = value(self, 'plan_file'), value(self, 'deadline_s')
-        return take_clocks(client, self._network.perceiver.engine, plan_file, deadline_s)
-
     def _load(self) -> Network:
         from e4_ros.nodes.network import load
 
@@ -208,13 +206,8 @@ class Perception(AutostartNode):
         silent = ''
         if self._subscription is not None:
             silent = why_silent(self, self._subscription, self._health.silence_s())
-        link = self._link
-        steps = (
-            status('clock steps', link.problem, f'stepping the clocks of {link.board}')
-            if link is not None
-            else status('clock steps', '', 'no helper is configured')
-        )
-        return [self._health.status(silent), steps, self._network.status]
+        steps = no_steps() if self._steps is None else self._steps.statuses()
+        return [self._health.status(silent), *steps, self._network.status]
 
     def _rest(self) -> None:
         if self._subscription is not None:
@@ -227,13 +220,13 @@ class Perception(AutostartNode):
             self._worker = None
             counts = self._health.counts()
             self.get_logger().info(f'{counts.processed} of {counts.received} images processed')
-        if self._link is not None:
-            self._link.stop()
+        if self._steps is not None:
+            self._steps.stop()
 
     def _forget(self) -> None:
-        if self._link is not None:
-            self._link.destroy()
-            self._link = None
+        if self._steps is not None:
+            self._steps.destroy()
+            self._steps = None
         self._network = None
         if self._outputs is not None:
             self._outputs.destroy()

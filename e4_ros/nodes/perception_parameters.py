@@ -56,14 +56,32 @@ PARAMETERS = (
     ParameterSpec(
         'plan_file',
         '',
-        "Frequency plan (YAML) from `e4 profile`; empty to plan at start on the board's model.",
+        "Frequency plan (YAML) from `e4 profile` or the profiler; empty to plan on the board's "
+        'model. May be set while running; a plan that does not fit is refused.',
+        live=True,
     ),
     ParameterSpec(
         'deadline_s',
         0.0,
-        'Longest latency that a plan made at start may expect; 0 for three times the fastest.',
+        'Longest latency that a plan made here may expect; 0 for three times the fastest. May be '
+        'set while running; one that no clocks can meet is refused.',
         0.0,
         60.0,
+        live=True,
+    ),
+    ParameterSpec(
+        'replan',
+        True,
+        'Plan again between frames when the exits drift, limits change or clocks are held down. A '
+        'plan_file only gives way to limits.',
+        live=True,
+    ),
+    ParameterSpec(
+        'replan_gain',
+        0.02,
+        'Share of energy that a plan for drifted exits must save to replace the one in force.',
+        0.0,
+        1.0,
     ),
     ParameterSpec(
         'diagnostics_period_s',

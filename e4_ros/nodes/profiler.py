@@ -12,9 +12,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from rcl_interfaces.srv import SetParameters
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
 
@@ -35,9 +37,19 @@ PARAMETERS = (
         live=True,
     ),
     ParameterSpec(
+        'apply_to',
+        '',
+        'Node that gets the plan found as its plan_file, such as perception; empty to leave it in '
+        'its file.',
+        live=True,
+    ),
+    ParameterSpec(
         'yardstick', True, 'Also find the exact optimum and report the gap to it.', live=True
     ),
 )
+
+
+_DISCOVERY_S = 1.0
 
 
 class Canceled(Exception):  # noqa: N818
@@ -99,6 +111,8 @@ class Profiler(AutostartNode):
         ).start()
         try:
             result: ProfileAction.Result = await done
+            if result.success and (other := value(self, 'apply_to')):
+                await self._hand_over(result, other)
         finally:
             self._busy = False
         if handle.is_cancel_requested:
@@ -108,6 +122,23 @@ class Profiler(AutostartNode):
         else:
             handle.abort()
         return result
+
+    async def _hand_over(self, result: ProfileAction.Result, other: str) -> None:
+        """Set the plan as ``plan_file`` of another node; without its consent the goal fails."""
+        client = self.create_client(SetParameters, f'{other}/set_parameters')
+        try:
+            if not client.wait_for_service(_DISCOVERY_S):
+                refusal = f'there is no node {other}'
+            else:
+                plan = Parameter('plan_file', value=result.plan_path).to_parameter_msg()
+                answer = await client.call_async(SetParameters.Request(parameters=[plan]))
+                refusal = answer.results[0].reason if not answer.results[0].successful else ''
+        finally:
+            self.destroy_client(client)
+        result.success = not refusal
+        outcome = f'{other} refuses it: {refusal}' if refusal else f'applied by {other}'
+        result.message = f'{result.message}, {outcome}'
+        self.get_logger().info(result.message)
 
     def _answer(self, handle: ServerGoalHandle) -> ProfileAction.Result:
         try:

@@ -13,7 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
-from e4_ros.profiling.playback import Machine, Window
+from e4_ros.profiling.machine import Machine
+from e4_ros.profiling.playback import Window
 
 
 class Governor(Protocol):

@@ -21,7 +21,8 @@ import numpy as np
 from stable_baselines3 import DQN
 
 from e4_ros.profiling.cost_table import Floats
-from e4_ros.profiling.playback import Frame, Machine, Timeline, Window
+from e4_ros.profiling.machine import Frame, Machine
+from e4_ros.profiling.playback import Timeline, Window
 
 Reward = Literal['ztt', 'reliability']
 EPISODE_FRAMES = 100

@@ -1,140 +1,66 @@
-"""What measuring needs of a machine: clocks that may be set, a meter, what a switch costs."""
+"""What a board needs to be played: costs, how busy it looks, what it draws when it waits."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from e4_ros.energy.boards import Board, board_names, load_board
-from e4_ros.energy.client import DvfsClient, HelperError
-from e4_ros.energy.daemon import HelperConfig
-from e4_ros.energy.domains import Domain
-from e4_ros.energy.meters import open_meter
+from e4_ros.energy.boards import Board
 from e4_ros.energy.model import BoardModel, SegmentWork
-from e4_ros.profiling.cost_table import CostTable
+from e4_ros.profiling.cost_table import CostTable, Floats
 from e4_ros.profiling.objective import SwitchCost
-from e4_ros.profiling.power import MeteredPower, ModelledPower, PageMeter, Power
-
-_LONGEST_AXIS = 32
-_METERS = {
-    'ina': 'INA power rails',
-    'jtop': 'the total of jtop',
-    'counters': 'energy counters (RAPL, NVML)',
-}
 
 
-class NothingToSetError(OSError):
-    """No clock can be set here; the message says why and what would help."""
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a workload: when it arrives, and how many segments it runs."""
+
+    arrival_s: float
+    depth: int
 
 
-def may_set(clocked: Mapping[str, Domain], config: HelperConfig) -> None:
-    """Raise unless the clocks of the domains can be set, by a running helper or by this process.
+@dataclass(frozen=True, eq=False)
+class Machine:
+    """Everything a timeline needs of a board, per segment and point of a grid over its clocks.
 
-    Raises:
-        NothingToSetError: they cannot.
-        HelperError: a helper runs, but this user may not talk to it.
+    Attributes:
+        busy: ``(S, P, D)`` share of a segment's time in which each domain looks busy to a governor:
+            for ``cpu`` that of its busiest core, which waits for the engine by spinning.
+        idle_w: ``(P,)`` power of the waiting board.
     """
-    if not clocked:
-        raise NothingToSetError(
-            f'no clock was found below {config.root}: no cpufreq policies (virtual machines and '
-            'containers have none), no devfreq GPU, no NVML. The host of this machine may have '
-            'them; `e4 virtual-board` serves a board to try'
+
+    board: Board
+    table: CostTable
+    busy: Floats
+    idle_w: Floats
+    switch: SwitchCost
+
+    @classmethod
+    def of(
+        cls,
+        board: Board,
+        works: Sequence[SegmentWork],
+        model: str,
+        domains: Sequence[str] = ('cpu', 'gpu'),
+        switch: SwitchCost | None = None,
+    ) -> Machine:
+        """Ask the board model for everything; ``switch`` replaces the board's own costs."""
+        board_model = BoardModel(board)
+        table = CostTable.from_board(board_model, works, model, domains)
+        points = board_model.points(table.domains)
+        columns = [board_model.domains.index(name) for name in table.domains]
+        busy = board_model.busy_shares(works, points)[..., columns]
+        busy[..., [d for d, name in enumerate(table.domains) if name == 'cpu']] = 1.0
+        return cls(
+            board,
+            table,
+            busy,
+            np.array([board_model.idle_w(point) for point in points]),
+            switch or SwitchCost.of_board(board, table.domains),
         )
-    if all(len(domain.allowed_hz) < 2 for domain in clocked.values()):
-        raise NothingToSetError(
-            f'{", ".join(clocked)} may run at one frequency only; the power mode (nvpmodel) or '
-            'jetson_clocks pins it'
-        )
-    closed = {name: files[0] for name, d in clocked.items() if (files := d.unwritable())}
-    if closed and not _helper_runs(config):
-        file = next(iter(closed.values()))
-        raise NothingToSetError(
-            f'you may not set {", ".join(closed)} ({file}), and no helper listens on '
-            f'{config.socket_path}; `sudo e4 dvfs serve` starts one, docs/energy.md says how to do '
-            'without root'
-        )
 
-
-def axes_of(clocked: Mapping[str, Domain], client: DvfsClient) -> dict[str, tuple[int, ...]]:
-    """Frequencies to choose from by domain; of a very long table an even selection."""
-    axes = {}
-    for name, domain in clocked.items():
-        may = frozenset(client.frequencies_hz.get(name, domain.allowed_hz))
-        table = [hz for hz in domain.allowed_hz if hz in may]
-        keep = np.linspace(0, len(table) - 1, min(len(table), _LONGEST_AXIS)).round()
-        axes[name] = tuple(table[int(i)] for i in keep)
-    return axes
-
-
-def open_power(
-    stack: contextlib.ExitStack,
-    root: Path,
-    client: DvfsClient | None,
-    board: str,
-    works: Sequence[SegmentWork],
-    power_like: str = '',
-) -> tuple[Power | None, str]:
-    """The best there is: own sensors, the running helper's, the power model of a known board.
-
-    Args:
-        stack: closes the meter.
-        root: below which sensors are looked for.
-        client: holds the lease, if there is a helper.
-        board: name of this machine.
-        works: what the segments ask for.
-        power_like: board whose power model stands in where there is no sensor.
-
-    Returns:
-        Where the watts come from, and if from nowhere, why.
-    """
-    meter = open_meter(root)
-    if meter is not None:
-        stack.callback(meter.close)
-        return MeteredPower(meter, _METERS.get(meter.name, meter.name)), ''
-    if client is not None and client.applied().source == 'measured':
-        return MeteredPower(PageMeter(client), "the helper's meter"), ''
-    if (known := _board(power_like or board, required=bool(power_like))) is not None:
-        return ModelledPower(BoardModel(known), works), ''
-    return None, (
-        f'nothing tells the joules: no power rails, RAPL or NVML counter can be read (RAPL is '
-        f'often for root alone), and {board!r} is no board whose power is modelled. '
-        "`--power-like raspberry_pi_5` (or another board) takes that one's model instead"
-    )
-
-
-def switch_cost(board: str, names: Sequence[str]) -> tuple[SwitchCost, str]:
-    """What switching costs on a board, and a note where that is a guess."""
-    known = _board(board)
-    if known is not None and all(name in known.domains for name in names):
-        return SwitchCost.of_board(known, names), ''
-    return SwitchCost.assumed(names), (
-        'What a switch costs here is assumed: the delays of an Orin Nano (CPU 1 ms, GPU 5 ms, '
-        'memory 8 ms).'
-    )
-
-
-def default_point(table: CostTable) -> dict[str, int]:
-    """The stock system's point of a table's board; the top of its axes where nobody knows."""
-    top = {name: axis[-1] for name, axis in zip(table.domains, table.axes_hz, strict=True)}
-    known = _board(table.board)
-    return top if known is None else top | BoardModel(known).default_point()
-
-
-def _helper_runs(config: HelperConfig) -> bool:
-    try:
-        DvfsClient(config.socket_path).status()
-    except HelperError as error:
-        if error.errno == errno.EACCES:
-            raise
-        return False
-    return True
-
-
-def _board(name: str, required: bool = False) -> Board | None:
-    if required or name in board_names():
-        return load_board(name)
-    return None
+    def top(self) -> tuple[int, ...]:
+        """Clock indices of the fastest point."""
+        return tuple(size - 1 for size in self.table.shape)

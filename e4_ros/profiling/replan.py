@@ -123,7 +123,7 @@ class Replanner:
         old = self._old_points(problem)
         if old is not None and slowest_path_s(problem, old) <= problem.deadline_s:
             _, old_j = problem.cost(old)
-            if found.energy_j > old_j * (1 - gain):
+            if found.energy_j > old_j * (1 - gain) or (found.points == old).all():
                 self._points = old
                 return None
         self._points = found.points

@@ -17,9 +17,10 @@ import numpy as np
 from e4_ros.energy.boards import load_board
 from e4_ros.energy.model import SegmentWork
 from e4_ros.profiling.governors import Governors, Planned
+from e4_ros.profiling.machine import Frame, Machine
 from e4_ros.profiling.objective import Problem, SwitchCost, make_problem
 from e4_ros.profiling.planner import search
-from e4_ros.profiling.playback import Frame, Machine, Played, Policy, play
+from e4_ros.profiling.playback import Played, Policy, play
 from e4_ros.profiling.search import best_fixed, coordinate_descent
 
 Workload = Literal['steady', 'bursty']

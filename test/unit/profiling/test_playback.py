@@ -9,9 +9,10 @@ from e4_ros.energy.boards import load_board
 from e4_ros.energy.model import SegmentWork
 from e4_ros.profiling.delays import play_frame, slowest_path_s
 from e4_ros.profiling.governors import Governors, Planned
+from e4_ros.profiling.machine import Frame, Machine
 from e4_ros.profiling.objective import SwitchCost, make_problem
 from e4_ros.profiling.planner import search
-from e4_ros.profiling.playback import Frame, Machine, play
+from e4_ros.profiling.playback import play
 from e4_ros.profiling.search import best_fixed
 
 WORKS = [
