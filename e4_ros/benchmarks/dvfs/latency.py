@@ -134,7 +134,7 @@ def measure(
     client: DvfsClient,
     steps: int,
     gap_s: float = 0.002,
-    send: Callable[[int], object] | None = None,
+    send: Callable[[int, int], object] | None = None,
 ) -> Latencies:
     """Time steps to alternating segments, `gap_s` apart.
 
@@ -142,13 +142,13 @@ def measure(
         client: whose page tells when the clocks were written.
         steps: how many.
         gap_s: pause after each.
-        send: says that a segment begins, in another way than the client's own.
+        send: says that a segment of a path begins, in another way than the client's own.
     """
-    send = send or (lambda segment: client.step(0, segment))
+    send = send or client.step
     result = Latencies([], [])
     for index in range(steps):
         before = time.monotonic_ns()
-        send(index % 2)
+        send(0, index % 2)
         after = time.monotonic_ns()
         time.sleep(gap_s)
         deadline = time.monotonic() + _TOO_LATE_S

@@ -37,7 +37,7 @@ def fitted(
     Raises:
         FittingError: `e4 fit` failed.
     """
-    paths = {name: _path(model, VARIANTS[name]) for name in variants}
+    paths = {name: path_of(model, VARIANTS[name]) for name in variants}
     waiting = [name for name, path in paths.items() if refit or not _usable(path, model)]
     at_once = max(len(os.sched_getaffinity(0)), 1)
     running: dict[str, subprocess.Popen[str]] = {}
@@ -63,8 +63,8 @@ def command(model: VisionModel, options: Sequence[str], out: Path) -> list[str]:
     return ['fit', SOURCE, '--frames', frames, '--model', model.name, '--out', str(out), *options]
 
 
-def _path(model: VisionModel, options: Sequence[str]) -> Path:
-    """Another file for another network, other footage or other options."""
+def path_of(model: VisionModel, options: Sequence[str]) -> Path:
+    """Where exits are kept: another file for another network, other footage or other options."""
     key = (network_hash(model.network), SOURCE, FIT, options)
     digest = hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()
     folder = cache_dir() / 'bench'
