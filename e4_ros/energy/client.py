@@ -9,6 +9,7 @@ with DvfsClient() as clocks:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -68,6 +69,7 @@ class DvfsClient:
         self._connection: Connection | None = None
         self._page: PageReader | None = None
         self._steps: list[list[bytes | None]] = []
+        self._send: Callable[[bytes], int] = len  # the connection's, while there are steps
         self._count = 0
 
     @property
@@ -105,7 +107,8 @@ class DvfsClient:
         if len(text) > MAX_PLAN_BYTES:
             raise PlanError(f'plan {plan.name!r} is longer than {MAX_PLAN_BYTES} bytes')
         self._ask(bytes([protocol.SET_PLAN]) + text.encode())
-        self._steps = []
+        assert self._connection is not None
+        self._steps, self._send = [], self._connection.send
         for index, path in enumerate(plan.paths.values()):
             row: list[bytes | None] = [None] * len(plan.segments)
             for segment in path.segments:
@@ -130,7 +133,7 @@ class DvfsClient:
         if self._count % _CPU_EVERY == 0:
             message = protocol.pack_step(path, segment, this_cpu())
         try:
-            self._connection.send(message)  # type: ignore[union-attr]
+            self._send(message)
             return True
         except BlockingIOError:
             self.unsent += 1

@@ -113,13 +113,15 @@ class HelperCore:
             ClocksLost: the board refused; everything was given back and no plan is in force.
         """
         with self._lock:
-            table, here = self._table, self._current
-            known = path < len(table) and segment < len(table[path])
-            target = table[path][segment] if known else None
+            here = self._current
+            try:
+                target = self._table[path][segment]
+            except IndexError:
+                target = None
             if target is None or target is here:
                 self._page.count_skipped()
                 return
-            way = None if here is None else here.way_to(target)
+            way = None if here is None else here.ways.get(target) or here.way_to(target)
             if way is None or not self._go(way):
                 try:
                     target = self._bring(path, segment)

@@ -36,17 +36,10 @@ class Target:
     """
 
     point: tuple[Clock, ...]
-    ways: dict[Target, Way | None] = field(default_factory=dict)
+    ways: dict[Target, Way] = field(default_factory=dict)
 
     def way_to(self, other: Target) -> Way | None:
-        """The way to another target; None where a domain has no bare writes."""
-        try:
-            return self.ways[other]
-        except KeyError:
-            way = self.ways[other] = self._find(other)
-            return way
-
-    def _find(self, other: Target) -> Way | None:
+        """Work out, and remember, the way to another; None where a domain has no bare writes."""
         writes: list[Write] = []
         clocks = []
         for (slot, domain, before_hz), (_, _, hertz) in zip(self.point, other.point, strict=True):
@@ -56,7 +49,8 @@ class Target:
                     return None
                 writes += moves
                 clocks.append((slot, domain, hertz))
-        return Way(tuple(writes), tuple(clocks))
+        self.ways[other] = Way(tuple(writes), tuple(clocks))
+        return self.ways[other]
 
 
 def compile_plan(plan: FrequencyPlan, domains: Mapping[str, Domain]) -> list[list[Target | None]]:

@@ -74,7 +74,7 @@ class _Files:
         path = path[1:]
         if path in self._machine.links and not self._machine.faults.gone(path):
             return {'st_mode': stat.S_IFLNK | 0o777, 'st_nlink': 1, **self._owner}
-        if path in self._children and self._entries(path):
+        if path in self._children and self._shown(path):
             return {'st_mode': stat.S_IFDIR | 0o755, 'st_nlink': 2, **self._owner}
         if not self._machine.present(path):
             raise refuse(errno.ENOENT)
@@ -106,7 +106,8 @@ class _Files:
 
     def _shown(self, path: str) -> bool:
         if path in self._children:
-            return bool(self._entries(path))
+            prefix = f'{path}/' if path else ''
+            return any(self._shown(prefix + name) for name in self._children[path])
         if path in self._machine.links:
             return not self._machine.faults.gone(path)
         return self._machine.present(path)

@@ -18,12 +18,14 @@ from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan
 from e4_ros.benchmarks.dvfs.latency import DOMAINS, measure, percentiles
 from e4_ros.energy.client import ClientState, DvfsClient
 from e4_ros.energy.daemon import Helper, HelperConfig
+from e4_ros.energy.steady import steady_process
 from e4_ros.srv import AcquireLease, ReleaseLease, SetPlan
 
 _DISCOVERY_S = 30.0
 
 
 def _serve(root: str, state_dir: str, socket_path: str) -> None:
+    steady_process()
     config = HelperConfig(root=Path(root), state_dir=Path(state_dir), socket_path=Path(socket_path))
     rclpy.init()
     node = rclpy.create_node('bench_steps')
@@ -52,17 +54,20 @@ def _measure(socket_path: str, steps: str) -> None:
     while not publisher.get_subscription_count():
         rclpy.spin_once(node, timeout_sec=0.1)
 
-    def call(segment: int) -> None:
+    def call(path: int, segment: int) -> None:
         rclpy.spin_until_future_complete(
             node, service.call_async(SetBool.Request(data=bool(segment)))
         )
+
+    def publish(path: int, segment: int) -> None:
+        publisher.publish(UInt32(data=segment))
 
     with DvfsClient(socket_path) as client:
         client.acquire('bench')
         tables = {domain: client.frequencies_hz[domain] for domain in DOMAINS}
         client.set_plan(alternating_plan(client.board, tables))
         by_service = measure(client, int(steps), send=call)
-        by_topic = measure(client, int(steps), send=lambda s: publisher.publish(UInt32(data=s)))
+        by_topic = measure(client, int(steps), send=publish)
     print(
         json.dumps(
             {

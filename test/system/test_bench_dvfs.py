@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from e4_ros.benchmarks.dvfs import fuzz, kills, ros_steps
+from e4_ros.benchmarks.dvfs import fuzz, kill_trials, parts, ros_steps
+from e4_ros.benchmarks.dvfs.kills import KillResult, Place
 from e4_ros.energy.discovery import discover
 from e4_ros.energy.virtual_board import write_tree
 from e4_ros.energy.virtual_mount import why_not
@@ -25,11 +29,18 @@ def result(tmp_path_factory):
     return json.loads(path.read_text())
 
 
+def test_the_run_says_that_it_is_whole_and_what_it_ran_on(result):
+    assert result['complete']
+    assert result['plan']['writes'] == 6
+    assert result['machine']['step_thread'].startswith('SCHED_')
+    assert len(result['machine']['load_after']) == 3
+
+
 def test_no_original_is_lost(result):
     assert result['kills']['lost_trials'] == []
     assert result['kills']['tried'] == 24
     assert result['kills']['clocks_taken'] > 0
-    assert result['kills']['restore_ms'].keys() == {'p50', 'max'}
+    assert result['kills']['restore_ms'].keys() >= {'p50', 'max'}
 
 
 def test_hostile_input_does_nothing(result):
@@ -52,18 +63,47 @@ def test_meters_find_the_energy(result):
     errors = {meter['meter']: meter['error_percent'] for meter in result['meters']}
     assert errors['RAPL counter across 100 wraps'] == 0
     assert (len(errors) == 1) == bool(why_not())
-    # Two seconds begin and end between two conversions; the full benchmark takes longer.
+    # A few seconds begin and end between two conversions; the full benchmark takes longer.
     assert max(errors.values()) < 5
 
 
-def test_a_lost_original_would_be_found(tmp_path):
-    root = write_tree('jetson_nano', tmp_path / 'root')
-    before = kills._originals(root)
-    assert kills._wait_for(before, 0.0)[0] == ''
+def test_a_lost_original_would_be_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(kill_trials, 'PATIENCE_S', 0.1)
+    root, journal = write_tree('jetson_nano', tmp_path / 'root'), tmp_path / 'journal'
+    before = kill_trials.originals(root)
+    assert kill_trials.wait_for(before, journal, time.monotonic())[0] == ''
     governor = next(path for path in before if path.name == 'scaling_governor')
     governor.write_text('performance\n')
-    lost, _ = kills._wait_for(before, began=0.0)
+    lost, _ = kill_trials.wait_for(before, journal, time.monotonic())
     assert 'scaling_governor' in lost
+
+
+def test_lost_and_late_are_told_apart():
+    place, result = Place('board', 'new', Path()), KillResult()
+    result.add(place, 'client', kill_trials.Trial(True, '', 0.05))
+    result.add(place, 'helper', kill_trials.Trial(True, '', 0.25))
+    result.add(place, 'client', kill_trials.Trial(False, 'min is 1', 5.0))
+    summary = result.summary()
+    assert (summary['tried'], summary['late'], summary['lost']) == (3, 1, 1)
+    assert summary['restore_ms'] == {'p50': 250.0, 'p99': 250.0, 'max': 250.0}
+    assert summary['late_trials'] == ['board, new, helper: 250 ms']
+
+
+def test_interrupted_run_keeps_what_it_has(tmp_path, monkeypatch):
+    def measure(size, result, told):
+        result['meters'] = [1]
+
+    def interrupt(size, result, told):
+        raise KeyboardInterrupt
+
+    kept = (parts.Part('one', 1, measure), parts.Part('two', 1, interrupt))
+    monkeypatch.setattr(parts, 'PARTS', kept)
+    out = tmp_path / 'dvfs.json'
+    with pytest.raises(KeyboardInterrupt):
+        parts.run(parts.QUICK, out, Console(file=io.StringIO()))
+    result = json.loads(out.read_text())
+    assert result['meters'] == [1]
+    assert not result['complete']
 
 
 def test_a_clock_outside_the_table_would_be_found(tmp_path):

@@ -1,0 +1,79 @@
+"""The least that this machine needs for a step: a bare process that receives and writes.
+
+It has the plan's writes and nothing else: no lease, no newest step, no read-back, no lock, no other
+thread. What the helper takes beyond that is its own.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import socket
+import time
+from pathlib import Path
+
+from e4_ros.benchmarks.dvfs.latency import DOMAINS, Latencies, memory_tree
+from e4_ros.energy.discovery import discover
+from e4_ros.energy.domains import Write
+from e4_ros.energy.protocol import STEP_SIZE
+from e4_ros.energy.steady import hurry
+
+
+def bare_steps(steps: int, gap_s: float = 0.002) -> Latencies:
+    """Time steps between the lowest and the highest point of a plain board's domains.
+
+    Raises:
+        RuntimeError: the bare process ended.
+    """
+    client, server = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    shared = mmap.mmap(-1, mmap.PAGESIZE)
+    with memory_tree() as root, client, server, memoryview(shared).cast('Q') as written_ns:
+        process = os.fork()
+        if process == 0:
+            try:
+                client.close()
+                _receive(server, written_ns, root)
+            finally:
+                os._exit(0)
+        server.close()
+        try:
+            return _send(client, written_ns, steps, gap_s)
+        finally:
+            client.close()
+            os.waitpid(process, 0)
+
+
+def _receive(server: socket.socket, written_ns: memoryview, root: Path) -> None:
+    domains = [domain for domain in discover(root) if domain.name in DOMAINS]
+    ways: tuple[list[Write], list[Write]] = ([], [])
+    for domain in domains:
+        low, high = domain.allowed_hz[0], domain.allowed_hz[-1]
+        domain.open()
+        domain.set_hz(high)
+        ways[0].extend(domain.moves(high, low))
+        ways[1].extend(domain.moves(low, high))
+    hurry(10)
+    while message := server.recv(STEP_SIZE):
+        for descriptor, text in ways[message[0]]:
+            os.pwrite(descriptor, text, 0)
+        written_ns[0] = time.monotonic_ns()
+
+
+def _send(client: socket.socket, written_ns: memoryview, steps: int, gap_s: float) -> Latencies:
+    messages = [bytes([way]) * STEP_SIZE for way in (0, 1)]
+    client.setblocking(False)
+    result = Latencies([], [])
+    for index in range(steps):
+        before = time.monotonic_ns()
+        client.send(messages[index % 2])
+        after = time.monotonic_ns()
+        time.sleep(gap_s)
+        for _ in range(500):
+            if written_ns[0] >= before:
+                break
+            time.sleep(gap_s)
+        else:
+            raise RuntimeError('the bare process does not write')
+        result.client_us.append((after - before) / 1e3)
+        result.write_us.append((written_ns[0] - before) / 1e3)
+    return result

@@ -1,0 +1,200 @@
+"""One trial of the kills: a helper and a client that live for a moment, and what comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from e4_ros.benchmarks.dvfs.bench_plans import random_plan
+from e4_ros.energy.client import DvfsClient
+from e4_ros.energy.daemon import Helper, HelperConfig
+from e4_ros.energy.discovery import discover
+
+VICTIMS = ('client', 'helper', 'client, then helper', 'helper by SIGTERM')
+PATIENCE_S = 5.0
+_LONGEST_LIFE_S = 0.06
+
+_GOVERNORS = ('scaling_governor', 'governor')
+_RANGES = {
+    'scaling_max_freq': ('scaling_min_freq', 'scaling_available_frequencies'),
+    'max_freq': ('min_freq', 'available_frequencies'),
+}
+
+Originals = dict[Path, str]
+
+
+class Trial(NamedTuple):
+    """What one kill did.
+
+    Attributes:
+        taken: whether the clocks were taken at the moment of the kill.
+        lost: what did not come back; empty: everything did.
+        restore_s: from the death of the client, or the start of the next helper, until every
+            original was back.
+    """
+
+    taken: bool
+    lost: str
+    restore_s: float
+
+
+def try_kill(rng: random.Random, root: Path, folder: Path, victim: str) -> Trial:
+    """Kill at a random moment of a random plan."""
+    _shuffle_originals(rng, root)
+    before = originals(root)
+    config = HelperConfig(root=root, state_dir=folder / 'state', socket_path=folder / 's')
+    helper = _fork_helper(config)
+    client = _fork_client(config.socket_path, rng.getrandbits(64))
+    journal = config.state_dir / 'originals.json'
+    # Some moments count from the client's start, most from when it has taken the clocks.
+    if rng.random() < 0.8:
+        until = time.monotonic() + PATIENCE_S
+        while not journal.exists() and time.monotonic() < until:
+            time.sleep(0.0005)
+    time.sleep(rng.uniform(0, _LONGEST_LIFE_S))
+    taken = journal.exists()
+    began = time.monotonic()
+    second = None
+    if victim == 'client':
+        _kill(client)
+    elif victim == 'helper by SIGTERM':
+        os.kill(helper, signal.SIGTERM)
+    else:
+        if victim == 'client, then helper':
+            _kill(client)
+            time.sleep(rng.uniform(0, 0.01))
+        _kill(helper)
+        began = time.monotonic()
+        second = _fork_helper(config, wait=False)
+    lost, restore_s = wait_for(before, journal, began)
+    for process in (client, helper, second):
+        if process is not None:
+            _end(process)
+    # A plan that came into force after the look must have been given back as well.
+    lost = lost or _difference(before, originals(root))
+    if not lost and journal.exists():
+        lost = 'a journal was left behind'
+    return Trial(taken, lost, restore_s)
+
+
+def wait_for(before: Originals, journal: Path, began: float) -> tuple[str, float]:
+    """What has not come back within `PATIENCE_S`, and the seconds until everything had.
+
+    The journal goes when the last original has been read back; to look at nothing else until then
+    leaves the boards, which are programs here, to the helper.
+    """
+    while journal.exists() and time.monotonic() - began < PATIENCE_S:
+        time.sleep(0.0005)
+    while True:
+        elapsed_s = time.monotonic() - began
+        lost = _difference(before, {path: _text(path) for path in before})
+        if not lost or elapsed_s > PATIENCE_S:
+            return lost, elapsed_s
+        time.sleep(0.001)
+
+
+def originals(root: Path) -> Originals:
+    """Everything that a lease may change."""
+    names = [name for domain in discover(root) for name in domain.snapshot()]
+    return {root / name: _text(root / name) for name in names}
+
+
+def _difference(before: Originals, now: Originals) -> str:
+    return '; '.join(
+        f'{path} is {now.get(path)!r}, was {text!r}'
+        for path, text in before.items()
+        if now.get(path) != text
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        return f'unreadable: {error}'
+
+
+def _shuffle_originals(rng: random.Random, root: Path) -> None:
+    """Leave other governors and limits behind, as a power mode or an administrator would."""
+    for path in originals(root):
+        if path.name in _GOVERNORS:
+            offered = next(path.parent.glob('*available_governors'))
+            _try_write(path, rng.choice(offered.read_text().split()))
+        elif path.name in _RANGES:
+            low, table = (path.with_name(name) for name in _RANGES[path.name])
+            if table.exists():
+                hertz = sorted(table.read_text().split(), key=int)
+                first, last = sorted(rng.choices(range(len(hertz)), k=2))
+                for file, text in ((low, hertz[0]), (path, hertz[last]), (low, hertz[first])):
+                    _try_write(file, text)
+
+
+def _try_write(path: Path, text: str) -> None:
+    with contextlib.suppress(OSError):
+        path.write_text(text)
+
+
+def _fork_helper(config: HelperConfig, wait: bool = True) -> int:
+    reading, writing = os.pipe()
+
+    def be_helper() -> None:
+        ending = []
+        signal.signal(signal.SIGTERM, lambda *_: ending.append(True))
+        with Helper(config):
+            os.write(writing, b'!')
+            while not ending:
+                time.sleep(0.005)
+
+    process = _fork(be_helper)
+    os.close(writing)
+    if wait and os.read(reading, 1) != b'!':
+        raise RuntimeError('the helper did not start')
+    os.close(reading)
+    return process
+
+
+def _fork_client(socket_path: Path, seed: int) -> int:
+    def be_client() -> None:
+        rng = random.Random(seed)
+        client = DvfsClient(socket_path)
+        client.acquire('victim')
+        while True:
+            plan = random_plan(rng, client.board, client.frequencies_hz)
+            client.set_plan(plan)
+            for _ in range(rng.randint(1, 30)):
+                path = rng.randrange(len(plan.paths))
+                client.step(path, rng.randrange(len(plan.segments)))
+                time.sleep(rng.choice((0, 0, 0.0005, 0.002)))
+
+    return _fork(be_client)
+
+
+def _fork(be: Callable[[], None]) -> int:
+    gc.freeze()
+    process = os.fork()
+    if process:
+        return process
+    try:
+        be()
+    except BaseException:  # the parent sees the exit status, and nobody a traceback
+        os._exit(1)
+    os._exit(0)
+
+
+def _kill(process: int) -> None:
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+
+
+def _end(process: int) -> None:
+    """End a process in order; it may have ended, and been waited for, already."""
+    with contextlib.suppress(ProcessLookupError, ChildProcessError):
+        os.kill(process, signal.SIGTERM)
+        os.waitpid(process, 0)

@@ -1,0 +1,193 @@
+"""The parts of the benchmark in their order, and the file that grows with each of them.
+
+Latencies come first, while nothing that another part leaves behind can disturb them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+FUSE_BOARD = 'jetson_orin_nano'
+
+Result = dict[str, Any]
+Told = Callable[[float], None]
+"""Takes the share of a part that was done since the last call; they add up to 1."""
+
+
+class Size(NamedTuple):
+    """How much is tried."""
+
+    steps: int
+    ros_steps: int
+    kills: int
+    boards: int | None
+    datagrams: int
+    requests: int
+    meter_s: float
+
+
+FULL = Size(5000, 1000, 1000, None, 100_000, 2000, 20.0)
+QUICK = Size(300, 100, 24, 1, 5000, 100, 4.0)
+
+
+def run(size: Size, out: Path, console: Console) -> Result:
+    """Everything; what this machine cannot measure is None, and ``not_measured`` says why."""
+    result: Result = {'complete': False, 'machine': machine(), 'not_measured': {}, 'seconds': {}}
+    columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
+    # No thread of its own: the kills fork this process.
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
+        task = progress.add_task('', total=sum(part.share for part in PARTS))
+        for part in PARTS:
+            progress.update(task, description=part.title)
+            progress.refresh()
+
+            def told(done: float, share: float = part.share) -> None:
+                progress.advance(task, done * share)
+                progress.refresh()
+
+            began = time.monotonic()
+            part.measure(size, result, told)
+            result['seconds'][part.title] = round(time.monotonic() - began, 1)
+            result['complete'] = part is PARTS[-1]
+            save(result, out)
+    return result
+
+
+def save(result: Result, out: Path) -> None:
+    """Write the figures, whole or not at all."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f'{out.name}.partial')
+    partial.write_text(json.dumps(result, indent=1))
+    partial.replace(out)
+
+
+def machine() -> Result:
+    """What it was measured on, and what else ran there."""
+    return {
+        'cpu': platform.processor() or platform.machine(),
+        'cores': len(os.sched_getaffinity(0)),
+        'kernel': platform.release(),
+        'python': platform.python_version(),
+        'load_before': [round(load, 2) for load in os.getloadavg()],
+    }
+
+
+def _steps(size: Size, result: Result, told: Told) -> None:
+    from e4_ros.benchmarks.dvfs import latency
+    from e4_ros.benchmarks.dvfs.bare import bare_steps
+
+    in_brief = latency.percentiles
+    with latency.memory_tree() as root, latency.stepping(root) as client:
+        result['plan'] = {**latency.plan_facts(client, root), 'tree': 'plain files on a tmpfs'}
+        result['machine']['step_thread'] = latency.scheduling(client)
+        idle = latency.measure(client, size.steps)
+        told(0.3)
+        bare_idle = bare_steps(size.steps // 2)
+        told(0.1)
+        with latency.all_cores_inferring():
+            busy = latency.measure(client, size.steps)
+            told(0.4)
+            bare_busy = bare_steps(size.steps // 2)
+    result['step_client_us'] = in_brief(busy.client_us)
+    result['step_to_write_us'] = in_brief(busy.write_us)
+    result['step_client_idle_us'] = in_brief(idle.client_us)
+    result['step_to_write_idle_us'] = in_brief(idle.write_us)
+    result['bare'] = {
+        'client_us': in_brief(bare_busy.client_us),
+        'to_write_us': in_brief(bare_busy.write_us),
+        'client_idle_us': in_brief(bare_idle.client_us),
+        'to_write_idle_us': in_brief(bare_idle.write_us),
+    }
+    told(0.2)
+
+
+def _fuse(size: Size, result: Result, told: Told) -> None:
+    from e4_ros.benchmarks.dvfs import latency
+    from e4_ros.energy.virtual_mount import mounted, why_not
+
+    result['fuse_to_write_us'] = None
+    if reason := why_not():
+        result['not_measured']['fuse_to_write_us'] = reason
+    else:
+        with (
+            tempfile.TemporaryDirectory(prefix='e4') as name,
+            mounted(FUSE_BOARD, name) as root,
+            latency.stepping(root) as client,
+        ):
+            steps = latency.measure(client, size.steps // 5, gap_s=0.02)
+        result['fuse_to_write_us'] = latency.percentiles(steps.write_us)
+    told(1)
+
+
+def _ros(size: Size, result: Result, told: Told) -> None:
+    from e4_ros.benchmarks.dvfs import ros_steps
+
+    result |= {'service_us': None, 'topic_us': None}
+    if reason := ros_steps.why_no_ros():
+        result['not_measured'] |= {'service_us': reason, 'topic_us': reason}
+    else:
+        result |= ros_steps.measure_steps(size.ros_steps)
+    told(1)
+
+
+def _meters(size: Size, result: Result, told: Told) -> None:
+    from e4_ros.benchmarks.dvfs.waveforms import measure_meters
+
+    result['meters'] = [meter._asdict() for meter in measure_meters(size.meter_s)]
+    told(1)
+
+
+def _kills(size: Size, result: Result, told: Told) -> None:
+    from e4_ros.benchmarks.dvfs.kills import run_kills
+
+    kills = run_kills(size.kills, boards=size.boards, told=lambda: told(1 / size.kills))
+    result['kills'] = kills.summary()
+
+
+def _fuzz(size: Size, result: Result, told: Told) -> None:
+    from e4_ros.benchmarks.dvfs import ros_steps
+    from e4_ros.benchmarks.dvfs.fuzz import run_fuzz
+
+    fuzz = run_fuzz(size.datagrams, told=lambda sent: told(0.9 * sent / size.datagrams))
+    requests = {'tried': 0, 'stolen': 0, 'crashes': 0}
+    if reason := ros_steps.why_no_ros():
+        result['not_measured']['service_requests'] = reason
+    else:
+        requests = ros_steps.fuzz_services(size.requests)
+    result['fuzz'] = {
+        'tried': fuzz.tried + requests['tried'],
+        'crashes': fuzz.crashes + requests['crashes'],
+        'bad_writes': fuzz.bad_writes,
+        'leases_stolen': fuzz.stolen + requests['stolen'],
+        'service_requests': requests['tried'],
+    }
+    result['machine']['load_after'] = [round(load, 2) for load in os.getloadavg()]
+    told(0.1)
+
+
+class Part(NamedTuple):
+    """One part; `share` is about the seconds that it takes in full."""
+
+    title: str
+    share: float
+    measure: Callable[[Size, Result, Told], None]
+
+
+PARTS = (
+    Part('steps over the socket', 60, _steps),
+    Part('steps on a virtual board', 30, _fuse),
+    Part('steps over ROS', 20, _ros),
+    Part('meters', 75, _meters),
+    Part('kills', 270, _kills),
+    Part('hostile input', 60, _fuzz),
+)
