@@ -80,6 +80,19 @@ def run(
             'the full network’s time once more.'
         ),
     ] = True,
+    audit_share: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help='Share of early answers that the full network checks afterwards; an exit that is '
+            'worse than its calibration says is switched off for the rest of the run. 0: none.',
+        ),
+    ] = 0.04,
+    check_pay: Annotated[
+        bool,
+        typer.Option(help='Rest exits that cost more here than they save, and try them again.'),
+    ] = True,
     topic: Annotated[
         str | None, typer.Option(help='Image topic of a bag that has more than one.')
     ] = None,
@@ -115,13 +128,18 @@ def run(
                 threads=threads or len(os.sched_getaffinity(0)),
                 min_score=min_score,
                 baseline=baseline,
+                audit_share=audit_share,
+                check_pay=check_pay,
             )
         outputs = _run(stream, options, frames, out)
     except (ValueError, OSError) as error:
         _fail(str(error))
     except KeyboardInterrupt:
         _fail('stopped; the files are not complete')
-    Console().print(summary_table(outputs))
+    console = Console()
+    console.print(summary_table(outputs))
+    for note in outputs.summary.exit_notes:
+        console.print(note, style='dim', markup=False, highlight=False, soft_wrap=True)
 
 
 def _fail(message: str) -> NoReturn:
@@ -212,6 +230,15 @@ def summary_table(outputs: Outputs) -> Table:
         table.add_row('full network, mean', f'{full.mean:.2f} ms', f'p50 {full.p50:.2f}')
         table.add_row('speed-up', f'{summary.speedup_vs_full:.2f} ×', 'ratio of the means')
         table.add_row('agreement with it', f'{summary.f1_vs_full:.3f}', 'F1, or top-1 for classes')
+    if summary.audits is not None and summary.audits.count:
+        audits = summary.audits
+        apart = ', '.join(f'{name} {value:.3f}' for name, value in audits.disagreement.items())
+        table.add_row('audits', str(audits.count), f'mean disagreement: {apart}')
+        table.add_row('  they add', f'{audits.ms_per_frame:.2f} ms', 'a frame, after its answer')
+        if audits.energy_j_per_frame is not None:
+            table.add_row('', joules(audits.energy_j_per_frame), 'a frame, not in the row below')
+        for name, reason in audits.switched_off.items():
+            table.add_row(f'  [red]{escape(name)} off[/]', '', escape(reason))
     if summary.energy_j_per_frame is not None:
         where = f'{summary.energy_source}, {summary.board}'
         table.add_row('energy a frame', joules(summary.energy_j_per_frame), where)

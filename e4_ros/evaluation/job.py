@@ -20,6 +20,7 @@ from e4_ros.evaluation.replay import StampedFrames, replay
 from e4_ros.evaluation.sources import Source
 from e4_ros.profiling import planner
 from e4_ros.vision.assembly import build
+from e4_ros.vision.audit import DEFAULT_SHARE
 from e4_ros.vision.engine import EarlyExitEngine
 
 
@@ -37,6 +38,8 @@ class JobOptions:
         threads: Threads of the network.
         min_score: Least score of a detection; classes are kept whatever they score.
         baseline: Whether the full network answers every frame, too.
+        audit_share: Share of early answers that the full network checks once they are out.
+        check_pay: Whether exits that do not pay on this machine and footage rest.
     """
 
     policy: str = 'e4'
@@ -48,6 +51,8 @@ class JobOptions:
     threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     min_score: float = 0.2
     baseline: bool = True
+    audit_share: float = DEFAULT_SHARE
+    check_pay: bool = True
 
 
 class Job:
@@ -68,6 +73,7 @@ class Job:
             threads=threads,
             checkpoint=options.exits,
             min_score=score,
+            audit_share=options.audit_share,
         )
         self.full = build(options.model, 'full', threads=threads, min_score=score)
         if self.engine.model.task == 'classify':
@@ -85,7 +91,9 @@ class Job:
     ) -> list[FrameRecord]:
         """Process frames in order; see `replay`."""
         full = self.full if self.options.baseline else None
-        return replay(frames, self._perceiver, full, limit, on_record)
+        return replay(
+            frames, self._perceiver, full, limit, on_record, check_pay=self.options.check_pay
+        )
 
     def info(self, records: list[FrameRecord], source: Source) -> RunInfo:
         """What to say of a run over `source`, once it is over."""
@@ -104,7 +112,14 @@ class Job:
             frames_dropped=source.dropped,
             baseline_energy_j=self._baseline_energy_j(),
             problems=list(source.problems),
+            audits=self._perceiver.audits if self.options.audit_share else None,
+            exit_notes=self._exit_notes(),
         )
+
+    def _exit_notes(self) -> list[str]:
+        payback = self.engine.payback
+        verdicts = payback.verdicts.values() if payback else ()
+        return [*verdicts, *(f'exit {name}: {why}' for name, why in self.engine.off.items())]
 
     def _plan(self) -> FrequencyPlan | None:
         options, engine = self.options, self.engine

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
+from e4_ros.evaluation.audits import AuditTotals
 from e4_ros.evaluation.clocks import Clocks, NoClocks
 from e4_ros.evaluation.records import FrameRecord
+from e4_ros.vision.audit import Audit
 from e4_ros.vision.engine import EarlyExitEngine
+from e4_ros.vision.policy import FULL
+
+_log = logging.getLogger(__name__)
 
 
 class Perceiver:
@@ -15,11 +22,15 @@ class Perceiver:
     Args:
         engine: Runs the network.
         clocks: Steps the clocks and knows the joules; None where there is neither.
+
+    Attributes:
+        audits: What the audits found and cost so far.
     """
 
     def __init__(self, engine: EarlyExitEngine, clocks: Clocks | None = None) -> None:
         self.engine = engine
         self.clocks = clocks or NoClocks()
+        self.audits = AuditTotals()
         self._paths = engine.paths
         self._names = [segment.name for segment in engine.segments]
 
@@ -48,7 +59,36 @@ class Perceiver:
             energy_source=spent.source,
         )
 
-    def warm_up(self, frame: np.ndarray, rounds: int = 3) -> None:
-        """Run the whole network a few times, so that the first record is like the others."""
+    def audit(self, frame: np.ndarray, record: FrameRecord) -> Audit | None:
+        """After an answer is out: let the full network check it, if it is its turn.
+
+        Args:
+            frame: The frame that was processed last.
+            record: What came of it.
+
+        Returns:
+            What came of the audit; None where none was due.
+        """
+        if record.result.exit == FULL:
+            return None
+        self.clocks.begin()
+        audit = self.engine.audit(frame, record.result, self.clocks.step)
+        if audit is None:
+            return None
+        spent = self.clocks.end(audit.full.exit, self._paths[audit.full.exit])
+        self.audits.add(audit, spent.energy_j)
+        return audit
+
+    def warm_up(self, frame: np.ndarray, rounds: int = 3, check_pay: bool = False) -> None:
+        """Run the whole network a few times, so that the first record is like the others.
+
+        Args:
+            frame: One like those to come.
+            rounds: How often.
+            check_pay: Then measure whether the exits pay here; those that do not rest.
+        """
         for _ in range(rounds):
             self.engine.process_full(frame)
+        if check_pay and len(self._paths) > 1:
+            for verdict in self.engine.check_pay(frame).verdicts.values():
+                _log.info(verdict)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from e4_ros.evaluation.audits import AuditTotals
     from e4_ros.vision.frame_result import FrameResult
 
 OperatingPoint = Mapping[str, int]
@@ -75,6 +76,8 @@ class RunInfo:
         baseline_energy_j: A frame at full depth and default clocks; NaN where unknown.
         machine: The computer that measured the latencies.
         problems: What went wrong, in sentences.
+        audits: What the full network said of early answers once they were out; None if not asked.
+        exit_notes: What is to be said of the exits, in sentences: whether they pay, which are off.
     """
 
     source: str
@@ -91,6 +94,8 @@ class RunInfo:
     baseline_energy_j: float = math.nan
     machine: str = field(default_factory=lambda: machine_name())
     problems: Sequence[str] = ()
+    audits: AuditTotals | None = None
+    exit_notes: Sequence[str] = ()
 
 
 def machine_name() -> str:

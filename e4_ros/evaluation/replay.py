@@ -23,6 +23,7 @@ def replay(
     full: EarlyExitEngine | None = None,
     limit: int | None = None,
     on_record: Callable[[FrameRecord], None] | None = None,
+    check_pay: bool = False,
 ) -> list[FrameRecord]:
     """Process frames in order, each only once the one before is done.
 
@@ -35,13 +36,15 @@ def replay(
         full: An engine of the policy ``full``, uncut; None for no comparison.
         limit: At most so many frames; None for all.
         on_record: Called after each frame.
+        check_pay: Rest exits that do not pay, as measured on the first frame.
     """
     records: list[FrameRecord] = []
     try:
         for index, (stamp_s, frame) in enumerate(islice(frames, limit)):
             if not index:
-                _warm_up(perceiver, full, frame)
+                _warm_up(perceiver, full, frame, check_pay)
             records.append(_answer(perceiver, full, frame, stamp_s, index))
+            perceiver.audit(frame, records[-1])
             if on_record is not None:
                 on_record(records[-1])
     except KeyboardInterrupt:
@@ -70,7 +73,9 @@ def _answer(
     return replace(record, full=full.process_full(frame))
 
 
-def _warm_up(perceiver: Perceiver, full: EarlyExitEngine | None, frame: np.ndarray) -> None:
-    perceiver.warm_up(frame)
+def _warm_up(
+    perceiver: Perceiver, full: EarlyExitEngine | None, frame: np.ndarray, check_pay: bool
+) -> None:
+    perceiver.warm_up(frame, check_pay=check_pay)
     if full is not None:
         Perceiver(full).warm_up(frame)

@@ -11,6 +11,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from e4_ros.evaluation.audits import AuditTotals
 from e4_ros.evaluation.metrics import agreement
 from e4_ros.evaluation.records import NO_SOURCE, FrameRecord, RunInfo
 
@@ -38,6 +39,27 @@ class FullLatency(BaseModel):
     mean: Rounded
 
 
+class Audits(BaseModel):
+    """Early answers that the full network checked once they were out; not in the run's figures.
+
+    Attributes:
+        disagreement: By exit, what the answers had not in common: 1 - F1, or the share of other
+            top-1 classes.
+        switched_off: By exit, why it was switched off.
+        ms_per_frame: What audits add to the mean computation of a frame; in no latency, since the
+            answer is out before.
+        energy_j_per_frame: Likewise; null where unknown.
+    """
+
+    model_config = ConfigDict(extra='forbid')
+
+    count: int
+    disagreement: dict[str, Rounded]
+    switched_off: dict[str, str]
+    ms_per_frame: Rounded
+    energy_j_per_frame: Rounded | None
+
+
 class Summary(BaseModel):
     """A run in numbers.
 
@@ -50,6 +72,8 @@ class Summary(BaseModel):
             or the share of equal top-1 classes for a classifier.
         energy_j_per_frame: Mean joules of a frame's computation; the wait between frames is not in.
         baseline_energy_j_per_frame: A frame at full depth and default clocks, from the same source.
+        audits: Null where none were asked for.
+        exit_notes: Whether the exits pay here, and which are switched off, in sentences.
         energy_source: ``measured`` or ``modelled``; ``mixed`` where frames differ; ``none``.
     """
 
@@ -70,6 +94,8 @@ class Summary(BaseModel):
     model: str
     source: str
     runtime: str
+    audits: Audits | None = None
+    exit_notes: list[str] = []
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
@@ -113,6 +139,18 @@ def summarise(records: Sequence[FrameRecord], info: RunInfo) -> Summary:
         model=info.model,
         source=info.source,
         runtime=info.runtime,
+        audits=_audits(info.audits, len(records)) if info.audits is not None else None,
+        exit_notes=list(info.exit_notes),
+    )
+
+
+def _audits(totals: AuditTotals, frames: int) -> Audits:
+    return Audits(
+        count=totals.count,
+        disagreement=totals.means,
+        switched_off=totals.switched_off,
+        ms_per_frame=totals.seconds / frames * 1e3,
+        energy_j_per_frame=_finite(totals.energy_j / frames),
     )
 
 

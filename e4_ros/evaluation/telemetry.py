@@ -16,6 +16,7 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
+from e4_ros.evaluation.audits import AuditTotals
 from e4_ros.evaluation.records import NO_SOURCE, FrameRecord, RunInfo
 from e4_ros.vision.answer import Answer
 from e4_ros.vision.frame_result import FrameResult
@@ -193,6 +194,7 @@ def _info(topics: _Topics, stamps: list[int], source: str, published: int) -> Ru
         frames_dropped=dropped,
         baseline_energy_j=_baseline_energy_j(topics),
         problems=problems,
+        audits=AuditTotals.of_facts(topics.facts) if 'audits' in topics.facts else None,
     )
 
 

@@ -53,19 +53,15 @@ class Payback:
 
     Attributes:
         costs: as given.
-        verdicts: for each exit one sentence that says whether it pays, from what is known so far.
     """
 
     def __init__(self, costs: Mapping[str, ExitCost], rates: Mapping[str, float] | None = None):
         self.costs = dict(costs)
         self._ledgers = {name: _Ledger() for name in costs}
-        rates = rates or {}
-        if costs.keys() <= rates.keys() and costs:
-            self._start(rates)
-        self.verdicts = {
-            name: _verdict(name, cost, rates.get(name), self.asks(name))
-            for name, cost in costs.items()
-        }
+        self._frames = 0
+        self._rates = dict(rates or {})
+        if costs and costs.keys() <= self._rates.keys():
+            self._start(self._rates)
 
     def asks(self, exit_name: str) -> bool:
         """Whether the exit is not at rest; one of unknown cost never is."""
@@ -77,11 +73,17 @@ class Payback:
         """Exits at rest."""
         return [name for name in self._ledgers if not self.asks(name)]
 
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """For each exit a sentence that says whether it pays, from what is known so far."""
+        return {name: self._verdict(name) for name in self.costs}
+
     def note(self, asked: Collection[str], taken: str) -> None:
         """Take down one frame: the exits that were asked, and the one that answered."""
         awake = [name for name in self._ledgers if self.asks(name)]
+        self._frames += 1
         for ledger in self._ledgers.values():
-            ledger.rest = max(ledger.rest - 1, 0)
+            ledger.pass_frame()
         if not asked:
             return
         for name in awake:
@@ -113,31 +115,40 @@ class Payback:
             if gain < 0:
                 self._ledgers[name].begin_rest()
 
+    def _verdict(self, name: str) -> str:
+        cost, rate, rested = self.costs[name], self._rates.get(name), self._ledgers[name].rested
+        text = (
+            f'exit {name}: asking it takes {cost.asked_s * 1e3:.2f} ms, an answer of it saves '
+            f'{cost.saved_s * 1e3:.2f} ms'
+        )
+        if cost.least_rate >= 1:
+            text += ', which never pays on this machine'
+        else:
+            text += f', which pays where it answers more than {cost.least_rate:.0%} of the frames'
+        if rate is not None:
+            text += f'; in calibration it answered {rate:.0%} of all'
+        if rested:
+            text += f'; it rested on {rested} of {self._frames} frames, since it did not pay'
+        elif not self.asks(name):
+            text += '; it rests, and is tried again now and then'
+        return text
+
 
 class _Ledger:
     def __init__(self) -> None:
         self.gains: deque[float] = deque(maxlen=_WINDOW)
         self.credit = _CREDIT
-        self.rest = 0  # frames
+        self.rest = 0  # frames to come
+        self.rested = 0  # frames so far
 
     @property
     def balance_s(self) -> float:
         return sum(self.gains)
 
+    def pass_frame(self) -> None:
+        if self.rest:
+            self.rest, self.rested = self.rest - 1, self.rested + 1
+
     def begin_rest(self) -> None:
         self.gains.clear()
         self.credit, self.rest = _CREDIT_AGAIN, _REST
-
-
-def _verdict(name: str, cost: ExitCost, rate: float | None, on: bool) -> str:
-    text = (
-        f'exit {name}: asking it takes {cost.asked_s * 1e3:.2f} ms, an answer of it saves '
-        f'{cost.saved_s * 1e3:.2f} ms'
-    )
-    if cost.least_rate >= 1:
-        text += ', which never pays on this machine'
-    else:
-        text += f', which pays where it answers more than {cost.least_rate:.0%} of the frames'
-    if rate is not None:
-        text += f'; in calibration it answered {rate:.0%} of all'
-    return text + ('' if on else '; it rests, and is tried again now and then')

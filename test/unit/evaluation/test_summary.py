@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from e4_ros.evaluation.audits import AuditTotals
 from e4_ros.evaluation.summary import Summary, summarise
 from e4_ros.vision.answer import Answer
 
@@ -15,6 +16,7 @@ KEYS = [
     'frames_received', 'frames_processed', 'frames_dropped', 'exits', 'latency_ms',
     'full_latency_ms', 'speedup_vs_full', 'f1_vs_full', 'energy_j_per_frame',
     'baseline_energy_j_per_frame', 'energy_source', 'board', 'model', 'source', 'runtime',
+    'audits', 'exit_notes',
 ]  # fmt: skip
 
 
@@ -43,6 +45,18 @@ def test_the_file_has_exactly_these_keys(records, info, tmp_path):
     assert list(data['latency_ms']) == ['p50', 'p95', 'p99', 'mean']
     assert list(data['full_latency_ms']) == ['p50', 'mean']
     assert Summary.model_validate(data).model_dump() == data
+
+
+def test_audits_are_a_row_of_their_own(records, info):
+    audits = AuditTotals({'temporal': 2}, {'temporal': 0.5}, {}, seconds=0.12, energy_j=2.4)
+    alone = summarise(records, info(records))
+    summary = summarise(records, info(records, audits=audits))
+    assert summary.audits.count == 2
+    assert summary.audits.disagreement == {'temporal': 0.25}
+    assert summary.audits.ms_per_frame == pytest.approx(10.0)  # over 12 frames
+    assert summary.audits.energy_j_per_frame == pytest.approx(0.2)
+    assert summary.latency_ms == alone.latency_ms
+    assert alone.audits is None
 
 
 def test_an_unknown_key_is_refused(records, info):
