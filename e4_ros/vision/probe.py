@@ -26,7 +26,7 @@ class Probe:
     def __init__(self, model: VisionModel, cuts: Sequence[str], threads: int | None = None):
         self._model = model
         self.threads = threads
-        self._runtime = OnnxRuntime(threads)
+        self._runtime = OnnxRuntime(threads, arena=True)
         self._input = self._runtime.buffer((1, 3, *model.input_size))
         self._pieces: list[Piece] = []
         joint: Buffer = self._input

@@ -17,7 +17,7 @@ import numpy as np
 from e4_ros.paths import cache_dir
 from e4_ros.vision.answer import Answer
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.runtime import make_runtime
+from e4_ros.vision.runtime import OnnxRuntime
 from e4_ros.vision.smoothing import smooth
 from e4_ros.vision.tiles import Tile, merge, tiles_of
 
@@ -44,7 +44,7 @@ class OfflineTeacher:
         if model.task != 'detect':
             raise ValueError(f'{model.name} finds no boxes; the offline teacher is for detectors')
         self._model = model
-        self._runtime = make_runtime('onnxruntime', threads)
+        self._runtime = OnnxRuntime(threads, arena=True)
         self._input = self._runtime.buffer((1, 3, *model.input_size))
         self._piece = self._runtime.compile(model.network, [self._input])
         folder = cache or cache_dir() / 'teacher'
