@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import re
+import resource
 import shutil
 import signal
 import stat
@@ -18,10 +22,13 @@ from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan
 from e4_ros.energy.client import DvfsClient
 from e4_ros.energy.daemon import Helper, HelperConfig
 from e4_ros.energy.discovery import discover
+from e4_ros.energy.steady import steady_process
 from e4_ros.energy.virtual_board import write_tree
+from e4_ros.energy.virtual_mount import mounted
 from e4_ros.paths import config_dir
 
 GID, UID = 54321, 54322
+PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason='needs root to become somebody else')
 
@@ -75,30 +82,74 @@ def test_debugfs_may_stay_closed(root):
     assert stat.S_IMODE((root / 'sys/kernel/debug').stat().st_mode) == 0o700
 
 
-@needs_root
-def test_helper_runs_without_root(root):
-    grant(root)
-    state = root.parent / 'state'
-    state.mkdir(mode=0o750)
-    os.chown(state, UID, GID)
-    config = HelperConfig(root=root, state_dir=state, socket_path=state / 's')
+@pytest.fixture
+def fuse_root():
+    with tempfile.TemporaryDirectory(prefix='e4') as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with mounted('jetson_orin_nano', folder / 'root') as tree:
+            yield tree
+
+
+def become_the_units_user() -> None:
+    """What the unit leaves of root: a user, a group, two limits, no capability."""
+    # Not every container's root may raise them; then the helper has to do without.
+    with contextlib.suppress(ValueError):
+        resource.setrlimit(resource.RLIMIT_RTPRIO, (10, 10))
+        unlimited = resource.RLIM_INFINITY
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (unlimited, unlimited))
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in range(64):
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    os.setgroups([])
+    os.setgid(GID)
+    os.setuid(UID)
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def helper_of_another_user(config: HelperConfig):
+    """A fork, because the interpreter may lie where only its owner can start it."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
-        # A fork, because the interpreter may lie where only its owner can start it.
         try:
-            os.setgroups([])
-            os.setgid(GID)
-            os.setuid(UID)
+            become_the_units_user()
+            steady_process()
             with Helper(config):
                 os.write(writing, b'!')
                 time.sleep(60)
         except BaseException as error:  # said to the parent
             os.write(writing, str(error).encode())
         os._exit(1)
+    os.close(writing)
     try:
         assert os.read(reading, 1000) == b'!'
-        before = {d.name: d.snapshot() for d in discover(root)}
+        yield process
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        os.close(reading)
+
+
+def status_of(process: int) -> dict[str, str]:
+    lines = Path(f'/proc/{process}/status').read_text().splitlines()
+    return {key: value.strip() for key, _, value in (line.partition(':') for line in lines)}
+
+
+@needs_root
+@pytest.mark.parametrize(
+    'tree', ['root', pytest.param('fuse_root', marks=pytest.mark.fuse)], ids=['plain', 'fuse']
+)
+def test_helper_runs_without_root(tree, request):
+    root = request.getfixturevalue(tree)
+    grant(root)
+    state = root.parent / 'state'
+    state.mkdir(mode=0o750)
+    os.chown(state, UID, GID)
+    config = HelperConfig(root=root, state_dir=state, socket_path=state / 's')
+    before = {d.name: d.snapshot() for d in discover(root)}
+    with helper_of_another_user(config) as process:
         with DvfsClient(config.socket_path) as client:
             client.acquire('test')
             client.set_plan(alternating_plan(client.board, client.frequencies_hz))
@@ -109,10 +160,17 @@ def test_helper_runs_without_root(root):
                 time.sleep(0.001)
             assert client.counters() == (1, 0, 0)
             assert {d.name: d.snapshot() for d in discover(root)} != before
+
+            status = status_of(process)
+            assert (status['CapEff'].strip('0'), status['CapBnd'].strip('0')) == ('', '')
+            assert (status['NoNewPrivs'], status['Uid'].split()[0]) == ('1', str(UID))
+            threads = [int(task.name) for task in Path(f'/proc/{process}/task').iterdir()]
+            priorities = sorted(os.sched_getparam(thread).sched_priority for thread in threads)
+            limits = Path(f'/proc/{process}/limits').read_text()
+            granted = re.search(r'Max realtime priority +10 ', limits) is not None
+            assert priorities[-2:] == ([1, 10] if granted else [0, 0])
+            assert (int(status['VmLck'].split()[0]) > 0) == granted
         assert {d.name: d.snapshot() for d in discover(root)} == before
-    finally:
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
 
 
 @pytest.mark.skipif(shutil.which('systemd-analyze') is None, reason='no systemd-analyze here')
@@ -125,18 +183,26 @@ def test_unit_is_accepted():
     assert all('grant-clocks is not executable' in line for line in complaints), complaints
 
 
-def test_policies_name_what_the_helper_serves():
+@pytest.mark.parametrize(
+    ('node', 'sources'),
+    [
+        ('dvfs_helper', ['dvfs_helper']),
+        ('perception', ['perception', 'outputs']),
+        ('profiler', ['profiler']),
+    ],
+)
+def test_policies_name_what_a_node_serves(node, sources):
     policy = ElementTree.parse(config_dir() / 'sros2' / 'policies.xml').getroot()
-    profile = policy.find(".//profile[@node='dvfs_helper']")
+    profile = policy.find(f".//profile[@node='{node}']")
     assert profile is not None
-    source = Path(__file__).parents[2].joinpath('e4_ros/nodes/dvfs_helper.py').read_text()
-    for kind in ('topic', 'service'):
-        allowed = {element.text for element in profile.iter(kind)}
-        served = {name for name in allowed if name and f"'{name}'" in source}
-        assert (
-            served
-            == {
-                'topic': {'~/state', '~/energy'},
-                'service': {'~/acquire', '~/set_plan', '~/release'},
-            }[kind]
-        )
+    allowed = {
+        element.text for kind in ('topic', 'service', 'action') for element in profile.iter(kind)
+    }
+    folder = Path(__file__).parents[2] / 'e4_ros' / 'nodes'
+    served = {
+        name
+        for source in sources
+        for name in re.findall(r"'(~/[a-z_0-9/]+)'", (folder / f'{source}.py').read_text())
+    }
+    assert served
+    assert served <= allowed
