@@ -66,11 +66,9 @@ class Connection:
         Raises:
             OSError: the helper hung up, or did not answer in time.
         """
+        self._wait_for(select.POLLOUT)  # steps that were not yet taken may fill the socket
         self._socket.send(message)
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        if not poll.poll(1000 * self._timeout_s):
-            raise TimeoutError(errno.ETIMEDOUT, f'no answer within {self._timeout_s:g} s')
+        self._wait_for(select.POLLIN)
         data, ancillary, _, _ = self._socket.recvmsg(
             protocol.MAX_MESSAGE, socket.CMSG_SPACE(array.array('i').itemsize)
         )
@@ -81,6 +79,12 @@ class Connection:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 descriptors.frombytes(content)
         return json.loads(data), descriptors[0] if descriptors else None
+
+    def _wait_for(self, event: int) -> None:
+        poll = select.poll()
+        poll.register(self._socket, event)
+        if not poll.poll(1000 * self._timeout_s):
+            raise TimeoutError(errno.ETIMEDOUT, f'no answer within {self._timeout_s:g} s')
 
     def last_words(self) -> str:
         """Why the helper hung up, if it said so."""

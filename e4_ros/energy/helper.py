@@ -209,7 +209,11 @@ class HelperCore:
         try:
             if before is None or isinstance(error, DeviceGone) or self._failures > MAX_FAILURES:
                 raise error
-            self._set(before)
+            for slot, domain, hertz in before.point:
+                # What the failed step did not reach may go on refusing writes, and needs none.
+                if domain.read_back(hertz) != hertz:
+                    self._applied[slot] = domain.set_hz(hertz)
+            self._page.set_clocks(self._applied, time.monotonic_ns())
         except OSError as last:
             self.end()
             raise ClocksLost(f'the clocks were given back, because {last}') from error

@@ -151,7 +151,8 @@ def test_undo_that_fails_gives_everything_back(core, domains, board_root, sweep,
     before = files(board_root)
     core.set_plan(sweep(core.frequencies_hz))
     core.step(0, 0)
-    domains['gpu'].set_errors = [BUSY, BUSY]
+    domains['cpu'].set_errors = [None, BUSY]
+    domains['gpu'].set_errors = [BUSY]
     with pytest.raises(ClocksLost):
         core.step(0, 1)
     assert files(board_root) == before

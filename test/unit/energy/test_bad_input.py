@@ -1,0 +1,261 @@
+"""Whatever a client or a machine does wrong: a clear error, and no half-applied operating point."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e4_ros.energy.access import SocketPathError
+from e4_ros.energy.client import ClientState, DvfsClient, HelperError
+from e4_ros.energy.daemon import Helper, HelperConfig
+from e4_ros.energy.discovery import discover
+from e4_ros.energy.helper import ClocksLost, HelperCore
+from e4_ros.energy.journal import Journal, JournalError
+from e4_ros.energy.status_page import PageWriter
+from e4_ros.energy.virtual_mount import mounted
+
+
+def point_of(root: Path) -> dict[str, int]:
+    return {domain.name: domain.current_hz() for domain in discover(root)}
+
+
+def state_of(root: Path) -> list[dict[str, str]]:
+    return [domain.snapshot() for domain in discover(root)]
+
+
+def fail(root: Path, *faults: str) -> None:
+    (root / 'e4/faults').write_text('\n'.join(faults) + '\n')
+
+
+# --- what a client asks for ---
+
+
+@pytest.fixture
+def holder(helper, config, sweep) -> Iterator[DvfsClient]:
+    """A client at segment 1 of a plan."""
+    with DvfsClient(config.socket_path) as client:
+        client.acquire('holder')
+        client.set_plan(sweep(client.frequencies_hz))
+        assert client.step(0, 1)
+        while client.counters().applied == 0:
+            pass
+        yield client
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'says'),
+    [
+        ({'tables': {'dla': (1, 2)}}, 'unknown domain dla'),
+        ({'tables': {'cpu': (1,)}}, 'no frequency 1 Hz'),
+        ({'tables': {'cpu': (729_600_000,)}, 'board': 'jetson_tx2'}, "made for board 'jetson_tx2'"),
+    ],
+    ids=['domain', 'frequency', 'board'],
+)
+def test_wrong_plan_leaves_point_plan_and_lease(spoil, says, holder, board_root, sweep, helper):
+    before = point_of(board_root)
+    with pytest.raises(HelperError, match=says):
+        holder.set_plan(sweep(**spoil))
+    assert point_of(board_root) == before == helper.core.plan.point('full', 1)
+    assert holder.status()['plan'] == 'sweep'
+    assert holder.step(0, 2)
+
+
+def test_a_plan_that_is_wrong_in_its_last_point_sets_not_even_the_first(holder, board_root, sweep):
+    before = state_of(board_root)
+    tables = {name: table[:4] for name, table in holder.frequencies_hz.items()}
+    plan = sweep(tables).model_dump(mode='json')
+    plan['paths']['full']['points'][3]['gpu'] = 1
+    with pytest.raises(HelperError, match='no frequency 1 Hz'):
+        holder._ask(b'\x03' + json.dumps(plan).encode())
+    assert state_of(board_root) == before
+
+
+def test_lease_that_is_not_held_changes_nothing(helper, config, board_root, sweep):
+    before = state_of(board_root)
+    plan = sweep(helper.core.frequencies_hz)
+    with pytest.raises(ValueError, match='no lease is held'):
+        helper.server.set_plan('a token', plan)
+    with pytest.raises(ValueError, match='no lease is held'):
+        helper.server.release('a token')
+    with DvfsClient(config.socket_path) as holder:
+        holder.acquire('holder')
+        with pytest.raises(ValueError, match='held by holder'):
+            helper.server.set_plan('a token', plan)
+        with pytest.raises(HelperError, match='held by holder'):
+            DvfsClient(config.socket_path).acquire('another')
+    assert state_of(board_root) == before
+
+
+# --- what a helper finds when it starts ---
+
+
+@pytest.mark.parametrize('kind', ['live', 'file', 'folder'])
+def test_helper_without_a_socket_touches_nothing_and_leaves_no_lock(
+    kind, config, board_root, short_dir, sweep
+):
+    before = state_of(board_root)
+    path = config.socket_path
+    if kind == 'live':
+        other = HelperConfig(root=board_root, state_dir=short_dir / 'other', socket_path=path)
+        with Helper(other), pytest.raises(SocketPathError, match='a helper is running'):
+            Helper(config)
+    else:
+        path.write_text('mine') if kind == 'file' else path.mkdir()
+        with pytest.raises(SocketPathError, match='not a socket'):
+            Helper(config)
+        assert path.exists()
+        path.unlink() if kind == 'file' else path.rmdir()
+    assert state_of(board_root) == before
+    with Helper(config), DvfsClient(path) as client:
+        client.acquire('after all')
+
+
+@pytest.mark.parametrize('damage', ['truncated', 'altered', 'of another board'])
+def test_helper_with_a_bad_journal_applies_nothing_of_it(damage, config, board_root, sweep):
+    with Helper(config) as helper:
+        helper.core.set_plan(sweep(helper.core.frequencies_hz))
+        path = config.state_dir / 'originals.json'
+        whole = path.read_text()
+    held = state_of(board_root)
+    if damage == 'of another board':
+        path.write_text(whole)
+        config = config.model_copy(update={'board': 'jetson_nano'})
+        says = "holds the originals of board 'jetson_orin_nano'"
+    else:
+        spoilt = whole[:-20] if damage == 'truncated' else whole.replace('schedutil', 'powersave')
+        path.write_text(spoilt)
+        says = 'not a whole journal'
+    kept = path.read_text()
+    with pytest.raises(JournalError, match=says):
+        Helper(config)
+    assert state_of(board_root) == held
+    assert path.read_text() == kept
+
+
+# --- what the kernel refuses in the middle of a step ---
+
+
+@pytest.fixture(scope='module', params=['old', 'new'])
+def orin_mount(request, tmp_path_factory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp('orin') / 'root'
+    with mounted('jetson_orin_nano', folder, request.param) as root:
+        yield root
+
+
+@pytest.fixture
+def stepped(orin_mount, sweep) -> Iterator[tuple[HelperCore, Path, list[dict[str, str]]]]:
+    """A core that has gone 0, 1, 0 in CPU and GPU, so that the bare way to 1 is known."""
+    before, page = state_of(orin_mount), PageWriter()
+    with tempfile.TemporaryDirectory() as name:
+        core = HelperCore('jetson_orin_nano', orin_mount, discover(orin_mount), Journal(name), page)
+        tables = {name: core.frequencies_hz[name] for name in ('cpu', 'gpu')}
+        core.set_plan(sweep(tables))
+        for segment in (0, 1, 0):
+            core.step(0, segment)
+        yield core, orin_mount, before
+        fail(orin_mount)
+        core.end()
+        assert core.recover() == []
+    assert state_of(orin_mount) == before
+    page.close()
+
+
+def pinned(root: Path) -> tuple[str, str, str]:
+    """What CPU and GPU are asked for."""
+    policy, gpu = root / 'sys/devices/system/cpu/cpufreq', root / 'sys/class/devfreq/17000000.gpu'
+    files = (policy / 'policy0/scaling_setspeed', gpu / 'min_freq', gpu / 'max_freq')
+    return tuple(file.read_text().strip() for file in files)
+
+
+@pytest.mark.fuse
+@pytest.mark.parametrize('kind', ['ebusy', 'eio', 'eacces'])
+def test_step_that_is_refused_half_way_leaves_the_point_before(kind, stepped):
+    core, root, _ = stepped
+    before = pinned(root)
+    fail(root, f'{kind}:*17000000.gpu/m*_freq')
+    core.step(0, 1)  # the CPU has been written by then
+    assert pinned(root) == before
+    assert core.applied_hz().items() >= core.plan.point('full', 0).items()
+    fail(root)
+    core.step(0, 1)
+    assert core.applied_hz().items() >= core.plan.point('full', 1).items()
+
+
+@pytest.mark.fuse
+@pytest.mark.parametrize('kind', ['ebusy', 'eio', 'eacces'])
+def test_step_that_cannot_be_undone_gives_everything_back(kind, stepped):
+    core, root, originals = stepped
+    fail(root, f'{kind}:*/policy4/scaling_setspeed')  # policy0 has been written by then
+    with pytest.raises(ClocksLost):
+        core.step(0, 1)
+    assert core.plan is None
+    assert state_of(root) == originals
+
+
+@pytest.mark.fuse
+def test_value_that_does_not_stick_is_shown_as_it_is(stepped):
+    core, root, _ = stepped
+    fail(root, 'stuck:*17000000.gpu/m*_freq')
+    core.step(0, 1)
+    assert core.applied_hz()['gpu'] == core.plan.point('full', 0)['gpu']
+    assert core.applied_hz()['cpu'] == core.plan.point('full', 1)['cpu']
+
+
+@pytest.mark.fuse
+def test_device_that_goes_away_in_a_step_ends_the_plan_with_the_originals(stepped):
+    core, root, originals = stepped
+    fail(root, 'gone:*17000000.gpu/*')
+    with pytest.raises(ClocksLost, match='disappeared'):
+        core.step(0, 1)
+    assert core.plan is None
+    there = [domain.snapshot() for domain in discover(root)]
+    assert len(there) == len(originals) - 1
+    assert all(snapshot in originals for snapshot in there)
+    # A device that comes again is a new one on a real machine; here it is as it was left.
+    fail(root)
+    for domain, snapshot in zip(discover(root), originals, strict=True):
+        assert domain.restore(snapshot) == []
+
+
+@pytest.mark.fuse
+@pytest.mark.parametrize('file', ['*17000000.gpu/m*_freq', '*/scaling_setspeed'])
+def test_file_that_takes_no_writes_ends_the_lease_and_says_what_to_do(
+    file, orin_mount, sweep, short_dir
+):
+    before = state_of(orin_mount)
+    config = HelperConfig(root=orin_mount, state_dir=short_dir / 's', socket_path=short_dir / 'h')
+    fail(orin_mount, f'eacces:{file}')
+    with Helper(config), DvfsClient(config.socket_path) as client:
+        client.acquire('test')
+        client.set_plan(sweep(client.frequencies_hz))
+        while client.step(0, 1):
+            time.sleep(0.02)
+        assert client.state is ClientState.LOST
+        assert 'install the udev rules' in client.lost_because
+    fail(orin_mount)
+    assert state_of(orin_mount) == before
+
+
+@pytest.mark.fuse
+@pytest.mark.parametrize('file', ['*/scaling_governor', '*/emc/mrq_rate_locked'])
+def test_file_that_cannot_be_taken_refuses_the_plan_and_keeps_the_lease(
+    file, orin_mount, sweep, short_dir
+):
+    before = state_of(orin_mount)
+    config = HelperConfig(root=orin_mount, state_dir=short_dir / 's', socket_path=short_dir / 'h')
+    fail(orin_mount, f'eacces:{file}')
+    with Helper(config), DvfsClient(config.socket_path) as client:
+        client.acquire('test')
+        with pytest.raises(HelperError, match='install the udev rules'):
+            client.set_plan(sweep(client.frequencies_hz))
+        assert not client.step(0, 1)
+        assert state_of(orin_mount) == before
+        fail(orin_mount)
+        client.set_plan(sweep(client.frequencies_hz))
+        assert client.step(0, 1)
+    assert state_of(orin_mount) == before
