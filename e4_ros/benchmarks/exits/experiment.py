@@ -95,7 +95,8 @@ def _measurements(
             model, footage.test, checkpoints, threads, passes, partial(phases, 'curves')
         )
         at = found['setting_at_no_loss']
-        thresholds = {} if at is None else thresholds_at(load(ours, model), at)
+        left = load(ours, model)
+        thresholds = left.thresholds if at is None else thresholds_at(left, at)
         return found | {
             'headline': measure_headline(
                 model, footage.test, ours, thresholds, threads, passes, partial(phases, 'headline')

@@ -1,4 +1,4 @@
-"""The cascade at no loss as perception runs it: with audits, and with a look at what pays."""
+"""The cascade as perception runs it: with audits, and with a look at what pays."""
 
 from __future__ import annotations
 

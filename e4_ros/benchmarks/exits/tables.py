@@ -17,7 +17,7 @@ Result = Mapping[str, Any]
 def curve_rows(result: Result) -> Rows:
     """Way, setting, early answers, mean latency, speed-up, both F1, and the cascade's at that."""
     rows = [
-        ['full network', '', '', f'{result["full_ms"]:.2f}', '1.00',
+        ['full', '', '', f'{result["full_ms"]:.2f}', '1.00',
          f'{result["full_f1_reference"]:.3f}', '1.000', '']
     ]  # fmt: skip
     for name, points in result['curves'].items():
@@ -43,7 +43,10 @@ CURVE_HEADS = ('way', 'setting', 'early', 'mean ms', 'speed-up', 'F1 teacher', '
 
 
 def risk_rows(result: Result) -> Rows:
-    """Stream, promise, share of early answers, observed loss, what the audit did, verdict."""
+    """Stream, promise, share of early answers, observed loss, when the exits closed, verdict.
+
+    What could not be certified is listed once: its exits are off on every stream.
+    """
     return [
         [
             row['stream'],
@@ -55,6 +58,7 @@ def risk_rows(result: Result) -> Rows:
             _kept(row),
         ]
         for row in result['risk']
+        if row['certified'] or row['alpha'] is None or row['early_share_before'] is None
     ]
 
 
