@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from e4_ros.profiling.playback import Policy
-    from e4_ros.profiling.reproduction import Backbone, Scene
+    from e4_ros.profiling.reproduction import Backbone, Scene, Workload
+
+    Trainer = Callable[[Scene, str], Policy] | None
 
 MODELS = ('pedestrian_ssdlite', 'efficientnet_lite0')
+QUICK_BOARDS = ('jetson_nano', 'jetson_orin_nano')
+QUICK_FRAMES, QUICK_TRAIN_FRAMES = 60, 500
 
 
 def register(app: typer.Typer) -> None:
@@ -27,12 +34,26 @@ def reproduce(
     ] = Path('out/reproduce/reproduce.json'),
     source: Annotated[
         str, typer.Option(help='Stream whose frames leave the networks: a video, bag or name.')
-    ] = 'bikes',
+    ] = 'vtest',
+    skip: Annotated[
+        int, typer.Option(min=0, help='Leave out the first frames, which exits may have learned.')
+    ] = 500,
     frames: Annotated[int, typer.Option(min=20, help='Frames of the stream.')] = 200,
+    exits: Annotated[
+        list[Path] | None,
+        typer.Option(help='Exits from `e4 fit`, of either network; else those that ship.'),
+    ] = None,
+    exits_record: Annotated[
+        Path | None,
+        typer.Option(help='exits.json of an earlier run, instead of running the networks.'),
+    ] = None,
     train_frames: Annotated[
         int, typer.Option(min=0, help='Frames each learning governor may learn on; 0: none learn.')
     ] = 4000,
     boards: Annotated[str, typer.Option(help='Boards, comma-separated; empty: the Jetsons.')] = '',
+    quick: Annotated[
+        bool, typer.Option(help='Two boards, 60 frames, little learning: to see that it runs.')
+    ] = False,
 ) -> None:
     """Five boards, two backbones, two workloads, all policies: one page and one JSON.
 
@@ -43,104 +64,139 @@ def reproduce(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from e4_ros.energy.boards import board_names
-    from e4_ros.profiling.reproduction import WORKLOADS, Scene, rows, summarise
+    from e4_ros.evaluation.exit_record import load_exits, save_exits
     from e4_ros.profiling.reproduction_page import write_page
+    from e4_ros.profiling.reproduction_summary import summarise
 
-    console = Console()
+    console, began = Console(), time.monotonic()
     names = [b.strip() for b in boards.split(',') if b.strip()]
     names = names or [b for b in board_names() if b.startswith('jetson')]
+    if quick:
+        names = names if boards else list(QUICK_BOARDS)
+        frames = min(frames, QUICK_FRAMES)
+        train_frames = min(train_frames, QUICK_TRAIN_FRAMES)
     columns = (TextColumn('{task.description:60}'), BarColumn(), TimeElapsedColumn())
     try:
-        train = _trainer(train_frames)
-        table: list[dict[str, Any]] = []
+        _trainer(train_frames)  # what it lacks is told before anything takes long
         with Progress(*columns, console=console, transient=True) as progress:
-            total = len(MODELS) * (1 + len(names) * len(WORKLOADS))
-            task = progress.add_task('', total=total)
-            for model in MODELS:
-                progress.update(task, description=f'{model} on {source}')
-                backbone = record(model, source, frames)
-                progress.advance(task)
-                for board in names:
-                    for workload in WORKLOADS:
-                        where = f'{board}, {model}, {workload}'
-                        scene = Scene.of(board, backbone, workload)
-
-                        def tell(policy: str, where: str = where) -> None:
-                            progress.update(task, description=f'{where}: {policy}')
-
-                        table += rows(scene, train, tell)
-                        progress.advance(task)
+            if exits_record is not None:
+                backbones = load_exits(exits_record)
+            else:
+                backbones = _record(source, skip, frames, exits or [], progress)
+            table = _play(names, backbones, train_frames, progress)
     except (ValueError, OSError) as error:
         console.print(f'[red]error:[/] {error}', soft_wrap=True, highlight=False)
         raise typer.Exit(2) from error
     summary = summarise(table)
+    settings = {
+        'source': str(exits_record or source),
+        'skip': skip,
+        'exits': [
+            {'backbone': b.name, 'shares': b.e4.shares(), 'agreement': b.e4.agreement}
+            for b in backbones
+        ],
+        'frames': len(backbones[0].e4.exits),
+        'train_frames': train_frames,
+        'seconds': time.monotonic() - began,
+    }
     out.parent.mkdir(parents=True, exist_ok=True)
-    settings = {'source': source, 'frames': frames, 'train_frames': train_frames if train else 0}
     out.write_text(json.dumps({'rows': table, 'summary': summary, 'settings': settings}, indent=1))
-    write_page(table, summary, out.with_suffix('.html'))
+    save_exits(out.with_name('exits.json'), backbones)
+    write_page(table, summary, settings, out.with_suffix('.html'))
     _print(console, table, summary)
     console.print(f'wrote {out} and {out.with_suffix(".html")}', highlight=False)
 
 
-def record(model: str, source: str, frames: int) -> Backbone:
-    """Run a network on a real stream and keep where the frames left it.
+def _record(
+    source: str, skip: int, frames: int, exits: Sequence[Path], progress: Progress
+) -> list[Backbone]:
+    """Run both networks on the stream."""
+    from itertools import islice
 
-    EENet's exits (git-disl/EENet): no memory of the stream; the first third of the frames sets
-    the threshold of the middle exit to the quantile at which half of the frames leave there.
-    """
-    import itertools
-
-    import numpy as np
-
-    from e4_ros.energy.model import works_of
-    from e4_ros.evaluation.metrics import agreement
+    from e4_ros.evaluation.exit_record import ExitRecordError, record_exits
     from e4_ros.evaluation.sources import open_source
-    from e4_ros.profiling.reproduction import Backbone, ExitTrace
-    from e4_ros.vision.assembly import build
-    from e4_ros.vision.policy import FULL, TEMPORAL, ThresholdPolicy
 
-    engine = build(model, threads=1)
-    stream = [(float(s), frame) for s, frame in itertools.islice(open_source(source), frames)]
-    if len(stream) < 20:
-        raise ValueError(f'{source} has {len(stream)} frames; reproducing needs at least 20')
-    paths = engine.paths
-    full = [engine.process_full(frame).answer for _, frame in stream]
-    results = [engine.process(frame, stamp_s) for stamp_s, frame in stream]
-    answers = [result.answer for result in results]
-    e4 = ExitTrace(
-        paths,
-        tuple(result.exit for result in results),
-        agreement(engine.model.task, answers, full),
-    )
-    middle = [name for name in paths if name not in (TEMPORAL, FULL)]
-    if not middle:
-        whole = ExitTrace({FULL: paths[FULL]}, (FULL,) * len(stream), 1.0)
-        return Backbone(model, works_of(engine.segments), e4, whole)
-    engine.policy = ThresholdPolicy({middle[0]: 0.0})
-    engine.reset()
-    third = len(stream) // 3
-    scores = [engine.process(f, s).gate_scores[middle[0]] for s, f in stream[:third]]
-    engine.policy = ThresholdPolicy({middle[0]: float(np.quantile(scores, 0.5))})
-    engine.reset()
-    results = [engine.process(frame, stamp_s) for stamp_s, frame in stream]
-    eenet = ExitTrace(
-        {middle[0]: paths[middle[0]], FULL: paths[FULL]},
-        tuple(result.exit for result in results),
-        agreement(engine.model.task, [result.answer for result in results], full),
-    )
-    return Backbone(model, works_of(engine.segments), e4, eenet)
+    of_model = {_owner(file): file for file in exits}
+    if strangers := sorted(set(of_model) - set(MODELS)):
+        raise ExitRecordError(
+            f'exits of {", ".join(strangers)}: this runs {" and ".join(MODELS)} only'
+        )
+    stream = [(float(s), frame) for s, frame in islice(open_source(source), skip, skip + frames)]
+    task = progress.add_task('', total=3 * len(MODELS))
+    found = []
+    for model in MODELS:
+
+        def tell(what: str, model: str = model) -> None:
+            progress.update(task, description=f'{model} on {source}: {what}', advance=1)
+
+        found.append(record_exits(model, stream, of_model.get(model), tell))
+    progress.remove_task(task)
+    return found
 
 
-def _trainer(frames: int) -> Callable[[Scene, str], Policy] | None:
+def _owner(file: Path) -> str:
+    """Name of the network that exits belong to, without loading it."""
+    from safetensors import SafetensorError, safe_open
+
+    from e4_ros.evaluation.exit_record import ExitRecordError
+
+    try:
+        with safe_open(file, 'np') as opened:
+            return str(json.loads((opened.metadata() or {})['about'])['model'])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ExitRecordError(f'{file}: not exits of `e4 fit`: {error}') from error
+
+
+def _play(
+    boards: Sequence[str], backbones: Sequence[Backbone], train_frames: int, progress: Progress
+) -> list[dict[str, Any]]:
+    """Every policy in every scene; as many scenes at once as there are cores."""
+    import multiprocessing
+    import os
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
+    from e4_ros.energy.boards import load_board
+    from e4_ros.profiling.reproduction import WORKLOADS
+
+    for board in boards:
+        load_board(board)  # a wrong name is told before anything takes long
+    scenes = [(board, b, w) for b in backbones for board in boards for w in WORKLOADS]
+    task = progress.add_task(f'{len(scenes)} scenes', total=len(scenes))
+    cores = min(len(os.sched_getaffinity(0)), len(scenes))
+    with ProcessPoolExecutor(cores, multiprocessing.get_context('spawn')) as pool:
+        played = [pool.submit(_play_scene, *scene, train_frames) for scene in scenes]
+        try:
+            for done in as_completed(played):
+                done.result()
+                progress.advance(task)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [row for future in played for row in future.result()]
+
+
+def _play_scene(
+    board: str, backbone: Backbone, workload: Workload, train_frames: int
+) -> list[dict[str, Any]]:
+    """Every policy in one scene, in a process of its own."""
+    from e4_ros.profiling.reproduction import Scene, rows
+
+    return rows(Scene.of(board, backbone, workload), _trainer(train_frames), lambda _: None)
+
+
+def _trainer(frames: int) -> Trainer:
     if frames == 0:
         return None
     try:
+        import torch
+
         from e4_ros.profiling import learned
     except ImportError as error:
         raise ValueError(
             f'{error.name} is missing: install the extra `reproduce` (gymnasium, '
             'stable-baselines3), or leave the learning governors out with --train-frames 0'
         ) from error
+    torch.set_num_threads(1)  # scenes run beside each other
 
     def train(scene: Scene, reward: str) -> Policy:
         full = [len(scene.backbone.works)] * learned.EPISODE_FRAMES
@@ -181,6 +237,11 @@ def _print(console: Any, table: list[dict[str, Any]], summary: dict[str, Any]) -
             f'{sum(r["agreement"] for r in found) / len(found):.3f}',
         )
     console.print(shown)
+    console.print(
+        f'{summary["idle_share_percent"]:.0f} % of what E4 spends is drawn by the waiting board; a '
+        f'network that cost nothing would save {summary["bound_percent"]:.1f} %',
+        highlight=False,
+    )
     console.print(
         f'E4 spends {summary["saving_vs_best_governor_percent"]:.1f} % less than the best governor '
         f'that is late no more often: {summary["from_exits_percent"]:.1f} from exits, '

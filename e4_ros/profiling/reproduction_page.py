@@ -8,68 +8,47 @@ from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-_COLORS = {
-    'performance': '#b8bec6',
-    'schedutil': '#9aa3ad',
-    'simple_ondemand': '#7d8792',
-    'nvhost_podgov': '#5f6a76',
-    'ztt': '#cc79a7',
-    'ring_dvfs_like': '#a05c86',
-    'fixed_pair': '#56b4e9',
-    'eenet_exits': '#e69f00',
-    'fixed_pair+exits': '#0072b2',
-    'e4_published': '#d55e00',
-    'e4': '#009e73',
-    'e4_ideal': '#7fd1b9',
-}
+from e4_ros.profiling.reproduction_figures import policy_figure, split_figure
+
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c2430; margin: 0 auto; max-width: 1200px;
   padding: 2rem 1.5rem 4rem; }
 h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .2rem; }
 p { color: #4a5464; max-width: 80ch; }
 .tiles { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1.2rem 0; }
-.tile { flex: 1 1 170px; border: 1px solid #e3e7ec; border-radius: 10px; padding: .7rem 1rem; }
+.tile { flex: 1 1 300px; border: 1px solid #e3e7ec; border-radius: 10px; padding: .7rem 1rem; }
 .tile b { display: block; font-size: 1.45rem; } .tile span { color: #6a7484; }
 table { border-collapse: collapse; width: 100%; font-size: 13px;
   font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .2rem .5rem; border-bottom: 1px solid #e3e7ec; }
 th:nth-child(-n+4), td:nth-child(-n+4) { text-align: left; }
+.scenes th:nth-child(7), .scenes td:nth-child(7) { text-align: left; }
 tr.ours { font-weight: 600; background: #f0faf6; } td.late { color: #d55e00; }
 """
 
 
-def write_page(rows: Sequence[dict[str, Any]], summary: dict[str, Any], path: str | Path) -> None:
+def write_page(
+    rows: Sequence[dict[str, Any]],
+    summary: dict[str, Any],
+    settings: dict[str, Any],
+    path: str | Path,
+) -> None:
     """Write the page; it needs no network."""
-    tiles = [
-        ('saving_vs_best_governor_percent', 'less energy a frame than the best governor that is '
-         'late no more often'),
-        ('from_clocks_percent', 'of that from clocks, on the whole network'),
-        ('from_exits_percent', 'of that from exits on top'),
-        ('saving_vs_best_kernel_governor_percent', 'less than the best kernel governor in time'),
-        ('saving_above_idle_percent', 'less, counting only what perception adds to the idle board'),
-    ]  # fmt: skip
-    body = ['<h1>E4 against the governors</h1>', f'<p>{_INTRO}</p><div class="tiles">']
-    body += [
-        f'<div class="tile"><b>{summary[key]:.1f} %</b><span>{text}</span></div>'
-        for key, text in tiles
+    body = [
+        '<h1>E4 against the governors</h1>',
+        f'<p>{_INTRO}</p>',
+        f'<p>{_how(settings)}</p>',
+        _tiles(summary),
+        '<h2>Where the energy goes</h2>',
+        f'<p>{_SPLIT.format(**summary)}</p>',
+        _drawn(split_figure(rows, summary), first=True),
+        '<h2>Scene by scene</h2>',
+        _scenes(summary),
     ]
-    wins = ', '.join(' / '.join(scene) for scene in summary['best_fixed_pair_wins'])
-    body.append(
-        '</div><p>A fixed pair of clocks with the same exits ties or wins in: '
-        f'{html.escape(wins) or "no scene"}.</p>'
-    )
-    for number, (backbone, workload) in enumerate(_groups(rows)):
+    for backbone, workload in _groups(rows):
         chosen = [r for r in rows if (r['backbone'], r['workload']) == (backbone, workload)]
-        body.append(f'<h2>{html.escape(backbone)}, {workload}</h2>')
-        body.append(
-            _figure(chosen).to_html(
-                full_html=False,
-                include_plotlyjs=number == 0,
-                config={'displayModeBar': False, 'responsive': True},
-            )
-        )
+        body += [f'<h2>{html.escape(backbone)}, {workload}</h2>', _drawn(policy_figure(chosen))]
     body.append('<h2>Every figure</h2>' + _table(rows))
     text = '\n'.join(body)
     Path(path).write_text(
@@ -85,42 +64,66 @@ _INTRO = (
     'whole network on every frame; the others leave it where a real stream did. e4_published '
     'plans as if clocks changed at once and pays when played; e4_ideal lives in that world.'
 )
+_SPLIT = (
+    'Of the joules that E4 spends, {idle_share_percent:.0f} % are drawn by the board while it '
+    'waits at its lowest CPU and GPU clocks: no exit and no plan changes them. Had the network '
+    'cost nothing at all, {bound_percent:.1f} % would have been saved; E4 saves '
+    '{saving_vs_best_governor_percent:.1f} %. The bars show both for each scene, beside the best '
+    'governor that is late no more often.'
+)
+_TILES = (
+    ('saving_vs_best_governor_percent', 'less than the best governor, learning ones included'),
+    ('from_clocks_percent', 'of that from clocks, on the whole network'),
+    ('from_exits_percent', 'of that from exits on top'),
+    ('bound_percent', 'the most that anything could save here'),
+    ('saving_vs_best_kernel_governor_percent', 'less than the best kernel governor'),
+    ('saving_above_idle_percent', 'less, counting only what perception adds to the idle board'),
+)
+
+
+def _how(settings: dict[str, Any]) -> str:
+    exits = '; '.join(
+        f'{e["backbone"]}: '
+        + ', '.join(f'{100 * share:.0f} % {name}' for name, share in e['shares'].items())
+        + f' (agreement {e["agreement"]:.3f})'
+        for e in settings['exits']
+    )
+    learned = settings['train_frames']
+    budget = f'each learned on {learned} frames' if learned else 'left out'
+    return html.escape(
+        f'Exits of {settings["frames"]} frames of {settings["source"]}: {exits}. '
+        f'Learning governors: {budget}.'
+    )
+
+
+def _tiles(summary: dict[str, Any]) -> str:
+    tiles = ''.join(
+        f'<div class="tile"><b>{summary[key]:.1f} %</b><span>{text}</span></div>'
+        for key, text in _TILES
+    )
+    return f'<div class="tiles">{tiles}</div>'
+
+
+def _drawn(figure: go.Figure, first: bool = False) -> str:
+    config = {'displayModeBar': False, 'responsive': True}
+    return figure.to_html(full_html=False, include_plotlyjs=first, config=config)
+
+
+def _scenes(summary: dict[str, Any]) -> str:
+    head = ('board', 'backbone', 'workload', 'best governor in time', 'E4 saves',
+            'at most possible', 'best kernel governor', 'E4 saves', 'a fixed pair')  # fmt: skip
+    lines = ['<table class="scenes"><tr>' + ''.join(f'<th>{h}</th>' for h in head) + '</tr>']
+    for s in summary['scenes']:
+        texts = [s['board'], s['backbone'], s['workload'], s['rival']]
+        texts += [f'{s[key]:.1f} %' for key in ('saving_percent', 'bound_percent')]
+        texts += [s['kernel_rival'], f'{s["kernel_saving_percent"]:.1f} %']
+        texts.append('ties or wins' if s['fixed_pair_wins'] else 'loses')
+        lines.append('<tr>' + ''.join(f'<td>{html.escape(text)}</td>' for text in texts) + '</tr>')
+    return ''.join(lines) + '</table>'
 
 
 def _groups(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((r['backbone'], r['workload']) for r in rows))
-
-
-def _figure(rows: Sequence[dict[str, Any]]) -> go.Figure:
-    boards = list(dict.fromkeys(r['board'] for r in rows))
-    top = {r['board']: r['energy_j_per_frame'] for r in rows if r['policy'] == 'performance'}
-    figure = make_subplots(
-        rows=2,
-        cols=1,
-        shared_xaxes=True,
-        row_heights=[0.68, 0.32],
-        vertical_spacing=0.06,
-    )
-    for policy, color in _COLORS.items():
-        mine = {r['board']: r for r in rows if r['policy'] == policy}
-        if not mine:
-            continue
-        shown = [b for b in boards if b in mine]
-        ratio = [100 * mine[b]['energy_j_per_frame'] / top[b] for b in shown]
-        late = [mine[b]['deadline_miss_percent'] for b in shown]
-        bar = {'x': shown, 'name': policy, 'marker_color': color, 'legendgroup': policy}
-        figure.add_bar(y=ratio, row=1, col=1, **bar)
-        figure.add_bar(y=late, showlegend=False, row=2, col=1, **bar)
-    figure.update_yaxes(title='energy, % of performance', row=1, col=1)
-    figure.update_yaxes(title='late frames, %', range=[0, 105], row=2, col=1)
-    return figure.update_layout(
-        template='plotly_white',
-        height=520,
-        barmode='group',
-        margin={'l': 60, 'r': 20, 't': 10, 'b': 40},
-        legend={'orientation': 'h', 'y': 1.14},
-        font={'family': 'system-ui, sans-serif', 'size': 13},
-    )
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:

@@ -11,15 +11,21 @@ from e4_ros.profiling.reproduction import (
     ExitTrace,
     Scene,
     rows,
-    summarise,
 )
 from e4_ros.profiling.reproduction_page import write_page
+from e4_ros.profiling.reproduction_summary import summarise
 
 WORKS = [
     SegmentWork('prepare', 0, 1.35e6, 8, 'cpu'),
     SegmentWork('stage0', 300e6, 70e6, 30),
     SegmentWork('stage1', 300e6, 70e6, 30),
 ]
+SETTINGS = {
+    'source': 'street <1>',
+    'frames': 60,
+    'train_frames': 0,
+    'exits': [{'backbone': 'net', 'shares': {'temporal': 0.5, 'full': 0.5}, 'agreement': 0.95}],
+}
 PATHS = {'temporal': [0], 'exit1': [0, 1], 'full': [0, 1, 2]}
 
 
@@ -107,7 +113,7 @@ def test_a_fixed_pair_that_wins_is_named():
 
 def test_the_page_needs_no_network(backbone, tmp_path):
     found = rows(Scene.of('jetson_tx2', backbone, 'steady'), None, lambda _: None)
-    write_page(found, summarise(found), tmp_path / 'page.html')
+    write_page(found, summarise(found), SETTINGS, tmp_path / 'page.html')
     text = (tmp_path / 'page.html').read_text()
     assert '<script src=' not in text
     assert 'jetson_tx2' in text

@@ -1,0 +1,138 @@
+"""Where the frames of a real stream leave a network: recorded once, then played on boards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from e4_ros.energy.model import SegmentWork, works_of
+from e4_ros.evaluation.metrics import agreement
+from e4_ros.profiling.reproduction import Backbone, ExitTrace
+
+if TYPE_CHECKING:
+    from e4_ros.vision.answer import Answer
+    from e4_ros.vision.engine import EarlyExitEngine, FrameResult
+
+MIN_FRAMES = 20
+Stream = Sequence[tuple[float, np.ndarray]]
+
+
+class ExitRecordError(ValueError):
+    """No record of exits, or none that can be played; the text says why."""
+
+
+def record_exits(
+    model: str, stream: Stream, exits: Path | None = None, tell: Callable[[str], None] = print
+) -> Backbone:
+    """Run a network on a stream and keep where each frame left it.
+
+    EENet's exits (git-disl/EENet) have no memory of the stream; the first third of the frames sets
+    the threshold of the middle exit so that at most half of them leave there.
+
+    Args:
+        model: a name of the zoo.
+        stream: ``(stamp_s, frame)``.
+        exits: from `e4 fit`; none: those that ship.
+        tell: told what is being run.
+
+    Raises:
+        ExitRecordError: fewer than `MIN_FRAMES` frames.
+        ValueError: the exits do not fit the network.
+    """
+    from e4_ros.vision import assembly
+    from e4_ros.vision.policy import FULL, TEMPORAL, ThresholdPolicy
+
+    if len(stream) < MIN_FRAMES:
+        raise ExitRecordError(f'{len(stream)} frames are too few; {MIN_FRAMES} are needed')
+    engine = assembly.build(model, threads=1, checkpoint=exits)
+    tell('the full network')
+    full = [engine.process_full(frame).answer for _, frame in stream]
+    paths = engine.paths
+    tell('exits of E4')
+    e4 = _trace(engine, paths, _run(engine, stream), full)
+    middle = next((name for name in paths if name not in (TEMPORAL, FULL)), None)
+    if middle is None:
+        eenet = ExitTrace({FULL: paths[FULL]}, (FULL,) * len(stream), 1.0)
+        return Backbone(model, works_of(engine.segments), e4, eenet)
+    tell('exits as EENet')
+    engine.policy = ThresholdPolicy({middle: 0.0})
+    third = _run(engine, stream[: len(stream) // 3])
+    threshold = _at_most_half([result.gate_scores[middle] for result in third])
+    engine.policy = ThresholdPolicy({middle: threshold})
+    both = {name: paths[name] for name in (middle, FULL)}
+    eenet = _trace(engine, both, _run(engine, stream), full)
+    return Backbone(model, works_of(engine.segments), e4, eenet)
+
+
+def save_exits(path: Path, backbones: Sequence[Backbone]) -> None:
+    """Write a record as JSON."""
+    path.write_text(json.dumps({'backbones': [asdict(b) for b in backbones]}))
+
+
+def load_exits(path: Path) -> list[Backbone]:
+    """Read what :func:`save_exits` wrote.
+
+    Raises:
+        ExitRecordError: it is no such file.
+        OSError: it cannot be read.
+    """
+    try:
+        entries = json.loads(path.read_text())['backbones']
+        found = [
+            Backbone(
+                entry['name'],
+                [SegmentWork(**work) for work in entry['works']],
+                _trace_of(entry['e4'], len(entry['works'])),
+                _trace_of(entry['eenet'], len(entry['works'])),
+            )
+            for entry in entries
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ExitRecordError(
+            f'{path}: not a record of exits as `e4 reproduce` leaves it: {error!r}'
+        ) from error
+    if not found:
+        raise ExitRecordError(f'{path}: the record is empty')
+    return found
+
+
+def _trace_of(entry: dict, segments: int) -> ExitTrace:
+    paths = {str(name): [int(row) for row in rows] for name, rows in entry['paths'].items()}
+    exits = tuple(entry['exits'])
+    if len(exits) < MIN_FRAMES:
+        raise ValueError(f'{len(exits)} frames are too few')
+    if unknown := set(exits) - set(paths):
+        raise ValueError(f'exits without a path: {", ".join(sorted(unknown))}')
+    if any(
+        rows != list(range(len(rows))) or not 0 < len(rows) <= segments for rows in paths.values()
+    ):
+        raise ValueError(f'paths {paths} do not run through the {segments} segments in order')
+    return ExitTrace(paths, exits, float(entry['agreement']))
+
+
+def _run(engine: EarlyExitEngine, stream: Stream) -> list[FrameResult]:
+    engine.reset()
+    return [engine.process(frame, stamp_s) for stamp_s, frame in stream]
+
+
+def _trace(
+    engine: EarlyExitEngine,
+    paths: dict[str, list[int]],
+    results: Sequence[FrameResult],
+    full: Sequence[Answer],
+) -> ExitTrace:
+    answers = [result.answer for result in results]
+    exits = tuple(result.exit for result in results)
+    return ExitTrace(paths, exits, agreement(engine.model.task, answers, full))
+
+
+def _at_most_half(scores: Sequence[float]) -> float:
+    """The lowest threshold that at most half of the scores reach."""
+    ordered = np.sort(np.asarray(scores))[::-1]
+    reached = ordered[len(ordered) // 2] if len(ordered) else 0.0
+    return float(np.nextafter(reached, np.inf))

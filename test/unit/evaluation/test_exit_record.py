@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from e4_ros.energy.model import SegmentWork
+from e4_ros.evaluation.exit_record import (
+    MIN_FRAMES,
+    ExitRecordError,
+    _at_most_half,
+    load_exits,
+    record_exits,
+    save_exits,
+)
+from e4_ros.profiling.reproduction import Backbone, ExitTrace
+
+WORKS = [SegmentWork('prepare', 0, 1e6, 8, 'cpu'), SegmentWork('stage0', 3e8, 7e7, 30)]
+PATHS = {'temporal': [0], 'full': [0, 1]}
+BACKBONE = Backbone(
+    'net',
+    WORKS,
+    ExitTrace(PATHS, ('temporal', 'full') * 20, 0.9),
+    ExitTrace({'full': [0, 1]}, ('full',) * 40, 1.0),
+)
+
+
+def test_a_record_comes_back_as_it_was(tmp_path):
+    save_exits(tmp_path / 'exits.json', [BACKBONE])
+    assert load_exits(tmp_path / 'exits.json') == [BACKBONE]
+
+
+def changed(**entry) -> dict:
+    record = json.loads(json.dumps({'paths': PATHS, 'exits': ['full'] * 40, 'agreement': 1}))
+    return record | entry
+
+
+@pytest.mark.parametrize(
+    ('e4', 'says'),
+    [
+        (changed(exits=['full'] * (MIN_FRAMES - 1)), 'too few'),
+        (changed(exits=['side_door'] * 40), 'without a path: side_door'),
+        (changed(paths={'full': [1, 0]}), 'in order'),
+        (changed(paths={'full': [0, 1, 2]}), 'in order'),
+        (changed(paths={'full': []}), 'in order'),
+        (changed(agreement='much'), 'much'),
+        ({}, 'paths'),
+    ],
+)
+def test_a_record_that_cannot_be_played_is_refused(tmp_path, e4, says):
+    file = tmp_path / 'exits.json'
+    save_exits(file, [BACKBONE])
+    data = json.loads(file.read_text())
+    data['backbones'][0]['e4'] = e4
+    file.write_text(json.dumps(data))
+    with pytest.raises(ExitRecordError, match=says):
+        load_exits(file)
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{"rows": []}', '{"backbones": []}', 'exits'])
+def test_a_file_that_is_no_record_is_refused(tmp_path, text):
+    (tmp_path / 'exits.json').write_text(text)
+    with pytest.raises(ExitRecordError):
+        load_exits(tmp_path / 'exits.json')
+
+
+def test_a_short_stream_is_refused_before_any_network_runs():
+    frames = [(float(i), np.zeros((8, 8, 3), np.uint8)) for i in range(MIN_FRAMES - 1)]
+    with pytest.raises(ExitRecordError, match='too few'):
+        record_exits('no_such_model', frames)
+
+
+@pytest.mark.parametrize('scores', [[0.1, 0.9, 0.5, 0.4], [0.0] * 9, [1.0] * 5 + [0.2] * 4, [0.3]])
+def test_at_most_half_leave_at_the_middle_exit(scores):
+    threshold = _at_most_half(scores)
+    assert sum(score >= threshold for score in scores) <= len(scores) / 2
