@@ -64,7 +64,7 @@ def measured_plan(
     tell = on_progress or (lambda phase, progress, energy_j: None)
     began = time.monotonic()
     rows = range(len(prober.latency_s))
-    cells = [(s, p) for p in design(prober.shape) for s in rows]
+    cells = [(s, p) for p in design(list(prober.axes_hz.values())) for s in rows]
     prober.measure(
         cells,
         lambda done: tell('measuring a grid', _SAMPLING * done / len(cells), float('nan')),
@@ -86,21 +86,30 @@ def measured_plan(
     return Measured(problem, found, count, time.monotonic() - began, drift)
 
 
-def design(shape: Sequence[int]) -> list[int]:
+def design(axes_hz: Sequence[Sequence[int]]) -> list[int]:
     """Points to sample first: a grid over the axes, their ends included, as coarse as a fit allows.
 
+    Its clocks lie about as many times apart from each other: costs are near power laws of them.
+
     Args:
-        shape: number of clocks of each domain.
+        axes_hz: frequencies of each domain, ascending.
     """
-    steps = math.ceil(_SAMPLED ** (1 / len(shape)))
+    steps = math.ceil(_SAMPLED ** (1 / len(axes_hz)))
     while True:
-        axes = [_spread(size, steps) for size in shape]
-        if math.prod(len(axis) for axis in axes) >= _SAMPLED or steps >= max(shape):
+        chosen = [_spread(axis, steps) for axis in axes_hz]
+        enough = math.prod(len(indices) for indices in chosen) >= _SAMPLED
+        if enough or all(len(i) == len(axis) for i, axis in zip(chosen, axes_hz, strict=True)):
             break
         steps += 1
-    grid: Indices = np.stack(np.meshgrid(*axes, indexing='ij'), axis=-1).reshape(-1, len(shape))
-    return [int(np.ravel_multi_index(tuple(where), tuple(shape))) for where in grid]
+    shape = tuple(len(axis) for axis in axes_hz)
+    grid: Indices = np.stack(np.meshgrid(*chosen, indexing='ij'), axis=-1).reshape(-1, len(shape))
+    return [int(np.ravel_multi_index(tuple(where), shape)) for where in grid]
 
 
-def _spread(size: int, steps: int) -> Indices:
-    return np.unique(np.linspace(0, size - 1, min(steps, size)).round().astype(np.intp))
+def _spread(axis: Sequence[int], steps: int) -> Indices:
+    """Indices of the entries nearest to ``steps`` geometric ones; of a short axis all."""
+    if steps >= len(axis):
+        return np.arange(len(axis))
+    wanted = np.geomspace(axis[0], axis[-1], steps)
+    near = np.abs(np.log(np.array(axis)[:, None] / wanted[None])).argmin(axis=0)
+    return np.unique(near)

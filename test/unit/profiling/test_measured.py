@@ -208,10 +208,24 @@ def test_a_deadline_that_the_measured_machine_cannot_meet_says_the_fastest(machi
 
 @pytest.mark.parametrize('shape', [(1,), (5,), (15,), (2, 15), (1, 15), (15, 12), (15, 12, 7)])
 def test_a_design_has_enough_points_for_a_fit_and_both_ends(shape):
-    points = design(shape)
+    points = design([tuple(range(100, 100 * n + 1, 100)) for n in shape])
     assert len(set(points)) == len(points)
     assert len(points) >= min(8, math.prod(shape))
     assert {0, math.prod(shape) - 1} <= set(points)
+
+
+@pytest.mark.parametrize('board', ['jetson_nano', 'jetson_xavier_nx', 'jetson_agx_orin'])
+def test_a_fit_from_the_design_sees_where_memory_is_the_roof(board):
+    whole = modelled(board)
+    holes = np.ones(whole.latency_s.shape[1], bool)
+    holes[design(whole.axes_hz)] = False
+    latency_s, energy_j = whole.latency_s.copy(), whole.energy_j.copy()
+    latency_s[:, holes] = energy_j[:, holes] = np.nan
+    filled = complete(
+        board, 'net', whole.segments, whole.domains, whole.axes_hz, latency_s, energy_j
+    )
+    for found, true in ((filled.latency_s, whole.latency_s), (filled.energy_j, whole.energy_j)):
+        assert np.abs(found / true - 1).mean() < 0.02
 
 
 def test_a_fit_fills_the_holes_and_says_how_far_off_it_is():
