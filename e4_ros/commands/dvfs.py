@@ -14,23 +14,31 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from e4_ros.energy.daemon import HelperConfig
     from e4_ros.energy.domains import Domain
 
 group = typer.Typer(
-    help='Look at the clocks, hold them for a while, and give them back.', no_args_is_help=True
+    help="""Look at the clocks, hold them for a while, and give them back.
+
+    To try it without a Jetson, serve a simulated one in another terminal, then look at it:
+
+        e4 virtual-board jetson_orin_nano --mount /tmp/orin
+
+        e4 dvfs list --root /tmp/orin
+    """,
+    no_args_is_help=True,
 )
 
 Root = Annotated[
     Path, typer.Option(help='Folder that holds sys/: / or the mount of a virtual board.')
 ]
 StateDir = Annotated[
-    Path | None, typer.Option(help='Folder of the journal of originals. [default: /run/e4]')
+    Path | None,
+    typer.Option(help='Folder of the journal of originals.', show_default='/run/e4 or your own'),
 ]
 SocketPath = Annotated[
-    Path | None, typer.Option('--socket', help="The helper's socket. [default: $E4_SOCKET]")
+    Path | None,
+    typer.Option('--socket', help="The helper's socket.", show_default='$E4_SOCKET or /run/e4'),
 ]
 _SLASH = Path('/')
 
@@ -40,7 +48,9 @@ def list_domains(root: Root = _SLASH) -> None:
     """Show every clock that was found: its table, what is allowed, and whether you may set it."""
     from rich.console import Console
 
-    Console().print(_table(_domains(root), details=True))
+    from e4_ros.commands.dvfs_text import clock_table
+
+    Console().print(clock_table(_domains(root), details=True))
 
 
 @group.command('get')
@@ -62,7 +72,8 @@ def get(
 def set_point(
     clocks: Annotated[list[str], typer.Argument(help='Like gpu=612MHz cpu=960MHz.')],
     seconds: Annotated[
-        float | None, typer.Option('--for', min=0, help='Hold for so long. [default: Ctrl-C]')
+        float | None,
+        typer.Option('--for', min=0, help='Hold for so many seconds.', show_default='until Ctrl-C'),
     ] = None,
     run: Annotated[str, typer.Option(help='Hold while this shell command runs.')] = '',
     root: Root = _SLASH,
@@ -71,8 +82,9 @@ def set_point(
 ) -> None:
     """Hold clocks, then give them back: for some time, during a command, or until Ctrl-C.
 
-    Goes through the helper if one runs; else needs the right to write the clocks itself. Nothing
-    stays behind, whatever ends it: what the clocks were is on disk before the first write.
+    Goes through the helper if one runs; else needs the right to write the clocks itself.
+
+    Nothing stays behind, whatever ends it: the originals are on disk before the first write.
 
         e4 dvfs set --run 'python my_benchmark.py' gpu=612MHz cpu=960MHz
     """
@@ -131,19 +143,22 @@ def watch(
     socket_path: SocketPath = None,
     interval: Annotated[float, typer.Option(min=0.05, help='Seconds between two looks.')] = 0.5,
     seconds: Annotated[
-        float | None, typer.Option('--for', min=0, help='End after so long. [default: Ctrl-C]')
+        float | None,
+        typer.Option('--for', min=0, help='End after so many seconds.', show_default='Ctrl-C'),
     ] = None,
 ) -> None:
     """Show clocks, temperature and the helper's lease, again and again."""
     from rich.live import Live
+
+    from e4_ros.commands.dvfs_text import clock_table, situation
 
     domains = _domains(root)
     config = _config(root, None, socket_path)
     with _until_signal() as ending, Live(auto_refresh=False) as live:
         until = None if seconds is None else time.monotonic() + seconds
         while not ending.is_set() and (until is None or time.monotonic() < until):
-            table = _table(domains, details=False)
-            table.caption = _situation(root, config.socket_path)
+            table = clock_table(domains, details=False)
+            table.caption = situation(root, config.socket_path)
             live.update(table, refresh=True)
             ending.wait(interval)
 
@@ -154,13 +169,18 @@ def serve(
     state_dir: StateDir = None,
     socket_path: SocketPath = None,
     group_name: Annotated[
-        str, typer.Option('--group', help='Group that may connect. [default: only you]')
+        str,
+        typer.Option('--group', help='Group that may connect.', show_default='only you'),
     ] = '',
     limit: Annotated[
         list[str] | None, typer.Option(help='Like gpu=306000000..612000000 (hertz).')
     ] = None,
-    watchdog_s: Annotated[float, typer.Option(help='Rest without a step for so long.')] = 2.0,
-    over_temperature_c: Annotated[float, typer.Option(help='Rest from this heat on.')] = 95.0,
+    watchdog_s: Annotated[
+        float, typer.Option(help='Without a step for so many seconds, the originals return.')
+    ] = 2.0,
+    over_temperature_c: Annotated[
+        float, typer.Option(help='From so many °C on, the originals return.')
+    ] = 95.0,
 ) -> None:
     """Be the helper, without ROS, until SIGTERM or Ctrl-C."""
     import logging
@@ -201,62 +221,10 @@ def _config(
 
 
 def _domains(root: Path) -> list[Domain]:
-    from e4_ros.energy.discovery import discover
+    from e4_ros.energy.discovery import discover_some
 
-    domains = discover(root)
-    if not domains:
-        typer.echo(
-            f'there is no clock to set below {root}; `e4 virtual-board` serves a board to try',
-            err=True,
-        )
-        raise typer.Exit(1)
-    return domains
-
-
-def _table(domains: list[Domain], details: bool) -> Table:
-    from rich.table import Table
-
-    table = Table('domain', 'now', 'allowed', title_justify='left')
-    if details:
-        for header in ('points', 'kind', 'you may set it'):
-            table.add_column(header)
-    for domain in domains:
-        low, high = domain.limits_hz
-        row = [domain.name, _mhz_now(domain), f'{low / 1e6:g} to {high / 1e6:g} MHz']
-        if details:
-            closed = domain.unwritable()
-            more = f' and {len(closed) - 1} more' if len(closed) > 1 else ''
-            row += [
-                f'{len(domain.allowed_hz)} of {len(domain.frequencies_hz)}',
-                domain.kind,
-                f'no: {closed[0]}{more}' if closed else 'yes',
-            ]
-        table.add_row(*row)
-    return table
-
-
-def _mhz_now(domain: Domain) -> str:
-    try:
-        return f'{domain.current_hz() / 1e6:g} MHz'
-    except OSError as error:
-        return f'? ({error.strerror or error})'
-
-
-def _situation(root: Path, socket_path: Path) -> str:
-    from e4_ros.energy.client import DvfsClient, HelperError
-    from e4_ros.energy.thermal import hottest_c
-
-    hottest = hottest_c(root)
-    heat = '' if hottest is None else f'{hottest:.1f} °C · '
-    try:
-        status = DvfsClient(socket_path, timeout_s=1).status()
-    except HelperError:
-        return heat + 'no helper'
-    if status['problems']:
-        return heat + 'not given back: ' + '; '.join(status['problems'])
-    if not status['holder']:
-        return heat + 'helper without a client'
-    return heat + f'{status["holder"]}, plan {status["plan"] or "none"}'
+    with _explained():
+        return discover_some(root)
 
 
 @contextlib.contextmanager

@@ -10,8 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from e4_ros.energy.boards import board_names, load_board
-from e4_ros.energy.discovery import discover
-from e4_ros.energy.domains import DomainError
+from e4_ros.energy.discovery import discover_some
 from e4_ros.energy.helper import HelperCore
 from e4_ros.energy.housekeeping import Housekeeper
 from e4_ros.energy.journal import Journal
@@ -71,9 +70,7 @@ class Helper:
         try:
             # Before discovery, which takes the limits it finds for the machine's own.
             problems = recover(self._journal, board, config.root)
-            domains = discover(config.root)
-            if not domains:
-                raise DomainError(f'there is no clock to set below {config.root}')
+            domains = discover_some(config.root)
             self.page = PageWriter()
             self.core = HelperCore(
                 board, config.root, domains, self._journal, self.page, config.limits_hz

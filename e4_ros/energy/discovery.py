@@ -44,6 +44,20 @@ def discover(root: str | Path = '/') -> list[Domain]:
     return domains
 
 
+def discover_some(root: str | Path = '/') -> list[Domain]:
+    """As `discover`.
+
+    Raises:
+        DomainError: there is no domain.
+    """
+    domains = discover(root)
+    if not domains:
+        raise DomainError(
+            f'there is no clock to set below {root}; `e4 virtual-board` serves a board to try'
+        )
+    return domains
+
+
 def restore_snapshot(root: str | Path, kind: str, snapshot: Mapping[str, str]) -> list[str]:
     """Give back what a snapshot holds, with nothing but the snapshot: the way back after a crash.
 

@@ -1,0 +1,59 @@
+"""What `e4 dvfs list` and `watch` show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from e4_ros.energy.domains import Domain
+
+
+def clock_table(domains: list[Domain], details: bool) -> Table:
+    """One row for each clock; `details` adds its table, its kind, and whether you may set it."""
+    from rich.table import Table
+
+    table = Table('domain', 'now', 'allowed', title_justify='left')
+    if details:
+        for header in ('points', 'kind', 'you may set it'):
+            table.add_column(header)
+    for domain in domains:
+        low, high = domain.limits_hz
+        row = [domain.name, _mhz_now(domain), f'{low / 1e6:g} to {high / 1e6:g} MHz']
+        if details:
+            closed = domain.unwritable()
+            more = f' and {len(closed) - 1} more' if len(closed) > 1 else ''
+            row += [
+                f'{len(domain.allowed_hz)} of {len(domain.frequencies_hz)}',
+                domain.kind,
+                f'no: {closed[0]}{more}' if closed else 'yes',
+            ]
+        table.add_row(*row)
+    return table
+
+
+def _mhz_now(domain: Domain) -> str:
+    try:
+        return f'{domain.current_hz() / 1e6:g} MHz'
+    except OSError as error:
+        return f'? ({error.strerror or error})'
+
+
+def situation(root: Path, socket_path: Path) -> str:
+    """Temperature, and what the helper does, in one line."""
+    from e4_ros.energy.client import DvfsClient, HelperError
+    from e4_ros.energy.thermal import hottest_c
+
+    hottest = hottest_c(root)
+    heat = '' if hottest is None else f'{hottest:.1f} °C · '
+    try:
+        status = DvfsClient(socket_path, timeout_s=1).status()
+    except HelperError:
+        return heat + 'no helper'
+    if status['problems']:
+        return heat + 'not given back: ' + '; '.join(status['problems'])
+    if not status['holder']:
+        return heat + 'helper without a client'
+    return heat + f'{status["holder"]}, plan {status["plan"] or "none"}'
