@@ -37,11 +37,14 @@ class ClockSteps:
     Args:
         node: Perception, with its parameters declared.
         helper: Name of the helper's node.
+
+    Attributes:
+        between_frames: No other plan comes while it is held.
     """
 
     def __init__(self, node: Node, helper: str) -> None:
         self._node = node
-        self._between_frames = Lock()
+        self.between_frames = Lock()
         self._stream: Stream | None = None
         self._last: LivePlan | None = None
         self._told = ''
@@ -89,7 +92,7 @@ class ClockSteps:
         self, perceiver: Perceiver, frame: np.ndarray, stamp_s: float, index: int
     ) -> FrameRecord:
         """Answer a frame under the plan in force; no other plan comes before it is answered."""
-        with self._between_frames:
+        with self.between_frames:
             live = self._link.live
             perceiver.clocks = NoClocks() if live is None else live.clocks
             return perceiver.process(frame, stamp_s, index)
@@ -108,7 +111,7 @@ class ClockSteps:
         self._last = LivePlan(
             client,
             self._stream,
-            self._between_frames,
+            self.between_frames,
             plan_file=value(node, 'plan_file'),
             deadline_s=value(node, 'deadline_s'),
             replan=value(node, 'replan'),
@@ -138,7 +141,7 @@ class ClockSteps:
                 elif parameter.name == 'deadline_s' and live is not None:
                     live.check_deadline(parameter.value)
         except (ValueError, OSError) as error:
-            return SetParametersResult(successful=False, reason=str(error))
+            return SetParametersResult(successful=False, reason=_words(error))
         return SetParametersResult(successful=True)
 
     def _apply(self, parameters: list[Parameter]) -> None:
@@ -155,7 +158,7 @@ class ClockSteps:
                 if parameter.name in actions:
                     actions[parameter.name](parameter.value)
             except (ValueError, OSError) as error:
-                live.problem = f'{parameter.name} has no effect: {error}'
+                live.problem = f'{parameter.name} has no effect: {_words(error)}'
                 self._node.get_logger().error(live.problem)
 
     # -- diagnostics --------------------------------------------------------------------------
@@ -184,6 +187,12 @@ class ClockSteps:
         }
         values |= {f'plan_share.{name}': f'{share:.3f}' for name, share in shares.items()}
         return status('frequency plan', live.problem, f'{active.plan.name}: {active.why}', values)
+
+
+def _words(error: ValueError | OSError) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f'{error.filename}: {error.strerror}'
+    return str(error)
 
 
 def no_steps() -> list[DiagnosticStatus]:
