@@ -152,13 +152,11 @@ def watch(
 
     from e4_ros.commands.dvfs_text import clock_table, situation
 
-    domains = _domains(root)
-    config = _config(root, None, socket_path)
+    domains, config = _domains(root), _config(root, None, socket_path)
     with _until_signal() as ending, Live(auto_refresh=False) as live:
         until = None if seconds is None else time.monotonic() + seconds
         while not ending.is_set() and (until is None or time.monotonic() < until):
-            table = clock_table(domains, details=False)
-            table.caption = situation(root, config.socket_path)
+            table = clock_table(domains, details=False, caption=situation(root, config.socket_path))
             live.update(table, refresh=True)
             ending.wait(interval)
 

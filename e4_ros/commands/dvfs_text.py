@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from e4_ros.energy.domains import Domain
 
 
-def clock_table(domains: list[Domain], details: bool) -> Table:
+def clock_table(domains: list[Domain], details: bool, caption: str | None = None) -> Table:
     """One row for each clock; `details` adds its table, its kind, and whether you may set it."""
     from rich.table import Table
 
-    table = Table('domain', 'now', 'allowed', title_justify='left')
+    table = Table('domain', 'now', 'allowed', caption=caption)
     if details:
         for header in ('points', 'kind', 'you may set it'):
             table.add_column(header)

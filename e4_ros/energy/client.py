@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from e4_ros.energy import protocol
@@ -205,12 +204,7 @@ class DvfsClient:
     def __enter__(self) -> DvfsClient:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
                 self.release()
