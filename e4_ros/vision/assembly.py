@@ -50,10 +50,10 @@ def build(
     if policy not in POLICIES:
         raise ValueError(f'there is no policy {policy!r}; choose one of {POLICIES}')
     model = load_model(model_name)
-    fitted = _fitted(model, checkpoint)
     runner = make_runtime(runtime, threads)
     if policy == FULL:
         return EarlyExitEngine(model, FullPolicy(), runner, min_score=min_score)
+    fitted = _fitted(model, checkpoint)
     return EarlyExitEngine(
         model,
         ThresholdPolicy(fitted.thresholds),

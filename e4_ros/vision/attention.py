@@ -72,11 +72,10 @@ class MemoryAttention(nn.Module):
             What was remembered ``(B, C, h, w)`` and the diversity ``(B, 1)`` in [0, 1]: how little
             the frame resembles the slot that it resembles most.
         """
-        slots = [memory[:, slot] for slot in range(self.slots)]
         query = _unit(self.embed(now))
-        likeness = torch.cat(
-            [(query * _unit(self.embed(slot))).sum(1, keepdim=True) for slot in slots], 1
-        )
+        # All slots as one batch: fewer operations for a runtime to start.
+        keys = _unit(self.embed(memory.flatten(0, 1))).unflatten(0, (-1, self.slots))
+        likeness = (query[:, None] * keys).sum(2)
         nearest = (likeness.mean((2, 3)) + (1 - filled) * _NOT_THERE).amax(1, keepdim=True)
         diversity = 1 - nearest.clamp(0, 1)
         if self.attend:
@@ -89,7 +88,7 @@ class MemoryAttention(nn.Module):
             nothing = torch.full((1, 1, 1, 1), 1e-6)
         each = [weights[:, i : i + 1] for i in range(self.slots)]
         total = sum(each, nothing)
-        parts = [slot * (w / total) for slot, w in zip(slots, each, strict=True)]
+        parts = [memory[:, slot] * (w / total) for slot, w in enumerate(each)]
         return sum(parts[1:], parts[0]), diversity
 
 

@@ -19,6 +19,7 @@ from e4_ros.vision.tracks import iou_matrix
 
 _NMS_IOU = 0.6
 _MOST = 100
+_OUTWARDS = np.array([[-1], [-1], [1], [1]], np.float32)
 _SURE, _DOUBTFUL = 0.5, 0.2  # a teacher's scores
 
 
@@ -34,23 +35,25 @@ def decode(
         frame_shape: ``(H, W, ...)`` of the source frame, which the grid covers.
         min_score: what scores less is left out.
     """
-    labels, rows, columns = np.nonzero(peaks >= min_score)
-    scores = peaks[labels, rows, columns]
-    order = np.argsort(-scores, kind='stable')[:_MOST]
-    labels, rows, columns, scores = labels[order], rows[order], columns[order], scores[order]
-    left, top, right, bottom = sides[:, rows, columns]
-    boxes = np.stack(
-        [columns + 0.5 - left, rows + 0.5 - top, columns + 0.5 + right, rows + 0.5 + bottom], 1
-    )
     (height, width), (grid_height, grid_width) = frame_shape[:2], peaks.shape[1:]
-    boxes = boxes.clip(0, [grid_width, grid_height, grid_width, grid_height])
-    boxes *= np.array([width / grid_width, height / grid_height] * 2)
+    flat = peaks.reshape(-1)
+    found = np.flatnonzero(flat >= min_score)
+    found = found[np.argsort(-flat[found], kind='stable')[:_MOST]]
+    labels, cells = np.divmod(found, grid_height * grid_width)
+    rows, columns = np.divmod(cells, grid_width)
+    corners = sides.reshape(4, -1)[:, cells]
+    corners *= _OUTWARDS
+    corners += (columns + 0.5, rows + 0.5, columns + 0.5, rows + 0.5)
+    limits = np.array([[grid_width], [grid_height]] * 2)
+    boxes = (np.clip(corners, 0, limits) * ([[width], [height]] * 2 / limits)).T
     kept = _suppress(boxes, labels)
-    return Answer.of(boxes[kept], scores[kept], labels[kept])
+    return Answer.of(boxes[kept], flat[found][kept], labels[kept])
 
 
 def _suppress(boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Greedy non-maximum suppression of boxes in falling score; mask of what stays."""
+    if len(boxes) < 2:
+        return np.ones(len(boxes), bool)
     clash = (iou_matrix(boxes, boxes) > _NMS_IOU) & (labels[:, None] == labels[None])
     kept = np.ones(len(boxes), bool)
     for index in range(1, len(boxes)):

@@ -9,6 +9,8 @@ from e4_ros.vision.answer import Answer
 from e4_ros.vision.temporal import GRID, PRIOR, THUMBNAIL
 
 _DOUBLE = (THUMBNAIL[1] * 2, THUMBNAIL[0] * 2)
+_LAST_CELL = np.array([GRID[1] - 1, GRID[0] - 1])
+_COLUMNS, _ROWS = (np.arange(side, dtype=np.float32) for side in GRID[::-1])
 _SURE = 0.5  # what scores less is not drawn
 
 
@@ -46,17 +48,17 @@ def prior_maps(answer: Answer, frame_shape: tuple[int, ...], classes: int) -> np
     sure = answer.above(_SURE)
     if not len(sure):
         return maps.reshape(-1, *GRID)
-    scale = np.array(GRID[::-1] * 2, np.float32) / np.array(frame_shape[1::-1] * 2, np.float32)
-    boxes = sure.boxes * scale
-    centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-    column, row = np.clip(centre.astype(int), 0, [GRID[1] - 1, GRID[0] - 1]).T
-    sigma = np.maximum(size / 6, 0.3)
-    x = np.exp(-0.5 * ((np.arange(GRID[1]) - column[:, None]) / sigma[:, :1]) ** 2)
-    y = np.exp(-0.5 * ((np.arange(GRID[0]) - row[:, None]) / sigma[:, 1:]) ** 2)
-    for label in np.unique(sure.labels):
-        of_class = sure.labels == label
-        blobs = y[of_class, :, None] * x[of_class, None, :]
-        maps[label, 0] = blobs.max(0)
+    scale = np.array(GRID[::-1], np.float32) / np.array(frame_shape[1::-1], np.float32)
+    low, high = sure.boxes[:, :2] * scale, sure.boxes[:, 2:] * scale
+    size = high - low
+    column, row = np.clip(((low + high) / 2).astype(int), 0, _LAST_CELL).T
+    sharpness = 1 / np.maximum(size / 6, 0.3)
+    x = np.exp(-0.5 * ((_COLUMNS - column[:, None]) * sharpness[:, :1]) ** 2)
+    y = np.exp(-0.5 * ((_ROWS - row[:, None]) * sharpness[:, 1:]) ** 2)
+    blobs = y[:, :, None] * x[:, None, :]
+    for label in range(classes):
+        of_class = blobs if classes == 1 else blobs[sure.labels == label]
+        of_class.max(0, out=maps[label, 0], initial=0.0)
     # Sizes in units that stay near one for a person of common size.
     maps[sure.labels, 1, row, column] = size[:, 0] / 4
     maps[sure.labels, 2, row, column] = size[:, 1] / 8
