@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from e4_ros.vision.attention import AttentionPool, Gate, MemoryAttention, coarse, peak_statistics
+from e4_ros.vision.attention import AttentionPool, Gate, MemoryAttention, peak_statistics
 from e4_ros.vision.exit_gate import STATE, STATISTICS
 from e4_ros.vision.exits import Separable, biased, local_peaks
 from e4_ros.vision.familiarity import Familiarity, statistics
