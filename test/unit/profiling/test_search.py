@@ -165,3 +165,34 @@ def test_late_clocks_are_never_counted_as_a_gain():
         assert (extra_s >= 0).all()
         assert (extra_j >= 0).all()
         assert (np.diag(extra_s) == 0).all()
+
+
+@pytest.mark.parametrize('slack', [1.0, 1.001, 1.3])
+@pytest.mark.parametrize('axes', [(1,), (1, 1), (6,), (1, 7), (2, 2, 2)])
+def test_small_tables_are_no_special_case(axes, slack):
+    """One segment or two, one point or a few: the descent keeps the deadline and the bounds."""
+    for seed, segments in itertools.product(range(3), (1, 2)):
+        table = random_table(seed, segments, axes)
+        paths = {'full': list(range(segments))}
+        switch = SwitchCost((0.05,) * len(axes), (0.3,) * len(axes))
+        problem = make_problem(table, paths, {'full': 1.0}, 0, switch)
+        problem = Problem(
+            table, problem.reach, problem.timed, slack * problem.fastest_s, switch, problem.idle_w
+        )
+        found, best = coordinate_descent(problem), exact(problem).best
+        assert found.latency_s <= problem.deadline_s
+        assert best.energy_j * (1 - 1e-4) <= found.energy_j <= best_fixed(problem).energy_j
+
+
+@pytest.mark.parametrize('board', JETSONS)
+@pytest.mark.parametrize('slack', [1.0, 1.05, 1.2])
+def test_a_deadline_close_to_infeasible_is_kept_and_costs_little_more_than_the_optimum(
+    board, slack
+):
+    problem = realistic(board)
+    problem = Problem(
+        problem.table, problem.reach, problem.timed, slack * problem.fastest_s, problem.switch
+    )
+    found = coordinate_descent(problem)
+    assert found.latency_s <= problem.deadline_s
+    assert found.energy_j <= 1.02 * exact(problem).best.energy_j
