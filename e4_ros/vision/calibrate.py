@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from e4_ros.vision.agreement import f1
+from e4_ros.vision.agreement import disagreement, quality_lost
 from e4_ros.vision.answer import Answer
 from e4_ros.vision.checkpoint import Checkpoint
 from e4_ros.vision.engine import EarlyExitEngine
+from e4_ros.vision.frame_result import FrameResult
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.policy import TEMPORAL, ThresholdPolicy
+from e4_ros.vision.policy import FULL, TEMPORAL, ThresholdPolicy
 from e4_ros.vision.risk import (
     Certificate,
     RiskError,
     blocks_needed,
     certify,
     check_promise,
+    neighbours_correlate,
     spaced_blocks,
+    upper_bound,
 )
 from e4_ros.vision.runtime import make_runtime
 
 # Fixed before any footage is seen, from cautious to bold: the first lets nothing out early.
 PATH = (1.01, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.3, 0.1)
+_LEAST_BLOCKS = 8  # that an exit must have answered in for its bound to mean anything
 
 Clip = Sequence[tuple[float, np.ndarray]]
 Progress = Callable[[int, int], None]
@@ -35,7 +40,7 @@ class Promise:
     """What the user asks for.
 
     Attributes:
-        risk: largest mean loss of F1 a frame, in (0, 1).
+        risk: largest mean loss a frame, in (0, 1): of F1, or for classes the share of frames.
         confidence: probability with which it holds, in (0, 1).
         against_full: judge early answers by the full network's alone, not by the offline teacher.
         block_s: seconds of footage in a block; blocks are taken as independent.
@@ -57,17 +62,20 @@ class Calibration:
         checkpoint: with the certified thresholds; with none where nothing was certified.
         certificate: p-values and mean losses along the path.
         early_share: share of frames that the chosen setting answered early.
+        correlation: of neighbouring blocks' losses at the boldest setting tried; blocks are taken
+            as independent, so a promise from blocks that correlate is weaker than it says.
     """
 
     checkpoint: Checkpoint
     certificate: Certificate
     early_share: float
+    correlation: float
 
 
 def calibrate(
     model: VisionModel,
     checkpoint: Checkpoint,
-    clip: Clip,
+    clip: Clip | Sequence[Clip],
     reference: Sequence[Answer],
     promise: Promise,
     progress: Progress = lambda done, total: None,
@@ -75,15 +83,20 @@ def calibrate(
 ) -> Calibration:
     """Find the boldest thresholds whose loss of quality is certified.
 
-    A frame's loss is what the early answer's F1 against the reference lacks of the full network's,
-    never below 0; or, against the full network, 1 - F1. All exits share one threshold, which is
-    walked down `PATH`.
+    A frame's loss is `quality_lost`: what the early answer's F1 against the reference lacks of the
+    full network's; against the full network, 1 - F1; for classes whether it differs. All exits
+    share one threshold, which is walked down `PATH`.
+
+    The checkpoint's notes get what the engine wants to know: ``rates``, the share of all frames
+    that each exit answered, and ``audit``, an upper bound for each exit on the mean disagreement
+    with the full network.
 
     Args:
         model: the network.
         checkpoint: its exits.
-        clip: ``(stamp_s, frame)`` in order of time.
-        reference: the offline teacher's answers; not read if judged against the full network.
+        clip: ``(stamp_s, frame)`` in order of time, or several such clips.
+        reference: the offline teacher's answers to all frames; not read if judged against the full
+            network, as classifiers are.
         promise: what the user asks for.
         progress: called with settings done and their number.
         threads: threads within one operation; None for one per core.
@@ -91,69 +104,160 @@ def calibrate(
     Raises:
         RiskError: too little footage for the promise; says how much is needed.
     """
-    block, gap = _in_frames(clip, promise)
-    engine = EarlyExitEngine(
-        model,
-        ThresholdPolicy(_thresholds(checkpoint, PATH[0])),
-        make_runtime('onnxruntime', threads),
-        checkpoint.exits,
-        checkpoint.temporal,
-    )
-    full = [engine.process_full(frame).answer for _, frame in clip]
-    judges = full if promise.against_full else list(reference)
-    losses, early = [], []
+    clips: list[Clip] = [clip] if not clip or not _is_clip(clip[0]) else list(clip)  # type: ignore[arg-type, list-item]
+    block, gap = _in_frames(clips, promise)
+    stream = _Stream(model, checkpoint, clips, threads)
+    judges = stream.full if promise.against_full or model.task == 'classify' else list(reference)
+    losses: list[np.ndarray] = []
+    runs: list[list[FrameResult]] = []
     for done, threshold in enumerate(PATH):
-        engine.policy = ThresholdPolicy(_thresholds(checkpoint, threshold))
-        engine.reset()
-        results = [engine.process(frame, stamp_s) for stamp_s, frame in clip]
-        early.append(float(np.mean([result.exit != 'full' for result in results])))
-        answers = [result.answer for result in results]
-        losses.append(spaced_blocks(_losses(answers, full, judges), block, gap))
+        results = stream.play(_thresholds(checkpoint, threshold))
+        runs.append(results)
+        lost = [
+            quality_lost(result.answer, full, judge, model.task)
+            for result, full, judge in zip(results, stream.full, judges, strict=True)
+        ]
+        losses.append(stream.blocks(lost, block, gap, single=model.task == 'classify'))
         progress(done + 1, len(PATH))
         if done and certify(losses, promise.risk, promise.confidence).chosen != done:
             break  # what comes behind a failure is never looked at
     certificate = certify(losses, promise.risk, promise.confidence)
     chosen = certificate.chosen or 0  # the first setting is the full network: nothing to promise
-    thresholds = _thresholds(checkpoint, PATH[chosen]) if chosen else {}
+    exits = [result.exit for result in runs[chosen]]
     notes = checkpoint.notes | {
         'risk': promise.risk,
         'confidence': promise.confidence,
-        'against': 'full' if promise.against_full else 'teacher',
+        'against': 'full' if promise.against_full or model.task == 'classify' else 'teacher',
         'blocks': certificate.blocks,
         'mean_loss': certificate.means[chosen],
+        **stream.seen(runs[chosen], block, gap, promise.confidence),
     }
+    thresholds = _thresholds(checkpoint, PATH[chosen]) if chosen else {}
     return Calibration(
-        replace(checkpoint, thresholds=thresholds, notes=notes), certificate, early[chosen]
+        replace(checkpoint, thresholds=thresholds, notes=notes),
+        certificate,
+        1 - exits.count(FULL) / len(exits),
+        neighbours_correlate(losses[-1]),
     )
+
+
+def observe(
+    model: VisionModel,
+    checkpoint: Checkpoint,
+    clips: Sequence[Clip],
+    promise: Promise,
+    threads: int | None = None,
+) -> dict[str, Any]:
+    """The notes ``rates`` and ``audit`` for thresholds as they are, with nothing promised.
+
+    Args:
+        model: the network.
+        checkpoint: its exits and thresholds.
+        clips: ``(stamp_s, frame)`` in order of time each, which the exits did not learn from.
+        promise: of which blocks and confidence are read.
+        threads: threads within one operation; None for one per core.
+    """
+    block, gap = _blocks(clips, promise)
+    stream = _Stream(model, checkpoint, clips, threads)
+    return stream.seen(stream.play(checkpoint.thresholds), block, gap, promise.confidence)
+
+
+class _Stream:
+    """The footage, played through the exits at one threshold after another."""
+
+    def __init__(
+        self,
+        model: VisionModel,
+        checkpoint: Checkpoint,
+        clips: Sequence[Clip],
+        threads: int | None,
+    ):
+        self._clips, self._task = clips, model.task
+        self._names = [TEMPORAL, *(e.name for e in checkpoint.exits)]
+        self._engine = EarlyExitEngine(
+            model,
+            ThresholdPolicy(_thresholds(checkpoint, PATH[0])),
+            make_runtime('onnxruntime', threads),
+            checkpoint.exits,
+            checkpoint.temporal,
+        )
+        process = self._engine.process_full
+        self.full = [process(frame).answer for clip in clips for _, frame in clip]
+
+    def play(self, thresholds: dict[str, float]) -> list[FrameResult]:
+        """Results of all frames; each clip is a stream of its own."""
+        self._engine.policy = ThresholdPolicy(thresholds)
+        results = []
+        for clip in self._clips:
+            self._engine.reset()
+            results += [self._engine.process(frame, stamp_s) for stamp_s, frame in clip]
+        return results
+
+    def blocks(
+        self, values: Sequence[float], block: int, gap: int, single: bool = False
+    ) -> np.ndarray:
+        """Means of blocks, none of which spans two clips; NaN counts for nothing.
+
+        Args:
+            values: one for each frame.
+            block: frames in a block.
+            gap: frames between blocks.
+            single: one frame stands for its block, so that 0 and 1 stay what they are.
+        """
+        parts, start = [], 0
+        for clip in self._clips:
+            own = np.array(values[start : start + len(clip)], float)
+            start += len(clip)
+            parts.append(spaced_blocks(own, 1 if single else block, gap + (block - 1) * single))
+        means = np.concatenate(parts)
+        return means[~np.isnan(means)]
+
+    def seen(
+        self, results: Sequence[FrameResult], block: int, gap: int, confidence: float
+    ) -> dict[str, Any]:
+        """The notes ``rates`` and ``audit`` of a run; no bound from too few blocks."""
+        exits = [result.exit for result in results]
+        bounds = {}
+        for name in sorted(set(exits) - {FULL}):
+            apart = [
+                disagreement(result.answer, full, self._task) if result.exit == name else np.nan
+                for result, full in zip(results, self.full, strict=True)
+            ]
+            means = self.blocks(apart, block, gap)
+            if len(means) >= _LEAST_BLOCKS:
+                bounds[name] = {'bound': upper_bound(means, confidence)}
+        rates = {name: exits.count(name) / len(exits) for name in self._names}
+        return {'rates': rates, 'audit': bounds}
+
+
+def _is_clip(item: object) -> bool:
+    """Whether an item of the footage is a clip, and not a frame with its time."""
+    return not (isinstance(item, tuple) and len(item) == 2 and np.isscalar(item[0]))
 
 
 def _thresholds(checkpoint: Checkpoint, threshold: float) -> dict[str, float]:
     return dict.fromkeys([TEMPORAL, *(e.name for e in checkpoint.exits)], threshold)
 
 
-def _in_frames(clip: Clip, promise: Promise) -> tuple[int, int]:
+def _in_frames(clips: Sequence[Clip], promise: Promise) -> tuple[int, int]:
     """Block and gap in frames; refuses footage that is too short before any work is done."""
     check_promise(promise.risk, promise.confidence)
-    stamps = np.array([stamp_s for stamp_s, _ in clip])
-    if len(stamps) < 2 or not (np.diff(stamps) > 0).all():
-        raise RiskError('calibration needs footage whose time rises from frame to frame')
-    period_s = float(np.median(np.diff(stamps)))
-    block = max(round(promise.block_s / period_s), 1)
-    gap = round(promise.gap_s / period_s)
+    block, gap = _blocks(clips, promise)
     needed = blocks_needed(promise.risk, promise.confidence)
-    frames_needed = needed * (block + gap) - gap
-    if len(clip) < frames_needed:
+    there = sum((len(clip) + gap) // (block + gap) for clip in clips)
+    if there < needed:
+        missing_s = (needed - there) * (promise.block_s + promise.gap_s)
         raise RiskError(
             f'a risk of {promise.risk:g} with confidence {promise.confidence:g} needs at least '
-            f'{needed} blocks of {promise.block_s:g} s, {frames_needed} frames of this footage; '
-            f'it has {len(clip)}. Record more, or allow a higher risk'
+            f'{needed} blocks of {promise.block_s:g} s; this footage has {there}. Record '
+            f'{missing_s / 60:.1f} minutes more at least, or allow a higher risk'
         )
     return block, gap
 
 
-def _losses(
-    answers: Sequence[Answer], full: Sequence[Answer], judges: Sequence[Answer]
-) -> np.ndarray:
-    """``(frames,)`` in [0, 1]: what each answer's F1 lacks of the full network's."""
-    lacks = [f1(b, j) - f1(a, j) for a, b, j in zip(answers, full, judges, strict=True)]
-    return np.clip(lacks, 0, 1)
+def _blocks(clips: Sequence[Clip], promise: Promise) -> tuple[int, int]:
+    steps = [np.diff([stamp_s for stamp_s, _ in clip]) for clip in clips]
+    if not all(len(step) and (step > 0).all() for step in steps):
+        raise RiskError('calibration needs footage whose time rises from frame to frame')
+    period_s = float(np.median(np.concatenate(steps)))
+    return max(round(promise.block_s / period_s), 1), round(promise.gap_s / period_s)

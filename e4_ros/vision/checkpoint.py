@@ -20,7 +20,7 @@ from e4_ros.vision.model import VisionModel
 from e4_ros.vision.policy import TEMPORAL
 from e4_ros.vision.temporal import TemporalNet
 
-_FORMAT = 'e4_ros.exits/2'
+_FORMAT = 'e4_ros.exits/3'
 _HEADS: dict[str, type[Head]] = {'detect': GridHead, 'classify': ClassHead}
 
 

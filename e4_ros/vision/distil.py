@@ -188,8 +188,8 @@ def distillation_loss(logits: Tensor, taught: Tensor) -> Tensor:
     return (1 - _HARD_SHARE) * TEMPERATURE**2 * soft + _HARD_SHARE * hard
 
 
-def make_head(task: str, channels: int, classes: int) -> Head:
-    """An untaught head that suits the task."""
-    return (
-        GridHead(channels, classes, depth=4) if task == 'detect' else ClassHead(channels, classes)
-    )
+def make_head(task: str, channels: int, classes: int, depth: int = 4) -> Head:
+    """An untaught head that suits the task; depth is that of a `GridHead`."""
+    if task == 'detect':
+        return GridHead(channels, classes, depth=depth)
+    return ClassHead(channels, classes)

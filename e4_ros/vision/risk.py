@@ -8,6 +8,7 @@ Hoeffding-Bentkus p-value.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -110,12 +111,39 @@ def spaced_blocks(frame_losses: np.ndarray, block: int, gap: int) -> np.ndarray:
     which the scene changes may be taken as independent. A block's mean has the frames' mean.
 
     Args:
-        frame_losses: ``(frames,)`` in order of time.
+        frame_losses: ``(frames,)`` in order of time; NaN where a frame does not count.
         block: frames in a block.
         gap: frames between blocks, which count for nothing.
     """
     starts = range(0, len(frame_losses) - block + 1, block + gap)
-    return np.array([frame_losses[start : start + block].mean() for start in starts])
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', RuntimeWarning)  # a block of nothing but NaN has no mean
+        means = [np.nanmean(frame_losses[start : start + block]) for start in starts]
+    return np.array(means, float)
+
+
+def upper_bound(losses: np.ndarray, confidence: float) -> float:
+    """The smallest mean that losses this low rule out, by `p_value`; in (0, 1].
+
+    Args:
+        losses: ``(n,)`` in [0, 1], independent.
+        confidence: probability with which the true mean is below.
+    """
+    low, high = float(losses.mean()), 1.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        if p_value(losses, middle) <= 1 - confidence:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def neighbours_correlate(losses: np.ndarray) -> float:
+    """Correlation of each block's loss with the next one's; 0 where none can be seen."""
+    if len(losses) < 4 or losses[:-1].std() == 0 or losses[1:].std() == 0:
+        return 0.0
+    return float(np.corrcoef(losses[:-1], losses[1:])[0, 1])
 
 
 def _hoeffding(mean: float, risk: float, count: int) -> float:

@@ -48,11 +48,22 @@ def test_exit_that_loses_nothing_is_certified_to_the_end(model, checkpoint, jump
     assert result.checkpoint.thresholds == {'temporal': PATH[-1]}
     assert result.checkpoint.notes['mean_loss'] == 0
     assert result.early_share == pytest.approx(19 / 20)
+    assert result.checkpoint.notes['rates'] == {'temporal': pytest.approx(19 / 20)}
+    # 19 blocks without disagreement rule out a mean of 1 - 0.05 ** (1 / 19).
+    bound = result.checkpoint.notes['audit']['temporal']['bound']
+    assert bound == pytest.approx(1 - 0.05 ** (1 / 19), abs=1e-6)
+
+
+def test_clips_are_streams_of_their_own(model, checkpoint, jumps):
+    still = [(index / 10, jumps[0][1]) for index in range(10)]
+    result = calibrate(model, checkpoint, [still, still], [], PROMISE, threads=1)
+    assert result.certificate.blocks == 20
+    assert result.early_share == pytest.approx(18 / 20)
 
 
 def test_too_little_footage_says_how_much_is_needed(model, checkpoint, jumps):
-    # 59 blocks of 10 frames with 5 between them.
-    with pytest.raises(RiskError, match='59 blocks of 1 s, 880 frames'):
+    # 58 more blocks of a second, with half a second between them.
+    with pytest.raises(RiskError, match=r'59 blocks of 1 s; this footage has 1\. Record 1\.4 min'):
         calibrate(model, checkpoint, jumps, [], Promise(risk=0.05))
 
 
