@@ -25,20 +25,21 @@ _FRAMES = 8  # enough to fill the temporal exit's memory
 _HELP = """Find the clocks that cost the least expected energy within a deadline.
 
 A board by its name is computed from its description: instant, and as good as the guesses in it.
-`here` measures the machine at hand: the real network segment by segment, at clocks that the DVFS
-helper sets, joules from its rails or counters. Takes half a minute or more; keep other loads away.
+`here` measures this machine: the real network, segment by segment, at clocks that the DVFS helper
+sets and gives back, joules from its rails or counters. Half a minute or more; keep it quiet.
 
 \b
-    e4 profile --board jetson_orin_nano --exits out/run/summary.json --deadline-ms 40
-    e4 profile --board here --source bag_of_last_tuesday/
-    e4 profile --table out/profile/table.json --deadline-ms 25     # again, without measuring
+  e4 profile --board jetson_orin_nano --exits out/run/summary.json
+  e4 profile --board here --source last_tuesday.mcap
+  e4 profile --table out/profile/table.json --deadline-ms 25
 
-Writes into the folder `out/profile`: plan.yaml (for the helper and perception), profile.html
-(pictures), profile.json (everything tried), and table.json when it has measured.
+The last one plans again from what was measured. Files in `out/profile`: plan.yaml (for helper and
+perception), profile.html (pictures), profile.json (everything tried), table.json (if measured).
 
-Ends with 0 and a plan; with 1 if this machine's latencies were measured but there is nothing to
-plan (no clock that may be set, or no word of joules); with 2 if something is wrong.
+Exit status: 0 with a plan; 1 if this machine's latencies were measured but there is nothing to plan
+(no clock that may be set, or no word of joules); 2 if something is wrong.
 """
+_HERE_PANEL = 'With --board here'
 
 
 def register(app: typer.Typer) -> None:
@@ -80,23 +81,45 @@ def profile(
     ] = None,
     source: Annotated[
         str,
-        typer.Option(help='here: video, bag, folder or camera whose frames the network runs on.'),
+        typer.Option(
+            help='Video, bag, folder or camera whose frames the network runs on.',
+            rich_help_panel=_HERE_PANEL,
+        ),
     ] = 'bikes',
     power_like: Annotated[
-        str, typer.Option(help='here, without any sensor: the board whose power model to take.')
+        str,
+        typer.Option(
+            help='Without any sensor: the board whose power model to take.',
+            rich_help_panel=_HERE_PANEL,
+        ),
     ] = '',
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="here: the network's threads. [default: one per core]"),
+        typer.Option(
+            min=1,
+            help="The network's threads. [default: one per core]",
+            rich_help_panel=_HERE_PANEL,
+        ),
     ] = None,
     root: Annotated[
-        Path, typer.Option(help='here: folder that holds sys/: / or that of a virtual board.')
+        Path,
+        typer.Option(
+            help='Folder that holds sys/: / or that of a virtual board.',
+            rich_help_panel=_HERE_PANEL,
+        ),
     ] = Path('/'),
     socket: Annotated[
-        Path | None, typer.Option(help="here: the helper's socket. [default: $E4_SOCKET]")
+        Path | None,
+        typer.Option(
+            help="The helper's socket. [default: $E4_SOCKET]", rich_help_panel=_HERE_PANEL
+        ),
     ] = None,
     state_dir: Annotated[
-        Path | None, typer.Option(help='here: folder of the journal of originals.')
+        Path | None,
+        typer.Option(
+            help='Folder of the journal of originals. [default: /run/e4]',
+            rich_help_panel=_HERE_PANEL,
+        ),
     ] = None,
 ) -> None:
     """See `_HELP`."""
