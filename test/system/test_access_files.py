@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import multiprocessing
 import os
 import re
 import resource
 import shutil
-import signal
 import stat
 import subprocess
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -107,29 +108,33 @@ def become_the_units_user() -> None:
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
+def serve(config: HelperConfig, said: Connection) -> None:
+    """Become that user, then serve; everything is imported by then, because that user may not."""
+    become_the_units_user()
+    steady_process()
+    try:
+        with Helper(config):
+            said.send('')
+            time.sleep(60)
+    except BaseException as error:
+        said.send(repr(error))
+
+
 @contextlib.contextmanager
 def helper_of_another_user(config: HelperConfig):
-    """A fork, because the interpreter may lie where only its owner can start it."""
-    reading, writing = os.pipe()
-    process = os.fork()
-    if process == 0:
-        try:
-            become_the_units_user()
-            steady_process()
-            with Helper(config):
-                os.write(writing, b'!')
-                time.sleep(60)
-        except BaseException as error:  # said to the parent
-            os.write(writing, str(error).encode())
-        os._exit(1)
-    os.close(writing)
+    """A process of its own: one forked from the tests would inherit their memory and their locks."""
+    fresh = multiprocessing.get_context('spawn')
+    hearing, said = fresh.Pipe(duplex=False)
+    process = fresh.Process(target=serve, args=(config, said), daemon=True)
+    process.start()
+    said.close()
     try:
-        assert os.read(reading, 1000) == b'!'
-        yield process
+        assert hearing.poll(60), 'it says nothing'
+        assert hearing.recv() == ''
+        yield process.pid
     finally:
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
-        os.close(reading)
+        process.kill()
+        process.join()
 
 
 def status_of(process: int) -> dict[str, str]:

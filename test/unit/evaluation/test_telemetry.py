@@ -74,7 +74,7 @@ class Recording:
             'energy_j': 0.01 if known else math.nan,
             'energy_source': 'modelled' if known else 'none',
             'frames_received': self.processed + 2, 'frames_processed': self.processed,
-            'frames_dropped': 2,
+            'frames_dropped': 2, 'plan_id': '',
         }  # fmt: skip
         kind = self.store.types['e4_ros/msg/ExitTelemetry']
         self.write(
