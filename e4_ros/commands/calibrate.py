@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
+if TYPE_CHECKING:
+    from e4_ros.vision.calibrate import Calibration
+
 _console = Console(stderr=True)
+
+_CORRELATED = 0.25
 
 
 def register(app: typer.Typer) -> None:
@@ -19,72 +24,111 @@ def register(app: typer.Typer) -> None:
 
 
 def calibrate(
-    source: Annotated[
-        str, typer.Argument(help='Footage of the camera that `e4 fit` has not seen.')
+    sources: Annotated[
+        list[str], typer.Argument(help='Footage of the camera that `e4 fit` has not seen.')
     ],
-    exits: Annotated[
-        Path, typer.Option(help='Exits from `e4 fit`; their thresholds are replaced.')
-    ] = Path('exits.safetensors'),
+    exits: Annotated[Path, typer.Option(help='Exits from `e4 fit`.')] = Path('exits.safetensors'),
+    out: Annotated[
+        Path | None, typer.Option(help='File to write. [default: the exits, in place]')
+    ] = None,
     model: Annotated[str, typer.Option(help='The network they belong to.')] = 'pedestrian_ssdlite',
-    risk: Annotated[float, typer.Option(help='Mean F1 a frame may lose, 0 to 1.')] = 0.05,
+    risk: Annotated[
+        float, typer.Option(help='Mean loss a frame that is fine, 0 to 1: of F1, or of classes.')
+    ] = 0.05,
     confidence: Annotated[float, typer.Option(help='Probability that this holds.')] = 0.95,
     against: Annotated[
         str, typer.Option(help='teacher: judged by the offline teacher; full: by the full network.')
     ] = 'teacher',
-    skip: Annotated[int, typer.Option(min=0, help='Leave out the first frames.')] = 0,
-    frames: Annotated[int, typer.Option(min=0, help='Use so many frames; 0: all.')] = 0,
+    block: Annotated[
+        float, typer.Option(min=0.01, help='Seconds in a block; half as many lie between blocks.')
+    ] = 1.0,
+    skip: Annotated[int, typer.Option(min=0, help='Leave out the first frames of each.')] = 0,
+    frames: Annotated[int, typer.Option(min=0, help='Use so many frames of each; 0: all.')] = 0,
 ) -> None:
     """Set the thresholds so that early answers cost no more than you allow.
 
     Learn-then-Test: thresholds are lowered step by step along a path that was fixed beforehand,
     until the loss can no longer be certified on blocks of the footage in time order. That nothing
-    can be certified is a normal outcome: the exits are then off.
+    can be certified is a normal outcome: the exits are then off. A risk of 0.05 with a confidence
+    of 0.95 needs 59 blocks, a minute and a half, on which early answers lose nothing at all;
+    several minutes are better.
     """
     from e4_ros.evaluation.sources import SourceError, open_source
-    from e4_ros.vision.calibrate import Promise
+    from e4_ros.vision.calibrate import Promise, check_footage
     from e4_ros.vision.calibrate import calibrate as calibrate_exits
     from e4_ros.vision.checkpoint import CheckpointError, load
     from e4_ros.vision.model import ModelError
     from e4_ros.vision.risk import RiskError
+    from e4_ros.vision.stretch import seen_share
     from e4_ros.vision.teacher import OfflineTeacher
     from e4_ros.vision.zoo import load_model
 
     if against not in ('teacher', 'full'):
         raise typer.BadParameter('teacher or full', param_hint='--against')
-    try:
+
+    def work() -> Calibration:
         network = load_model(model)
         checkpoint = load(exits, network)
-        clip = list(islice(open_source(source), skip, skip + frames if frames else None))
+        clips = [list(islice(open_source(s), skip, skip + frames or None)) for s in sources]
+        shown = [frame for clip in clips for _, frame in clip]
+        seen = seen_share(shown, checkpoint.notes.get('frames', '')) if shown else 0.0
+        if seen:
+            _console.print(
+                f'{seen:.0%} of these frames are among those the exits were fitted to. What they '
+                'learned they get right: thresholds from such footage promise too much',
+                style='yellow',
+            )
+        by_teacher = against == 'teacher' and network.task == 'detect'
+        promise = Promise(risk, confidence, not by_teacher, block, block / 2)
+        check_footage(clips, promise)
         with Progress(console=_console) as bars:
-            promise = Promise(risk, confidence, against_full=against == 'full')
             reference = []
-            if not promise.against_full:
-                task = bars.add_task('teacher', total=len(clip))
-                reference = OfflineTeacher(network).teach(
-                    clip, lambda done: bars.update(task, completed=done)
-                )
+            if by_teacher:
+                teacher = OfflineTeacher(network)
+                for source, clip in zip(sources, clips, strict=True):
+                    task = bars.add_task(f'teacher {source}', total=len(clip))
+                    reference += teacher.teach(clip, lambda n, t=task: bars.update(t, completed=n))  # type: ignore[misc]
             walk = bars.add_task('thresholds', total=None)
-            result = calibrate_exits(
+            return calibrate_exits(
                 network,
                 checkpoint,
-                clip,
+                clips,
                 reference,
                 promise,
                 lambda done, total: bars.update(walk, completed=done, total=total),
             )
-        result.checkpoint.save(exits)
+
+    try:
+        result = work()
+        result.checkpoint.save(out or exits)
     except (CheckpointError, ModelError, RiskError, SourceError, OSError) as error:
         _console.print(str(error), style='red', markup=False)
         raise typer.Exit(1) from error
+    _tell(result, out or exits)
+
+
+def _tell(result: Calibration, saved: Path) -> None:
+    notes, certificate = result.checkpoint.notes, result.certificate
+    what = 'F1' if notes['against'] == 'teacher' else 'agreement with the full network'
+    if result.correlation > _CORRELATED:
+        _console.print(
+            f'neighbouring blocks resemble each other (correlation {result.correlation:.2f}), so '
+            'there is less in this footage than their number says. Longer blocks (--block) and '
+            'more footage make the promise sounder',
+            style='yellow',
+        )
     if not result.checkpoint.thresholds:
+        lost = certificate.means[-1]
         typer.echo(
-            f'nothing can be certified at a risk of {risk:g} on {result.certificate.blocks} blocks '
-            'of footage: every exit is off. More footage or a higher risk may change that'
+            f'nothing can be certified at a risk of {notes["risk"]:g} on {certificate.blocks} '
+            f'blocks of footage: every exit is off, and {saved} answers like the full network. '
+            f'Even at their most cautious, early answers lost {lost:.3f} of {what} here. More '
+            'footage, more footage in `e4 fit`, or a higher risk may change that'
         )
         return
-    loss = result.checkpoint.notes['mean_loss']
     typer.echo(
-        f'certified: with {confidence:.0%} confidence early answers lose at most {risk:g} of F1 on '
-        f'footage like this (they lost {loss:.3f} here, and {result.early_share:.0%} of the frames '
-        f'were answered early); thresholds saved in {exits}'
+        f'certified: with {notes["confidence"]:.0%} confidence early answers lose at most '
+        f'{notes["risk"]:g} of {what} on footage like this. They lost {notes["mean_loss"]:.3f} '
+        f'here, and {result.early_share:.0%} of the frames were answered early; thresholds saved '
+        f'in {saved}'
     )

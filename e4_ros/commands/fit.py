@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _console = Console(stderr=True)
+
+_MOST_FRAMES = 3000  # of a source, in memory at once
+_STRETCH = 50  # frames that stay together when footage is thinned
 
 
 def register(app: typer.Typer) -> None:
@@ -22,51 +26,79 @@ def fit(
         list[str],
         typer.Argument(help='Footage of the camera: videos, folders, bags, `vtest`, `bikes`.'),
     ],
-    model: Annotated[str, typer.Option(help='A detector of the zoo.')] = 'pedestrian_ssdlite',
+    model: Annotated[
+        str, typer.Option(help='A detector or classifier of the zoo.')
+    ] = 'pedestrian_ssdlite',
     out: Annotated[Path, typer.Option(help='The file to write.')] = Path('exits.safetensors'),
     frames: Annotated[
         int, typer.Option(min=0, help='Use only the first frames of each source; 0: all.')
     ] = 0,
-    every: Annotated[
-        int, typer.Option(min=1, help='Use every n-th frame; long footage needs memory.')
-    ] = 1,
+    every: Annotated[int, typer.Option(min=1, help='Use every n-th frame.')] = 1,
+    cut: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.05,
+            max=0.95,
+            help='Where an exit goes: share of the cost before it. Again for a second exit; '
+            'rising. [default: 0.5]',
+        ),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help='Training steps of the temporal exit.')] = 1000,
-    epochs: Annotated[int, typer.Option(min=1, help='Epochs of the mid-network exit.')] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help='Epochs of each exit between stages.')] = 8,
     seed: Annotated[int, typer.Option(help='Same seed, same exits.')] = 0,
     attention: Annotated[
         bool, typer.Option(help='Weigh places and remembered frames, or take plain means.')
     ] = True,
     memory: Annotated[
-        bool, typer.Option(help='Let the temporal exit remember, or see the thumbnail alone.')
+        bool, typer.Option(help='Let exits remember, or see a single frame and nothing else.')
+    ] = True,
+    gates: Annotated[
+        bool, typer.Option(help='Let gates learn when to answer, or go by how sure answers are.')
     ] = True,
 ) -> None:
     """Teach exits to answer early, without labels.
 
-    The network itself is the teacher, asked slowly: over tiles of every frame, with the frames
-    before and after. Two exits learn from it: a small temporal one that looks at a thumbnail and at
-    what it remembers, and one half-way through the network. The last fifth of each source is held
-    out, and sets their thresholds. Use the result with `e4 run --exits FILE`.
+    The network itself is the teacher. A detector is asked slowly: over tiles of every frame, with
+    the frames before and after; a classifier teaches what it says. Exits learn from four fifths of
+    the footage, spread over each source; the rest is played to them as a stream, and their gates
+    learn from how well that went. A fit that was interrupted goes on when it is started again in
+    the same way. Long sources are thinned to 3000 frames, in stretches.
+
+    Next: `e4 calibrate` with other footage, and `e4 run --exits FILE`.
     """
     from e4_ros.evaluation.sources import SourceError
-    from e4_ros.vision.fit import FitError, FitSettings
+    from e4_ros.vision.fit import FitError, FitSettings, check_clips
     from e4_ros.vision.fit import fit as fit_exits
     from e4_ros.vision.model import ModelError
     from e4_ros.vision.zoo import load_model
 
     settings = FitSettings(
-        seed=seed, steps=steps, epochs=epochs, attention=attention, memory=memory
+        seed=seed,
+        steps=steps,
+        epochs=epochs,
+        cuts=tuple(cut or (0.5,)),
+        attention=attention,
+        memory=memory,
+        gates=gates,
     )
+    work = out.with_name(f'{out.name}.work')
     try:
         network = load_model(model)
         clips = [_clip(source, frames, every) for source in sources]
-        with _bars() as bars:
-            checkpoint = fit_exits(network, clips, settings, _Phases(bars))
-        checkpoint.notes['sources'] = sources
+        check_clips(clips)
         out.parent.mkdir(parents=True, exist_ok=True)
+        if work.is_dir():
+            _console.print(f'going on with what {work} holds, as far as it is of this fit')
+        with _bars() as bars:
+            checkpoint = fit_exits(network, clips, settings, _Phases(bars), work)
+        checkpoint.notes['sources'] = sources
         checkpoint.save(out)
     except (FitError, ModelError, SourceError, OSError) as error:
         _console.print(str(error), style='red', markup=False)
         raise typer.Exit(1) from error
+    shutil.rmtree(work, ignore_errors=True)
+    for name, share in checkpoint.notes['gate_right_share'].items():
+        typer.echo(f'the gate of {name} judged {share:.0%} of the rehearsed frames right')
     typer.echo(f'wrote {out}')
 
 
@@ -84,11 +116,25 @@ class _Phases:
 
 
 def _clip(source: str, most: int, every: int) -> list:
+    """A source's frames; every other stretch is dropped whenever there are too many."""
     from itertools import islice
 
     from e4_ros.evaluation.sources import open_source
 
-    return list(islice(open_source(source), 0, most * every or None, every))
+    kept: list[list] = []
+    spacing = 1  # of the stretches that are kept
+    for number, frame in enumerate(islice(open_source(source), 0, most * every or None, every)):
+        stretch, place = divmod(number, _STRETCH)
+        if stretch % spacing:
+            continue
+        if place == 0:
+            if len(kept) * _STRETCH >= _MOST_FRAMES:
+                kept, spacing = kept[::2], spacing * 2
+                if stretch % spacing:
+                    continue
+            kept.append([])
+        kept[-1].append(frame)
+    return [frame for stretch in kept for frame in stretch]
 
 
 def _bars() -> Progress:

@@ -105,7 +105,7 @@ def calibrate(
         RiskError: too little footage for the promise; says how much is needed.
     """
     clips: list[Clip] = [clip] if not clip or not _is_clip(clip[0]) else list(clip)  # type: ignore[arg-type, list-item]
-    block, gap = _in_frames(clips, promise)
+    block, gap = check_footage(clips, promise)
     stream = _Stream(model, checkpoint, clips, threads)
     judges = stream.full if promise.against_full or model.task == 'classify' else list(reference)
     losses: list[np.ndarray] = []
@@ -239,8 +239,12 @@ def _thresholds(checkpoint: Checkpoint, threshold: float) -> dict[str, float]:
     return dict.fromkeys([TEMPORAL, *(e.name for e in checkpoint.exits)], threshold)
 
 
-def _in_frames(clips: Sequence[Clip], promise: Promise) -> tuple[int, int]:
-    """Block and gap in frames; refuses footage that is too short before any work is done."""
+def check_footage(clips: Sequence[Clip], promise: Promise) -> tuple[int, int]:
+    """Block and gap in frames; refuses footage that is too short before any work is done.
+
+    Raises:
+        RiskError: says how much is missing.
+    """
     check_promise(promise.risk, promise.confidence)
     block, gap = _blocks(clips, promise)
     needed = blocks_needed(promise.risk, promise.confidence)
