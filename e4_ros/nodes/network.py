@@ -14,6 +14,7 @@ from rclpy.node import Node
 from e4_ros.evaluation.perceiver import Perceiver
 from e4_ros.nodes.baseline import Baseline
 from e4_ros.nodes.diagnostics import status
+from e4_ros.nodes.exit_watch import ExitWatch
 from e4_ros.nodes.parameters import value
 from e4_ros.vision.assembly import build
 from e4_ros.vision.engine import EarlyExitEngine
@@ -29,11 +30,13 @@ class Network:
     Attributes:
         perceiver: With early exits.
         baseline: Without; None where nothing is compared.
+        exits: Audits the early answers.
         status: For the diagnostics: what was loaded.
     """
 
     perceiver: Perceiver
     baseline: Baseline | None
+    exits: ExitWatch
     status: DiagnosticStatus
 
 
@@ -46,12 +49,13 @@ def load(node: Node) -> Network:
     """
     policy, every = value(node, 'policy'), value(node, 'baseline_every')
     perceiver = Perceiver(_build(node, policy))
-    perceiver.warm_up(_ANY_FRAME)
+    perceiver.warm_up(_ANY_FRAME, check_pay=value(node, 'check_pay'))
     baseline = None
     if every:
         baseline = Baseline(_build(node, 'full'), every)
         baseline.answer(_ANY_FRAME, board='')
-    return Network(perceiver, baseline, _describe(node, perceiver.engine, policy))
+    exits = ExitWatch(node, perceiver, value(node, 'exits_file'))
+    return Network(perceiver, baseline, exits, _describe(node, perceiver.engine, policy))
 
 
 def _build(node: Node, policy: str) -> EarlyExitEngine:
@@ -63,6 +67,8 @@ def _build(node: Node, policy: str) -> EarlyExitEngine:
         value(node, 'threads') or None,
         Path(exits_file).expanduser() if exits_file else None,
         value(node, 'min_score'),
+        value(node, 'audit_share'),
+        keep_audits=True,
     )
 
 

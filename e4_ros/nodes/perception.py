@@ -149,6 +149,8 @@ class Perception(AutostartNode):
         self._publish(message.header, frame, record, counts, plan_id)
         if steps is not None:
             steps.observe(record)
+        assert self._network is not None
+        self._network.exits.audit(frame, record, None if steps is None else steps.between_frames)
 
     def _answer(self, frame: np.ndarray, stamp_s: float) -> FrameRecord:
         assert self._network is not None
@@ -207,7 +209,12 @@ class Perception(AutostartNode):
         if self._subscription is not None:
             silent = why_silent(self, self._subscription, self._health.silence_s())
         steps = no_steps() if self._steps is None else self._steps.statuses()
-        return [self._health.status(silent), *steps, self._network.status]
+        return [
+            self._health.status(silent),
+            *steps,
+            self._network.exits.status(),
+            self._network.status,
+        ]
 
     def _rest(self) -> None:
         if self._subscription is not None:

@@ -25,6 +25,21 @@ PARAMETERS = (
     ParameterSpec('threads', 0, 'CPU threads of the runtime; 0 for one per core.', 0, 256),
     ParameterSpec('min_score', 0.2, 'Detections that score less are left out.', 0.0, 1.0),
     ParameterSpec(
+        'audit_share',
+        0.04,
+        'Share of early answers that the full network checks after they are out. An exit that '
+        'proves worse than its calibration says is switched off until it is calibrated again; '
+        '0 checks nothing.',
+        0.0,
+        1.0,
+    ),
+    ParameterSpec(
+        'check_pay',
+        True,
+        'Rest exits that cost more on this machine than they save, and try them again now and '
+        'then.',
+    ),
+    ParameterSpec(
         'image_transport',
         'raw',
         'raw subscribes image, compressed subscribes image/compressed.',

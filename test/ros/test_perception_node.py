@@ -32,6 +32,9 @@ from std_srvs.srv import SetBool  # noqa: E402
 from e4_ros.evaluation.sources import open_source  # noqa: E402
 from e4_ros.nodes.dvfs_helper import DvfsHelper  # noqa: E402
 from e4_ros.nodes.perception import Perception  # noqa: E402
+from e4_ros.vision.answer import Answer  # noqa: E402
+from e4_ros.vision.audit import Auditor  # noqa: E402
+from e4_ros.vision.policy import ThresholdPolicy  # noqa: E402
 
 pytestmark = pytest.mark.ros
 
@@ -341,6 +344,30 @@ def test_it_goes_on_without_a_helper_and_takes_one_that_comes(graph, robot, stre
         _, telemetry = robot.answer_to(robot.send(image(street)))
         assert telemetry.energy_source == 'none'
         until(lambda: 'without clock steps' in robot.status('clock steps')[0])
+
+
+def test_an_exit_that_went_wrong_is_switched_off_and_the_diagnostics_say_what_to_do(
+    graph, robot, street, monkeypatch
+):
+    engine = graph[0]._network.perceiver.engine
+    nonsense = Answer.of(np.array([[0, 0, 9, 9]]), np.array([0.99]))
+    monkeypatch.setattr(engine, 'policy', ThresholdPolicy({'temporal': 0.0}))
+    monkeypatch.setattr(engine, 'auditor', Auditor({'temporal': 0.3}))  # keeps nothing on disk
+    monkeypatch.setattr(engine, 'payback', None)
+    monkeypatch.setattr(engine.temporal, 'answer', lambda min_score: nonsense)
+    taken = []
+    for _ in range(60):
+        taken.append(robot.answer_to(robot.send(image(street)))[1].exit_name)
+        if engine.off:
+            break
+    assert taken.count('temporal') <= 50
+    until(lambda: 'Exit temporal is switched off' in robot.status('exits')[0])
+    message, values = robot.status('exits')
+    assert 'e4 fit' in message
+    assert 'where calibration allows 30%' in values['off.temporal']
+    assert int(values['audits']) >= 3
+    assert float(values['audit_s']) > 0
+    assert robot.answer_to(robot.send(image(street)))[1].exit_name == 'full'
 
 
 def test_reconfigured_for_compressed_images_and_a_baseline(graph, robot, street):

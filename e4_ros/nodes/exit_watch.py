@@ -1,0 +1,76 @@
+"""Watches over the exits: audits after answers, and what diagnostics and log say of them."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.node import Node
+
+from e4_ros.evaluation.perceiver import Perceiver
+from e4_ros.evaluation.records import FrameRecord
+from e4_ros.nodes.diagnostics import status
+
+
+class ExitWatch:
+    """Audits early answers of a perceiver and tells which exits are on, off or at rest.
+
+    Args:
+        node: Logs.
+        perceiver: Whose exits they are, measured already if that is wanted.
+        exits_file: As the parameter says it; empty for those that ship.
+    """
+
+    def __init__(self, node: Node, perceiver: Perceiver, exits_file: str) -> None:
+        self._node, self._perceiver, self._exits_file = node, perceiver, exits_file
+        payback = perceiver.engine.payback
+        for verdict in payback.verdicts.values() if payback else ():
+            node.get_logger().info(verdict)
+        for name in perceiver.engine.off:
+            node.get_logger().warning(self._complaint(name))
+
+    def audit(
+        self,
+        frame: np.ndarray,
+        record: FrameRecord,
+        between_frames: AbstractContextManager[object] | None = None,
+    ) -> None:
+        """Let the full network check an answer that is out, if it is its turn.
+
+        Args:
+            frame: What was answered last.
+            record: What came of it.
+            between_frames: Held meanwhile, so that the clocks' plan is not replaced.
+        """
+        with between_frames or nullcontext():
+            audit = self._perceiver.audit(frame, record)
+        if audit is not None and audit.switched_off:
+            self._node.get_logger().warning(self._complaint(audit.exit))
+
+    def status(self) -> DiagnosticStatus:
+        """A warning while an exit is off; else what the audits found so far."""
+        engine, audits = self._perceiver.engine, self._perceiver.audits
+        values = audits.facts() | {f'off.{name}': why for name, why in engine.off.items()}
+        if engine.payback is not None:
+            values['at_rest'] = ', '.join(engine.payback.resting)
+            values |= {f'pays.{name}': text for name, text in engine.payback.verdicts.items()}
+        wrong = ' '.join(self._complaint(name) for name in engine.off)
+        means = ', '.join(f'{name} {mean:.3f}' for name, mean in audits.means.items())
+        fine = f'{audits.count} answers audited' + (f', mean disagreement {means}' if means else '')
+        return status('exits', wrong, fine, values)
+
+    def _complaint(self, name: str) -> str:
+        return f'Exit {name} is {self._perceiver.engine.off[name]}. {self._remedy()}'
+
+    def _remedy(self) -> str:
+        if self._exits_file:
+            return (
+                'Record what the camera sees now, run `e4 calibrate RECORDING --exits '
+                f'{self._exits_file}` (or `e4 fit` first, where that certifies nothing), and '
+                'restart perception.'
+            )
+        return (
+            'The exits that ship do not suit this camera: record what it sees, run '
+            '`e4 fit RECORDING` and `e4 calibrate`, and set exits_file.'
+        )
