@@ -163,7 +163,19 @@ def rows(
     add('e4', scene.play(planned(aware, 'aware'), e4.depths()), e4.agreement)
     ideal = replace(machine, switch=free)
     add('e4_ideal', scene.play(planned(blind, 'blind'), e4.depths(), ideal), e4.agreement)
+    if 'emc' in machine.board.domains:
+        add('e4_emc', _with_memory_clock(scene), e4.agreement)
     return found
+
+
+def _with_memory_clock(scene: Scene) -> Played:
+    """E4 that plans the memory's clock too; nobody else here touches it."""
+    backbone, board = scene.backbone, scene.machine.board
+    machine = Machine.of(board, backbone.works, backbone.name, ('cpu', 'gpu', 'emc'))
+    wider = replace(scene, machine=machine)
+    points = search(wider.problem(backbone.e4, machine.switch)).points
+    clocks = [tuple(c) for c in machine.table.coordinates[points]]
+    return wider.play(Planned(clocks), backbone.e4.depths())
 
 
 def _row(scene: Scene, policy: str, played: Played, agreement: float) -> dict[str, Any]:

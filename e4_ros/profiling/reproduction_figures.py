@@ -26,6 +26,7 @@ _COLORS = {
     'e4_published': '#d55e00',
     'e4': '#009e73',
     'e4_ideal': '#7fd1b9',
+    'e4_emc': '#4b5fae',
 }
 
 

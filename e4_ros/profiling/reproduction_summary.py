@@ -37,6 +37,7 @@ def summarise(table: Sequence[Row]) -> dict[str, Any]:
         'saving_above_idle_percent': mean('above_idle_percent'),
         'bound_percent': mean('bound_percent'),
         'idle_share_percent': mean('idle_share_percent'),
+        'saving_with_emc_percent': mean('emc_saving_percent'),
         'scenes': scenes,
     }
 
@@ -63,6 +64,7 @@ def _scene(found: dict[str, Row]) -> dict[str, Any]:
         'clocks_percent': _less(found['fixed_pair'], best),
         'kernel_saving_percent': _less(ours, kernel),
         'above_idle_percent': _less(ours, best, 'above_idle_j_per_frame'),
+        'emc_saving_percent': _less(found.get('e4_emc', ours), best),
         'bound_percent': 100 * (1 - idle_j / _energy(best)),
         'idle_share_percent': 100 * idle_j / _energy(ours),
         'fixed_pair_wins': in_time and _energy(fixed) <= _energy(ours) * 1.001,
