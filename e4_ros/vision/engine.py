@@ -14,6 +14,7 @@ from e4_ros.vision.chain import compile_chain
 from e4_ros.vision.checkpoint import Exit
 from e4_ros.vision.exit_costs import measure_exits
 from e4_ros.vision.frame_result import FrameResult, OnSegment, SegmentClock
+from e4_ros.vision.held_answer import HeldAnswer
 from e4_ros.vision.learnt_memory import LearntMemory
 from e4_ros.vision.model import VisionModel, check_frame
 from e4_ros.vision.payback import Payback
@@ -59,7 +60,7 @@ class EarlyExitEngine:
         self.runtime = runtime
         self.min_score = min_score
         self.temporal: TemporalExit = (
-            MovedAnswer() if temporal is None else LearntMemory(temporal, runtime)
+            LearntMemory(temporal, runtime) if temporal is not None else _unlearnt(model)
         )
         self.auditor = auditor or Auditor()
         self.payback: Payback | None = None
@@ -233,3 +234,7 @@ class EarlyExitEngine:
     def _last_answer(self, frame: np.ndarray) -> Answer:
         outputs = [buffer.read() for buffer in self._steps[-1].stage.outputs]
         return self.model.decode(outputs, frame.shape, self.min_score)
+
+
+def _unlearnt(model: VisionModel) -> TemporalExit:
+    return HeldAnswer() if model.task == 'classify' else MovedAnswer()

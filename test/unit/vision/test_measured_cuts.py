@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from itertools import accumulate, chain
+
+import pytest
+
+from e4_ros.vision.measured_cuts import measure_cuts, measured_cuts
+from e4_ros.vision.stages import StageError
+from e4_ros.vision.zoo import load_model
+
+
+@pytest.fixture(scope='module')
+def model():
+    return load_model('pedestrian_ssdlite')
+
+
+def ticking(seconds):
+    """A clock that shows, at each look, what has passed of the given steps."""
+    return accumulate(chain([0.0], seconds)).__next__
+
+
+def test_shares_are_those_of_the_clock(model):
+    """Thirteen stages; the first takes as long as all the others together."""
+    one_round = [12.0, *[1.0] * 12, 0.5]  # and half a second between rounds
+    cuts = measure_cuts(model, threads=1, clock=ticking(one_round * 7))
+    assert [cut.cost_share for cut in cuts] == pytest.approx([(12 + i) / 24 for i in range(12)])
+    assert [cut.node for cut in cuts] == measured_cuts(
+        model, [cut.cost_share for cut in cuts], 1, ticking(one_round * 7)
+    )
+
+
+def test_a_slow_round_does_not_count(model):
+    fast, slow = [1.0] * 14, [50.0, *[1.0] * 13]
+    cuts = measure_cuts(model, threads=1, clock=ticking([*slow, *fast * 6]))
+    assert cuts[0].cost_share == pytest.approx(1 / 13)
+
+
+def test_real_shares_rise_from_nothing_to_the_whole(model):
+    shares = [cut.cost_share for cut in measure_cuts(model, threads=1)]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < shares[-1] < 1
+
+
+def test_more_shares_than_places_are_refused(model):
+    with pytest.raises(StageError, match='cuts were asked for'):
+        measured_cuts(model, [i / 20 for i in range(1, 20)], threads=1)
