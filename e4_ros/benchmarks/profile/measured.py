@@ -1,0 +1,73 @@
+"""A plan measured on a virtual board, with noise in rails and timing."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from e4_ros.benchmarks.profile.searches import MIXES, MODELS, paths_of
+
+if TYPE_CHECKING:
+    from e4_ros.energy.model import SegmentWork
+    from e4_ros.energy.virtual_machine import Kernel
+
+
+def measured_row(
+    works: list[SegmentWork], board_name: str = 'jetson_nano', kernel: Kernel | None = None
+) -> dict[str, Any]:
+    """A plan measured on a virtual board (FUSE), with noise, against the board model's optimum."""
+    import tempfile
+
+    from e4_ros.energy import virtual_mount
+    from e4_ros.energy.boards import load_board
+    from e4_ros.energy.daemon import HelperConfig
+    from e4_ros.energy.discovery import discover
+    from e4_ros.energy.hold import leased
+    from e4_ros.energy.model import BoardModel
+    from e4_ros.profiling.cost_table import CostTable
+    from e4_ros.profiling.exact import exact
+    from e4_ros.profiling.host import open_power
+    from e4_ros.profiling.measured import measured_plan
+    from e4_ros.profiling.objective import SwitchCost, make_problem
+    from e4_ros.profiling.prober import Prober
+    from e4_ros.profiling.virtual_workload import VirtualWorkload
+
+    if reason := virtual_mount.why_not():
+        return {'gap_percent': None, 'seconds': None, 'why_not': reason}
+    board = load_board(board_name)
+    table = CostTable.from_board(BoardModel(board), works, MODELS[0])
+    paths = paths_of(works)
+    shares = dict(zip(paths, MIXES['mixed'], strict=True))
+    switch = SwitchCost.of_board(board, table.domains)
+    true = make_problem(table, paths, shares, 0, switch)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        at = Path(folder)
+        root = stack.enter_context(virtual_mount.mounted(board_name, at / 'board', kernel))
+        config = HelperConfig(root=root, state_dir=at / 'state', socket_path=at / 'socket')
+        client = stack.enter_context(leased(config, 'bench'))
+        domains = discover(root)
+        power, _ = open_power(stack, root, client, board_name, works)
+        assert power is not None, 'the board is described'
+
+        def clocks() -> dict[str, int]:
+            return {domain.name: domain.current_hz() for domain in domains}
+
+        workload = VirtualWorkload(board, root, works, MODELS[0], clocks)
+        axes = dict(zip(table.domains, table.axes_hz, strict=True))
+        prober = Prober(client, power, workload, axes, clocks)
+        found = measured_plan(
+            prober, lambda t: make_problem(t, paths, shares, true.deadline_s, switch)
+        )
+    seconds, energy_j = true.cost(found.found.points)
+    return {
+        'gap_percent': 100 * (energy_j / exact(true).best.energy_j - 1),
+        'seconds': found.seconds,
+        'board': board_name,
+        'kernel': kernel or board.kernel,
+        'energy': power.source,
+        'segments': len(works),
+        'cells_share': found.cells / table.latency_s.size,
+        'fit_error_percent': found.problem.table.error_percent,
+        'of_deadline': seconds / true.deadline_s,
+    }
