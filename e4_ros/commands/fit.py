@@ -39,8 +39,8 @@ def fit(
         typer.Option(
             min=0.05,
             max=0.95,
-            help='Where an exit goes: share of the cost before it. Again for a second exit; '
-            'rising. [default: 0.5]',
+            help="Where an exit goes: share of the network's time before it, as measured here. Again "
+            'for a second exit; rising. [default: 0.4]',
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help='Training steps of the temporal exit.')] = 1000,
@@ -76,7 +76,7 @@ def fit(
         seed=seed,
         steps=steps,
         epochs=epochs,
-        cuts=tuple(cut or (0.5,)),
+        cuts=tuple(cut or (0.4,)),
         attention=attention,
         memory=memory,
         gates=gates,
@@ -97,6 +97,8 @@ def fit(
         _console.print(str(error), style='red', markup=False)
         raise typer.Exit(1) from error
     shutil.rmtree(work, ignore_errors=True)
+    for found in checkpoint.exits:
+        typer.echo(f'{found.name} leaves the network after {found.cut}')
     for name, share in checkpoint.notes['gate_right_share'].items():
         typer.echo(f'the gate of {name} judged {share:.0%} of the rehearsed frames right')
     typer.echo(f'wrote {out}')

@@ -15,11 +15,12 @@ from e4_ros.vision.answer import Answer
 from e4_ros.vision.checkpoint import Checkpoint, Exit, network_hash
 from e4_ros.vision.exit_fitting import ExitFitting
 from e4_ros.vision.gate_training import GateTraining, fit_scenes, trust_where_right
+from e4_ros.vision.measured_cuts import measured_cuts
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.policy import TEMPORAL
 from e4_ros.vision.probe import Probe
 from e4_ros.vision.rehearsal import Rehearsal
-from e4_ros.vision.stages import StageError, find_cuts, nearest_cuts
+from e4_ros.vision.stages import StageError
 from e4_ros.vision.stretch import Parted, Stretch, frame_marks, part
 from e4_ros.vision.teacher import OfflineTeacher
 from e4_ros.vision.temporal import TemporalNet
@@ -36,7 +37,6 @@ Progress = Callable[[str, int, int], None]
 
 LEAST_FRAMES = 40
 _THRESHOLD = 0.5  # of every exit until `e4 calibrate` sets them: more likely right than not
-_REHEARSED = 1200  # frames
 
 
 class FitError(ValueError):
@@ -54,7 +54,9 @@ class FitSettings:
         epochs: passes of each exit between stages over its lessons.
         views: the most views of each frame in those lessons.
         lessons: the most lessons; footage that would give more gives fewer views, then frames.
-        cuts: where exits between stages go: shares of the cost, or names of traced nodes.
+        rehearsed: how many frames the held-out footage is played for, in streams.
+        cuts: where exits between stages go: shares of the network's time on this machine, or names
+            of traced nodes, which are the same on every machine.
         attention: False for plain means in place of attention.
         memory: False for exits that see a single frame and nothing of each other.
         gates: False for exits between stages that score by how sure their answers are.
@@ -66,7 +68,8 @@ class FitSettings:
     epochs: int = 8
     views: int = 5
     lessons: int = 2000
-    cuts: tuple[float | str, ...] = (0.5,)
+    rehearsed: int = 1200
+    cuts: tuple[float | str, ...] = (0.4,)
     attention: bool = True
     memory: bool = True
     gates: bool = True
@@ -103,6 +106,7 @@ def fit(
     marks = ''.join(frame_marks(parted.source.frames) for parted in sources)
     if work is not None:
         work = work / _digest(model, settings, marks)
+        cuts = _kept(work / 'cuts.json', cuts)
     temporal = None
     if model.task == 'detect':
         temporal = _temporal(model, sources, settings, work, progress)
@@ -141,14 +145,20 @@ def check_clips(clips: Sequence[Clip]) -> None:
 
 
 def _cuts(model: VisionModel, settings: FitSettings) -> list[str]:
+    shares = [cut for cut in settings.cuts if not isinstance(cut, str)]
     try:
-        possible = find_cuts(model.network, torch.zeros(1, 3, *model.input_size))
-        shares = [cut for cut in settings.cuts if not isinstance(cut, str)]
-        places = [cut for cut in possible if len(cut.shape) == 4]
-        by_share = iter(nearest_cuts(places, shares))
+        by_share = iter(measured_cuts(model, shares))
     except StageError as error:
         raise FitError(f'{model.name} cannot be cut into stages: {error}') from error
     return [cut if isinstance(cut, str) else next(by_share) for cut in settings.cuts]
+
+
+def _kept(file: Path, cuts: list[str]) -> list[str]:
+    """The cuts of the fit that was interrupted; another measurement may choose their neighbours."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(cuts))
+    return json.loads(file.read_text())
 
 
 def _teach(
@@ -215,7 +225,7 @@ def _judge(
 ) -> dict[str, float]:
     """Fit all gates to a rehearsal; the share of it that each judges right."""
     rehearsal = Rehearsal(model, probe, exits, temporal, settings.seed)
-    rehearsal.play(sources, _REHEARSED, lambda a, b: progress('rehearsal', a, b))
+    rehearsal.play(sources, settings.rehearsed, lambda a, b: progress('rehearsal', a, b))
     gated = [i for i, found in enumerate(exits) if found.gate is not None]
     gates = [found.gate for found in exits if found.gate is not None]
     notes = [rehearsal.notes[i] for i in gated]
