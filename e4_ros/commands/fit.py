@@ -39,8 +39,8 @@ def fit(
         typer.Option(
             min=0.05,
             max=0.95,
-            help="Where an exit goes: share of the network's time before it, as measured here. Again "
-            'for a second exit; rising. [default: 0.4]',
+            help="Where an exit goes: share of the network's time before it, measured here. Again for "
+            'a second exit; rising. [default: 0.4]',
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help='Training steps of the temporal exit.')] = 1000,

@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same_exits_and_another_gives_others(model, clip
     assert not same(fitted, fit(model, [clip], replace(SETTINGS, seed=1), teacher=Hasty(model)))
 
 
-class Interrupted(Exception):
+class InterruptedFitError(Exception):
     pass
 
 
@@ -104,9 +104,9 @@ class Interrupted(Exception):
 def test_an_interrupted_fit_goes_on_to_the_same_exits(model, clip, fitted, tmp_path, phase):
     def stop(what, done, total):
         if what == phase and done == total:
-            raise Interrupted
+            raise InterruptedFitError
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedFitError):
         fit(model, [clip], SETTINGS, stop, tmp_path, Hasty(model))
     said = []
     again = fit(
@@ -119,10 +119,10 @@ def test_an_interrupted_fit_goes_on_to_the_same_exits(model, clip, fitted, tmp_p
 def test_an_interrupted_fit_keeps_its_cuts(model, clip, tmp_path):
     def stop(what, done, total):
         if what == 'temporal exit':
-            raise Interrupted
+            raise InterruptedFitError
 
     measured = replace(SETTINGS, cuts=(0.4,))
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedFitError):
         fit(model, [clip], measured, stop, tmp_path, Hasty(model))
     (kept,) = tmp_path.glob('*/cuts.json')
     kept.write_text('["add_3"]')
