@@ -5,87 +5,15 @@ Arguments are texts, as launch arguments are; an empty one leaves a parameter to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
-from e4_ros import paths
-
-Values = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Argument:
-    """What a user may say. A default of ``true`` or ``false`` makes it a switch."""
-
-    name: str
-    default: str
-    description: str
-
-    @property
-    def is_switch(self) -> bool:
-        """Whether it is only on or off."""
-        return self.default in ('true', 'false')
-
-
-@dataclass(frozen=True)
-class NodeSpec:
-    """One node to start.
-
-    Attributes:
-        executable: What `ros2 run e4_ros` calls it; the node has the same name.
-        parameters: On top of the params file.
-        remappings: Name in the node → name outside.
-        last: When this node ends, all is done.
-    """
-
-    executable: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    remappings: Mapping[str, str] = field(default_factory=dict)
-    last: bool = False
-
-
-@dataclass(frozen=True)
-class Bringup:
-    """Nodes that run together, in the order in which they start; they stop in the other."""
-
-    name: str
-    description: str
-    arguments: tuple[Argument, ...]
-    nodes: Callable[[Values], list[NodeSpec]]
-
-    @property
-    def all_arguments(self) -> tuple[Argument, ...]:
-        """The own arguments, then the common ones."""
-        return (*self.arguments, *common_arguments())
-
-    def specs(self, values: Values) -> list[NodeSpec]:
-        """The nodes to start; what ``values`` leaves out has its default.
-
-        Raises:
-            ValueError: there is no such argument.
-        """
-        defaults = {argument.name: argument.default for argument in self.all_arguments}
-        unknown = sorted(values.keys() - defaults.keys())
-        if unknown:
-            raise ValueError(f'{self.name} has no argument {", ".join(unknown)}')
-        return self.nodes(defaults | dict(values))
-
-
-def common_arguments() -> tuple[Argument, ...]:
-    """What every bringup understands."""
-    params_file = str(paths.config_dir() / 'params.yaml')
-    return (
-        Argument('namespace', '', 'Namespace of all nodes.'),
-        Argument('params_file', params_file, 'Parameters of the nodes (YAML).'),
-        Argument('use_sim_time', 'false', 'Take the time from /clock.'),
-        Argument('autostart', 'true', 'Configure and activate the lifecycle nodes at start.'),
-        Argument('use_respawn', 'false', 'Start a node again when it dies.'),
-        Argument('log_level', 'info', 'debug, info, warn, error or fatal.'),
-    )
-
+from e4_ros.node_specs import Argument, Bringup, NodeSpec, Values
 
 _IMAGE = Argument('image', 'image', 'Topic of the camera; image/compressed hangs below it.')
+_RELIABILITY = Argument(
+    'reliability', '', 'best_effort (default) or reliable, which loses no large images on the way.'
+)
 _TRANSPORT = Argument('image_transport', '', 'raw or compressed.')
 _MODEL = Argument('model', '', 'Network, by its name in the zoo.')
 _POLICY = Argument('policy', '', 'e4 stops at the first exit it trusts, full never does.')
@@ -94,11 +22,14 @@ _HELPER = Argument('helper', 'true', 'Start the DVFS helper too, which steps the
 _BOARD = Argument(
     'board', '', 'Simulated board for the helper; empty for the clocks of this machine.'
 )
+_ROOT = Argument(
+    'sysfs_root', '', 'Folder of a board that `e4 virtual-board` serves, for its clocks instead.'
+)
 
 
 def _given(values: Values, *names: str) -> dict[str, Any]:
     """Parameters of those names that were given, as the types that they look like."""
-    return {name: _typed(values[name]) for name in names if values[name]}
+    return {name: _typed(values[name]) for name in names if values.get(name)}
 
 
 def _typed(text: str) -> Any:
@@ -123,18 +54,26 @@ def _common(values: Values, lifecycle: bool = False) -> dict[str, Any]:
     return _given(values, 'use_sim_time', *(('autostart',) if lifecycle else ()))
 
 
+def _reliability(values: Values) -> dict[str, str]:
+    """QoS overrides, which go by the names that topics have in the graph."""
+    image, wanted = values.get('image', 'image'), values.get('reliability', '')
+    names = [values['namespace'].strip('/'), image] if not image.startswith('/') else [image[1:]]
+    topic = '/' + '/'.join(filter(None, names))
+    overrides = {
+        f'qos_overrides.{name}.subscription.reliability': wanted
+        for name in (topic, f'{topic}/compressed')
+    }
+    return overrides if wanted else {}
+
+
 def _perception(values: Values, extra: Mapping[str, Any] | None = None) -> NodeSpec:
     image = values.get('image', 'image')
     return NodeSpec(
         'perception',
         {
             **_common(values, lifecycle=True),
-            **_given(values, 'model', 'policy', 'plan_file'),
-            **(
-                {'image_transport': values['image_transport']}
-                if values.get('image_transport')
-                else {}
-            ),
+            **_given(values, 'model', 'policy', 'plan_file', 'image_transport'),
+            **_reliability(values),
             **(extra or {}),
         },
         {} if image == 'image' else {'image': image, 'image/compressed': f'{image}/compressed'},
@@ -144,7 +83,7 @@ def _perception(values: Values, extra: Mapping[str, Any] | None = None) -> NodeS
 def _helper(values: Values) -> list[NodeSpec]:
     if values['helper'] == 'false':
         return []
-    parameters = {**_common(values, lifecycle=True), **_given(values, 'board')}
+    parameters = {**_common(values, lifecycle=True), **_given(values, 'board', 'sysfs_root')}
     return [NodeSpec('dvfs_helper', parameters)]
 
 
@@ -152,10 +91,11 @@ def _perception_nodes(values: Values) -> list[NodeSpec]:
     return [*_helper(values), _perception(values)]
 
 
+_WHOLE = {'reliability': 'reliable'}  # nothing may get lost between the own processes
+
+
 def _demo_nodes(values: Values) -> list[NodeSpec]:
     out, common = values['out'], _common(values)
-    # Nothing of the demo's video may get lost between its processes.
-    whole = {'qos_overrides./image.subscription.reliability': 'reliable'}
     video = {
         'source': values['source'],
         'rate': _number(values, 'rate', float),
@@ -168,7 +108,7 @@ def _demo_nodes(values: Values) -> list[NodeSpec]:
     return [
         NodeSpec('recorder', {**common, 'output': f'{out}/telemetry.mcap'}),
         *_helper(values),
-        _perception(values, {**whole, **baseline}),
+        _perception({**values, **_WHOLE}, baseline),
         NodeSpec('video_source', {**common, **video}, last=True),
     ]
 
@@ -184,7 +124,11 @@ def _replay_nodes(values: Values) -> list[NodeSpec]:
         'exit_at_end': True,
     }
     # The player makes the time that the others take from /clock.
-    return [*_helper(values), _perception(values), NodeSpec('replay', replay, last=True)]
+    return [
+        *_helper(values),
+        _perception({**values, **_WHOLE}),
+        NodeSpec('replay', replay, last=True),
+    ]
 
 
 def _profile_nodes(values: Values) -> list[NodeSpec]:
@@ -201,7 +145,7 @@ BRINGUPS = {
         Bringup(
             'perception',
             'Find objects in the images of a camera, and step the clocks meanwhile.',
-            (_IMAGE, _TRANSPORT, _MODEL, _POLICY, _PLAN, _HELPER, _BOARD),
+            (_IMAGE, _TRANSPORT, _RELIABILITY, _MODEL, _POLICY, _PLAN, _HELPER, _BOARD, _ROOT),
             _perception_nodes,
         ),
         Bringup(
@@ -236,6 +180,7 @@ BRINGUPS = {
                 _PLAN,
                 _HELPER,
                 _BOARD,
+                _ROOT,
             ),
             _replay_nodes,
         ),

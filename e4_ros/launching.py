@@ -7,7 +7,8 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from e4_ros.bringup import BRINGUPS, Argument, Bringup, NodeSpec, Values
+from e4_ros.bringup import BRINGUPS
+from e4_ros.node_specs import Argument, Bringup, NodeSpec, Values
 
 
 def describe(name: str) -> LaunchDescription:
@@ -42,6 +43,7 @@ def _to_action(spec: NodeSpec, values: Values) -> Node:
         output='screen',
         respawn=values['use_respawn'] == 'true' and not spec.last,
         respawn_delay=1.0,
+        sigterm_timeout='15',  # a loaded robot takes its time to give everything back
         on_exit=Shutdown(reason=f'{spec.executable} is done') if spec.last else None,
     )
 

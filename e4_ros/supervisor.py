@@ -16,7 +16,7 @@ from types import TracebackType
 
 import yaml
 
-from e4_ros.bringup import NodeSpec, Values
+from e4_ros.node_specs import NodeSpec, Values
 
 # How long a node may take after each signal, in seconds.
 _PATIENCE = ((signal.SIGINT, 5.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0))

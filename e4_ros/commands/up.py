@@ -15,7 +15,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from e4_ros.bringup import BRINGUPS, Argument, Bringup
+from e4_ros.bringup import BRINGUPS
+from e4_ros.node_specs import Argument, Bringup
 from e4_ros.supervisor import NodeDied, RosMissing, Supervisor, check_ros, private_environment
 
 if TYPE_CHECKING:

@@ -100,7 +100,7 @@ class Health:
         if self._lost and not complaint:
             complaint = (
                 f'{self._lost} images were lost on the way here: subscribe reliably '
-                '(qos_overrides) or set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA'
+                '(launch with reliability:=reliable) or set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA'
             )
         fine = f'{counts.processed} of {counts.received} images processed'
         return status('images', next(iter(errors), complaint), fine, values)

@@ -11,8 +11,9 @@ import time
 import av
 import pytest
 
-from e4_ros.bringup import BRINGUPS, NodeSpec
+from e4_ros.bringup import BRINGUPS
 from e4_ros.commands.up import _watch
+from e4_ros.node_specs import NodeSpec
 from e4_ros.supervisor import NodeDied, Supervisor, private_environment
 
 pytestmark = pytest.mark.ros

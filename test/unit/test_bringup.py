@@ -69,6 +69,30 @@ def test_values_reach_the_nodes_as_what_they_are():
     }
 
 
+@pytest.mark.parametrize(
+    ('image', 'namespace', 'topic'),
+    [
+        ('image', '', '/image'),
+        ('image', '/robot/', '/robot/image'),
+        ('front/image', 'robot', '/robot/front/image'),
+        ('/camera/image_raw', 'robot', '/camera/image_raw'),
+    ],
+)
+def test_reliability_goes_by_the_names_of_the_graph(image, namespace, topic):
+    given = {'image': image, 'namespace': namespace, 'reliability': 'reliable', 'helper': 'false'}
+    (perception,) = BRINGUPS['perception'].specs(given)
+    overrides = {n: v for n, v in perception.parameters.items() if n.startswith('qos_overrides.')}
+    assert overrides == {
+        f'qos_overrides.{topic}.subscription.reliability': 'reliable',
+        f'qos_overrides.{topic}/compressed.subscription.reliability': 'reliable',
+    }
+
+
+def test_the_helper_finds_a_served_board():
+    helper, _ = BRINGUPS['perception'].specs({'sysfs_root': '/tmp/orin'})
+    assert helper.parameters['sysfs_root'] == '/tmp/orin'
+
+
 def _declared(node: str) -> set[str]:
     """First arguments of `ParameterSpec(...)` in a node's `PARAMETERS`, without importing ROS."""
     tree = _parsed(f'e4_ros.nodes.{node}')
