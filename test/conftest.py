@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import functools
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,7 +29,28 @@ def _why_no_fuse() -> str | None:
             return str(error)
 
 
+_CAPABILITIES = {'chown': 0, 'dac_override': 1, 'fowner': 3, 'kill': 5}
+_CAPABILITIES |= {'setgid': 6, 'setuid': 7, 'setpcap': 8}
+
+
+@functools.cache
+def _why_nobody_else() -> str | None:
+    """Why no process can become another user here; found out by one that tries."""
+    status = Path('/proc/self/status').read_text()
+    held = int(status.partition('CapEff:')[2].split()[0], 16)
+    if missing := [name for name, bit in _CAPABILITIES.items() if not held >> bit & 1]:
+        return f'no capability {", ".join(missing)}'
+    # A user namespace need not have these numbers.
+    program = 'import os; os.setgroups([]); os.setgid(54321); os.setuid(54322)'
+    tried = subprocess.run(
+        [sys.executable, '-ISc', program], capture_output=True, text=True, check=False
+    )
+    return None if tried.returncode == 0 else tried.stderr.strip().splitlines()[-1]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker('fuse') and (reason := _why_no_fuse()):
         pytest.skip(f'no FUSE here: {reason}')
+    if item.get_closest_marker('other_user') and (reason := _why_nobody_else()):
+        pytest.skip(f'nobody can become another user here: {reason}')

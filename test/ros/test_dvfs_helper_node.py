@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -52,12 +51,12 @@ class Asker(Node):
 
     def ask(self, name: str, **fields: str):
         client = self._clients_by_name[name]
-        assert client.wait_for_service(20)
+        assert client.wait_for_service(60)
         future = client.call_async(client.srv_type.Request(**fields))
-        rclpy.spin_until_future_complete(self, future, timeout_sec=20)
+        rclpy.spin_until_future_complete(self, future, timeout_sec=60)
         return future.result()
 
-    def until(self, condition, timeout_s: float = 20.0) -> bool:
+    def until(self, condition, timeout_s: float = 60.0) -> bool:
         deadline = time.monotonic() + timeout_s
         while not condition():
             if time.monotonic() > deadline:
@@ -67,9 +66,9 @@ class Asker(Node):
 
 
 @pytest.fixture
-def domain_id(monkeypatch):
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(60 + os.getpid() % 40))
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+def domain_id(monkeypatch, ros_env):
+    for name, text in ros_env.items():
+        monkeypatch.setenv(name, text)
 
 
 @pytest.fixture
@@ -83,7 +82,9 @@ def start(folder, domain_id):
     started = []
 
     def begin(**parameters) -> subprocess.Popen:
-        given = {'state_dir': folder / 'state', 'socket_path': folder / 'h.sock', **parameters}
+        given = {'state_dir': folder / 'state', 'socket_path': folder / 'h.sock'}
+        # On a slow machine the clocks would rest before anybody has looked at them.
+        given |= {'watchdog_s': 60.0, **parameters}
         words = [w for name, text in given.items() for w in ('-p', f'{name}:={text}')]
         command = [sys.executable, '-m', 'e4_ros.nodes.dvfs_helper', '--ros-args', *words]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -209,7 +210,7 @@ def test_signal_gives_everything_back(start, asker, root, make_plan, number):
     client, _ = begin_lease(asker, make_plan)
     assert snapshot(root) != before
     process.send_signal(number)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert snapshot(root) == before
     assert not client.step(0, 2)
 
@@ -234,12 +235,12 @@ def test_lifecycle_by_hand(start, asker, root, make_plan):
     before = snapshot(root)
     start(sysfs_root=root, autostart='false')
     changes = asker.create_client(ChangeState, 'dvfs_helper/change_state')
-    assert changes.wait_for_service(20)
+    assert changes.wait_for_service(60)
 
     def change(number: int) -> bool:
         request = ChangeState.Request(transition=Transition(id=number))
         future = changes.call_async(request)
-        rclpy.spin_until_future_complete(asker, future, timeout_sec=20)
+        rclpy.spin_until_future_complete(asker, future, timeout_sec=60)
         return future.result().success
 
     assert 'not active' in asker.ask('acquire', client='early').message
@@ -270,8 +271,8 @@ def test_lifecycle_by_hand(start, asker, root, make_plan):
 def test_bad_settings_are_told(start, root, parameters, says):
     given = {} if 'board' in parameters else {'sysfs_root': root}
     process = start(**{**given, **parameters})
-    deadline = time.monotonic() + 20
     line = ''
-    while says not in line and time.monotonic() < deadline:
-        line = process.stderr.readline()
+    for line in process.stderr:
+        if says in line:
+            break
     assert says in line

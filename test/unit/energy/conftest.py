@@ -31,6 +31,7 @@ def config(short_dir: Path, board_root: Path) -> HelperConfig:
         state_dir=short_dir / 'state',
         socket_path=short_dir / 'helper.sock',
         priority=0,
+        watchdog_s=60,  # no test machine is so slow that the clocks rest in the middle of a test
     )
 
 

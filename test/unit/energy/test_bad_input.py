@@ -42,8 +42,10 @@ def holder(helper, config, sweep) -> Iterator[DvfsClient]:
         client.acquire('holder')
         client.set_plan(sweep(client.frequencies_hz))
         assert client.step(0, 1)
+        deadline = time.monotonic() + 60
         while client.counters().applied == 0:
-            pass
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
         yield client
 
 
@@ -233,7 +235,9 @@ def test_file_that_takes_no_writes_ends_the_lease_and_says_what_to_do(
     with Helper(config), DvfsClient(config.socket_path) as client:
         client.acquire('test')
         client.set_plan(sweep(client.frequencies_hz))
+        deadline = time.monotonic() + 60
         while client.step(0, 1):
+            assert time.monotonic() < deadline
             time.sleep(0.02)
         assert client.state is ClientState.LOST
         assert 'install the udev rules' in client.lost_because

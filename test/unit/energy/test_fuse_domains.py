@@ -230,7 +230,7 @@ def test_restoring_goes_on_after_an_error_and_says_what_is_missing(orin: Path) -
     cpu.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason='only root may act as somebody else')
+@pytest.mark.other_user
 def test_a_group_is_all_that_a_user_needs() -> None:
     user, group = 65534, 65533
     with tempfile.TemporaryDirectory() as public:

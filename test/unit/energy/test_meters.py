@@ -230,40 +230,46 @@ def test_neither_sensor_nor_board_is_no_meter(tmp_path: Path) -> None:
 
 @pytest.mark.fuse
 @pytest.mark.parametrize(
-    ('board', 'name', 'tolerance'),
+    ('board', 'name', 'load'),
     [
-        # The window is short and begins and ends between two conversions; benchmarks take longer.
-        ('jetson_orin_nano', 'ina', 0.05),
-        ('jetson_tx2', 'ina', 0.05),
-        ('laptop_x86', 'counters', 0.02),
+        # Sampled rails know no more of a wave than a busy machine lets them sample.
+        ('jetson_orin_nano', 'ina', '0.5'),
+        ('jetson_tx2', 'ina', '0.5'),
+        ('laptop_x86', 'counters', '0.2 0.8 0.1'),
     ],
 )
 def test_a_meter_finds_the_energy_of_a_virtual_board(
-    board: str, name: str, tolerance: float, tmp_path: Path
+    board: str, name: str, load: str, tmp_path: Path
 ) -> None:
     with mounted(board, tmp_path / 'root') as root:
-        (root / 'e4/load/cpu').write_text('0.2 0.8 0.1')
+        (root / 'e4/load/cpu').write_text(load)
         with open_meter(root, load_board(board)) as meter:
             assert meter.name == name
 
-            def both() -> tuple[float, float]:
-                return float((root / 'e4/energy_j').read_text()), meter.read().energy_j
+            def read() -> tuple[float, float, float]:
+                """Joules found, between the true ones before and after."""
+                before_j = float((root / 'e4/energy_j').read_text())
+                found_j = meter.read().energy_j
+                return before_j, found_j, float((root / 'e4/energy_j').read_text())
 
-            true_j, found_j = both()
+            first = read()
             time.sleep(2.0)
-            end_true_j, end_found_j = both()
+            last = read()
             reading = meter.read()
     assert reading.source == 'measured'
-    assert end_found_j - found_j == pytest.approx(end_true_j - true_j, rel=tolerance)
+    least_j, most_j = last[0] - first[2], last[2] - first[0]
+    assert 0.95 * least_j <= last[1] - first[1] <= 1.05 * most_j
 
 
 @pytest.mark.fuse
 def test_a_monitor_that_dies_leaves_a_hole_and_comes_back(tmp_path: Path) -> None:
     with mounted('jetson_orin_nano', tmp_path / 'root') as root, open_meter(root) as meter:
+        before_s = time.monotonic()
+        meter.read()
         (root / 'e4/faults').write_text('unreadable:*curr1_input')
         time.sleep(1.2)
         (root / 'e4/faults').write_text('\n')
-        time.sleep(0.1)
         reading = meter.read()
-    assert 1.0 < reading.missing_s < 1.6
+        longest_s = time.monotonic() - before_s
+    assert 1.0 < reading.missing_s <= longest_s
     assert reading.energy_j > 0
