@@ -74,8 +74,6 @@ class Session:
             if size == protocol.STEP_SIZE and buffer[0] == protocol.STEP:
                 path, segment = buffer[1], buffer[2] | buffer[3] << 8
                 cpu = buffer[4] | buffer[5] << 8
-                # Asking costs less than a receive that ends with BlockingIOError.
-                ioctl(descriptor, termios.FIONREAD, waiting)
                 if waiting[0] and self._overtaken():
                     continue
                 step(path, segment)
@@ -89,6 +87,9 @@ class Session:
                 self._connection.send(answer, socket.MSG_DONTWAIT)
                 if not goes_on:
                     return
+            # Whether newer steps wait is asked after each message: before a step the answer would
+            # cost it time, and a step that was waited for has none behind it.
+            ioctl(descriptor, termios.FIONREAD, waiting)
 
     def _overtaken(self) -> bool:
         """Whether the next message is a newer step, so that the one at hand need not be applied."""

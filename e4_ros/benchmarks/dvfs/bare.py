@@ -1,7 +1,8 @@
 """The least that this machine needs for a step: a bare process that receives and writes.
 
-It has the plan's writes and nothing else: no lease, no newest step, no read-back, no lock, no other
-thread. What the helper takes beyond that is its own.
+It has the plan's writes, keeps off the client's CPU as the helper does, and has nothing else: no
+lease, no newest step, no read-back, no lock, no other thread. What the helper takes beyond that is
+its own.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from pathlib import Path
 from e4_ros.benchmarks.dvfs.latency import DOMAINS, Latencies, memory_tree
 from e4_ros.energy.discovery import discover
 from e4_ros.energy.domains import Write
-from e4_ros.energy.protocol import STEP_SIZE
-from e4_ros.energy.steady import hurry
+from e4_ros.energy.protocol import STEP_FORMAT, STEP_SIZE, pack_step
+from e4_ros.energy.steady import hurry, step_aside
+from e4_ros.energy.this_cpu import this_cpu
 
 
 def bare_steps(steps: int, gap_s: float = 0.002) -> Latencies:
@@ -53,19 +55,23 @@ def _receive(server: socket.socket, written_ns: memoryview, root: Path) -> None:
         ways[0].extend(domain.moves(high, low))
         ways[1].extend(domain.moves(low, high))
     hurry(10)
+    cpus = os.sched_getaffinity(0)
     while message := server.recv(STEP_SIZE):
-        for descriptor, text in ways[message[0]]:
+        _, way, _, cpu = STEP_FORMAT.unpack(message)
+        for descriptor, text in ways[way]:
             os.pwrite(descriptor, text, 0)
         written_ns[0] = time.monotonic_ns()
+        if cpu == this_cpu():
+            step_aside(cpus - {cpu})
 
 
 def _send(client: socket.socket, written_ns: memoryview, steps: int, gap_s: float) -> Latencies:
-    messages = [bytes([way]) * STEP_SIZE for way in (0, 1)]
     client.setblocking(False)
     result = Latencies([], [])
     for index in range(steps):
+        message = pack_step(index % 2, 0, this_cpu())
         before = time.monotonic_ns()
-        client.send(messages[index % 2])
+        client.send(message)
         after = time.monotonic_ns()
         time.sleep(gap_s)
         for _ in range(500):

@@ -23,6 +23,7 @@ from e4_ros.energy.discovery import discover
 from e4_ros.energy.domains import Domain
 
 _LOOK_EVERY = 250
+_PATIENCE_S = 30.0
 _TEXTS = ('', 'x', '\0', 'ü' * 300, '../../etc', '1e999', '{"a":', '\x1b[2J', 'x' * 5000)
 
 
@@ -90,7 +91,7 @@ def _strangers(
 ) -> tuple[int, int]:
     """Connections without a lease, while another client holds it; returns crashes and thefts."""
     crashes = stolen = 0
-    with DvfsClient(path) as holder:
+    with DvfsClient(path, _PATIENCE_S) as holder:
         holder.acquire('holder')
         plan = alternating_plan(holder.board, holder.frequencies_hz)
         holder.set_plan(plan)
@@ -111,7 +112,7 @@ def _strangers(
 def _knock(path: Path, message: bytes) -> bool:
     """Say one thing on a connection of its own; whether it was answered with a lease."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stranger:
-        stranger.settimeout(5)
+        stranger.settimeout(_PATIENCE_S)
         stranger.connect(str(path))
         try:
             stranger.send(message)
@@ -127,7 +128,7 @@ def _mad_holder(
     """A client with the lease that sends anything; one that was thrown out comes again."""
     crashes = stolen = sent = 0
     while sent < tries:
-        with DvfsClient(path) as client:
+        with DvfsClient(path, _PATIENCE_S) as client:
             try:
                 client.acquire('mad')
                 client.set_plan(random_plan(rng, client.board, client.frequencies_hz))
@@ -156,7 +157,7 @@ def _mad_holder(
 
 def _alive(path: Path) -> bool:
     try:
-        DvfsClient(path).status()
+        DvfsClient(path, _PATIENCE_S).status()
     except HelperError:
         return False
     return True

@@ -18,7 +18,7 @@ from e4_ros.energy.daemon import Helper, HelperConfig
 from e4_ros.energy.discovery import discover
 
 VICTIMS = ('client', 'helper', 'client, then helper', 'helper by SIGTERM')
-PATIENCE_S = 5.0
+PATIENCE_S = 20.0
 _LONGEST_LIFE_S = 0.06
 
 _GOVERNORS = ('scaling_governor', 'governor')

@@ -25,7 +25,7 @@ from e4_ros.energy.virtual_board import write_tree
 
 BOARD = 'jetson_orin_nano'
 DOMAINS = ('cpu', 'gpu')  # what the planner plans for unless told otherwise
-_TOO_LATE_S = 1.0
+_TOO_LATE_S = 10.0
 
 
 class Latencies(NamedTuple):
@@ -62,7 +62,7 @@ def serving(root: Path, folder: Path) -> Iterator[Path]:
         yield socket_path
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from e4_ros.evaluation.records import machine_name
+
 FUSE_BOARD = 'jetson_orin_nano'
 
 Result = dict[str, Any]
@@ -74,8 +76,7 @@ def save(result: Result, out: Path) -> None:
 def machine() -> Result:
     """What it was measured on, and what else ran there."""
     return {
-        'cpu': platform.processor() or platform.machine(),
-        'cores': len(os.sched_getaffinity(0)),
+        'name': machine_name(),
         'kernel': platform.release(),
         'python': platform.python_version(),
         'load_before': [round(load, 2) for load in os.getloadavg()],

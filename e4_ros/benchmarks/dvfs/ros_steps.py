@@ -53,7 +53,7 @@ def _process(node: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def _ask(*words: str) -> dict[str, Any]:
