@@ -42,6 +42,9 @@ def calibrate(
     block: Annotated[
         float, typer.Option(min=0.01, help='Seconds in a block; half as many lie between blocks.')
     ] = 1.0,
+    precision: Annotated[
+        str, typer.Option(help='In which they will run: fp32, or what `e4 precision` has kept.')
+    ] = 'fp32',
     skip: Annotated[int, typer.Option(min=0, help='Leave out the first frames of each.')] = 0,
     frames: Annotated[int, typer.Option(min=0, help='Use so many frames of each; 0: all.')] = 0,
 ) -> None:
@@ -58,6 +61,7 @@ def calibrate(
     from e4_ros.vision.calibrate import calibrate as calibrate_exits
     from e4_ros.vision.checkpoint import CheckpointError, load
     from e4_ros.vision.model import ModelError
+    from e4_ros.vision.reduced_stages import PrecisionError, check_precision
     from e4_ros.vision.risk import RiskError
     from e4_ros.vision.stretch import seen_share
     from e4_ros.vision.teacher import OfflineTeacher
@@ -67,6 +71,7 @@ def calibrate(
         raise typer.BadParameter('teacher or full', param_hint='--against')
 
     def work() -> Calibration:
+        check_precision(precision)
         network = load_model(model)
         checkpoint = load(exits, network)
         clips = [list(islice(open_source(s), skip, skip + frames or None)) for s in sources]
@@ -96,12 +101,15 @@ def calibrate(
                 reference,
                 promise,
                 lambda done, total: bars.update(walk, completed=done, total=total),
+                precision=precision,
             )
 
     try:
         result = work()
         result.checkpoint.save(out or exits)
-    except (CheckpointError, ModelError, RiskError, SourceError, OSError) as error:
+    except (
+        CheckpointError, ModelError, PrecisionError, RiskError, SourceError, OSError,
+    ) as error:  # fmt: skip
         _console.print(str(error), style='red', markup=False)
         raise typer.Exit(1) from error
     _tell(result, out or exits)
@@ -124,6 +132,13 @@ def _tell(result: Calibration, saved: Path) -> None:
             f'blocks of footage: every exit is off, and {saved} answers like the full network. '
             f'Even at their most cautious, early answers lost {lost:.3f} of {what} here. More '
             'footage, more footage in `e4 fit`, or a higher risk may change that'
+        )
+        return
+    if not result.early_share:
+        typer.echo(
+            f'certified, but to no avail: even at the boldest thresholds no exit trusts itself on '
+            f'any of these frames, so {saved} answers like the full network. Fit the exits to more '
+            'footage like this'
         )
         return
     typer.echo(

@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+
+from e4_ros.commands.run_text import summary_table
 
 if TYPE_CHECKING:
     from e4_ros.evaluation.job import Job, JobOptions
@@ -30,6 +31,14 @@ class Policy(str, Enum):
 
     FULL = 'full'
     E4 = 'e4'
+
+
+class Precision(str, Enum):
+    """Of the network's stages."""
+
+    FP32 = 'fp32'
+    FP16 = 'fp16'
+    INT8 = 'int8'
 
 
 def register(app: typer.Typer) -> None:
@@ -70,6 +79,12 @@ def run(
     min_score: Annotated[
         float, typer.Option(min=0, max=1, help='Least score of a detection in the files.')
     ] = 0.2,
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            help='Of the stages; all but fp32 are made by `e4 precision`, where they pay.'
+        ),
+    ] = Precision.FP32,
     threads: Annotated[
         int | None, typer.Option(min=1, help='Threads of the network; default: one per core.')
     ] = None,
@@ -126,6 +141,7 @@ def run(
                 plan=plan,
                 deadline_s=deadline_ms / 1e3,
                 threads=threads or len(os.sched_getaffinity(0)),
+                precision=precision.value,
                 min_score=min_score,
                 baseline=baseline,
                 audit_share=audit_share,
@@ -206,48 +222,3 @@ def _progress() -> Progress:
         TextColumn('[dim]{task.fields[exits]}'),
         console=_err,
     )
-
-
-def summary_table(outputs: Outputs) -> Table:
-    """The numbers of a run and where its files are."""
-    from e4_ros.evaluation.palette import exit_colors, joules
-
-    summary = outputs.summary
-    table = Table(title=f'{summary.model} on {summary.source}', title_justify='left', box=None)
-    table.add_column(style='dim')
-    table.add_column(justify='right', style='bold')
-    table.add_column(style='dim')
-    latency, full = summary.latency_ms, summary.full_latency_ms
-    dropped = f'{summary.frames_dropped} dropped of {summary.frames_received} received'
-    table.add_row('frames', str(summary.frames_processed), dropped)
-    colors = exit_colors(list(summary.exits))
-    for name, count in summary.exits.items():
-        share = f'{count / summary.frames_processed:.1%}'
-        table.add_row(f'  exit [{colors[name]}]■[/] {escape(name)}', share, str(count))
-    spread = f'p50 {latency.p50:.2f}  p95 {latency.p95:.2f}  p99 {latency.p99:.2f}'
-    table.add_row('latency, mean', f'{latency.mean:.2f} ms', spread)
-    if full and summary.speedup_vs_full:
-        table.add_row('full network, mean', f'{full.mean:.2f} ms', f'p50 {full.p50:.2f}')
-        table.add_row('speed-up', f'{summary.speedup_vs_full:.2f} ×', 'ratio of the means')
-        table.add_row('agreement with it', f'{summary.f1_vs_full:.3f}', 'F1, or top-1 for classes')
-    if summary.audits is not None and summary.audits.count:
-        audits = summary.audits
-        apart = ', '.join(f'{name} {value:.3f}' for name, value in audits.disagreement.items())
-        table.add_row('audits', str(audits.count), f'mean disagreement: {apart}')
-        table.add_row('  they add', f'{audits.ms_per_frame:.2f} ms', 'a frame, after its answer')
-        if audits.energy_j_per_frame is not None:
-            table.add_row('', joules(audits.energy_j_per_frame), 'a frame, not in the row below')
-        for name, reason in audits.switched_off.items():
-            table.add_row(f'  [red]{escape(name)} off[/]', '', escape(reason))
-    if summary.energy_j_per_frame is not None:
-        where = f'{summary.energy_source}, {summary.board}'
-        table.add_row('energy a frame', joules(summary.energy_j_per_frame), where)
-    if summary.baseline_energy_j_per_frame is not None:
-        baseline = joules(summary.baseline_energy_j_per_frame)
-        table.add_row('baseline', baseline, 'full depth, default clocks')
-    table.add_row('runtime', '', summary.runtime)
-    files = (outputs.report_html, outputs.summary_json, outputs.detections_jsonl, outputs.annotated)
-    for path in files:
-        if path is not None:
-            table.add_row('written', '', str(path))
-    return table

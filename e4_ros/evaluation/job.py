@@ -22,6 +22,7 @@ from e4_ros.profiling import planner
 from e4_ros.vision.assembly import build
 from e4_ros.vision.audit import DEFAULT_SHARE
 from e4_ros.vision.engine import EarlyExitEngine
+from e4_ros.vision.reduced_stages import FP32
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class JobOptions:
         plan: A frequency plan; None to make one, all exits taken as equally likely.
         deadline_s: Latency bound of a plan made here; 0: three times the fastest.
         threads: Threads of the network.
+        precision: Of the early-exit network's stages; what it is compared with stays fp32.
         min_score: Least score of a detection; classes are kept whatever they score.
         baseline: Whether the full network answers every frame, too.
         audit_share: Share of early answers that the full network checks once they are out.
@@ -49,6 +51,7 @@ class JobOptions:
     plan: Path | None = None
     deadline_s: float = 0.0
     threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    precision: str = FP32
     min_score: float = 0.2
     baseline: bool = True
     audit_share: float = DEFAULT_SHARE
@@ -74,6 +77,7 @@ class Job:
             checkpoint=options.exits,
             min_score=score,
             audit_share=options.audit_share,
+            precision=options.precision,
         )
         self.full = build(options.model, 'full', threads=threads, min_score=score)
         if self.engine.model.task == 'classify':
@@ -119,7 +123,14 @@ class Job:
     def _exit_notes(self) -> list[str]:
         payback = self.engine.payback
         verdicts = payback.verdicts.values() if payback else ()
-        return [*verdicts, *(f'exit {name}: {why}' for name, why in self.engine.off.items())]
+        modelled = []
+        if self.board is not None and self.options.precision != FP32:
+            modelled = [f'clocks and joules are modelled as for {FP32}']
+        return [
+            *modelled,
+            *verdicts,
+            *(f'exit {name}: {why}' for name, why in self.engine.off.items()),
+        ]
 
     def _plan(self) -> FrequencyPlan | None:
         options, engine = self.options, self.engine
@@ -152,7 +163,7 @@ class Job:
     def _runtime(self) -> str:
         threads = self.options.threads
         return (
-            f'onnxruntime {onnxruntime.__version__}, CPU, '
+            f'onnxruntime {onnxruntime.__version__}, CPU, {self.options.precision}, '
             f'{threads} thread{"s" if threads != 1 else ""}'
         )
 

@@ -18,6 +18,7 @@ from e4_ros.nodes.exit_watch import ExitWatch
 from e4_ros.nodes.parameters import value
 from e4_ros.vision.assembly import build
 from e4_ros.vision.engine import EarlyExitEngine
+from e4_ros.vision.reduced_stages import FP32
 
 # The first runs of a session are slow; they are not to be a camera's first images.
 _ANY_FRAME = np.zeros((480, 640, 3), np.uint8)
@@ -48,7 +49,7 @@ def load(node: Node) -> Network:
         OSError: a file cannot be read.
     """
     policy, every = value(node, 'policy'), value(node, 'baseline_every')
-    perceiver = Perceiver(_build(node, policy))
+    perceiver = Perceiver(_build(node, policy, value(node, 'precision')))
     perceiver.warm_up(_ANY_FRAME, check_pay=value(node, 'check_pay'))
     baseline = None
     if every:
@@ -58,7 +59,7 @@ def load(node: Node) -> Network:
     return Network(perceiver, baseline, exits, _describe(node, perceiver.engine, policy))
 
 
-def _build(node: Node, policy: str) -> EarlyExitEngine:
+def _build(node: Node, policy: str, precision: str = FP32) -> EarlyExitEngine:
     exits_file = value(node, 'exits_file')
     return build(
         value(node, 'model'),
@@ -69,6 +70,7 @@ def _build(node: Node, policy: str) -> EarlyExitEngine:
         value(node, 'min_score'),
         value(node, 'audit_share'),
         keep_audits=True,
+        precision=precision,
     )
 
 
@@ -81,6 +83,7 @@ def _describe(node: Node, engine: EarlyExitEngine, policy: str) -> DiagnosticSta
         'exits': ', '.join(engine.paths),
         'segments': ', '.join(segment.name for segment in engine.segments),
         'runtime': f'{name} {metadata.version(name)}, {threads} thread{"s" if threads > 1 else ""}',
+        'precision': value(node, 'precision'),
     }
     return status('network', '', f'{engine.model.name}, policy {policy}', values)
 

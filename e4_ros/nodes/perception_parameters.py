@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from e4_ros.evaluation.images import DEFAULT_MAX_PIXELS
 from e4_ros.nodes.parameters import ParameterSpec
+from e4_ros.vision.reduced_stages import PRECISIONS
 
 PARAMETERS = (
     ParameterSpec('model', 'pedestrian_ssdlite', 'Network, by its name in the zoo.'),
@@ -21,6 +22,13 @@ PARAMETERS = (
         'onnxruntime',
         'What runs the network.',
         choices=('onnxruntime', 'torch'),
+    ),
+    ParameterSpec(
+        'precision',
+        'fp32',
+        "Of the network's stages. fp16 and int8 are made, measured and kept on this machine by `e4 "
+        'precision`, and refused where it has not kept them.',
+        choices=PRECISIONS,
     ),
     ParameterSpec('threads', 0, 'CPU threads of the runtime; 0 for one per core.', 0, 256),
     ParameterSpec('min_score', 0.2, 'Detections that score less are left out.', 0.0, 1.0),

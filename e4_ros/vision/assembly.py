@@ -9,10 +9,17 @@ import numpy as np
 
 from e4_ros.vision.audit import DEFAULT_SHARE, Auditor
 from e4_ros.vision.audit_record import AuditRecord
-from e4_ros.vision.checkpoint import Checkpoint, default_path, load, network_hash
+from e4_ros.vision.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    default_path,
+    load,
+    network_hash,
+)
 from e4_ros.vision.engine import EarlyExitEngine
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.policy import FULL, TEMPORAL, FullPolicy, ThresholdPolicy
+from e4_ros.vision.reduced_stages import FP32
 from e4_ros.vision.runtime import make_runtime
 from e4_ros.vision.zoo import load_model
 
@@ -30,6 +37,7 @@ def build(
     min_score: float = 0.2,
     audit_share: float = DEFAULT_SHARE,
     keep_audits: bool = False,
+    precision: str = FP32,
 ) -> EarlyExitEngine:
     """An engine for a model of the zoo with the exits that were fitted for it.
 
@@ -43,17 +51,21 @@ def build(
         audit_share: share of early answers that `EarlyExitEngine.audit` checks.
         keep_audits: an exit that an audit switched off stays off in later processes, too, until
             its checkpoint is another; for a robot, not for footage that is run again and again.
+        precision: of the stages, one of `reduced_stages.PRECISIONS`; all but fp32 are made by
+            `e4 precision`.
 
     Raises:
-        ValueError: an unknown name, or a checkpoint that does not fit.
+        ValueError: an unknown name, a checkpoint that does not fit, or a precision that was not
+            made, or not the one that thresholds were certified in.
     """
     if policy not in POLICIES:
         raise ValueError(f'there is no policy {policy!r}; choose one of {POLICIES}')
     model = load_model(model_name)
-    runner = make_runtime(runtime, threads)
+    runner = make_runtime(runtime, threads, precision)
     if policy == FULL:
         return EarlyExitEngine(model, FullPolicy(), runner, min_score=min_score)
     fitted = _fitted(model, checkpoint)
+    _check_promise(fitted, precision)
     return EarlyExitEngine(
         model,
         ThresholdPolicy(fitted.thresholds),
@@ -71,6 +83,15 @@ def _fitted(model: VisionModel, path: Path | None) -> Checkpoint:
         weights = network_hash(model.network)
         return Checkpoint(model.name, weights, thresholds=dict(_DEFAULT_THRESHOLDS))
     return load(path or default_path(model.name), model)
+
+
+def _check_promise(fitted: Checkpoint, precision: str) -> None:
+    promised_in = fitted.notes.get('precision', FP32)
+    if 'risk' in fitted.notes and precision != promised_in:
+        raise CheckpointError(
+            f'what these exits promise was certified in {promised_in}, not in {precision}: run '
+            f'`e4 calibrate` with --precision {precision}'
+        )
 
 
 def _auditor(fitted: Checkpoint, share: float, record: AuditRecord | None) -> Auditor:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from e4_ros.vision.agreement import disagreement, quality_lost
+from e4_ros.vision.agreement import quality_lost
 from e4_ros.vision.answer import Answer
 from e4_ros.vision.checkpoint import Checkpoint
-from e4_ros.vision.engine import EarlyExitEngine
 from e4_ros.vision.frame_result import FrameResult
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.policy import FULL, TEMPORAL, ThresholdPolicy
+from e4_ros.vision.played_stream import Clip, PlayedStream
+from e4_ros.vision.policy import FULL, TEMPORAL
+from e4_ros.vision.reduced_stages import FP32
 from e4_ros.vision.risk import (
     Certificate,
     RiskError,
@@ -22,16 +23,11 @@ from e4_ros.vision.risk import (
     certify,
     check_promise,
     neighbours_correlate,
-    spaced_blocks,
-    upper_bound,
 )
-from e4_ros.vision.runtime import make_runtime
 
 # Fixed before any footage is seen, from cautious to bold: the first lets nothing out early.
 PATH = (1.01, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.3, 0.1)
-_LEAST_BLOCKS = 8  # that an exit must have answered in for its bound to mean anything
 
-Clip = Sequence[tuple[float, np.ndarray]]
 Progress = Callable[[int, int], None]
 
 
@@ -80,6 +76,7 @@ def calibrate(
     promise: Promise,
     progress: Progress = lambda done, total: None,
     threads: int | None = None,
+    precision: str = FP32,
 ) -> Calibration:
     """Find the boldest thresholds whose loss of quality is certified.
 
@@ -100,13 +97,14 @@ def calibrate(
         promise: what the user asks for.
         progress: called with settings done and their number.
         threads: threads within one operation; None for one per core.
+        precision: of the network's stages, in which the promise then holds.
 
     Raises:
         RiskError: too little footage for the promise; says how much is needed.
     """
     clips: list[Clip] = [clip] if not clip or not _is_clip(clip[0]) else list(clip)  # type: ignore[arg-type, list-item]
     block, gap = check_footage(clips, promise)
-    stream = _Stream(model, checkpoint, clips, threads)
+    stream = PlayedStream(model, checkpoint, clips, threads, precision)
     judges = stream.full if promise.against_full or model.task == 'classify' else list(reference)
     losses: list[np.ndarray] = []
     runs: list[list[FrameResult]] = []
@@ -127,6 +125,7 @@ def calibrate(
     notes = checkpoint.notes | {
         'risk': promise.risk,
         'confidence': promise.confidence,
+        'precision': precision,
         'against': 'full' if promise.against_full or model.task == 'classify' else 'teacher',
         'blocks': certificate.blocks,
         'mean_loss': certificate.means[chosen],
@@ -158,76 +157,8 @@ def observe(
         threads: threads within one operation; None for one per core.
     """
     block, gap = _blocks(clips, promise)
-    stream = _Stream(model, checkpoint, clips, threads)
+    stream = PlayedStream(model, checkpoint, clips, threads)
     return stream.seen(stream.play(checkpoint.thresholds), block, gap, promise.confidence)
-
-
-class _Stream:
-    """The footage, played through the exits at one threshold after another."""
-
-    def __init__(
-        self,
-        model: VisionModel,
-        checkpoint: Checkpoint,
-        clips: Sequence[Clip],
-        threads: int | None,
-    ):
-        self._clips, self._task = clips, model.task
-        self._names = [TEMPORAL, *(e.name for e in checkpoint.exits)]
-        self._engine = EarlyExitEngine(
-            model,
-            ThresholdPolicy(_thresholds(checkpoint, PATH[0])),
-            make_runtime('onnxruntime', threads),
-            checkpoint.exits,
-            checkpoint.temporal,
-        )
-        process = self._engine.process_full
-        self.full = [process(frame).answer for clip in clips for _, frame in clip]
-
-    def play(self, thresholds: dict[str, float]) -> list[FrameResult]:
-        """Results of all frames; each clip is a stream of its own."""
-        self._engine.policy = ThresholdPolicy(thresholds)
-        results = []
-        for clip in self._clips:
-            self._engine.reset()
-            results += [self._engine.process(frame, stamp_s) for stamp_s, frame in clip]
-        return results
-
-    def blocks(
-        self, values: Sequence[float], block: int, gap: int, single: bool = False
-    ) -> np.ndarray:
-        """Means of blocks, none of which spans two clips; NaN counts for nothing.
-
-        Args:
-            values: one for each frame.
-            block: frames in a block.
-            gap: frames between blocks.
-            single: one frame stands for its block, so that 0 and 1 stay what they are.
-        """
-        parts, start = [], 0
-        for clip in self._clips:
-            own = np.array(values[start : start + len(clip)], float)
-            start += len(clip)
-            parts.append(spaced_blocks(own, 1 if single else block, gap + (block - 1) * single))
-        means = np.concatenate(parts)
-        return means[~np.isnan(means)]
-
-    def seen(
-        self, results: Sequence[FrameResult], block: int, gap: int, confidence: float
-    ) -> dict[str, Any]:
-        """The notes ``rates`` and ``audit`` of a run; no bound from too few blocks."""
-        exits = [result.exit for result in results]
-        bounds = {}
-        for name in sorted(set(exits) - {FULL}):
-            apart = [
-                disagreement(result.answer, full, self._task) if result.exit == name else np.nan
-                for result, full in zip(results, self.full, strict=True)
-            ]
-            means = self.blocks(apart, block, gap)
-            if len(means) >= _LEAST_BLOCKS:
-                bounds[name] = {'bound': upper_bound(means, confidence)}
-        rates = {name: exits.count(name) / len(exits) for name in self._names}
-        return {'rates': rates, 'audit': bounds}
 
 
 def _is_clip(item: object) -> bool:

@@ -89,7 +89,7 @@ def compile_chain(
     segments = [_prepare(example, temporal, temporal_asked)]
     joint, carried = entry, temporal.state
     for index, stage in enumerate(stages):
-        piece = runtime.compile(stage.module, [joint])
+        piece = runtime.compile(stage.module, [joint], stage=True)
         joint = piece.outputs[0]
         macs, bytes_moved, layers = stage.macs, stage.bytes_moved, stage.layers
         step = None

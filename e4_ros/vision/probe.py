@@ -21,17 +21,24 @@ class Probe:
         model: the network.
         cuts: names of traced nodes, in order of execution.
         threads: threads within one operation; None for one per core.
+        runtime: another one than ONNX Runtime with so many threads.
     """
 
-    def __init__(self, model: VisionModel, cuts: Sequence[str], threads: int | None = None):
+    def __init__(
+        self,
+        model: VisionModel,
+        cuts: Sequence[str],
+        threads: int | None = None,
+        runtime: OnnxRuntime | None = None,
+    ):
         self._model = model
         self.threads = threads
-        self._runtime = OnnxRuntime(threads, arena=True)
+        self._runtime = runtime or OnnxRuntime(threads, arena=True)
         self._input = self._runtime.buffer((1, 3, *model.input_size))
         self._pieces: list[Piece] = []
         joint: Buffer = self._input
         for stage in split(model.network, torch.zeros(1, 3, *model.input_size), cuts):
-            self._pieces.append(self._runtime.compile(stage.module, [joint]))
+            self._pieces.append(self._runtime.compile(stage.module, [joint], stage=True))
             joint = self._pieces[-1].outputs[0]
 
     def attach(self, cut: int, module: nn.Module) -> Piece:

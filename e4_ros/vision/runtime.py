@@ -6,15 +6,18 @@ its result in its own output buffers, which may be the input buffers of the next
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import onnxruntime as ort
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from e4_ros.vision.export import export, input_name
+from e4_ros.vision.reduced_stages import FP32, check_precision, stage_file
+from e4_ros.vision.torch_runtime import TorchRuntime
 
 RUNTIMES = ('onnxruntime', 'torch')
 
@@ -59,24 +62,36 @@ class Runtime(Protocol):
         """A new buffer of zeros."""
         ...
 
-    def compile(self, module: nn.Module, inputs: Sequence[Buffer]) -> Piece:
-        """Make a piece out of an eval-mode module that takes tensors of the buffers' shapes."""
+    def compile(self, module: nn.Module, inputs: Sequence[Buffer], stage: bool = False) -> Piece:
+        """Make a piece out of an eval-mode module that takes tensors of the buffers' shapes.
+
+        Args:
+            module: what it computes.
+            inputs: what it reads.
+            stage: whether it is a stage of a network, which may run in another precision.
+        """
         ...
 
 
-def make_runtime(name: str, threads: int | None = None) -> Runtime:
+def make_runtime(name: str, threads: int | None = None, precision: str = FP32) -> Runtime:
     """A runtime by its name.
 
     Args:
         name: ``onnxruntime`` (deployment) or ``torch`` (the reference).
         threads: threads within one operation; None leaves the choice to the runtime.
+        precision: of a network's stages, one of `reduced_stages.PRECISIONS`; exits and what is
+            between two pieces stay float32.
 
     Raises:
-        RuntimeUnavailableError: unknown name.
+        RuntimeUnavailableError: unknown name, or it lacks the precision.
+        PrecisionError: unknown precision.
     """
+    check_precision(precision)
     if name == 'onnxruntime':
-        return OnnxRuntime(threads)
+        return OnnxRuntime(threads, stage_file=lambda path: stage_file(path, precision))
     if name == 'torch':
+        if precision != FP32:
+            raise RuntimeUnavailableError(f'the runtime torch has no {precision}, only {FP32}')
         return TorchRuntime()
     raise RuntimeUnavailableError(f'there is no runtime {name!r}; choose one of {RUNTIMES}')
 
@@ -90,6 +105,7 @@ class OnnxRuntime:
         arena: keep what sessions need besides the buffers from run to run. More memory in each
             session, but none of it lies scattered when a long job keeps small results in between
             (measured: 12 MB lost with each).
+        stage_file: from the exported file of a stage to the one it runs from; by default the same.
 
     Raises:
         RuntimeUnavailableError: a provider is not in this build of ONNX Runtime.
@@ -98,8 +114,13 @@ class OnnxRuntime:
     name = 'onnxruntime'
 
     def __init__(
-        self, threads: int | None = None, providers: Sequence[str] = (), arena: bool = False
+        self,
+        threads: int | None = None,
+        providers: Sequence[str] = (),
+        arena: bool = False,
+        stage_file: Callable[[Path], Path] = lambda path: path,
     ):
+        self._stage_file = stage_file
         self.providers = list(providers) or ['CPUExecutionProvider']
         missing = set(self.providers) - set(ort.get_available_providers())
         if missing:
@@ -114,9 +135,12 @@ class OnnxRuntime:
         """See `Runtime`."""
         return OnnxBuffer(shape, self._device)
 
-    def compile(self, module: nn.Module, inputs: Sequence[Buffer]) -> OnnxPiece:
+    def compile(
+        self, module: nn.Module, inputs: Sequence[Buffer], stage: bool = False
+    ) -> OnnxPiece:
         """See `Runtime`."""
         path = export(module, [torch.zeros(b.shape) for b in inputs])
+        path = self._stage_file(path) if stage else path
         session = ort.InferenceSession(path, self._options, providers=self.providers)
         return OnnxPiece(session, inputs, self)
 
@@ -164,60 +188,6 @@ class OnnxPiece:
     def run(self) -> None:
         """See `Piece`."""
         self._session.run_with_iobinding(self._binding)
-
-
-class TorchRuntime:
-    """Eager PyTorch on the CPU: slow, and what the others are compared with."""
-
-    name = 'torch'
-
-    def buffer(self, shape: tuple[int, ...]) -> TorchBuffer:
-        """See `Runtime`."""
-        return TorchBuffer(torch.zeros(shape))
-
-    def compile(self, module: nn.Module, inputs: Sequence[Buffer]) -> TorchPiece:
-        """See `Runtime`."""
-        return TorchPiece(module, inputs)
-
-
-class TorchBuffer:
-    """A tensor at a fixed place."""
-
-    def __init__(self, tensor: Tensor):
-        self.tensor = tensor
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """See `Buffer`."""
-        return tuple(self.tensor.shape)
-
-    def write(self, values: np.ndarray, index: tuple[int, ...] = ()) -> None:
-        """See `Buffer`."""
-        self.tensor.numpy()[index] = values
-
-    def read(self) -> np.ndarray:
-        """See `Buffer`."""
-        return self.tensor.numpy()
-
-
-class TorchPiece:
-    """A module that leaves its result in fixed tensors."""
-
-    def __init__(self, module: nn.Module, inputs: Sequence[Buffer]):
-        self._module = module
-        self._inputs = [b.tensor for b in inputs if isinstance(b, TorchBuffer)]
-        assert len(self._inputs) == len(inputs), 'buffers come from the same runtime'
-        self.outputs: list[Buffer] = [TorchBuffer(t.clone()) for t in self._compute()]
-
-    def run(self) -> None:
-        """See `Piece`."""
-        for buffer, result in zip(self.outputs, self._compute(), strict=True):
-            buffer.tensor.copy_(result)  # type: ignore[attr-defined]
-
-    def _compute(self) -> tuple[Tensor, ...]:
-        with torch.no_grad():
-            result = self._module(*self._inputs)
-        return (result,) if isinstance(result, Tensor) else tuple(result)
 
 
 def _session_options(threads: int | None, arena: bool) -> ort.SessionOptions:
