@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import ctypes
 import multiprocessing
@@ -198,26 +199,56 @@ def test_unit_is_accepted():
     assert all('grant-clocks is not executable' in line for line in complaints), complaints
 
 
-@pytest.mark.parametrize(
-    ('node', 'sources'),
-    [
-        ('dvfs_helper', ['dvfs_helper']),
-        ('perception', ['perception', 'outputs']),
-        ('profiler', ['profiler']),
-    ],
-)
-def test_policies_name_what_a_node_serves(node, sources):
+SOURCES = {
+    'dvfs_helper': ['dvfs_helper'],
+    'perception': ['perception', 'outputs', 'clock_steps', 'helper_link'],
+    'profiler': ['profiler'],
+}
+
+
+def profile_of(node: str) -> ElementTree.Element:
     policy = ElementTree.parse(config_dir() / 'sros2' / 'policies.xml').getroot()
     profile = policy.find(f".//profile[@node='{node}']")
     assert profile is not None
+    return profile
+
+
+def source_of(name: str) -> str:
+    return (Path(__file__).parents[2] / 'e4_ros' / 'nodes' / f'{name}.py').read_text()
+
+
+@pytest.mark.parametrize('node', SOURCES)
+def test_policies_name_what_a_node_serves(node):
+    profile = profile_of(node)
     allowed = {
         element.text for kind in ('topic', 'service', 'action') for element in profile.iter(kind)
     }
-    folder = Path(__file__).parents[2] / 'e4_ros' / 'nodes'
     served = {
-        name
-        for source in sources
-        for name in re.findall(r"'(~/[a-z_0-9/]+)'", (folder / f'{source}.py').read_text())
+        name for file in SOURCES[node] for name in re.findall(r"'(~/[a-z_0-9/]+)'", source_of(file))
     }
     assert served
     assert served <= allowed
+
+
+def used(node: str, method: str) -> set[str]:
+    """The names that a node gives to `create_subscription` or `create_client`."""
+    names = set()
+    for file in SOURCES[node]:
+        for call in ast.walk(ast.parse(source_of(file))):
+            if isinstance(call, ast.Call) and getattr(call.func, 'attr', '') == method:
+                names |= set(re.findall(r"'([^']+)'", ast.unparse(call.args[1])))
+    others = {'{helper}': 'dvfs_helper', '{other}': 'perception'}
+    return {re.sub(r'\{\w+\}', lambda found: others[found[0]], name) for name in names}
+
+
+@pytest.mark.parametrize('node', ['perception', 'profiler'])
+@pytest.mark.parametrize(
+    ('method', 'kind', 'right'),
+    [('create_subscription', 'topic', 'subscribe'), ('create_client', 'service', 'request')],
+)
+def test_policies_name_what_a_node_asks_of_others(node, method, kind, right):
+    profile = profile_of(node)
+    groups = [group for group in profile.iter(f'{kind}s') if group.get(right) == 'ALLOW']
+    asked = used(node, method)
+    assert asked
+    assert asked <= {element.text for group in groups for element in group}
