@@ -216,15 +216,17 @@ def _print(console: Any, table: list[dict[str, Any]], summary: dict[str, Any]) -
 
     from rich.table import Table
 
+    from e4_ros.profiling.reproduction import TOP
+
     by_policy: dict[str, list[dict[str, Any]]] = defaultdict(list)
     top = {}
     for row in table:
         by_policy[row['policy']].append(row)
-        if row['policy'] == 'performance':
+        if row['policy'] == TOP:
             top[row['board'], row['backbone'], row['workload']] = row['energy_j_per_frame']
     shown = Table(title='mean over boards, backbones and workloads (modelled)')
     shown.add_column('policy')
-    for name in ('energy, of performance', 'late frames', 'agreement'):
+    for name in ('energy, of all clocks at the top', 'late frames', 'agreement'):
         shown.add_column(name, justify='right')
     for policy, found in by_policy.items():
         ratios = [

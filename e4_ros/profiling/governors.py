@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from e4_ros.profiling.machine import Machine
-from e4_ros.profiling.playback import Window
+from e4_ros.profiling.watch import Window
 
 
 class Governor(Protocol):
@@ -97,31 +97,41 @@ class LoadTarget:
         return wanted if wanted > clock else max(wanted, clock - 1)
 
 
+class TegraActmon(LoadTarget):
+    """The memory's: by the activity monitor, up at once, down slowly (tegra30-devfreq.c).
+
+    It counts memory accesses, as `LoadTarget` counts the GPU's busy time, and keeps as much room.
+    """
+
+    interval_s = 0.02
+
+
 class Governors:
     """One governor a domain, looking at its own interval (a multiple of the policy's)."""
 
-    def __init__(self, cpu: str, gpu: str) -> None:
-        self.names = (cpu, gpu)
-        self.interval_s = 0.01
+    interval_s = 0.01
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
 
     def start(self, machine: Machine) -> tuple[int, ...]:
         """Clocks at the beginning: what the governors choose under full load."""
         self._governors = [
             _GOVERNORS[name](axis)
-            for name, axis in zip(self.names, machine.table.axes_hz, strict=True)
+            for name, axis in zip(self.names, machine.table.axes_hz, strict=False)
         ]
-        self._every = [_EVERY[name] for name in self.names]
+        self._every = [_EVERY[name] for name in self.names[: len(self._governors)]]
         self._sums = np.zeros((len(self._every), 3))
         self._ticks = 0
         return tuple(
             governor.choose(1.0, 1.0, size - 1)
-            for governor, size in zip(self._governors, machine.table.shape, strict=True)
+            for governor, size in zip(self._governors, machine.table.shape, strict=False)
         )
 
     def tick(self, window: Window) -> tuple[int, ...] | None:
         """Ask the governors whose interval is over."""
         self._ticks += 1
-        wanted = list(window.clocks)
+        wanted = list(window.clocks[: len(self._every)])
         for d, (governor, every) in enumerate(zip(self._governors, self._every, strict=True)):
             self._sums[d] += (window.seconds, window.busy_s[d], window.cycles[d])
             if self._ticks % every == 0:

@@ -4,8 +4,8 @@ Needs the extra ``reproduce`` (gymnasium, stable-baselines3); nothing else impor
 
 ``ztt`` follows zTT (Kim et al., MobiSys 2021; ztt-21/zTT): a state of seven (its powers and
 temperatures of CPU and GPU are the board's here, and how busy the two were takes their places),
-nine actions (each clock down, same, up) and the reward ``min(1, fps / target) + temperature term +
-beta / power``. ``reliability`` stands for governors in
+nine actions (CPU and GPU clock down, same, up; the memory's stays at its top) and the reward
+``min(1, fps / target) + temperature term + beta / power``. ``reliability`` stands for governors in
 the manner of Ring-DVFS, of which no source is public: it pays for energy, missed deadlines, wear by
 heat (Arrhenius) and soft errors, which grow as clocks and voltages fall (Zhu et al., ICCAD 2004).
 """
@@ -22,9 +22,11 @@ from stable_baselines3 import DQN
 
 from e4_ros.profiling.cost_table import Floats
 from e4_ros.profiling.machine import Frame, Machine
-from e4_ros.profiling.playback import Timeline, Window
+from e4_ros.profiling.playback import Timeline
+from e4_ros.profiling.watch import Window
 
 Reward = Literal['ztt', 'reliability']
+CLOCKS = 2  # CPU and GPU; the memory's stays at its top
 EPISODE_FRAMES = 100
 
 
@@ -70,7 +72,7 @@ class ClockEnv(gymnasium.Env):
     ) -> tuple[Floats, dict[str, Any]]:
         """A new stream at random clocks."""
         super().reset(seed=seed)
-        shape = self.machine.table.shape
+        shape = self.machine.table.shape[:CLOCKS]
         self.held = Held(tuple(int(self.np_random.integers(n)) for n in shape))
         self.timeline = Timeline(self.machine, self.held, self.deadline_s)
         self.frames = list(self.workload(int(self.np_random.integers(2**31))))[::-1]
@@ -97,8 +99,8 @@ class Learned:
 
     def start(self, machine: Machine) -> tuple[int, ...]:
         """From the top, as after boot."""
-        self._machine, self._clocks = machine, machine.top()
-        return self._clocks
+        self._machine, self._clocks = machine, machine.top()[:CLOCKS]
+        return machine.top()
 
     def attach(self, timeline: Timeline) -> None:
         """Look at this timeline."""
@@ -152,14 +154,15 @@ def moved(machine: Machine, clocks: tuple[int, ...], action: int) -> tuple[int, 
     steps = (action // 3 - 1, action % 3 - 1)
     return tuple(
         int(np.clip(clock + step * max(size // 8, 1), 0, size - 1))
-        for clock, step, size in zip(clocks, steps, machine.table.shape, strict=True)
+        for clock, step, size in zip(clocks, steps, machine.table.shape, strict=False)
     )
 
 
 def observe(timeline: Timeline, window: Window, latency_s: float) -> Floats:
     """The seven numbers of the state, scaled to about 0 to 1."""
     machine = timeline.machine
-    clocks = [c / max(n - 1, 1) for c, n in zip(window.clocks, machine.table.shape, strict=True)]
+    shape = machine.table.shape[:CLOCKS]
+    clocks = [c / max(n - 1, 1) for c, n in zip(window.clocks, shape, strict=False)]
     busy = window.cycles / window.seconds
     hot = (timeline.temperature_c - 25) / (machine.board.thermal.throttle_c.value - 25)
     rate = min(latency_s / timeline.deadline_s, 2.0)
@@ -177,12 +180,8 @@ def _ztt(timeline: Timeline, window: Window, latency_s: float) -> float:
 
 
 def _reliability(timeline: Timeline, window: Window, latency_s: float) -> float:
-    slow = 1 - np.mean(
-        [
-            c / max(n - 1, 1)
-            for c, n in zip(window.clocks, timeline.machine.table.shape, strict=True)
-        ]
-    )
+    shape = timeline.machine.table.shape[:CLOCKS]
+    slow = 1 - np.mean([c / max(n - 1, 1) for c, n in zip(window.clocks, shape, strict=False)])
     wear = 2 ** ((timeline.temperature_c - 60) / 10)  # Arrhenius: twice the wear for ten degrees
     energy = window.energy_j / window.seconds / timeline.top_w
     missed = float(latency_s > timeline.deadline_s)

@@ -18,33 +18,24 @@ import numpy as np
 
 from e4_ros.profiling.cost_table import Floats
 from e4_ros.profiling.machine import Frame, Machine
+from e4_ros.profiling.watch import Watch, Window
 
 
-@dataclass
-class Window:
-    """What a governor sees of the time since it last looked.
+class MemoryGovernor(Protocol):
+    """Scales the memory's clock by itself, below whatever policy there is."""
 
-    Attributes:
-        seconds: length of the window.
-        busy_s: seconds in which each domain worked.
-        cycles: the same, weighted by the share of the domain's top clock it had.
-        clocks: index of each domain's clock now.
-        energy_j: what the board drew in the window.
-        temperature_c: of the board now.
-    """
+    interval_s: float
 
-    seconds: float
-    busy_s: Floats
-    cycles: Floats
-    clocks: tuple[int, ...]
-    energy_j: float
-    temperature_c: float
+    def choose(self, busy: float, cycles: float, clock: int) -> int:
+        """Index of the next clock; see `profiling.governors.Governor`."""
+        ...
 
 
 class Policy(Protocol):
     """Chooses clocks: at fixed intervals, and where segments and frames begin and end.
 
-    Each call returns the clock indices wanted from now on, or None to leave them.
+    Each call returns the clock indices wanted from now on, or None to leave them. Clocks of last
+    domains that are left out stay at the top, or with a `MemoryGovernor`.
     """
 
     interval_s: float
@@ -90,10 +81,18 @@ class Played:
 
 
 def play(
-    machine: Machine, frames: Sequence[Frame], policy: Policy, deadline_s: float, end_s: float
+    machine: Machine,
+    frames: Sequence[Frame],
+    policy: Policy,
+    deadline_s: float,
+    end_s: float,
+    memory: MemoryGovernor | None = None,
 ) -> Played:
-    """Run all frames, first come first served, and idle until ``end_s``."""
-    timeline = Timeline(machine, policy, deadline_s)
+    """Run all frames, first come first served, and idle until ``end_s``.
+
+    ``memory`` scales the machine's last domain where the policy leaves it out.
+    """
+    timeline = Timeline(machine, policy, deadline_s, memory)
     if hasattr(policy, 'attach'):
         policy.attach(timeline)
     return timeline.run(frames, end_s)
@@ -106,6 +105,7 @@ class Timeline:
     machine: Machine
     policy: Policy
     deadline_s: float
+    memory: MemoryGovernor | None = None
     now_s: float = 0.0
     energy_j: float = 0.0
     switches: int = 0
@@ -123,14 +123,18 @@ class Timeline:
         thermal = machine.board.thermal
         self._ambient_c, self._tau_s = thermal.ambient_c, thermal.time_constant_s.value
         self._c_per_w = thermal.resistance_c_per_w.value
-        self._asked = list(self.policy.start(machine))
+        begin = self.policy.start(machine)
+        self._asked = [*begin, *machine.top()[len(begin) :]]
         self._clocks = list(self._asked)
         self._point = self._index()
         self.temperature_c = self._ambient_c + self._c_per_w * self._idle_w[self._point]
         self.top_w = max(self._power[s][-1] for s in range(len(self._power)))
         self._next_tick_s = self.policy.interval_s
+        if len(begin) == len(self._shape):
+            self.memory = None  # the policy chooses that clock as well
+        self._next_memory_s = self.memory.interval_s if self.memory else math.inf
         self._sequence = 0
-        self._clear()
+        self._watch, self._memory_watch = Watch(len(self._shape)), Watch(len(self._shape))
 
     def run(self, frames: Sequence[Frame], end_s: float) -> Played:
         """Play a whole workload."""
@@ -164,20 +168,18 @@ class Timeline:
 
     def _next_event_s(self) -> float:
         pending = self._pending[0][0] if self._pending else math.inf
-        return max(min(self._next_tick_s, pending), self.now_s)
+        return max(min(self._next_tick_s, self._next_memory_s, pending), self.now_s)
 
     def _advance(self, seconds: float, watts: float, segment: int | None) -> None:
         self.now_s += seconds
         self.energy_j += watts * seconds
-        self._window_j += watts * seconds
         goal_c = self._ambient_c + self._c_per_w * watts
         self.temperature_c += (goal_c - self.temperature_c) * -math.expm1(-seconds / self._tau_s)
         self.peak_c = max(self.peak_c, self.temperature_c)
-        if segment is not None:
-            busy = self._busy[segment, self._point] * seconds
-            self._window_busy += busy
-            for d, clock in enumerate(self._clocks):
-                self._window_cycles[d] += busy[d] * self._share[d][clock]
+        busy = None if segment is None else self._busy[segment, self._point]
+        shares = [self._share[d][clock] for d, clock in enumerate(self._clocks)]
+        self._watch.add(seconds, watts, busy, shares)
+        self._memory_watch.add(seconds, watts, busy, shares)
         while self._pending and self._pending[0][0] <= self.now_s + 1e-12:
             _, _, domain, clock = heapq.heappop(self._pending)
             self._clocks[domain] = clock
@@ -185,28 +187,26 @@ class Timeline:
         if self._next_tick_s <= self.now_s + 1e-12:
             self._next_tick_s += self.policy.interval_s
             wanted = self.policy.tick(self.window())
-            self._clear()
+            self.restart_window()
             self._ask(wanted, None)
+        if self._next_memory_s <= self.now_s + 1e-12:
+            self._scale_memory()
 
     def window(self) -> Window:
         """What happened since the policy last looked."""
-        return Window(
-            max(self.now_s - self._window_start_s, 1e-12),
-            self._window_busy,
-            self._window_cycles,
-            tuple(self._clocks),
-            self._window_j,
-            self.temperature_c,
-        )
+        return self._watch.window(self._clocks, self.temperature_c)
 
     def restart_window(self) -> None:
         """Begin a new window."""
-        self._clear()
+        self._watch = Watch(len(self._shape))
 
-    def _clear(self) -> None:
-        self._window_start_s, self._window_j = self.now_s, 0.0
-        self._window_busy = np.zeros(len(self._shape))
-        self._window_cycles = np.zeros(len(self._shape))
+    def _scale_memory(self) -> None:
+        assert self.memory is not None
+        self._next_memory_s += self.memory.interval_s
+        seen = self._memory_watch.window(self._clocks, self.temperature_c)
+        self._memory_watch = Watch(len(self._shape))
+        busy, cycles = seen.busy_s[-1] / seen.seconds, seen.cycles[-1] / seen.seconds
+        self._ask((*self._asked[:-1], self.memory.choose(busy, cycles, self._clocks[-1])), None)
 
     # -- clocks ---------------------------------------------------------------------------------
 

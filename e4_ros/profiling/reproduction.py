@@ -4,6 +4,9 @@ The camera is demanding: it gives a frame every 1.5 times the fastest latency of
 and the deadline is the next frame. ``steady`` frames come in time; ``bursty`` ones come twenty in a
 row, a fifth of a period early or late, and then the camera rests for twenty periods. Energy is all
 that the board draws, pauses included, over the frames.
+
+Stock Jetsons scale the memory's clock by themselves, below the governors. So do they here; and each
+governor may also play with that clock at its top, as `jetson_clocks` pins it. Plans choose it.
 """
 
 from __future__ import annotations
@@ -16,11 +19,11 @@ import numpy as np
 
 from e4_ros.energy.boards import load_board
 from e4_ros.energy.model import SegmentWork
-from e4_ros.profiling.governors import Governors, Planned
+from e4_ros.profiling.governors import Governors, Planned, TegraActmon
 from e4_ros.profiling.machine import Frame, Machine
 from e4_ros.profiling.objective import Problem, SwitchCost, make_problem
 from e4_ros.profiling.planner import search
-from e4_ros.profiling.playback import Played, Policy, play
+from e4_ros.profiling.playback import MemoryGovernor, Played, Policy, play
 from e4_ros.profiling.search import best_fixed, coordinate_descent
 
 Workload = Literal['steady', 'bursty']
@@ -29,13 +32,20 @@ PERIODS = 1.5  # of the fastest latency
 BURST = 20
 JITTER = 0.2  # of a period; whoever plans leaves it free
 
+DOMAINS = ('cpu', 'gpu', 'emc')
+PINNED = '@emc_top'
+TOP = f'performance{PINNED}'  # what `jetson_clocks` does
 STOCK = ('schedutil', 'nvhost_podgov')
-GOVERNORS = {
+_PAIRS = {
     'performance': ('performance', 'performance'),
-    'powersave': ('powersave', 'powersave'),
     'schedutil': ('schedutil', 'performance'),
     'simple_ondemand': ('schedutil', 'simple_ondemand'),
     'nvhost_podgov': STOCK,
+}
+GOVERNORS: dict[str, tuple[str, ...]] = {
+    **_PAIRS,
+    **{f'{name}{PINNED}': (*pair, 'performance') for name, pair in _PAIRS.items()},
+    'powersave': ('powersave', 'powersave', 'powersave'),
 }
 LEARNED = {'ztt': 'ztt', 'ring_dvfs_like': 'reliability'}
 
@@ -85,7 +95,9 @@ class Scene:
     @classmethod
     def of(cls, board: str, backbone: Backbone, workload: Workload) -> Scene:
         """Build the machine and find the period."""
-        machine = Machine.of(load_board(board), backbone.works, backbone.name)
+        found = load_board(board)
+        domains = [name for name in DOMAINS if name in found.domains]
+        machine = Machine.of(found, backbone.works, backbone.name, domains)
         fastest_s = float(machine.table.latency_s.sum(axis=0).min())
         return cls(backbone, machine, workload, PERIODS * fastest_s)
 
@@ -99,10 +111,15 @@ class Scene:
         return [Frame(float(t) * self.period_s, d) for t, d in zip(at, depths, strict=True)]
 
     def play(self, policy: Policy, depths: Sequence[int], machine: Machine | None = None) -> Played:
-        """Run a policy."""
-        frames = self.frames(depths)
+        """Run a policy; a memory clock that it leaves out scales by itself."""
+        frames, machine = self.frames(depths), machine or self.machine
         end_s = frames[-1].arrival_s + self.period_s
-        return play(machine or self.machine, frames, policy, self.period_s, end_s)
+        return play(machine, frames, policy, self.period_s, end_s, self.memory())
+
+    def memory(self) -> MemoryGovernor | None:
+        """What scales the memory's clock of a stock system, new for every stream."""
+        table = self.machine.table
+        return TegraActmon(table.axes_hz[-1]) if table.domains[-1] == 'emc' else None
 
     def problem(self, trace: ExitTrace, switch: SwitchCost) -> Problem:
         """Planning problem of the scene; between frames the first segment's clocks idle on."""
@@ -163,19 +180,19 @@ def rows(
     add('e4', scene.play(planned(aware, 'aware'), e4.depths()), e4.agreement)
     ideal = replace(machine, switch=free)
     add('e4_ideal', scene.play(planned(blind, 'blind'), e4.depths(), ideal), e4.agreement)
-    if 'emc' in machine.board.domains:
-        add('e4_emc', _with_memory_clock(scene), e4.agreement)
+    if 'emc' in machine.table.domains:
+        add('e4_emc_top', _without_memory_clock(scene), e4.agreement)
     return found
 
 
-def _with_memory_clock(scene: Scene) -> Played:
-    """E4 that plans the memory's clock too; nobody else here touches it."""
+def _without_memory_clock(scene: Scene) -> Played:
+    """E4 that plans CPU and GPU only, the memory's clock at its top."""
     backbone, board = scene.backbone, scene.machine.board
-    machine = Machine.of(board, backbone.works, backbone.name, ('cpu', 'gpu', 'emc'))
-    wider = replace(scene, machine=machine)
-    points = search(wider.problem(backbone.e4, machine.switch)).points
+    machine = Machine.of(board, backbone.works, backbone.name, DOMAINS[:2])
+    narrower = replace(scene, machine=machine)
+    points = search(narrower.problem(backbone.e4, machine.switch)).points
     clocks = [tuple(c) for c in machine.table.coordinates[points]]
-    return wider.play(Planned(clocks), backbone.e4.depths())
+    return narrower.play(Planned(clocks), backbone.e4.depths())
 
 
 def _row(scene: Scene, policy: str, played: Played, agreement: float) -> dict[str, Any]:

@@ -9,15 +9,16 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from e4_ros.profiling.reproduction import WORKLOADS
+from e4_ros.profiling.reproduction import PINNED, TOP, WORKLOADS
 from e4_ros.profiling.reproduction_summary import by_scene
 
 _SHORT = {'pedestrian_ssdlite': 'ssdlite', 'efficientnet_lite0': 'lite0'}
 _COLORS = {
-    'performance': '#b8bec6',
-    'schedutil': '#9aa3ad',
-    'simple_ondemand': '#7d8792',
-    'nvhost_podgov': '#5f6a76',
+    TOP: '#c9ced4',
+    f'schedutil{PINNED}': '#aab2bb',
+    f'nvhost_podgov{PINNED}': '#8b96a2',
+    'nvhost_podgov': '#6c7885',
+    'simple_ondemand': '#4f5a66',
     'ztt': '#cc79a7',
     'ring_dvfs_like': '#a05c86',
     'fixed_pair': '#56b4e9',
@@ -26,14 +27,14 @@ _COLORS = {
     'e4_published': '#d55e00',
     'e4': '#009e73',
     'e4_ideal': '#7fd1b9',
-    'e4_emc': '#4b5fae',
+    'e4_emc_top': '#4b5fae',
 }
 
 
 def policy_figure(rows: Sequence[dict[str, Any]]) -> go.Figure:
     """Energy and late frames of every policy, by board."""
     boards = list(dict.fromkeys(r['board'] for r in rows))
-    top = {r['board']: r['energy_j_per_frame'] for r in rows if r['policy'] == 'performance'}
+    top = {r['board']: r['energy_j_per_frame'] for r in rows if r['policy'] == TOP}
     figure = make_subplots(
         rows=2,
         cols=1,
@@ -51,7 +52,7 @@ def policy_figure(rows: Sequence[dict[str, Any]]) -> go.Figure:
         bar = {'x': shown, 'name': policy, 'marker_color': color, 'legendgroup': policy}
         figure.add_bar(y=ratio, row=1, col=1, **bar)
         figure.add_bar(y=late, showlegend=False, row=2, col=1, **bar)
-    figure.update_yaxes(title='energy, % of performance', row=1, col=1)
+    figure.update_yaxes(title='energy, % of all clocks at top', row=1, col=1)
     figure.update_yaxes(title='late frames, %', range=[0, 105], row=2, col=1)
     return figure.update_layout(
         template='plotly_white',
