@@ -174,10 +174,10 @@ def serve(
         list[str] | None, typer.Option(help='Like gpu=306000000..612000000 (hertz).')
     ] = None,
     watchdog_s: Annotated[
-        float, typer.Option(help='Without a step for so many seconds, the originals return.')
+        float, typer.Option(min=0.05, max=3600, help='Originals return without a step for so long.')
     ] = 2.0,
     over_temperature_c: Annotated[
-        float, typer.Option(help='From so many °C on, the originals return.')
+        float, typer.Option(min=30, max=130, help='From so many °C on, the originals return.')
     ] = 95.0,
 ) -> None:
     """Be the helper, without ROS, until SIGTERM or Ctrl-C."""

@@ -65,8 +65,8 @@ class Journal:
         info = self.directory.stat()
         if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or info.st_uid not in (0, os.geteuid()):
             raise JournalError(
-                f'{self.directory} may be written by others, who could then have any file written; '
-                f'make it yours alone: chmod 700 {self.directory}'
+                f'{self.directory} may be written by others, who could then change what is written '
+                'back; choose a folder that only you may write'
             )
         self.path = self.directory / 'originals.json'
         self._lock_fd = -1

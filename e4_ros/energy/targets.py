@@ -89,9 +89,12 @@ def narrowed(
         )
     result = {}
     for name, domain in domains.items():
-        low, high = limits_hz.get(name, domain.limits_hz)
-        low, high = max(low, domain.limits_hz[0]), min(high, domain.limits_hz[1])
+        given = limits_hz.get(name, domain.limits_hz)
+        low, high = max(given[0], domain.limits_hz[0]), min(given[1], domain.limits_hz[1])
         if not any(low <= f <= high for f in domain.frequencies_hz):
-            raise ValueError(f'the limits {low} to {high} Hz leave {name} no frequency at all')
+            raise ValueError(
+                f'the limits {given[0]} to {given[1]} Hz leave {name} no frequency; the machine '
+                f'allows {domain.limits_hz[0]} to {domain.limits_hz[1]} Hz'
+            )
         result[name] = (low, high)
     return result
