@@ -54,7 +54,7 @@ def test_file_outside_the_root_is_refused(journal, name):
 def test_folder_that_others_may_write_is_refused(tmp_path):
     (tmp_path / 'open').mkdir()
     (tmp_path / 'open').chmod(0o777)
-    with pytest.raises(JournalError, match='chmod 700'):
+    with pytest.raises(JournalError, match='only you may write'):
         Journal(tmp_path / 'open')
 
 
