@@ -171,12 +171,14 @@ def _thresholds(checkpoint: Checkpoint, threshold: float) -> dict[str, float]:
 
 
 def check_footage(clips: Sequence[Clip], promise: Promise) -> tuple[int, int]:
-    """Block and gap in frames; refuses footage that is too short before any work is done.
+    """Block and gap in frames; refuses footage that promises nothing before any work is done.
 
     Raises:
-        RiskError: says how much is missing.
+        RiskError: says what is wrong, or how much is missing.
     """
     check_promise(promise.risk, promise.confidence)
+    for number, clip in enumerate(clips, 1):
+        _check_clip(number, clip)
     block, gap = _blocks(clips, promise)
     needed = blocks_needed(promise.risk, promise.confidence)
     there = sum((len(clip) + gap) // (block + gap) for clip in clips)
@@ -184,10 +186,21 @@ def check_footage(clips: Sequence[Clip], promise: Promise) -> tuple[int, int]:
         missing_s = (needed - there) * (promise.block_s + promise.gap_s)
         raise RiskError(
             f'a risk of {promise.risk:g} with confidence {promise.confidence:g} needs at least '
-            f'{needed} blocks of {promise.block_s:g} s; this footage has {there}. Record '
+            f'{needed} blocks of {promise.block_s:g} s, {needed * (block + gap) - gap} frames; '
+            f'this footage has {there} in {sum(map(len, clips))} frames. Record '
             f'{missing_s / 60:.1f} minutes more at least, or allow a higher risk'
         )
     return block, gap
+
+
+def _check_clip(number: int, clip: Clip) -> None:
+    if not len(clip):
+        raise RiskError(f'source {number} has no frames left; skip fewer of them')
+    first = clip[0][1]
+    if len(clip) > 1 and all(np.array_equal(frame, first) for _, frame in clip[1:]):
+        raise RiskError(
+            f'source {number} is one still image: what holds there says nothing of what moves'
+        )
 
 
 def _blocks(clips: Sequence[Clip], promise: Promise) -> tuple[int, int]:

@@ -7,8 +7,10 @@ chosen cuts are run one after the other and give, bit for bit, what the whole ne
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import fx, nn
@@ -66,9 +68,18 @@ def trace(network: nn.Module) -> fx.GraphModule:
         return fx.symbolic_trace(network)
     except Exception as error:  # torch.fx raises whatever the traced code raises
         raise StageError(
-            f'{type(network).__name__} cannot be traced by torch.fx: {error}. Control flow that '
-            f'depends on tensor values has to move out of its forward()'
+            f'{type(network).__name__} cannot be traced by torch.fx{_where(error)}: {error}. '
+            f'Control flow that depends on tensor values has to move out of its forward()'
         ) from error
+
+
+def _where(error: Exception) -> str:
+    """The line of the network's own code at which tracing stopped."""
+    ours = Path(__file__), Path(torch.__file__).parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not any(Path(frame.filename).is_relative_to(path) for path in ours):
+            return f' at `{frame.line}` ({Path(frame.filename).name}, line {frame.lineno})'
+    return ''
 
 
 def find_cuts(network: nn.Module, example: torch.Tensor, *, measured: bool = False) -> list[Cut]:

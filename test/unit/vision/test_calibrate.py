@@ -34,6 +34,13 @@ def jumps():
     return [(index / 10, frame) for index, frame in enumerate(frames)]
 
 
+def hardly_moving(clip, count):
+    frames = [clip[0][1].copy() for _ in range(count)]
+    for index, frame in enumerate(frames):
+        frame[0, 0] = index
+    return [(index / 10, frame) for index, frame in enumerate(frames)]
+
+
 def test_exit_that_loses_too_much_is_not_certified(model, checkpoint, jumps):
     result = calibrate(model, checkpoint, jumps, [], PROMISE, threads=1)
     assert result.certificate.blocks == len(jumps)
@@ -43,7 +50,7 @@ def test_exit_that_loses_too_much_is_not_certified(model, checkpoint, jumps):
 
 
 def test_exit_that_loses_nothing_is_certified_to_the_end(model, checkpoint, jumps):
-    still = [(index / 10, jumps[0][1]) for index in range(20)]
+    still = hardly_moving(jumps, 20)
     result = calibrate(model, checkpoint, still, [], PROMISE, threads=1)
     assert result.checkpoint.thresholds == {'temporal': PATH[-1]}
     assert result.checkpoint.notes['mean_loss'] == 0
@@ -55,7 +62,7 @@ def test_exit_that_loses_nothing_is_certified_to_the_end(model, checkpoint, jump
 
 
 def test_clips_are_streams_of_their_own(model, checkpoint, jumps):
-    still = [(index / 10, jumps[0][1]) for index in range(10)]
+    still = hardly_moving(jumps, 10)
     result = calibrate(model, checkpoint, [still, still], [], PROMISE, threads=1)
     assert result.certificate.blocks == 20
     assert result.early_share == pytest.approx(18 / 20)
@@ -63,8 +70,16 @@ def test_clips_are_streams_of_their_own(model, checkpoint, jumps):
 
 def test_too_little_footage_says_how_much_is_needed(model, checkpoint, jumps):
     # 58 more blocks of a second, with half a second between them.
-    with pytest.raises(RiskError, match=r'59 blocks of 1 s; this footage has 1\. Record 1\.4 min'):
+    with pytest.raises(RiskError, match=r'59 blocks of 1 s, 880 frames.* has 1 in .*1\.4 min'):
         calibrate(model, checkpoint, jumps, [], Promise(risk=0.05))
+
+
+def test_still_image_and_empty_clip_are_refused(model, checkpoint, jumps):
+    still = [(index / 10, jumps[0][1]) for index in range(20)]
+    with pytest.raises(RiskError, match='source 2 is one still image'):
+        calibrate(model, checkpoint, [jumps, still], [], PROMISE)
+    with pytest.raises(RiskError, match='source 1 has no frames'):
+        calibrate(model, checkpoint, [[], jumps], [], PROMISE)
 
 
 def test_time_must_rise(model, checkpoint, jumps):

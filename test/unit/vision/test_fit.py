@@ -5,8 +5,12 @@ They learn next to nothing; how good fitted exits are is for `e4 bench exits` to
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,9 +56,13 @@ def model():
     return load_model('pedestrian_ssdlite')
 
 
+def footage():
+    return list(islice(open_source('vtest'), 0, 2 * LEAST_FRAMES, 2))
+
+
 @pytest.fixture(scope='module')
 def clip():
-    return list(islice(open_source('vtest'), 0, 2 * LEAST_FRAMES, 2))
+    return footage()
 
 
 @pytest.fixture(scope='module')
@@ -100,10 +108,9 @@ class InterruptedFitError(Exception):
     pass
 
 
-@pytest.mark.parametrize('phase', ['temporal exit', 'exit1'])
-def test_an_interrupted_fit_goes_on_to_the_same_exits(model, clip, fitted, tmp_path, phase):
+def test_an_interrupted_fit_goes_on_to_the_same_exits(model, clip, fitted, tmp_path):
     def stop(what, done, total):
-        if what == phase and done == total:
+        if what == 'temporal exit' and done == total:
             raise InterruptedFitError
 
     with pytest.raises(InterruptedFitError):
@@ -114,6 +121,39 @@ def test_an_interrupted_fit_goes_on_to_the_same_exits(model, clip, fitted, tmp_p
     )  # fmt: skip
     assert same(fitted, again)
     assert ('temporal exit', 1, 2) not in said
+
+
+_KILLED = """
+import os, pathlib, signal, sys
+sys.path.insert(0, sys.argv[1])
+import torch
+import test_fit as ours
+from e4_ros.vision.zoo import load_model
+
+torch.set_num_threads(1)
+
+def kill(phase, done, total):
+    if (phase, done) == ('exit1', 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+model = load_model('pedestrian_ssdlite')
+ours.fit(
+    model, [ours.footage()], ours.SETTINGS, kill, pathlib.Path(sys.argv[2]), ours.Hasty(model)
+)
+"""
+
+
+def test_a_killed_fit_goes_on_to_the_same_exits(model, clip, fitted, tmp_path):
+    command = [sys.executable, '-c', _KILLED, str(Path(__file__).parent), str(tmp_path)]
+    killed = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    said = []
+    again = fit(
+        model, [clip], SETTINGS, lambda *step: said.append(step), tmp_path, Hasty(model)
+    )  # fmt: skip
+    assert same(fitted, again)
+    assert ('exit1', 1, 2) not in said
+    assert ('exit1', 2, 2) in said
 
 
 def test_an_interrupted_fit_keeps_its_cuts(model, clip, tmp_path):
