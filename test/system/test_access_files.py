@@ -76,8 +76,12 @@ def test_exactly_the_files_of_the_domains_are_opened(root):
 
 
 @pytest.mark.other_user
-def test_debugfs_may_stay_closed(root):
-    grant(root, E4_EMC='no')
+@pytest.mark.parametrize('place', ['environment', 'file'])
+def test_debugfs_may_stay_closed(root, place):
+    if place == 'file':  # udev gives a script no environment
+        (root / 'etc/default').mkdir(parents=True)
+        (root / 'etc/default/e4').write_text('E4_EMC=no\n')
+    grant(root, **({'E4_EMC': 'no'} if place == 'environment' else {}))
     assert not any('debug' in name for name in opened(root))
     assert stat.S_IMODE((root / 'sys/kernel/debug').stat().st_mode) == 0o700
 
@@ -169,6 +173,7 @@ def test_helper_runs_without_root(tree, request):
         with DvfsClient(config.socket_path) as client:
             client.acquire('test')
             client.set_plan(alternating_plan(client.board, client.frequencies_hz))
+            assert client.frequencies_hz == {d.name: d.allowed_hz for d in discover(root)}
             assert client.domains == ('cpu', 'gpu', 'emc')
             assert client.step(0, 0)
             deadline = time.monotonic() + 60
