@@ -55,6 +55,14 @@ class DvfsClient:
     Args:
         socket_path: the helper's socket; by default ``$E4_SOCKET`` or the system's.
         timeout_s: how long a request may take.
+
+    Attributes:
+        state: where it stands.
+        lost_because: why a lease was lost.
+        board: name of the board, while the lease is held, as the two that follow.
+        frequencies_hz: domain → what a plan may use.
+        watchdog_s: without a step for so long, the clocks rest.
+        unsent: steps for which the socket had no room.
     """
 
     def __init__(self, socket_path: str | Path | None = None, timeout_s: float = 5.0) -> None:
@@ -62,6 +70,7 @@ class DvfsClient:
         self.state = ClientState.CLOSED
         self.board = ''
         self.frequencies_hz: dict[str, tuple[int, ...]] = {}
+        self.watchdog_s = float('inf')
         self.unsent = 0
         self.lost_because = ''
         self._timeout_s = timeout_s
@@ -92,6 +101,7 @@ class DvfsClient:
         self._connection = Connection(self.socket_path, self._timeout_s)
         answer = self._ask(protocol.pack_request(protocol.ACQUIRE, client=name, token=token))
         self.board = answer['board']
+        self.watchdog_s = answer['watchdog_s']
         self.frequencies_hz = {name: tuple(table) for name, table in answer['domains'].items()}
         self.state = ClientState.HELD
 

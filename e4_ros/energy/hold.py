@@ -18,8 +18,7 @@ from e4_ros.energy.plan import FrequencyPlan, PlanPath
 _log = logging.getLogger(__name__)
 
 _UNITS = {'ghz': 10**9, 'mhz': 10**6, 'khz': 10**3, 'hz': 1}
-_KEEP_ALIVE_S = 0.5
-_FIRST_S = 2.0
+_FIRST_S = 5.0
 
 
 def parse_hz(text: str) -> int:
@@ -64,6 +63,7 @@ class Held:
 
     def __init__(self, client: DvfsClient) -> None:
         self._client = client
+        self._period_s = client.watchdog_s / 4
         self._ending = threading.Event()
         self._begin()
         self._thread = threading.Thread(target=self._renew, daemon=True)
@@ -94,7 +94,7 @@ class Held:
 
     def _renew(self) -> None:
         while self._client.step(0, 0):
-            if self._ending.wait(_KEEP_ALIVE_S):
+            if self._ending.wait(self._period_s):
                 return
         self._ending.set()
 

@@ -105,6 +105,7 @@ class HelperServer:
             'board': self.core.board,
             'holder': '' if lease is None else str(lease),
             'plan': '' if plan is None else plan.name,
+            'watchdog_s': self._watchdog_s,
             'problems': list(self.core.custody.problems),
             'domains': {name: list(table) for name, table in self.core.frequencies_hz.items()},
         }

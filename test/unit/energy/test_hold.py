@@ -47,6 +47,14 @@ def test_point_is_held_and_given_back(config, board_root, files, running):
         server.stop()
 
 
+def test_point_is_renewed_well_before_the_watchdog_of_the_helper(config):
+    with (
+        Helper(config.model_copy(update={'watchdog_s': 30})),
+        hold(POINT, config) as held,
+    ):
+        assert held._period_s == 7.5
+
+
 def test_point_that_cannot_be_held_changes_nothing(config, board_root, files):
     before = files(board_root)
     with pytest.raises(HelperError, match='the nearest is 306000000'), hold({'gpu': 1}, config):
@@ -64,6 +72,6 @@ def test_lease_of_another_is_respected(config):
 def test_losing_the_helper_is_noticed(config):
     with Helper(config) as helper, pytest.raises(HelperError), hold(POINT, config) as held:  # noqa: PT012
         helper.stop()
-        held.wait(5)
+        held.wait(60)
         assert 'stopped' in held.lost_because
         raise HelperError(held.lost_because)
