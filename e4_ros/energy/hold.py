@@ -18,6 +18,7 @@ from e4_ros.energy.plan import FrequencyPlan, PlanPath
 _log = logging.getLogger(__name__)
 
 _UNITS = {'ghz': 10**9, 'mhz': 10**6, 'khz': 10**3, 'hz': 1}
+_KEEP_ALIVE_S = 0.5  # also the time in which a lost lease is noticed
 _FIRST_S = 5.0
 
 
@@ -63,7 +64,7 @@ class Held:
 
     def __init__(self, client: DvfsClient) -> None:
         self._client = client
-        self._period_s = client.watchdog_s / 4
+        self._period_s = min(_KEEP_ALIVE_S, client.watchdog_s / 4)
         self._ending = threading.Event()
         self._begin()
         self._thread = threading.Thread(target=self._renew, daemon=True)

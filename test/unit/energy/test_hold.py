@@ -48,11 +48,9 @@ def test_point_is_held_and_given_back(config, board_root, files, running):
 
 
 def test_point_is_renewed_well_before_the_watchdog_of_the_helper(config):
-    with (
-        Helper(config.model_copy(update={'watchdog_s': 30})),
-        hold(POINT, config) as held,
-    ):
-        assert held._period_s == 7.5
+    hasty = config.model_copy(update={'watchdog_s': 1.0})
+    with Helper(hasty), hold(POINT, hasty) as held:
+        assert held._period_s == 0.25
 
 
 def test_point_that_cannot_be_held_changes_nothing(config, board_root, files):
