@@ -187,8 +187,8 @@ class Part(NamedTuple):
 PARTS = (
     Part('steps over the socket', 60, _steps),
     Part('steps on a virtual board', 30, _fuse),
-    Part('steps over ROS', 20, _ros),
+    Part('steps over ROS', 25, _ros),
     Part('meters', 75, _meters),
     Part('kills', 270, _kills),
-    Part('hostile input', 60, _fuzz),
+    Part('hostile input', 35, _fuzz),
 )
