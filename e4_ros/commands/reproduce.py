@@ -33,40 +33,53 @@ def reproduce(
         Path, typer.Option('--json', help='File for the figures; the page lies beside.')
     ] = Path('out/reproduce/reproduce.json'),
     source: Annotated[
-        str, typer.Option(help='Stream whose frames leave the networks: a video, bag or name.')
-    ] = 'vtest',
+        str,
+        typer.Option(
+            help='Run the networks on this stream (a video, bag or name) and see where its frames '
+            'leave them; empty: take the record of `vtest` that ships.'
+        ),
+    ] = '',
     skip: Annotated[
         int, typer.Option(min=0, help='Leave out the first frames, which exits may have learned.')
     ] = 500,
     frames: Annotated[int, typer.Option(min=20, help='Frames of the stream.')] = 200,
     exits: Annotated[
         list[Path] | None,
-        typer.Option(help='Exits from `e4 fit`, of either network; else those that ship.'),
+        typer.Option(
+            help='Exits from `e4 fit`, of either network, to run on the stream (default: vtest).'
+        ),
     ] = None,
     exits_record: Annotated[
         Path | None,
-        typer.Option(help='exits.json of an earlier run, instead of running the networks.'),
+        typer.Option(help='exits.json of an earlier run, to play the same exits again.'),
     ] = None,
     train_frames: Annotated[
         int, typer.Option(min=0, help='Frames each learning governor may learn on; 0: none learn.')
     ] = 4000,
     boards: Annotated[str, typer.Option(help='Boards, comma-separated; empty: the Jetsons.')] = '',
     quick: Annotated[
-        bool, typer.Option(help='Two boards, 60 frames, little learning: to see that it runs.')
+        bool, typer.Option(help='Two boards, little learning: to see that it runs.')
     ] = False,
 ) -> None:
     """Five boards, two backbones, two workloads, all policies: one page and one JSON.
 
-    The boards are modelled; where the frames leave the networks comes from a real stream.
+    The boards are modelled; where the frames leave the networks comes from a real stream: the
+    record that ships says how it was made. With a camera of your own, and exits fitted to it:
+
+        e4 fit monday.mcap --out ssdlite.safetensors
+        e4 fit monday.mcap --model efficientnet_lite0 --out lite0.safetensors
+        e4 reproduce --source tuesday.mcap --exits ssdlite.safetensors --exits lite0.safetensors
+
     Learning governors need the extra `reproduce` (gymnasium, stable-baselines3).
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from e4_ros.energy.boards import board_names
-    from e4_ros.evaluation.exit_record import load_exits, save_exits
+    from e4_ros.evaluation.exit_record import SHIPPED, about_exits, load_exits, save_exits
     from e4_ros.profiling.reproduction_page import write_page
     from e4_ros.profiling.reproduction_summary import summarise
+    from e4_ros.profiling.reproduction_table import print_summary
 
     console, began = Console(), time.monotonic()
     names = [b.strip() for b in boards.split(',') if b.strip()]
@@ -79,18 +92,20 @@ def reproduce(
     try:
         _trainer(train_frames)  # what it lacks is told before anything takes long
         with Progress(*columns, console=console, transient=True) as progress:
-            if exits_record is not None:
-                backbones = load_exits(exits_record)
+            if exits_record is not None or not (source or exits):
+                backbones = load_exits(exits_record or SHIPPED)
+                about = about_exits(exits_record or SHIPPED)
             else:
+                source = source or 'vtest'
                 backbones = _record(source, skip, frames, exits or [], progress)
+                about = _about(source, skip, len(backbones[0].e4.exits), exits or [])
             table = _play(names, backbones, train_frames, progress)
     except (ValueError, OSError) as error:
         console.print(f'[red]error:[/] {error}', soft_wrap=True, highlight=False)
         raise typer.Exit(2) from error
     summary = summarise(table)
     settings = {
-        'source': str(exits_record or source),
-        'skip': skip,
+        'source': about,
         'exits': [
             {'backbone': b.name, 'shares': b.e4.shares(), 'agreement': b.e4.agreement}
             for b in backbones
@@ -101,9 +116,9 @@ def reproduce(
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({'rows': table, 'summary': summary, 'settings': settings}, indent=1))
-    save_exits(out.with_name('exits.json'), backbones)
+    save_exits(out.with_name('exits.json'), backbones, about)
     write_page(table, summary, settings, out.with_suffix('.html'))
-    _print(console, table, summary)
+    print_summary(console, table, summary)
     console.print(f'wrote {out} and {out.with_suffix(".html")}', highlight=False)
 
 
@@ -132,6 +147,12 @@ def _record(
         found.append(record_exits(model, stream, of_model.get(model), tell))
     progress.remove_task(task)
     return found
+
+
+def _about(source: str, skip: int, frames: int, exits: Sequence[Path]) -> str:
+    """How a record was made, in words."""
+    owners = ' and '.join(f'{file.name} for {_owner(file)}' for file in exits)
+    return f'frames {skip} to {skip + frames - 1} of {source}, exits: {owners or "those that ship"}'
 
 
 def _owner(file: Path) -> str:
@@ -209,44 +230,3 @@ def _trainer(frames: int) -> Trainer:
         )
 
     return train
-
-
-def _print(console: Any, table: list[dict[str, Any]], summary: dict[str, Any]) -> None:
-    from collections import defaultdict
-
-    from rich.table import Table
-
-    from e4_ros.profiling.reproduction import TOP
-
-    by_policy: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    top = {}
-    for row in table:
-        by_policy[row['policy']].append(row)
-        if row['policy'] == TOP:
-            top[row['board'], row['backbone'], row['workload']] = row['energy_j_per_frame']
-    shown = Table(title='mean over boards, backbones and workloads (modelled)')
-    shown.add_column('policy')
-    for name in ('energy, of all clocks at the top', 'late frames', 'agreement'):
-        shown.add_column(name, justify='right')
-    for policy, found in by_policy.items():
-        ratios = [
-            r['energy_j_per_frame'] / top[r['board'], r['backbone'], r['workload']] for r in found
-        ]
-        shown.add_row(
-            policy,
-            f'{100 * sum(ratios) / len(found):.1f} %',
-            f'{sum(r["deadline_miss_percent"] for r in found) / len(found):.1f} %',
-            f'{sum(r["agreement"] for r in found) / len(found):.3f}',
-        )
-    console.print(shown)
-    console.print(
-        f'{summary["idle_share_percent"]:.0f} % of what E4 spends is drawn by the waiting board; a '
-        f'network that cost nothing would save {summary["bound_percent"]:.1f} %',
-        highlight=False,
-    )
-    console.print(
-        f'E4 spends {summary["saving_vs_best_governor_percent"]:.1f} % less than the best governor '
-        f'that is late no more often: {summary["from_exits_percent"]:.1f} from exits, '
-        f'{summary["from_clocks_percent"]:.1f} from clocks',
-        highlight=False,
-    )

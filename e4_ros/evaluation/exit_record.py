@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from e4_ros import paths
 from e4_ros.energy.model import SegmentWork, works_of
 from e4_ros.evaluation.metrics import agreement
 from e4_ros.profiling.reproduction import Backbone, ExitTrace
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from e4_ros.vision.engine import EarlyExitEngine, FrameResult
 
 MIN_FRAMES = 20
+SHIPPED = paths.config_dir() / 'exits' / 'vtest.json'
+"""Half a minute of `vtest` with exits that were fitted to its beginning; see docs/profiling.md."""
 Stream = Sequence[tuple[float, np.ndarray]]
 
 
@@ -69,9 +72,15 @@ def record_exits(
     return Backbone(model, works_of(engine.segments), e4, eenet)
 
 
-def save_exits(path: Path, backbones: Sequence[Backbone]) -> None:
-    """Write a record as JSON."""
-    path.write_text(json.dumps({'backbones': [asdict(b) for b in backbones]}))
+def save_exits(path: Path, backbones: Sequence[Backbone], about: str = '') -> None:
+    """Write a record as JSON; ``about`` says how it was made."""
+    record = {'about': about, 'backbones': [asdict(b) for b in backbones]}
+    path.write_text(json.dumps(record) + '\n')
+
+
+def about_exits(path: Path) -> str:
+    """How a record that :func:`load_exits` accepts was made; its name where it does not say."""
+    return str(json.loads(path.read_text()).get('about') or path)
 
 
 def load_exits(path: Path) -> list[Backbone]:

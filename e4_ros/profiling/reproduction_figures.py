@@ -25,9 +25,9 @@ _COLORS = {
     'eenet_exits': '#e69f00',
     'fixed_pair+exits': '#0072b2',
     'e4_published': '#d55e00',
+    'e4_emc_top': '#4b5fae',
     'e4': '#009e73',
     'e4_ideal': '#7fd1b9',
-    'e4_emc_top': '#4b5fae',
 }
 
 

@@ -78,11 +78,11 @@ _SPLIT = (
     'governor that is late no more often.'
 )
 _TILES = (
-    ('saving_vs_best_governor_percent', 'less than the best governor, learning ones included'),
+    ('saving_vs_best_governor_percent', 'less energy than the best governor in time, of any kind'),
     ('from_clocks_percent', 'of that from clocks, on the whole network'),
     ('from_exits_percent', 'of that from exits on top'),
     ('bound_percent', 'the most that anything could save here'),
-    ('saving_vs_best_kernel_governor_percent', 'less than the best kernel governor'),
+    ('saving_vs_best_kernel_governor_percent', 'less than the best kernel governor in time'),
     ('saving_with_emc_at_top_percent', 'less, had E4 left the memory clock at its top'),
     ('saving_above_idle_percent', 'less, counting only what perception adds to the idle board'),
 )
@@ -98,7 +98,8 @@ def _how(settings: dict[str, Any]) -> str:
     learned = settings['train_frames']
     budget = f'each learned on {learned} frames' if learned else 'left out'
     return html.escape(
-        f'Exits of {settings["frames"]} frames of {settings["source"]}: {exits}. '
+        f'{settings["frames"]} frames left the networks as recorded ({settings["source"]}). '
+        f'{exits}. '
         f'Learning governors: {budget}.'
     )
 

@@ -8,8 +8,10 @@ import pytest
 from e4_ros.energy.model import SegmentWork
 from e4_ros.evaluation.exit_record import (
     MIN_FRAMES,
+    SHIPPED,
     ExitRecordError,
     _at_most_half,
+    about_exits,
     load_exits,
     record_exits,
     save_exits,
@@ -75,3 +77,15 @@ def test_a_short_stream_is_refused_before_any_network_runs():
 def test_at_most_half_leave_at_the_middle_exit(scores):
     threshold = _at_most_half(scores)
     assert sum(score >= threshold for score in scores) <= len(scores) / 2
+
+
+def test_the_record_that_ships_says_how_it_was_made():
+    backbones = load_exits(SHIPPED)
+    assert [backbone.name for backbone in backbones] == ['pedestrian_ssdlite', 'efficientnet_lite0']
+    assert all(len(backbone.e4.exits) == 200 for backbone in backbones)
+    assert '`e4 fit vtest --frames 300`' in about_exits(SHIPPED)
+
+
+def test_a_record_without_a_word_goes_by_its_name(tmp_path):
+    save_exits(tmp_path / 'exits.json', [BACKBONE])
+    assert about_exits(tmp_path / 'exits.json') == str(tmp_path / 'exits.json')
