@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from e4_ros.evaluation.checkup import Check
+    from e4_ros.evaluation.check import Check
 
 _MARKS = {'ok': '[green]✓[/]', 'optional': '[yellow]○[/]', 'missing': '[red]✗[/]'}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -138,27 +137,6 @@ def calibrate(
         1 - exits.count(FULL) / len(exits),
         neighbours_correlate(losses[-1]),
     )
-
-
-def observe(
-    model: VisionModel,
-    checkpoint: Checkpoint,
-    clips: Sequence[Clip],
-    promise: Promise,
-    threads: int | None = None,
-) -> dict[str, Any]:
-    """The notes ``rates`` and ``audit`` for thresholds as they are, with nothing promised.
-
-    Args:
-        model: the network.
-        checkpoint: its exits and thresholds.
-        clips: ``(stamp_s, frame)`` in order of time each, which the exits did not learn from.
-        promise: of which blocks and confidence are read.
-        threads: threads within one operation; None for one per core.
-    """
-    block, gap = _blocks(clips, promise)
-    stream = PlayedStream(model, checkpoint, clips, threads)
-    return stream.seen(stream.play(checkpoint.thresholds), block, gap, promise.confidence)
 
 
 def _is_clip(item: object) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from e4_ros.vision.exit_gate import SLOTS, STATE, ExitGate
 from e4_ros.vision.familiarity import fit_familiarity, measure_trust
-from e4_ros.vision.rehearsal import Notes
+from e4_ros.vision.rehearsal_notes import Notes
 from e4_ros.vision.temporal import TemporalNet
 
 _BATCH = 64

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from e4_ros.vision.familiarity import statistics
 from e4_ros.vision.learnt_memory import LearntMemory
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.probe import Probe
+from e4_ros.vision.rehearsal_notes import Notes
 from e4_ros.vision.runtime import OnnxRuntime
 from e4_ros.vision.stretch import Parted, Stretch
 from e4_ros.vision.temporal import TemporalAtRunTime, TemporalNet
@@ -36,27 +36,6 @@ _WARM_UP_S = (6.2, 3.1)  # ages of the frames that fill a temporal exit's older 
 _TROUBLE = 0.04  # chance that a trouble begins at a frame
 _OTHER_PLACE = 0.15  # chance that the memory is of another place: a scene cut
 _LEAST_SCORE = 0.2
-
-
-@dataclass
-class Notes:
-    """What an exit saw and how it did, a row for each frame; rows of all exits belong together.
-
-    Attributes:
-        features: `coarse`, what its gate sees, ``(C, h, w)`` in half precision.
-        described: the temporal exit's diversity, and what describes the answer.
-        scene: `statistics` that its familiarity goes by.
-        past: rows of the frames that it was asked about before, newest first.
-        right: 1 where its answer would have done, else 0.
-        clear: whether nothing was wrong with the camera.
-    """
-
-    features: list[Tensor] = field(default_factory=list)
-    described: list[Tensor] = field(default_factory=list)
-    scene: list[Tensor] = field(default_factory=list)
-    past: list[list[int]] = field(default_factory=list)
-    right: list[float] = field(default_factory=list)
-    clear: list[bool] = field(default_factory=list)
 
 
 class Rehearsal:
@@ -183,7 +162,7 @@ class Rehearsal:
                 return
             features, described, scene = self._temporal.heard()
             right = self._does(early, full, taught, 0)
-            _note(self.temporal_notes, features, described, scene, [], right, clear)
+            self.temporal_notes.add(features, described, scene, [], right, clear)
             if self._rng.random() < boldness:
                 given, taken = early, True
         for depth, notes in enumerate(self.notes):
@@ -191,7 +170,7 @@ class Rehearsal:
             seen = torch.from_numpy(self._probe.features(depth)).float()[None]
             features, scene = coarse(seen)[0].half(), statistics(seen)[0]
             right = self._does(early, full, taught, depth + 1)
-            _note(notes, features, described, scene, asked[depth][:SLOTS], right, clear)
+            notes.add(features, described, scene, asked[depth][:SLOTS], right, clear)
             if not taken:
                 asked[depth].insert(0, len(notes.right) - 1)
                 if self._rng.random() < 0.5:
@@ -231,23 +210,6 @@ class _Overheard:
             torch.from_numpy(self.memory.outputs[i].read()[0].copy()) for i in (3, -3, -2, -1)
         )
         return features.half(), torch.cat([diversity, described]), scene
-
-
-def _note(
-    notes: Notes,
-    features: Tensor,
-    described: Tensor,
-    scene: Tensor,
-    past: list[int],
-    right: float,
-    clear: bool,
-) -> None:
-    notes.features.append(features)
-    notes.described.append(described)
-    notes.scene.append(scene)
-    notes.past.append(past)
-    notes.right.append(right)
-    notes.clear.append(clear)
 
 
 def _shaken(view: View, shape: tuple[int, ...], rng: np.random.Generator) -> View:

@@ -1,0 +1,19 @@
+"""What the figures of a run's page have in common."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+GREY = '#8b95a3'  # what a run is compared with
+
+
+def plain(figure: go.Figure) -> go.Figure:
+    """Leave the colours of ink, grid and ground to the page."""
+    figure.update_layout(
+        template='none', paper_bgcolor='rgba(0,0,0,0)', plot_bgcolor='rgba(0,0,0,0)',
+        margin={'l': 56, 'r': 16, 't': 34, 'b': 48}, hovermode='closest',
+        legend={'orientation': 'h', 'x': 1, 'xanchor': 'right', 'y': 1, 'yanchor': 'bottom'},
+    )  # fmt: skip
+    figure.update_xaxes(zeroline=False, automargin=True)
+    figure.update_yaxes(zeroline=False, automargin=True)
+    return figure
