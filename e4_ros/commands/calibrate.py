@@ -50,12 +50,16 @@ def calibrate(
 ) -> None:
     """Set the thresholds so that early answers cost no more than you allow.
 
+    \b
+        e4 calibrate wednesday.mcap --exits street.safetensors
+        e4 calibrate wednesday.mcap thursday.mp4 --risk 0.1 --confidence 0.9
+
     Learn-then-Test: thresholds are lowered step by step along a path that was fixed beforehand,
     until the loss can no longer be certified on blocks of the footage in time order. That nothing
     can be certified is a normal outcome: the exits are then off. A risk of 0.05 with a confidence
     of 0.95 needs 59 blocks, a minute and a half, on which early answers lose nothing at all;
     several minutes are better.
-    """
+    """  # noqa: D301
     from e4_ros.evaluation.sources import SourceError, open_source
     from e4_ros.vision.calibrate import Promise, check_footage
     from e4_ros.vision.calibrate import calibrate as calibrate_exits

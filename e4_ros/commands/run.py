@@ -115,7 +115,7 @@ def run(
         float | None, typer.Option(min=0.01, help='Frame rate of a folder of images (10).')
     ] = None,
 ) -> None:
-    r"""Run the network with early exits over SOURCE and say what it cost.
+    """Run the network with early exits over SOURCE and say what it cost.
 
     \b
         e4 run bikes
@@ -126,7 +126,7 @@ def run(
     The folder OUT then holds `report.html` (open it first), `summary.json`, `annotated.mp4` and
     `detections.jsonl`, one line a frame. Latencies are this machine's; clocks and joules are
     modelled for the board. Ctrl-C ends the run early and keeps what was done.
-    """
+    """  # noqa: D301
     try:
         with _err.status('loading'):
             from e4_ros.evaluation.job import JobOptions

@@ -68,7 +68,7 @@ def train(
         'out/train'
     ),
 ) -> None:
-    r"""Teach a network to name what happens in a clip, from as few frames as each clip needs.
+    """Teach a network to name what happens in a clip, from as few frames as each clip needs.
 
     \b
         e4 data synth --out out/actions && e4 train out/actions
@@ -81,7 +81,7 @@ def train(
 
     OUT then holds `clips.safetensors`, `train.json` and `train.html`: accuracy against GFLOPs a
     clip for every policy on the validation clips.
-    """
+    """  # noqa: D301
     from e4_ros.evaluation.clip_page import policy_table, write_page
     from e4_ros.evaluation.datasets.readers import open_dataset
     from e4_ros.vision.clips.distributed import joined

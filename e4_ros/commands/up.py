@@ -149,7 +149,7 @@ def _report(out: Path, source_text: str) -> Outputs:
 
 
 def _table(outputs: Outputs) -> Any:
-    from e4_ros.commands.run import summary_table
+    from e4_ros.commands.run_text import summary_table
 
     return summary_table(outputs)
 
