@@ -20,6 +20,7 @@ from e4_ros.vision.model import VisionModel
 from e4_ros.vision.policy import TEMPORAL
 from e4_ros.vision.probe import Probe
 from e4_ros.vision.rehearsal import Rehearsal
+from e4_ros.vision.resume import chosen_once
 from e4_ros.vision.stages import StageError
 from e4_ros.vision.stretch import Parted, Stretch, frame_marks, part
 from e4_ros.vision.teacher import OfflineTeacher
@@ -106,7 +107,7 @@ def fit(
     marks = ''.join(frame_marks(parted.source.frames) for parted in sources)
     if work is not None:
         work = work / _digest(model, settings, marks)
-        cuts = _kept(work / 'cuts.json', cuts)
+        cuts = chosen_once(work / 'cuts.json', cuts)
     temporal = None
     if model.task == 'detect':
         temporal = _temporal(model, sources, settings, work, progress)
@@ -151,14 +152,6 @@ def _cuts(model: VisionModel, settings: FitSettings) -> list[str]:
     except StageError as error:
         raise FitError(f'{model.name} cannot be cut into stages: {error}') from error
     return [cut if isinstance(cut, str) else next(by_share) for cut in settings.cuts]
-
-
-def _kept(file: Path, cuts: list[str]) -> list[str]:
-    """The cuts of the fit that was interrupted; another measurement may choose their neighbours."""
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(cuts))
-    return json.loads(file.read_text())
 
 
 def _teach(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,6 +56,25 @@ class WorkFile:
         states = {name: part.state_dict() for name, part in self._parts.items()}
         torch.save({'done': done, **states}, scratch)
         scratch.replace(self._path)
+
+
+def chosen_once(file: Path, names: list[str]) -> list[str]:
+    """What was chosen when a job began, and its file kept; on the first time what is given.
+
+    For choices that depend on a measurement: measured again they may differ, and then nothing that
+    was learnt before would fit.
+    """
+    try:
+        kept = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):  # or damaged
+        kept = None
+    if isinstance(kept, list) and len(kept) == len(names):
+        return kept
+    file.parent.mkdir(parents=True, exist_ok=True)
+    scratch = file.with_suffix('.part')
+    scratch.write_text(json.dumps(names))
+    scratch.replace(file)
+    return names
 
 
 def training_device() -> torch.device:

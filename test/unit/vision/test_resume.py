@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from e4_ros.vision.resume import WorkFile
+from e4_ros.vision.resume import WorkFile, chosen_once
 
 
 @pytest.fixture
@@ -31,3 +31,14 @@ def test_damaged_file_begins_anew(tmp_path, net, content):
 def test_without_a_path_nothing_is_kept(net):
     WorkFile(None, net=net).keep(3)
     assert WorkFile(None, net=net).resume() == 0
+
+
+@pytest.mark.parametrize('content', ['', '{"a": 1}', '["a"]', 'no json'])
+def test_choice_is_made_once_and_anew_where_its_file_is_damaged(tmp_path, content):
+    file = tmp_path / 'work' / 'cuts.json'
+    assert chosen_once(file, ['a', 'b']) == ['a', 'b']
+    assert chosen_once(file, ['c', 'd']) == ['a', 'b']
+    file.write_text(content)
+    assert chosen_once(file, ['c', 'd']) == ['c', 'd']
+    assert chosen_once(file, ['a', 'b']) == ['c', 'd']
+    assert [path.name for path in file.parent.iterdir()] == ['cuts.json']
