@@ -169,7 +169,7 @@ def _refusal(speedup: float, agreed: float, least: float) -> str:
     if agreed < least:
         return f'agrees less than {least:g}'
     if speedup < _LEAST_SPEEDUP:
-        return 'not faster here'
+        return 'not faster'
     return ''
 
 

@@ -84,7 +84,7 @@ def test_what_is_not_faster_is_not_kept_and_takes_away_what_was(
 ):
     assert not try_precision(tiny, [], 'int8', frames, threads=1).refused
     monkeypatch.setattr(precision, '_LEAST_SPEEDUP', 1e6)
-    assert try_precision(tiny, [], 'int8', frames, threads=1).refused == 'not faster here'
+    assert try_precision(tiny, [], 'int8', frames, threads=1).refused == 'not faster'
     with pytest.raises(PrecisionError, match='run `e4 precision'):
         logits(tiny, make_runtime('onnxruntime', 1, 'int8'), frames[0])
 
