@@ -114,6 +114,7 @@ class ClockSteps:
             self.between_frames,
             plan_file=value(node, 'plan_file'),
             deadline_s=value(node, 'deadline_s'),
+            domains=value(node, 'plan_domains'),
             replan=value(node, 'replan'),
             gain=value(node, 'replan_gain'),
             exit_shares=None if before is None else before.exit_shares,

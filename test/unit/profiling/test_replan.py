@@ -80,3 +80,24 @@ def test_limits_that_leave_nothing_leave_the_plan(replanner):
 def test_an_unknown_exit_is_refused(replanner):
     with pytest.raises(KeyError):
         replanner.observe('side_door')
+
+
+def test_long_pauses_bring_a_plan_that_waits_for_less():
+    board = load_board('jetson_orin_nano')
+    model = BoardModel(board)
+    table = CostTable.from_board(model, WORKS, 'net')
+    switch = SwitchCost.of_board(board, table.domains)
+    replanner = Replanner(table, PATHS, {'full': 1.0}, 0.0, switch, idle_w=model.idle_w)
+    first = replanner.plan
+    made = [plan for _ in range(100) if (plan := replanner.observe('full', pause_s=0.5))]
+    assert len(made) == 1
+    assert replanner.why == 'the pauses between frames changed'
+    waiting = [model.idle_w(plan.paths['full'].points[0]) for plan in (first, replanner.plan)]
+    assert waiting[1] < waiting[0]
+    frame_j = [plan.paths['full'].expected_energy_j for plan in (first, replanner.plan)]
+    assert 0 <= frame_j[1] - frame_j[0] < 0.5 * (waiting[0] - waiting[1])
+    assert all(replanner.observe('full', pause_s=0.45) is None for _ in range(100))
+
+
+def test_pauses_of_a_board_whose_idle_power_nobody_knows_change_nothing(replanner):
+    assert all(replanner.observe('full', pause_s=1.0) is None for _ in range(50))
