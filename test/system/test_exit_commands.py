@@ -11,6 +11,10 @@ from e4_ros.vision.checkpoint import Checkpoint, default_path
 SHIPPED = str(default_path('pedestrian_ssdlite'))
 
 
+def e4(arguments):
+    return CliRunner().invoke(app, arguments.split())
+
+
 @pytest.fixture
 def damaged(tmp_path):
     path = tmp_path / 'damaged.safetensors'
@@ -48,8 +52,20 @@ def test_bad_input_ends_in_a_sentence(arguments, said, damaged, foreign, tmp_pat
     monkeypatch.setenv('E4_CACHE', str(tmp_path / 'cache'))
     monkeypatch.chdir(tmp_path)
     files = {'SHIPPED': SHIPPED, 'DAMAGED': damaged, 'FOREIGN': foreign}
-    result = CliRunner().invoke(app, [files.get(word, word) for word in arguments.split()])
+    result = e4(' '.join(files.get(word, word) for word in arguments.split()))
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit), 'no traceback'
     assert said in ' '.join(result.output.split())
     assert not list(tmp_path.glob('exits.safetensors*')), 'nothing is left behind'
+
+
+def test_what_is_said_to_be_kept_runs_and_what_is_not_does_not(tmp_path, monkeypatch):
+    monkeypatch.setenv('E4_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setenv('COLUMNS', '200')
+    tried = e4('precision bikes --frames 40 --only int8 --least 0.5 --threads 1')
+    assert tried.exit_code == 0
+    (row,) = [line.split() for line in tried.stdout.splitlines() if line.split()[:1] == ['2']]
+    assert row[1] == 'int8'
+    out = f'--threads 1 --board none --out {tmp_path / "run"}'
+    run = e4(f'run bikes --frames 2 --precision int8 {out}')
+    assert run.exit_code == (1 if 'not' in row else 0)  # whichever it is on this machine
