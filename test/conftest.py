@@ -4,29 +4,15 @@ import functools
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from e4_ros.energy.virtual_mount import MountError, mounted, why_not
+from e4_ros.energy.mountable import why_no_mounts
 
 # Before torch is imported, here or in a process that a test starts: small networks gain nothing
 # from a second thread, and on a busy machine they wait for it.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
-
-
-@functools.cache
-def _why_no_fuse() -> str | None:
-    """Why nothing can be mounted here; found out by mounting something."""
-    if reason := why_not():
-        return reason
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            with mounted('jetson_nano', Path(folder) / 'root'):
-                return None
-        except MountError as error:
-            return str(error)
 
 
 _CAPABILITIES = {'chown': 0, 'dac_override': 1, 'fowner': 3, 'kill': 5}
@@ -50,7 +36,7 @@ def _why_nobody_else() -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker('fuse') and (reason := _why_no_fuse()):
+    if item.get_closest_marker('fuse') and (reason := why_no_mounts()):
         pytest.skip(f'no FUSE here: {reason}')
     if item.get_closest_marker('other_user') and (reason := _why_nobody_else()):
         pytest.skip(f'nobody can become another user here: {reason}')

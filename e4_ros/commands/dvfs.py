@@ -184,9 +184,9 @@ def serve(
     import logging
 
     from e4_ros.energy.daemon import Helper, parse_limits
-    from e4_ros.energy.steady import steady_process
+    from e4_ros.energy.steady import log_aside, steady_process
 
-    logging.basicConfig(level=logging.INFO, format='%(message)s')
+    log_aside(logging.INFO)
     with _explained(), _until_signal() as ending:
         config = _config(
             root,

@@ -81,9 +81,9 @@ class Housekeeper:
                 f'leases are given out again below {self._limit_c - COOL_DOWN_C:g} °C'
             )
             self._server.leases.refuse(self._hot)
-            _log.warning(self._hot)
             if (lease := self._server.leases.holder) is not None:
                 self._server.end(lease, self._hot)
+            _log.warning(self._hot)
         elif hottest_c < self._limit_c - COOL_DOWN_C:
             self._hot = ''
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import logging
 import os
+import queue
 import sys
+import threading
+import time
 
 _log = logging.getLogger(__name__)
 
 _SWITCH_S = 50e-6
+_STANDARD_ERROR = 2
+_MOST_LINES = 1000
+_LAST_LINES_S = 1.0
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4  # mlockall(2); the last since Linux 4.4
 
 
@@ -53,3 +60,37 @@ def step_aside(others: set[int]) -> None:
             os.sched_setaffinity(0, others)
         except OSError as error:
             _log.debug('the thread stays on its CPU: %s', error)
+
+
+class _Aside(logging.Handler):
+    """Hands lines to a thread that waits for standard error on its own, holding no lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: queue.Queue[str] = queue.Queue(_MOST_LINES)
+        threading.Thread(target=self._write, name='e4-log', daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(f'{self.format(record)}\n')
+
+    def flush(self) -> None:
+        deadline = time.monotonic() + _LAST_LINES_S
+        while self._lines.unfinished_tasks and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def _write(self) -> None:
+        while True:
+            text = self._lines.get()
+            with contextlib.suppress(OSError):
+                os.write(_STANDARD_ERROR, text.encode(errors='replace'))
+            self._lines.task_done()
+
+
+def log_aside(level: int) -> None:
+    """Let a thread of its own write this process's log to standard error.
+
+    A terminal that is held (Ctrl-S) or a pipe that nobody reads then keeps neither a lease nor the
+    way back waiting. What finds a thousand lines before it is left out.
+    """
+    logging.basicConfig(level=level, format='%(message)s', handlers=[_Aside()], force=True)

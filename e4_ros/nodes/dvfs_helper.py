@@ -5,6 +5,7 @@ Steps do not come this way; they take the socket that `~/acquire` names.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from std_msgs.msg import Header
 from e4_ros.energy.daemon import Helper, HelperConfig, parse_limits
 from e4_ros.energy.meters import Meter
 from e4_ros.energy.plan import FrequencyPlan
-from e4_ros.energy.steady import steady_process
+from e4_ros.energy.steady import log_aside, steady_process
 from e4_ros.energy.virtual_board import board_of, write_tree
 from e4_ros.msg import DomainState, DvfsState, EnergyTelemetry
 from e4_ros.nodes.dvfs_parameters import PARAMETERS
@@ -231,6 +232,7 @@ _INACTIVE = 'the helper is not active: `ros2 lifecycle set /dvfs_helper activate
 
 def main(args: list[str] | None = None) -> None:
     """Entry point of `ros2 run e4_ros dvfs_helper`."""
+    log_aside(logging.WARNING)
     steady_process()
     run(DvfsHelper, args)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import re
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from e4_ros.energy.client import DvfsClient
 from e4_ros.energy.virtual_board import write_tree
 
 MAX = 'sys/class/devfreq/17000000.gpu/max_freq'
@@ -173,6 +175,20 @@ def test_client_that_is_killed_leaves_nothing(command, root):
         while gpu_max(root) != before and time.monotonic() < deadline:
             time.sleep(0.005)
         assert gpu_max(root) == before
+
+
+def test_log_that_nobody_reads_keeps_nobody_waiting(command, root, folder):
+    before = gpu_max(root)
+    with running(command('serve'), stderr=subprocess.PIPE) as serving:
+        wait_for(serving, 'listening')
+        room = fcntl.fcntl(serving.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        leases = room // len('the lease goes to …')
+        for number in range(leases):
+            with DvfsClient(folder / 'h.sock', timeout_s=60) as client:
+                client.acquire(f'client {number}')
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(60) == 0
+    assert gpu_max(root) == before
 
 
 def test_machine_without_clocks(folder):

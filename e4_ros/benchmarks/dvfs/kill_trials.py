@@ -116,7 +116,7 @@ def _difference(before: Originals, now: Originals) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text().strip()
     except OSError as error:
         return f'unreadable: {error}'
 
@@ -138,7 +138,7 @@ def _shuffle_originals(rng: random.Random, root: Path) -> None:
 
 def _try_write(path: Path, text: str) -> None:
     with contextlib.suppress(OSError):
-        path.write_text(text)
+        path.write_text(f'{text}\n')
 
 
 def _fork_helper(config: HelperConfig, wait: bool = True) -> int:

@@ -23,8 +23,9 @@ from typing import NamedTuple
 
 from e4_ros.benchmarks.dvfs.kill_trials import VICTIMS, Trial, try_kill
 from e4_ros.energy.boards import board_names
+from e4_ros.energy.mountable import why_no_mounts
 from e4_ros.energy.virtual_board import write_tree
-from e4_ros.energy.virtual_mount import mounted, why_not
+from e4_ros.energy.virtual_mount import mounted
 
 RESTORE_S = 0.2
 
@@ -135,7 +136,7 @@ def _places(
 ) -> Iterator[Place]:
     names = board_names()
     for name in rng.sample(names, min(most or len(names), len(names))):
-        if why_not() is not None:
+        if why_no_mounts() is not None:
             yield Place(name, 'plain', write_tree(name, folder / name))
             continue
         for kernel in ('old', 'new'):

@@ -49,20 +49,23 @@ def serving(root: Path, folder: Path) -> Iterator[Path]:
     """Run `e4 dvfs serve` on a tree; yields its socket."""
     socket_path = folder / 'helper.sock'
     words = ['serve', '--root', root, '--state-dir', folder / 'state', '--socket', socket_path]
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'e4_ros.cli', 'dvfs', *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        if 'listening' not in process.stdout.readline():
-            raise HelperError(process.communicate()[1].strip())
-        yield socket_path
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
+    with (folder / 'helper.log').open('w+') as log:
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'e4_ros.cli', 'dvfs', *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            if 'listening' not in process.stdout.readline():
+                process.wait()
+                log.seek(0)
+                raise HelperError(log.read().strip())
+            yield socket_path
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
 
 
 @contextlib.contextmanager

@@ -114,10 +114,11 @@ def _steps(size: Size, result: Result, told: Told) -> None:
 
 def _fuse(size: Size, result: Result, told: Told) -> None:
     from e4_ros.benchmarks.dvfs import latency
-    from e4_ros.energy.virtual_mount import mounted, why_not
+    from e4_ros.energy.mountable import why_no_mounts
+    from e4_ros.energy.virtual_mount import mounted
 
     result['fuse_to_write_us'] = None
-    if reason := why_not():
+    if reason := why_no_mounts():
         result['not_measured']['fuse_to_write_us'] = reason
     else:
         with (

@@ -41,7 +41,7 @@ def fuzz_services(requests: int) -> dict[str, int]:
         places = {'sysfs_root': root, 'state_dir': Path(name) / 'state'}
         places['socket_path'] = Path(name) / 's'
         words = [w for option, place in places.items() for w in ('-p', f'{option}:={place}')]
-        with _process('dvfs_helper', '--ros-args', *words) as node:
+        with _process('dvfs_helper', '--ros-args', '--log-level', 'warn', *words) as node:
             result = _ask('fuzz', str(places['socket_path']), str(requests))
             return {**result, 'crashes': int(node.poll() is not None)}
 

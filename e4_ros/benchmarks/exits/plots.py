@@ -88,13 +88,18 @@ def _add_curve(
 
 
 def _add_front(figure: go.Figure, points: Sequence[Mapping[str, Any]]) -> None:
-    """What the others are held against at equal mean latency; drawn between its points as well."""
+    """What the others are held against at equal mean latency; drawn between its points as well.
+
+    The best quality can also be had more slowly: from the slowest point on the line is level.
+    """
     front = front_of(points)
-    xs, ys = [], []
+    xs, ys = [1 / front[0][0]], [front[0][1]]
     for (low, worse), (high, better) in pairwise(front):
-        for step in range(9):
+        for step in range(1, 9):
             xs.append(1 / (low + (high - low) * step / 8))
             ys.append(worse + (better - worse) * step / 8)
+    xs.append(min(p['speedup'] for p in points))
+    ys.append(ys[-1])
     figure.add_scatter(
         x=xs, y=ys, mode='lines', legendgroup='cascade', showlegend=False, hoverinfo='skip',
         line={'color': CURVES['cascade'][1], 'width': 3}, row=1, col=1,

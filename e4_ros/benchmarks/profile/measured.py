@@ -25,6 +25,7 @@ def measured_row(
     from e4_ros.energy.discovery import discover
     from e4_ros.energy.hold import leased
     from e4_ros.energy.model import BoardModel
+    from e4_ros.energy.mountable import why_no_mounts
     from e4_ros.profiling.cost_table import CostTable
     from e4_ros.profiling.exact import exact
     from e4_ros.profiling.host import open_power
@@ -33,7 +34,7 @@ def measured_row(
     from e4_ros.profiling.prober import Prober
     from e4_ros.profiling.virtual_workload import VirtualWorkload
 
-    if reason := virtual_mount.why_not():
+    if reason := why_no_mounts():
         return {'gap_percent': None, 'seconds': None, 'why_not': reason}
     board = load_board(board_name)
     table = CostTable.from_board(BoardModel(board), works, MODELS[0])
