@@ -9,11 +9,12 @@ the lower hull (Handler and Zang, Networks 1980), and the slack that is left goe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 
 import numpy as np
 from numpy.typing import NDArray
 
+from e4_ros.profiling.chain import shortest_chain
 from e4_ros.profiling.cost_table import Floats, Indices
 from e4_ros.profiling.objective import Problem
 
@@ -22,7 +23,9 @@ _COARSE = 4  # the first look at a domain's table takes every so many-th clock
 _MIXED = 4  # single points that a first mixture of points is made of
 _MAX_ROUNDS = 12
 _MAX_PRICES = 12
+_FAR = 6  # whole runs also try every so many-th clock
 _MAX_MOVES = 100
+_MANY_DOMAINS = 3
 
 Plan = tuple[float, float, Indices]
 """Latency (s), energy (J) and the ``(S,)`` points of a plan."""
@@ -164,7 +167,9 @@ class Descent:
         """Moves that save energy within the deadline: single ones first, then whole runs."""
         assert self.best is not None, 'the fastest point meets every deadline of a Problem'
         for _ in range(_MAX_MOVES):
-            if not (self._improve(self._singles()) or self._improve(self._runs())):
+            if self._improve(self._singles()) or self._improve(self._runs()):
+                continue
+            if len(self.table.domains) < _MANY_DOMAINS or not self._improve(self._two_axes()):
                 break
         return self.best
 
@@ -188,8 +193,25 @@ class Descent:
 
         By a step or to every so many-th clock, for a short way may not pay for the switch.
         """
-        upto = np.tri(len(self.rows), dtype=bool)
-        return self._moved(np.concatenate([upto, ~upto[:-1]]), coarse=True)
+        return self._moved(_halves(len(self.rows)), coarse=True)
+
+    def _two_axes(self) -> Indices:
+        """The best plan with everything up to a segment, or from it on, moved along two axes.
+
+        A slower memory may only pay together with a faster engine.
+        """
+        assert self.best is not None
+        points, table, plans = self.best[2], self.table, []
+        masks = _halves(len(self.rows))
+        for pair in itertools.combinations(range(len(table.domains)), 2):
+            for steps in itertools.product((-1, 1), repeat=2):
+                moved = points
+                for d, step in zip(pair, steps, strict=True):
+                    at = table.coordinates[points, d]
+                    to = np.clip(at + step, 0, table.shape[d] - 1)
+                    moved = moved + (to - at) * table.strides[d]
+                plans.append(np.where(masks, moved[None], points[None]))
+        return np.concatenate(plans)
 
     def _moved(self, masks: NDArray[np.bool_], coarse: bool) -> Indices:
         """The best plan moved along each axis where a mask ``(M, S)`` is set."""
@@ -199,7 +221,7 @@ class Descent:
             at = self.table.coordinates[points, d]
             targets = [np.maximum(at - 1, 0), np.minimum(at + 1, size - 1)]
             if coarse:
-                steps = {*range(0, size, _COARSE), size - 1}
+                steps = {*range(0, size, _FAR), size - 1}
                 targets += [np.full_like(at, step) for step in steps]
             for target in targets:
                 moved = points + (target - at) * self.table.strides[d]
@@ -207,21 +229,7 @@ class Descent:
         return np.concatenate(plans)
 
 
-def shortest_chain(nodes: Floats, edges: Sequence[Floats]) -> tuple[Indices, float]:
-    """Viterbi: the cheapest choice of one node a row; ``edges[s]`` leads from row s to s + 1.
-
-    Args:
-        nodes: ``(S, K)``.
-        edges: S - 1 arrays ``(K, K)``, old by new.
-    """
-    total = nodes[0]
-    came_from = np.empty((len(nodes) - 1, nodes.shape[1]), np.intp)
-    columns = np.arange(nodes.shape[1])
-    for row, edge in enumerate(edges):
-        through = total[:, None] + edge
-        came_from[row] = through.argmin(axis=0)
-        total = through[came_from[row], columns] + nodes[row + 1]
-    choice = [int(total.argmin())]
-    for back in came_from[::-1]:
-        choice.append(int(back[choice[-1]]))
-    return np.array(choice[::-1], np.intp), float(total.min())
+def _halves(segments: int) -> NDArray[np.bool_]:
+    """Masks of everything up to each segment, and of everything after it."""
+    upto = np.tri(segments, dtype=bool)
+    return np.concatenate([upto, ~upto[:-1]])
