@@ -61,6 +61,7 @@ class Replanner:
         self._idle_of, self._memory, self.why = idle_w, memory, ''
         self._pause_s = self._planned_pause_s = 0.0
         self._pauses = 0
+        self._idle_table: CostTable | None = None  # what `_idle_w` belongs to
         self._paths, self._switch = exit_paths, switch
         self._drift, self._gain, self._keep = drift, gain, 1 - 1 / memory
         total = sum(exit_shares.values())
@@ -152,9 +153,11 @@ class Replanner:
         """The problem with its pauses; what a plan promises is about frames alone."""
         if self._idle_of is None or self._planned_pause_s == 0:
             return problem
-        points = range(len(problem.table.coordinates))
-        idle_w = np.array([self._idle_of(problem.table.point(p)) for p in points])
-        return with_pause(problem, idle_w, self._planned_pause_s)
+        if self._idle_table is not problem.table:
+            points = range(len(problem.table.coordinates))
+            self._idle_w = np.array([self._idle_of(problem.table.point(p)) for p in points])
+            self._idle_table = problem.table
+        return with_pause(problem, self._idle_w, self._planned_pause_s)
 
     def _replace(self, gain: float) -> FrequencyPlan | None:
         frames = self._problem()
