@@ -38,7 +38,7 @@ class Size(NamedTuple):
     meter_s: float
 
 
-FULL = Size(5000, 1000, 1000, None, 100_000, 2000, 20.0)
+FULL = Size(5000, 1000, 1000, None, 100_000, 1000, 20.0)
 QUICK = Size(300, 100, 24, 1, 5000, 100, 4.0)
 
 
