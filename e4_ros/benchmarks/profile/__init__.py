@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,7 +47,7 @@ def profile(
         for mix in MIXES
     ]
     works = {model: model_works(model) for model in MODELS}
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     rows = [
         search_row(board, model, works[model], domains, mix)
         for board, model, domains, mix in track(tasks, 'searching', console=console, transient=True)
