@@ -71,7 +71,8 @@ def _add_energy(table: Table, summary: Summary) -> None:
     from e4_ros.evaluation.palette import joules
 
     if summary.energy_j_per_frame is not None:
-        where = f'{summary.energy_source}, {summary.board}'
+        waits = ', its wait included' if summary.waits_counted else ''
+        where = f'{summary.energy_source}, {summary.board}{waits}'
         table.add_row('energy a frame', joules(summary.energy_j_per_frame), where)
     if summary.baseline_energy_j_per_frame is not None:
         baseline = joules(summary.baseline_energy_j_per_frame)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from e4_ros.energy.boards import Board, BoardError, load_board
 from e4_ros.energy.client import ClientState, DvfsClient
-from e4_ros.energy.model import BoardModel, SegmentWork
+from e4_ros.energy.model import BoardModel, Cost, SegmentWork
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.evaluation.records import NO_SOURCE
 
 OperatingPoint = Mapping[str, int]
+
+LONGEST_WAIT_S = 2.0
+"""A longer pause between two frames is nobody's wait: the stream had stopped."""
 
 _log = logging.getLogger(__name__)
 
@@ -105,31 +109,43 @@ class ModelledClocks:
             points = [self._model.default_point() | point for point in path.points]
             return Spent(points, path.expected_energy_j, 'modelled')
         point = self._model.default_point()
-        return Spent([point] * len(segments), default_energy_j(self._model, self._works, segments),
-                     'modelled')  # fmt: skip
+        cost = default_cost(self._model, self._works, segments)
+        return Spent([point] * len(segments), cost.energy_j, 'modelled')
 
 
 class HelperClocks:
     """The DVFS helper's clocks: each segment is a step, joules are its meter's where it measures.
 
     Without a meter they are modelled at the clocks the segments really had, if the board has a
-    description. When the helper is gone the frames go on without steps, and a warning says so once.
+    description. A frame's joules include the wait before it, at the clocks that the frame before
+    left (what the plan does not clock waits where governors go): slow clocks take longer over a
+    frame, and wait more cheaply. When the helper is gone the frames go on without steps, and a
+    warning says so once.
 
     Args:
         client: Holds the lease; `plan` is in force.
         works: What each segment of the engine asks of the board.
         plan: What is in force.
+        clock: Seconds.
     """
 
     def __init__(
-        self, client: DvfsClient, works: Sequence[SegmentWork], plan: FrequencyPlan
+        self,
+        client: DvfsClient,
+        works: Sequence[SegmentWork],
+        plan: FrequencyPlan,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._works = works
         self._model = _board_model(plan.board)
+        self._clock = clock
         self._use(plan)
         self._points: list[OperatingPoint] = []
         self._before_j = math.nan
+        self._waited_at: OperatingPoint = {}
+        self._began_s, self._waited_s = -math.inf, 0.0
+        self._last = Cost(0.0, math.nan)  # seconds of the frame before; the meter when it ended
         self._told = False
 
     def replace(self, plan: FrequencyPlan) -> None:
@@ -142,9 +158,16 @@ class HelperClocks:
         self._use(plan)
 
     def begin(self) -> None:
-        """Remember the meter."""
+        """Remember the meter and the wait."""
+        applied, now_s = self._client.applied(), self._clock()
         self._points = []
-        self._before_j = self._client.applied().energy_j
+        self._waited_at = {n: applied.point[n] for n in self._clocked if n in applied.point}
+        period_s = now_s - self._began_s
+        in_stream = period_s <= LONGEST_WAIT_S
+        self._waited_s = max(period_s - self._last.latency_s, 0.0) if in_stream else 0.0
+        metered = in_stream and math.isfinite(self._last.energy_j)
+        self._before_j = self._last.energy_j if metered else applied.energy_j
+        self._began_s = now_s
 
     def step(self, segment: int) -> None:
         """Tell the helper, and note the clocks that the segment before ended with."""
@@ -162,36 +185,47 @@ class HelperClocks:
         if self._client.state is not ClientState.HELD:
             if not self._told:
                 _log.warning('%s: going on without clock steps', self._client.lost_because)
-            self._told = True
+            self._told, self._began_s = True, -math.inf
             return Spent((), math.nan, NO_SOURCE)
         points = [*self._points, now.point]
         if now.source == 'measured':
+            self._last = Cost(0.0, now.energy_j)
             return Spent(points, now.energy_j - self._before_j, 'measured')
         if self._model is None:
             return Spent(points, math.nan, NO_SOURCE)
-        works = [self._works[i] for i in segments]
-        return Spent(points, energy_at(self._model, works, points), 'modelled')
+        frame = cost_at(self._model, [self._works[i] for i in segments], points)
+        self._last = Cost(frame.latency_s, math.nan)
+        wait_j = waiting_j(self._model, self._waited_at, self._waited_s)
+        return Spent(points, frame.energy_j + wait_j, 'modelled')
 
     def _use(self, plan: FrequencyPlan) -> None:
-        self._paths = _deepest_paths(plan)
+        self._paths, self._clocked = _deepest_paths(plan), plan.domains
 
 
-def energy_at(
+def cost_at(
     model: BoardModel, works: Sequence[SegmentWork], points: Sequence[OperatingPoint]
-) -> float:
-    """Modelled joules of segments at the point each of them had; unknown domains are ignored."""
-    return sum(
-        model.segment_cost(work, {n: hz for n, hz in point.items() if n in model.domains}).energy_j
+) -> Cost:
+    """Modelled cost of segments at the point each of them had; unknown domains are ignored."""
+    costs = [
+        model.segment_cost(work, _known(model, point))
         for work, point in zip(works, points, strict=True)
-    )
+    ]
+    return Cost(sum(c.latency_s for c in costs), sum(c.energy_j for c in costs))
 
 
-def default_energy_j(
-    model: BoardModel, works: Sequence[SegmentWork], segments: Sequence[int]
-) -> float:
-    """Joules of ``segments`` at the clocks that the stock system would run them at."""
+def waiting_j(model: BoardModel, point: OperatingPoint, wait_s: float) -> float:
+    """Modelled joules of a board that waits; domains that are not in ``point`` at the lowest."""
+    return model.idle_w(model.idle_point() | _known(model, point)) * wait_s if wait_s > 0 else 0.0
+
+
+def default_cost(model: BoardModel, works: Sequence[SegmentWork], segments: Sequence[int]) -> Cost:
+    """Cost of ``segments`` at the clocks that the stock system would run them at."""
     point = model.default_point()
-    return energy_at(model, [works[i] for i in segments], [point] * len(segments))
+    return cost_at(model, [works[i] for i in segments], [point] * len(segments))
+
+
+def _known(model: BoardModel, point: OperatingPoint) -> dict[str, int]:
+    return {name: hz for name, hz in point.items() if name in model.domains}
 
 
 def _deepest_paths(plan: FrequencyPlan) -> dict[int, int]:

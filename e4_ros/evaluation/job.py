@@ -10,10 +10,10 @@ from pathlib import Path
 
 import onnxruntime
 
-from e4_ros.energy.boards import Board, load_board
-from e4_ros.energy.model import BoardModel, works_of
+from e4_ros.energy.boards import load_board
+from e4_ros.energy.model import BoardModel, Cost, works_of
 from e4_ros.energy.plan import FrequencyPlan
-from e4_ros.evaluation.clocks import Clocks, ModelledClocks, NoClocks, default_energy_j
+from e4_ros.evaluation.clocks import Clocks, ModelledClocks, NoClocks, default_cost
 from e4_ros.evaluation.perceiver import Perceiver
 from e4_ros.evaluation.records import FrameRecord, RunInfo
 from e4_ros.evaluation.replay import StampedFrames, replay
@@ -158,7 +158,7 @@ class Job:
     def _baseline_energy_j(self) -> float:
         if self.board is None:
             return math.nan
-        return full_energy_j(self.board, self.full)
+        return full_cost(BoardModel(self.board), self.full).energy_j
 
     def _runtime(self) -> str:
         threads = self.options.threads
@@ -168,7 +168,6 @@ class Job:
         )
 
 
-def full_energy_j(board: Board, full: EarlyExitEngine) -> float:
-    """Modelled joules of a frame at full depth and default clocks."""
-    works = works_of(full.segments)
-    return default_energy_j(BoardModel(board), works, full.paths['full'])
+def full_cost(model: BoardModel, full: EarlyExitEngine) -> Cost:
+    """Modelled cost of a frame at full depth and default clocks."""
+    return default_cost(model, works_of(full.segments), full.paths['full'])

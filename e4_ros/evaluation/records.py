@@ -74,6 +74,7 @@ class RunInfo:
         frames_received: Frames the source had to give, usable or not.
         frames_dropped: Frames that got no answer; received = processed + dropped.
         baseline_energy_j: A frame at full depth and default clocks; NaN where unknown.
+        waits_counted: Whether a frame's joules include the wait for it.
         machine: The computer that measured the latencies.
         problems: What went wrong, in sentences.
         audits: What the full network said of early answers once they were out; None if not asked.
@@ -92,6 +93,7 @@ class RunInfo:
     board: str = ''
     domain_limits_hz: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     baseline_energy_j: float = math.nan
+    waits_counted: bool = False
     machine: str = field(default_factory=lambda: machine_name())
     problems: Sequence[str] = ()
     audits: AuditTotals | None = None

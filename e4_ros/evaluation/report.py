@@ -107,7 +107,8 @@ def _tiles(summary: Summary) -> str:
         against = f'full depth, default clocks {joules(baseline)}' if baseline else ''
         badge = f'<em class="badge {summary.energy_source}">{summary.energy_source}</em>'
         number, unit = joules(summary.energy_j_per_frame).split(' ')
-        tiles.append((f'Energy a frame {badge}', f'{number}<small> {unit}</small>', against))
+        waits = ', wait included' if summary.waits_counted else ''
+        tiles.append((f'Energy a frame{waits} {badge}', f'{number}<small> {unit}</small>', against))
     dropped = f'{summary.frames_dropped} dropped of {summary.frames_received} received'
     tiles.append(('Frames', f'{summary.frames_processed}', dropped))
     return ''.join(

@@ -70,8 +70,9 @@ class Summary(BaseModel):
         speedup_vs_full: Mean latency of the full network over mean latency of the run.
         f1_vs_full: Agreement with the full network: micro F1 of the boxes above score .5 at IoU .5,
             or the share of equal top-1 classes for a classifier.
-        energy_j_per_frame: Mean joules of a frame's computation; the wait between frames is not in.
-        baseline_energy_j_per_frame: A frame at full depth and default clocks, from the same source.
+        energy_j_per_frame: Mean joules of a frame's computation.
+        baseline_energy_j_per_frame: A frame at full depth and default clocks.
+        waits_counted: Whether both include the wait for the frame, as on a stream that has a pace.
         audits: Null where none were asked for.
         exit_notes: Whether the exits pay here, and which are switched off, in sentences.
         energy_source: ``measured`` or ``modelled``; ``mixed`` where frames differ; ``none``.
@@ -89,6 +90,7 @@ class Summary(BaseModel):
     f1_vs_full: Rounded | None
     energy_j_per_frame: Rounded | None
     baseline_energy_j_per_frame: Rounded | None
+    waits_counted: bool = False
     energy_source: str
     board: str
     model: str
@@ -134,6 +136,7 @@ def summarise(records: Sequence[FrameRecord], info: RunInfo) -> Summary:
         f1_vs_full=_agreement(compared, info.task) if compared else None,
         energy_j_per_frame=_finite(joules[np.isfinite(joules)].mean()) if known else None,
         baseline_energy_j_per_frame=_finite(info.baseline_energy_j),
+        waits_counted=info.waits_counted,
         energy_source=_energy_source(records),
         board=info.board,
         model=info.model,

@@ -193,6 +193,7 @@ def _info(topics: _Topics, stamps: list[int], source: str, published: int) -> Ru
         frames_received=len(stamps) + dropped,
         frames_dropped=dropped,
         baseline_energy_j=_baseline_energy_j(topics),
+        waits_counted=True,
         problems=problems,
         audits=AuditTotals.of_facts(topics.facts) if 'audits' in topics.facts else None,
     )

@@ -7,7 +7,9 @@ import math
 import numpy as np
 
 from e4_ros.energy.boards import BoardError, load_board
-from e4_ros.evaluation.job import full_energy_j
+from e4_ros.energy.model import BoardModel
+from e4_ros.evaluation.clocks import LONGEST_WAIT_S, waiting_j
+from e4_ros.evaluation.job import full_cost
 from e4_ros.evaluation.records import NO_SOURCE, FrameRecord
 from e4_ros.vision.engine import EarlyExitEngine
 
@@ -15,8 +17,9 @@ from e4_ros.vision.engine import EarlyExitEngine
 class Baseline:
     """The full network on every n-th image.
 
-    Its joules are modelled at the default clocks of the helper's board, whatever the clocks are
-    while it runs; without a board that has a description there are none.
+    Its joules are modelled for the helper's board, whatever the clocks are while it runs: the image
+    at the default clocks, and the wait since the image before at the lowest, where governors go
+    when nothing runs. Without a board that has a description there are none.
 
     Args:
         full: An engine of its own, uncut, as somebody without early exits would run it.
@@ -27,28 +30,38 @@ class Baseline:
         self._full = full
         self._every = every
         self._board = ''
-        self._energy_j = math.nan
+        self._model: BoardModel | None = None
+        self._stamp_s, self._period_s = -math.inf, math.inf
 
-    def is_due(self, processed: int) -> bool:
-        """Whether the image that was the ``processed``-th is one to compare."""
+    def is_due(self, processed: int, stamp_s: float) -> bool:
+        """Whether the image that was the ``processed``-th is one to compare; to be asked of all."""
+        self._period_s, self._stamp_s = stamp_s - self._stamp_s, stamp_s
         return processed % self._every == 0
 
     def answer(self, frame: np.ndarray, board: str) -> FrameRecord:
         """Run the full network on ``frame``; ``board`` is the helper's, empty without one."""
         result = self._full.process_full(frame)
         if board != self._board:
-            self._board, self._energy_j = board, self._modelled_j(board)
+            self._board, self._model = board, _model_of(board)
         return FrameRecord(
             frame=0,
             stamp_s=0.0,
             result=result,
             segments=[self._full.segments[i].name for i in self._full.paths[result.exit]],
-            energy_j=self._energy_j,
-            energy_source=NO_SOURCE if math.isnan(self._energy_j) else 'modelled',
+            energy_j=math.nan if self._model is None else self._energy_j(self._model),
+            energy_source=NO_SOURCE if self._model is None else 'modelled',
         )
 
-    def _modelled_j(self, board: str) -> float:
-        try:
-            return full_energy_j(load_board(board), self._full)
-        except BoardError:
-            return math.nan
+    def _energy_j(self, model: BoardModel) -> float:
+        cost = full_cost(model, self._full)
+        if not 0 < self._period_s <= LONGEST_WAIT_S:
+            return cost.energy_j
+        wait_s = self._period_s - cost.latency_s
+        return cost.energy_j + waiting_j(model, {}, wait_s)
+
+
+def _model_of(board: str) -> BoardModel | None:
+    try:
+        return BoardModel(load_board(board))
+    except BoardError:
+        return None

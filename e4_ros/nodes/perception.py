@@ -166,7 +166,7 @@ class Perception(AutostartNode):
         assert self._network is not None
         self._outputs.publish(frame, header, record, counts, plan_id)
         baseline = self._network.baseline
-        if baseline is not None and baseline.is_due(counts.processed):
+        if baseline is not None and baseline.is_due(counts.processed, record.stamp_s):
             board = self._steps.board if self._steps is not None else ''
             self._outputs.publish_baseline(header, baseline.answer(frame, board), counts)
 

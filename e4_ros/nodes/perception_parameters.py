@@ -86,8 +86,9 @@ PARAMETERS = (
     ParameterSpec(
         'deadline_s',
         0.0,
-        'Longest latency that a plan made here may expect; 0 for three times the fastest. May be '
-        'set while running; one that no clocks can meet is refused.',
+        'Longest latency that a plan made here may expect; 0 for three times the fastest, or nine '
+        'tenths of the time between two frames where that is less. May be set while running; one '
+        'that no clocks can meet is refused.',
         0.0,
         60.0,
         live=True,

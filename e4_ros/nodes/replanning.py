@@ -14,7 +14,7 @@ from threading import Lock, RLock
 from e4_ros.energy.boards import BoardError, load_board
 from e4_ros.energy.client import DvfsClient
 from e4_ros.energy.model import BoardModel
-from e4_ros.evaluation.clocks import HelperClocks
+from e4_ros.evaluation.clocks import LONGEST_WAIT_S, HelperClocks
 from e4_ros.evaluation.records import FrameRecord
 from e4_ros.nodes.plans import ActivePlan, Stream, Tables, limits_of, within
 from e4_ros.profiling.ceiling import Ceiling
@@ -83,8 +83,7 @@ class LivePlan:
             return
         with self._state:
             try:
-                pause_s = self._pause_s(record.result.latency_s)
-                drifted = self._replanner.observe(exit_name, pause_s) is not None
+                drifted = self._replanner.observe(exit_name, self._period_s()) is not None
                 if drifted and self.active is not self._given:
                     self._install(self._here(self._replanner.why))
                 if record.points and self._judge(exit_name, record.points[-1]):
@@ -140,10 +139,12 @@ class LivePlan:
                 self._limits = limits
                 self._keep_limits('the limits changed')
 
-    def _pause_s(self, latency_s: float) -> float | None:
-        """How long the board had waited for the frame that was just answered."""
+    def _period_s(self) -> float | None:
+        """Time since the answer before; None where there was none, or the stream had stopped."""
         before, self._answered_s = self._answered_s, time.monotonic()
-        return None if before is None else max(self._answered_s - before - latency_s, 0.0)
+        if before is None or self._answered_s - before > LONGEST_WAIT_S:
+            return None
+        return self._answered_s - before
 
     # -- how ------------------------------------------------------------------------------------
 

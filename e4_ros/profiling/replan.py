@@ -2,8 +2,8 @@
 
 The exits a stream takes drift, cameras change their pace, power modes change, boards get hot.
 Planning takes milliseconds, so it can happen between frames; but changing plans for a trifle would
-only add noise. So exits have to drift by more than ``drift``, pauses by a fifth, and a new plan to
-save more than ``gain``. A plan that broke (its deadline or a limit changed) is replaced whatever
+only add noise. So exits have to drift by more than ``drift``, the pace by a fifth, and a new plan
+to save more than ``gain``. A plan that broke (its deadline or a limit changed) is replaced whatever
 that costs.
 """
 
@@ -20,9 +20,10 @@ from e4_ros.profiling.delays import slowest_path_s
 from e4_ros.profiling.objective import Problem, SwitchCost, make_problem, with_pause
 from e4_ros.profiling.planner import search, to_plan
 
-_PAUSE_DRIFT = 0.2
-_PAUSE_FRAMES = 10  # that have to be seen before pauses count
+_PACE_DRIFT = 0.2
+_PACE_FRAMES = 10  # that have to be seen before the pace counts
 _TRIFLE_S = 1e-3
+_OF_PERIOD = 0.9  # frames do not come like clockwork
 
 
 class Replanner:
@@ -33,12 +34,13 @@ class Replanner:
         exit_paths: exit → indices of its segments.
         exit_shares: exit → expected share to begin with.
         deadline_s: bound for the slowest path; 0 means three times the fastest possible latency
-            within the limits of the moment.
+            within the limits of the moment, and no longer than from one frame to the next.
         switch: what switching costs.
         drift: total variation, 0 to 1, by which the exits must have moved.
         gain: share of energy that a new plan must save; above the waiting board's, with ``idle_w``.
-        memory: number of frames over which exits and pauses are averaged.
-        idle_w: watts of the waiting board at an operating point; none: pauses are not counted.
+        memory: number of frames over which exits and pace are averaged.
+        idle_w: watts of the waiting board at an operating point; none: the waits between frames are
+            not counted.
 
     Attributes:
         why: what moved when :meth:`observe` returned a plan.
@@ -59,8 +61,8 @@ class Replanner:
     ) -> None:
         self._whole, self._table = table, table
         self._idle_of, self._memory, self.why = idle_w, memory, ''
-        self._pause_s = self._planned_pause_s = 0.0
-        self._pauses = 0
+        self._period_s = self._planned_period_s = 0.0
+        self._periods = 0
         self._idle_table: CostTable | None = None  # what `_idle_w` belongs to
         self._paths, self._switch = exit_paths, switch
         self._drift, self._gain, self._keep = drift, gain, 1 - 1 / memory
@@ -69,7 +71,7 @@ class Replanner:
         self._planned = dict(self._shares)
         self._deadline_s = deadline_s
         problem = self._problem()
-        self._points = search(self._counted(problem)).points
+        self._points = search(problem).points
         self.plan = to_plan(problem, exit_paths, self._points)
 
     @property
@@ -77,12 +79,12 @@ class Replanner:
         """The running average of the exits."""
         return dict(self._shares)
 
-    def observe(self, exit_name: str, pause_s: float | None = None) -> FrequencyPlan | None:
+    def observe(self, exit_name: str, period_s: float | None = None) -> FrequencyPlan | None:
         """A frame was answered; the new plan, if there is a better one.
 
         Args:
             exit_name: where.
-            pause_s: how long the board had waited for the frame; None: not known.
+            period_s: time since the frame before; None: not known, or the stream had stopped.
 
         Raises:
             KeyError: no such exit.
@@ -92,25 +94,27 @@ class Replanner:
         for name in self._shares:
             self._shares[name] *= self._keep
         self._shares[exit_name] += 1 - self._keep
-        if pause_s is not None:
-            self._pauses += 1
-            self._pause_s += (pause_s - self._pause_s) / min(self._pauses, self._memory)
+        if period_s is not None:
+            self._periods += 1
+            self._period_s += (period_s - self._period_s) / min(self._periods, self._memory)
         moved = sum(abs(self._shares[e] - self._planned[e]) for e in self._shares) / 2
         if moved > self._drift:
             self.why = 'the exits drifted'
         elif self._paced():
-            self.why = 'the pauses between frames changed'
+            self.why = 'the pace of the frames changed'
         else:
             return None
-        self._planned, self._planned_pause_s = dict(self._shares), self._pause_s
+        self._planned = dict(self._shares)
+        if self._periods >= _PACE_FRAMES:
+            self._planned_period_s = self._period_s
         return self._replace(self._gain)
 
     def _paced(self) -> bool:
-        """Whether pauses are known, and other than those that the plan counted with."""
-        if self._idle_of is None or self._pauses < _PAUSE_FRAMES:
+        """Whether the pace is known, and another than the plan counted with."""
+        if self._periods < _PACE_FRAMES:
             return False
-        longer = max(self._pause_s, self._planned_pause_s)
-        return abs(self._pause_s - self._planned_pause_s) > max(_PAUSE_DRIFT * longer, _TRIFLE_S)
+        longer = max(self._period_s, self._planned_period_s)
+        return abs(self._period_s - self._planned_period_s) > max(_PACE_DRIFT * longer, _TRIFLE_S)
 
     def set_deadline(self, deadline_s: float) -> FrequencyPlan | None:
         """The deadline changed; the new plan, if the old one breaks it or a better one exists.
@@ -147,31 +151,41 @@ class Replanner:
         make_problem(self._table, self._paths, self._shares, deadline_s, self._switch)
 
     def _problem(self) -> Problem:
-        return make_problem(self._table, self._paths, self._shares, self._deadline_s, self._switch)
+        problem = make_problem(
+            self._table, self._paths, self._shares, self._deadline_s, self._switch
+        )
+        longest_s = _OF_PERIOD * self._planned_period_s
+        if self._deadline_s or not 0 < longest_s < problem.deadline_s:
+            return problem
+        # Slower than the camera, frames would be lost.
+        return replace(problem, deadline_s=max(longest_s, problem.fastest_s))
 
-    def _counted(self, problem: Problem) -> Problem:
-        """The problem with its pauses; what a plan promises is about frames alone."""
-        if self._idle_of is None or self._planned_pause_s == 0:
+    def _counted(self, problem: Problem, plan: FrequencyPlan) -> Problem:
+        """The problem with the waits that ``plan`` leaves; what it promises is frames alone."""
+        frame_s = sum(self._shares[e] * path.expected_latency_s for e, path in plan.paths.items())
+        pause_s = self._planned_period_s - frame_s
+        if self._idle_of is None or pause_s <= 0:
             return problem
         if self._idle_table is not problem.table:
             points = range(len(problem.table.coordinates))
             self._idle_w = np.array([self._idle_of(problem.table.point(p)) for p in points])
             self._idle_table = problem.table
-        return with_pause(problem, self._idle_w, self._planned_pause_s)
+        return with_pause(problem, self._idle_w, pause_s)
 
     def _replace(self, gain: float) -> FrequencyPlan | None:
-        frames = self._problem()
-        problem = self._counted(frames)
-        found = search(problem)
+        frames, plan = self._problem(), self.plan
+        for _ in range(2):  # a plan changes the waits that it should have counted
+            problem = self._counted(frames, plan)
+            found = search(problem)
+            plan = to_plan(frames, self._paths, found.points)
         old = self._old_points(problem)
         if old is not None and slowest_path_s(problem, old) <= problem.deadline_s:
             _, old_j = problem.cost(old)
             if found.energy_j > old_j * (1 - gain) or (found.points == old).all():
                 self._points = old
                 return None
-        self._points = found.points
-        self.plan = to_plan(frames, self._paths, found.points)
-        return self.plan
+        self._points, self.plan = found.points, plan
+        return plan
 
     def _old_points(self, problem: Problem) -> Indices | None:
         """The plan in force as points of the problem's table; None where it has left the table."""

@@ -15,7 +15,7 @@ from e4_ros.energy.daemon import Helper, HelperConfig
 from e4_ros.energy.model import BoardModel, SegmentWork
 from e4_ros.energy.plan import PlanError
 from e4_ros.energy.virtual_board import write_tree
-from e4_ros.evaluation.clocks import HelperClocks, ModelledClocks, NoClocks, energy_at
+from e4_ros.evaluation.clocks import LONGEST_WAIT_S, HelperClocks, ModelledClocks, NoClocks, cost_at
 from e4_ros.evaluation.perceiver import Perceiver
 from e4_ros.profiling import planner
 from e4_ros.vision.answer import Answer
@@ -102,7 +102,7 @@ def test_clocks_the_model_does_not_have_are_ignored():
     model = BoardModel(load_board(BOARD))
     point = model.default_point()
     strange = point | {'npu': 10**9}
-    assert energy_at(model, WORKS, [strange] * 3) == energy_at(model, WORKS, [point] * 3)
+    assert cost_at(model, WORKS, [strange] * 3) == cost_at(model, WORKS, [point] * 3)
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_each_segment_runs_at_the_clocks_of_the_plan(client, plan):
     assert applied == plan.paths['full'].points
     assert record.energy_source == 'modelled'
     model = BoardModel(load_board(BOARD))
-    assert record.energy_j == pytest.approx(energy_at(model, WORKS, record.points))
+    assert record.energy_j == pytest.approx(cost_at(model, WORKS, record.points).energy_j)
 
 
 def test_an_early_exit_has_as_many_points_as_segments(client, plan):
@@ -205,6 +205,44 @@ def test_a_meter_that_measures_is_believed(client, plan, monkeypatch):
     record = Perceiver(Engine(), clocks).process(FRAME, 0.0, 0)
     assert record.energy_source == 'measured'
     assert record.energy_j == pytest.approx(1.5)
+
+
+def test_a_frame_pays_for_the_wait_before_it_at_the_clocks_that_were_left(client, plan):
+    client.set_plan(still := only(plan, {'cpu': 729_600_000, 'gpu': 510_000_000}))
+    now = [0.0]
+    clocks = HelperClocks(client, WORKS, still, clock=lambda: now[0])
+    perceiver = Perceiver(Engine(wait_s=0.02), clocks)
+    records = []
+    for now[0] in (0.0, 0.1, 0.3, 0.4 + LONGEST_WAIT_S):
+        records.append(perceiver.process(FRAME, now[0], 0))
+    model = BoardModel(load_board(BOARD))
+    own = cost_at(model, WORKS, records[-1].points)
+    left = {name: records[-1].points[0][name] for name in still.domains}
+    idle_w = model.idle_w(model.idle_point() | left)
+    waits_s = [0.0, 0.1 - own.latency_s, 0.2 - own.latency_s, 0.0]  # the last: it had stopped
+    assert [record.energy_j for record in records[1:]] == pytest.approx(
+        [own.energy_j + idle_w * wait_s for wait_s in waits_s[1:]]
+    )
+
+
+def test_a_meter_is_read_from_answer_to_answer(client, plan, monkeypatch):
+    now, meter = [0.0], [5.0]
+    applied = client.applied()
+    monkeypatch.setattr(
+        client, 'applied', lambda: applied._replace(energy_j=meter[0], source='measured')
+    )
+    clocks = HelperClocks(client, WORKS, plan, clock=lambda: now[0])
+
+    def joules(before_j: float, frame_j: float, pause_s: float) -> float:
+        meter[0] += before_j
+        now[0] += pause_s
+        clocks.begin()
+        meter[0] += frame_j
+        return clocks.end('full', PATHS['full']).energy_j
+
+    assert joules(3.0, 1.0, 0.0) == pytest.approx(1.0)
+    assert joules(2.0, 1.0, 0.1) == pytest.approx(3.0)
+    assert joules(90.0, 1.0, 2 * LONGEST_WAIT_S) == pytest.approx(1.0)
 
 
 def test_when_the_helper_is_gone_frames_go_on_and_it_is_said_once(helper, client, plan, caplog):

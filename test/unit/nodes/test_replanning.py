@@ -64,7 +64,7 @@ def record(exit_name: str, live: LivePlan, **held: int):
     """A frame that left at ``exit_name``, its clocks as planned but for those ``held``."""
     path = live.active.plan.paths[exit_name]
     points = [{n: min(hz, held.get(n, hz)) for n, hz in point.items()} for point in path.points]
-    result = SimpleNamespace(exit=exit_name, latency_s=1.0)  # longer than ago: no pause
+    result = SimpleNamespace(exit=exit_name)
     return SimpleNamespace(result=result, points=points)
 
 

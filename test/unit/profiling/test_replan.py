@@ -82,22 +82,43 @@ def test_an_unknown_exit_is_refused(replanner):
         replanner.observe('side_door')
 
 
-def test_long_pauses_bring_a_plan_that_waits_for_less():
-    board = load_board('jetson_orin_nano')
-    model = BoardModel(board)
+@pytest.fixture
+def paced() -> Replanner:
+    """No deadline of its own, and a board whose idle power is known."""
+    model = BoardModel(load_board('jetson_orin_nano'))
     table = CostTable.from_board(model, WORKS, 'net')
-    switch = SwitchCost.of_board(board, table.domains)
-    replanner = Replanner(table, PATHS, {'full': 1.0}, 0.0, switch, idle_w=model.idle_w)
-    first = replanner.plan
-    made = [plan for _ in range(100) if (plan := replanner.observe('full', pause_s=0.5))]
+    switch = SwitchCost.of_board(model.board, table.domains)
+    return Replanner(table, PATHS, {'full': 1.0}, 0.0, switch, idle_w=model.idle_w)
+
+
+def test_a_slow_camera_brings_a_plan_that_waits_for_less(paced):
+    model, first = BoardModel(load_board('jetson_orin_nano')), paced.plan
+    made = [plan for _ in range(100) if (plan := paced.observe('full', period_s=0.6))]
     assert len(made) == 1
-    assert replanner.why == 'the pauses between frames changed'
-    waiting = [model.idle_w(plan.paths['full'].points[0]) for plan in (first, replanner.plan)]
+    assert paced.why == 'the pace of the frames changed'
+    waiting = [model.idle_w(plan.paths['full'].points[0]) for plan in (first, paced.plan)]
     assert waiting[1] < waiting[0]
-    frame_j = [plan.paths['full'].expected_energy_j for plan in (first, replanner.plan)]
-    assert 0 <= frame_j[1] - frame_j[0] < 0.5 * (waiting[0] - waiting[1])
-    assert all(replanner.observe('full', pause_s=0.45) is None for _ in range(100))
+    frame_j = [plan.paths['full'].expected_energy_j for plan in (first, paced.plan)]
+    assert 0 <= frame_j[1] - frame_j[0] < 0.6 * (waiting[0] - waiting[1])
+    assert all(paced.observe('full', period_s=0.55) is None for _ in range(100))
 
 
-def test_pauses_of_a_board_whose_idle_power_nobody_knows_change_nothing(replanner):
-    assert all(replanner.observe('full', pause_s=1.0) is None for _ in range(50))
+def test_without_a_deadline_the_plan_keeps_up_with_the_camera(paced):
+    def latency_s(period_s: float) -> float:
+        for _ in range(2000):  # many times the memory
+            paced.observe('full', period_s=period_s)
+        return paced.plan.paths['full'].expected_latency_s
+
+    model = BoardModel(load_board('jetson_orin_nano'))
+    fastest_s = CostTable.from_board(model, WORKS, 'net').latency_s.sum(axis=0).min()
+    assert latency_s(1.0) > 2.2 * fastest_s
+    assert latency_s(1.8 * fastest_s) <= 1.2 * 1.8 * fastest_s  # a fifth is no other pace
+    assert latency_s(0.1 * fastest_s) < 1.2 * fastest_s  # nothing keeps up: as fast as can be
+
+
+def test_a_deadline_that_was_set_is_not_the_cameras_to_change(replanner):
+    assert all(replanner.observe('full', period_s=1e-3) is None for _ in range(50))
+
+
+def test_the_pace_of_a_board_whose_idle_power_nobody_knows_changes_nothing(replanner):
+    assert all(replanner.observe('full', period_s=1.0) is None for _ in range(50))

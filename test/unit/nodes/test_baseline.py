@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from e4_ros.energy.boards import load_board
+from e4_ros.energy.model import BoardModel
+from e4_ros.evaluation.clocks import LONGEST_WAIT_S
+from e4_ros.evaluation.job import full_cost
+from e4_ros.nodes.baseline import Baseline
+from e4_ros.vision.assembly import build
+
+BOARD = 'jetson_orin_nano'
+FRAME = np.zeros((120, 160, 3), np.uint8)
+
+
+@pytest.fixture(scope='module')
+def full():
+    return build('pedestrian_ssdlite', 'full', threads=1)
+
+
+def test_an_image_pays_for_the_wait_before_it(full):
+    model = BoardModel(load_board(BOARD))
+    alone = full_cost(model, full)
+    baseline, joules = Baseline(full, 1), []
+    for stamp_s in (5.0, 5.1, 5.1 + 2 * LONGEST_WAIT_S, 0.0):
+        assert baseline.is_due(1, stamp_s)
+        joules.append(baseline.answer(FRAME, BOARD).energy_j)
+    wait_s = 0.1 - alone.latency_s
+    with_wait_j = alone.energy_j + model.idle_w() * wait_s
+    assert wait_s > 0
+    assert joules == pytest.approx([alone.energy_j, with_wait_j, alone.energy_j, alone.energy_j])
+
+
+def test_the_wait_is_since_the_last_image_not_since_the_last_that_was_compared(full):
+    baseline = Baseline(full, 3)
+    assert [baseline.is_due(number, number / 10) for number in range(4)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    often = Baseline(full, 1)
+    assert often.is_due(2, 0.2)
+    assert often.is_due(3, 0.3)
+    assert baseline.answer(FRAME, BOARD).energy_j == often.answer(FRAME, BOARD).energy_j
+
+
+def test_without_a_described_board_there_are_no_joules(full):
+    record = Baseline(full, 1).answer(FRAME, 'a_board_nobody_described')
+    assert math.isnan(record.energy_j)
+    assert record.energy_source == 'none'
