@@ -195,13 +195,20 @@ def _notes(summary: Summary, info: RunInfo) -> str:
     if summary.energy_source == 'modelled':
         notes.append(
             f'Joules and clocks are <b>modelled</b> from the description of {info.board}: nothing '
-            'was measured on such a board. They cover a frame’s computation, not the wait '
-            'between frames.'
+            'was measured on such a board.'
         )
     elif summary.energy_source == 'measured':
-        notes.append('Joules were <b>measured</b> at the board’s rails while the frame ran.')
-    if summary.baseline_energy_j_per_frame:
+        notes.append('Joules were <b>measured</b> at the board’s rails.')
+    if summary.energy_source != NO_SOURCE:
         notes.append(
-            'The baseline runs every frame at full depth and the stock system’s default clocks.'
+            'A frame’s joules run from the answer before it to its own: the wait for it is in.'
+            if summary.waits_counted
+            else 'Joules cover a frame’s computation, not the wait between frames.'
+        )
+    if summary.baseline_energy_j_per_frame:
+        waits = ', and waits at the lowest' if summary.waits_counted else ''
+        notes.append(
+            'The baseline runs every frame at full depth and the stock system’s default '
+            f'clocks{waits}.'
         )
     return ''.join(f'<li>{note}</li>' for note in notes)
