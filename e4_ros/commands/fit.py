@@ -71,8 +71,9 @@ def fit(
     Next: `e4 calibrate` with other footage, and `e4 run --exits FILE`.
     """  # noqa: D301
     from e4_ros.evaluation.sources import SourceError
-    from e4_ros.vision.fit import FitError, FitSettings, check_clips
+    from e4_ros.vision.fit import FitError, check_clips
     from e4_ros.vision.fit import fit as fit_exits
+    from e4_ros.vision.fit_settings import FitSettings
     from e4_ros.vision.model import ModelError
     from e4_ros.vision.zoo import load_model
 

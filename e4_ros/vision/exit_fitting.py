@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,13 +17,11 @@ from e4_ros.vision.distil import Lessons, make_head, prepare, train_head
 from e4_ros.vision.exit_gate import ExitGate
 from e4_ros.vision.exits import Answering, GridHead, Head
 from e4_ros.vision.familiarity import statistics
+from e4_ros.vision.fit_settings import FitSettings
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.probe import Probe
 from e4_ros.vision.stretch import Parted, Stretch
 from e4_ros.vision.temporal_training import best_threshold, move_threshold
-
-if TYPE_CHECKING:
-    from e4_ros.vision.fit import FitSettings
 
 _LEAST_WEIGHT = 0.1  # of a lesson that an earlier exit is sure of
 

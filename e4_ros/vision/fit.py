@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from e4_ros.vision.answer import Answer
 from e4_ros.vision.checkpoint import Checkpoint, Exit, network_hash
 from e4_ros.vision.exit_fitting import ExitFitting
+from e4_ros.vision.fit_settings import FitSettings
 from e4_ros.vision.gate_training import GateTraining, fit_scenes, trust_where_right
 from e4_ros.vision.measured_cuts import measured_cuts
 from e4_ros.vision.model import VisionModel
@@ -42,38 +43,6 @@ _THRESHOLD = 0.5  # of every exit until `e4 calibrate` sets them: more likely ri
 
 class FitError(ValueError):
     """The footage or the model is not fit for fitting; says what is missing."""
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """What can be turned.
-
-    Attributes:
-        seed: of everything that is random.
-        held_out: share of each source that heads do not learn from; gates learn from it.
-        steps: training steps of the temporal exit.
-        epochs: passes of each exit between stages over its lessons.
-        views: the most views of each frame in those lessons.
-        lessons: the most lessons; footage that would give more gives fewer views, then frames.
-        rehearsed: how many frames the held-out footage is played for, in streams.
-        cuts: where exits between stages go: shares of the network's time on this machine, or names
-            of traced nodes, which are the same on every machine.
-        attention: False for plain means in place of attention.
-        memory: False for exits that see a single frame and nothing of each other.
-        gates: False for exits between stages that score by how sure their answers are.
-    """
-
-    seed: int = 0
-    held_out: float = 0.2
-    steps: int = 1000
-    epochs: int = 8
-    views: int = 5
-    lessons: int = 2000
-    rehearsed: int = 1200
-    cuts: tuple[float | str, ...] = (0.4,)
-    attention: bool = True
-    memory: bool = True
-    gates: bool = True
 
 
 def fit(

@@ -19,7 +19,8 @@ import torch
 from e4_ros.evaluation.sources import open_source
 from e4_ros.vision.checkpoint import load
 from e4_ros.vision.engine import EarlyExitEngine
-from e4_ros.vision.fit import LEAST_FRAMES, FitError, FitSettings, fit
+from e4_ros.vision.fit import LEAST_FRAMES, FitError, fit
+from e4_ros.vision.fit_settings import FitSettings
 from e4_ros.vision.policy import ThresholdPolicy
 from e4_ros.vision.probe import Probe
 from e4_ros.vision.runtime import OnnxRuntime
