@@ -12,7 +12,7 @@ from pathlib import Path
 
 from e4_ros.energy.domains import Domain, DomainError
 from e4_ros.energy.journal import Entry, Journal, JournalError, Record, boot_id
-from e4_ros.energy.recovery import gone, recover
+from e4_ros.energy.recovery import gone, keep_only, recover
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Custody:
             raise DomainError(self.why_not())
         chosen = [self._domains[name] for name in names]
         entries = tuple(Entry(d.name, d.kind, d.snapshot()) for d in chosen)
-        self._journal.write(Record(self._board, str(self._root), boot_id(), entries))
+        self._journal.write(self._record(entries))
         self._taken = entries
         try:
             for domain in chosen:
@@ -70,14 +70,15 @@ class Custody:
 
     def give_back(self) -> list[str]:
         """Restore and close what is taken; return what did not come back."""
-        problems = []
+        problems, left = [], []
         for entry in self._taken:
             domain = self._domains[entry.name]
-            if not gone(entry, self._root):
-                problems += domain.restore(entry.snapshot)
+            if not gone(entry, self._root) and (wrong := domain.restore(entry.snapshot)):
+                problems += wrong
+                left.append(entry)
             domain.close()
-        if self._taken and not problems:
-            self._journal.clear()
+        if self._taken:
+            keep_only(self._journal, self._record(self._taken), left)
         self._taken = ()
         self.problems = problems
         if problems:
@@ -93,6 +94,9 @@ class Custody:
         if not self._taken:
             self.problems = recover(self._journal, self._board, self._root)
         return self.problems
+
+    def _record(self, entries: tuple[Entry, ...]) -> Record:
+        return Record(self._board, str(self._root), boot_id(), entries)
 
     def why_not(self) -> str:
         """Why nothing can be taken now; empty when it can."""

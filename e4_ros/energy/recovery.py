@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from e4_ros.energy.discovery import restore_snapshot
 from e4_ros.energy.domains import DomainError
-from e4_ros.energy.journal import Entry, Journal, JournalError, boot_id
+from e4_ros.energy.journal import Entry, Journal, JournalError, Record, boot_id
 
 _log = logging.getLogger(__name__)
 
@@ -32,17 +33,30 @@ def recover(journal: Journal, board: str, root: str | Path) -> list[str]:
         journal.clear()
         return []
     problems: list[str] = []
+    left: list[Entry] = []
     for entry in record.entries:
         if gone(entry, Path(root)):
             _log.warning('%s has disappeared with its clock; nothing to give back', entry.name)
             continue
         try:
-            problems += restore_snapshot(root, entry.kind, entry.snapshot)
+            wrong = restore_snapshot(root, entry.kind, entry.snapshot)
         except DomainError as error:
-            problems.append(str(error))
-    if not problems:
-        journal.clear()
+            wrong = [str(error)]
+        problems += wrong
+        left += [entry] if wrong else []
+    keep_only(journal, record, left)
     return problems
+
+
+def keep_only(journal: Journal, record: Record, left: Sequence[Entry]) -> None:
+    """Strike from a journal what came back: only the rest is written again at the next try."""
+    if not left:
+        journal.clear()
+    elif len(left) < len(record.entries):
+        try:
+            journal.write(record._replace(entries=tuple(left)))
+        except OSError as error:  # all of it is still there
+            _log.warning('%s cannot be shortened: %s', journal.path, error)
 
 
 def gone(entry: Entry, root: Path) -> bool:

@@ -112,3 +112,24 @@ def test_journal_put_aside_is_kept(journal, board_root):
         assert aside.read_text() == f'damaged {number}'
     assert journal.read() is None
     assert journal.set_aside() is None
+
+
+def test_only_what_did_not_come_back_is_tried_again(journal, board_root):
+    entries = tuple(Entry(d.name, d.kind, d.snapshot()) for d in discover(board_root))
+    assert len(entries) > 1
+    journal.write(Record('jetson_orin_nano', str(board_root), boot_id(), entries))
+    governor = board_root / 'sys/devices/system/cpu/cpufreq/policy0/scaling_governor'
+    text = governor.read_text()
+    governor.unlink()
+    governor.mkdir()  # nobody can write that, root neither
+    assert recover(journal, 'jetson_orin_nano', board_root)
+    left = journal.read()
+    assert left is not None
+    assert [entry.name for entry in left.entries] == ['cpu']
+    device = next(d for d in discover(board_root) if d.name == 'gpu').device
+    (device / 'min_freq').write_text('510000000')  # somebody else's by now
+    governor.rmdir()
+    governor.write_text(text)
+    assert recover(journal, 'jetson_orin_nano', board_root) == []
+    assert journal.read() is None
+    assert (device / 'min_freq').read_text() == '510000000'
