@@ -71,13 +71,18 @@ class Perceiver:
         """
         if record.result.exit == FULL:
             return None
-        self.clocks.begin()
-        audit = self.engine.audit(frame, record.result, self.clocks.step)
+        audit = self.engine.audit(frame, record.result, self._step_of_audit)
         if audit is None:
             return None
         spent = self.clocks.end(audit.full.exit, self._paths[audit.full.exit])
         self.audits.add(audit, spent.energy_j)
         return audit
+
+    def _step_of_audit(self, segment: int) -> None:
+        """An audit that is not due must not look to the clocks like a frame."""
+        if segment == 0:
+            self.clocks.begin()
+        self.clocks.step(segment)
 
     def warm_up(self, frame: np.ndarray, rounds: int = 3, check_pay: bool = False) -> None:
         """Run the whole network a few times, so that the first record is like the others.

@@ -225,6 +225,23 @@ def test_a_frame_pays_for_the_wait_before_it_at_the_clocks_that_were_left(client
     )
 
 
+def test_an_audit_that_is_not_due_does_not_shorten_the_wait(client, plan):
+    client.set_plan(still := only(plan, {'cpu': 729_600_000, 'gpu': 510_000_000}))
+    now, engine = [0.0], Engine(wait_s=0.02)
+    engine.exit, engine.audit = 'temporal', lambda frame, result, on_segment: None
+    perceiver = Perceiver(engine, HelperClocks(client, WORKS, still, clock=lambda: now[0]))
+    for begin_s in (0.0, 0.1, 0.2):
+        now[0] = begin_s
+        record = perceiver.process(FRAME, begin_s, 0)
+        now[0] += 0.04  # what it took
+        assert perceiver.audit(FRAME, record) is None
+    model = BoardModel(load_board(BOARD))
+    own = cost_at(model, WORKS[:1], record.points)
+    left = {name: record.points[0][name] for name in still.domains}
+    wait_j = model.idle_w(model.idle_point() | left) * (0.1 - own.latency_s)
+    assert record.energy_j == pytest.approx(own.energy_j + wait_j)
+
+
 def test_a_meter_is_read_from_answer_to_answer(client, plan, monkeypatch):
     now, meter = [0.0], [5.0]
     applied = client.applied()
