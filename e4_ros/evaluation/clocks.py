@@ -145,7 +145,7 @@ class HelperClocks:
         self._before_j = math.nan
         self._waited_at: OperatingPoint = {}
         self._began_s, self._waited_s = -math.inf, 0.0
-        self._last = Cost(0.0, math.nan)  # seconds of the frame before; the meter when it ended
+        self._frame_s, self._ended_j = 0.0, math.nan  # of the frame before, where known
         self._told = False
 
     def replace(self, plan: FrequencyPlan) -> None:
@@ -164,9 +164,9 @@ class HelperClocks:
         self._waited_at = {n: applied.point[n] for n in self._clocked if n in applied.point}
         period_s = now_s - self._began_s
         in_stream = period_s <= LONGEST_WAIT_S
-        self._waited_s = max(period_s - self._last.latency_s, 0.0) if in_stream else 0.0
-        metered = in_stream and math.isfinite(self._last.energy_j)
-        self._before_j = self._last.energy_j if metered else applied.energy_j
+        self._waited_s = max(period_s - self._frame_s, 0.0) if in_stream else 0.0
+        metered = in_stream and math.isfinite(self._ended_j)
+        self._before_j = self._ended_j if metered else applied.energy_j
         self._began_s = now_s
 
     def step(self, segment: int) -> None:
@@ -188,13 +188,14 @@ class HelperClocks:
             self._told, self._began_s = True, -math.inf
             return Spent((), math.nan, NO_SOURCE)
         points = [*self._points, now.point]
-        if now.source == 'measured':
-            self._last = Cost(0.0, now.energy_j)
+        measured = now.source == 'measured'
+        self._ended_j = now.energy_j if measured else math.nan
+        if measured:
             return Spent(points, now.energy_j - self._before_j, 'measured')
         if self._model is None:
             return Spent(points, math.nan, NO_SOURCE)
         frame = cost_at(self._model, [self._works[i] for i in segments], points)
-        self._last = Cost(frame.latency_s, math.nan)
+        self._frame_s = frame.latency_s
         wait_j = waiting_j(self._model, self._waited_at, self._waited_s)
         return Spent(points, frame.energy_j + wait_j, 'modelled')
 

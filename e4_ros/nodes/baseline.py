@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from e4_ros.energy.boards import BoardError, load_board
-from e4_ros.energy.model import BoardModel
+from e4_ros.energy.model import BoardModel, Cost
 from e4_ros.evaluation.clocks import LONGEST_WAIT_S, waiting_j
 from e4_ros.evaluation.job import full_cost
 from e4_ros.evaluation.records import NO_SOURCE, FrameRecord
@@ -31,6 +31,7 @@ class Baseline:
         self._every = every
         self._board = ''
         self._model: BoardModel | None = None
+        self._alone = Cost(math.nan, math.nan)  # an image, without the wait for it
         self._stamp_s, self._period_s = -math.inf, math.inf
 
     def is_due(self, processed: int, stamp_s: float) -> bool:
@@ -43,6 +44,8 @@ class Baseline:
         result = self._full.process_full(frame)
         if board != self._board:
             self._board, self._model = board, _model_of(board)
+            if self._model is not None:
+                self._alone = full_cost(self._model, self._full)
         return FrameRecord(
             frame=0,
             stamp_s=0.0,
@@ -53,11 +56,10 @@ class Baseline:
         )
 
     def _energy_j(self, model: BoardModel) -> float:
-        cost = full_cost(model, self._full)
         if not 0 < self._period_s <= LONGEST_WAIT_S:
-            return cost.energy_j
-        wait_s = self._period_s - cost.latency_s
-        return cost.energy_j + waiting_j(model, {}, wait_s)
+            return self._alone.energy_j
+        wait_s = self._period_s - self._alone.latency_s
+        return self._alone.energy_j + waiting_j(model, {}, wait_s)
 
 
 def _model_of(board: str) -> BoardModel | None:

@@ -31,7 +31,7 @@ class LivePlan:
         stream: what runs.
         between_frames: held by whoever runs a frame; plans are replaced under it.
         plan_file: a plan (YAML); empty to plan here.
-        deadline_s: longest latency a plan made here may expect; 0: three times the fastest.
+        deadline_s: longest latency a plan made here may expect; 0: see `Replanner`.
         domains: what plans made here clock, as far as the board and the helper know it.
         replan: whether to plan again when something changes.
         gain: share of energy that a plan for drifted exits must save.

@@ -174,7 +174,9 @@ class Replanner:
 
     def _replace(self, gain: float) -> FrequencyPlan | None:
         frames, plan = self._problem(), self.plan
-        for _ in range(2):  # a plan changes the waits that it should have counted
+        # A plan changes the waits that it should have counted: once more with its own.
+        counts_waits = self._idle_of is not None and self._planned_period_s > 0
+        for _ in range(1 + counts_waits):
             problem = self._counted(frames, plan)
             found = search(problem)
             plan = to_plan(frames, self._paths, found.points)
