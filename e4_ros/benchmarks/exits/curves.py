@@ -10,10 +10,9 @@ from typing import Any
 
 from e4_ros.benchmarks.exits import frontier
 from e4_ros.benchmarks.exits.footage import Judged
-from e4_ros.benchmarks.exits.timing import Timed, early_share, timed
+from e4_ros.benchmarks.exits.timing import Timed, figures, timed
 from e4_ros.benchmarks.exits.ways import EveryKth, Smaller, Through, Way
 from e4_ros.evaluation.metrics import f1
-from e4_ros.vision.answer import Answer
 from e4_ros.vision.assembly import build
 from e4_ros.vision.checkpoint import Checkpoint, load
 from e4_ros.vision.engine import EarlyExitEngine
@@ -59,7 +58,7 @@ def measure_curves(
     full_answers = [full.process_full(frame).answer for _, frame in test.clip]
     curves: dict[str, list[dict[str, Any]]] = {}
     for (curve, setting), result in results.items():
-        point = _point(setting, result, test.reference, full_answers)
+        point = {'setting': setting, **figures(result, test.reference, full_answers)}
         curves.setdefault(curve, []).append(point)
     full_s = statistics.median(result.peer_s for result in results.values())
     return _summary(curves, full_s, f1(full_answers, test.reference)) | {
@@ -103,20 +102,6 @@ def simpler_ways(model: VisionModel, full: EarlyExitEngine, threads: int) -> Way
     ways: Ways = {('hold', k): EveryKth(full, k, moving=False) for k in STEPS}
     ways |= {('constant_velocity', k): EveryKth(full, k, moving=True) for k in STEPS}
     return ways | {('smaller_input', s): Smaller(model.name, s, threads) for s in SIDES}
-
-
-def _point(
-    setting: float, result: Timed, reference: Sequence[Answer], full: Sequence[Answer]
-) -> dict[str, Any]:
-    answers = [said.answer for said in result.said]
-    return {
-        'setting': setting,
-        'speedup': result.speedup,
-        'mean_ms': 1e3 * result.mean_s,
-        'f1_reference': f1(answers, reference),
-        'f1_full': f1(answers, full),
-        'early_share': early_share(result.said, FULL),
-    }
 
 
 def _summary(curves: dict[str, list[dict[str, Any]]], full_s: float, bar: float) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from e4_ros.benchmarks.exits.footage import Judged
-from e4_ros.benchmarks.exits.timing import early_share, timed
+from e4_ros.benchmarks.exits.timing import figures, timed
 from e4_ros.benchmarks.exits.ways import Through, Watched
-from e4_ros.evaluation.metrics import f1
 from e4_ros.vision.assembly import build
 from e4_ros.vision.checkpoint import load
 from e4_ros.vision.model import VisionModel
@@ -50,20 +49,15 @@ def measure_headline(
     result = timed(
         {('headline', 0.0): way}, Through(full, FullPolicy()), test.clip, passes, progress
     )['headline', 0.0]
-    answers = [said.answer for said in result.said]
     full_answers = [full.process_full(frame).answer for _, frame in test.clip]
     # A median over audits, because a single slow one among the few would tell of the machine.
     audits = len(way.audit_s)
     audit_s = float(np.median(way.audit_s)) * audits / len(test.clip) if audits else 0.0
     return {
         'thresholds': dict(thresholds),
-        'speedup': result.speedup,
+        **figures(result, test.reference, full_answers),
         'speedup_with_audit': result.peer_s / (result.mean_s + audit_s),
-        'mean_ms': 1e3 * result.mean_s,
         'audit_ms': 1e3 * audit_s,
         'audits': audits,
-        'early_share': early_share(result.said, FULL),
-        'f1_reference': f1(answers, test.reference),
-        'f1_full': f1(answers, full_answers),
         'switched_off': engine.off,
     }

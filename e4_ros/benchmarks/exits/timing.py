@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from e4_ros.benchmarks.exits.footage import Clip
 from e4_ros.benchmarks.exits.ways import Said, Way
+from e4_ros.evaluation.metrics import f1
+from e4_ros.vision.answer import Answer
+from e4_ros.vision.policy import FULL
 
 PEER_EVERY = 4  # frames from one on which the peer answers too to the next
 
@@ -84,6 +88,24 @@ def timed(
             results[key].take(way, peer, clip)
             progress(number * len(ways) + done, total)
     return results
+
+
+def figures(result: Timed, reference: Sequence[Answer], full: Sequence[Answer]) -> dict[str, Any]:
+    """What both the curves and the headline say of a way, in the words of the JSON.
+
+    Args:
+        result: of the way.
+        reference: the offline teacher's answers.
+        full: the full network's.
+    """
+    answers = [said.answer for said in result.said]
+    return {
+        'speedup': result.speedup,
+        'mean_ms': 1e3 * result.mean_s,
+        'f1_reference': f1(answers, reference),
+        'f1_full': f1(answers, full),
+        'early_share': early_share(result.said, FULL),
+    }
 
 
 def early_share(said: Sequence[Said], full: str) -> float:
