@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 import time
@@ -26,6 +27,15 @@ def point_of(root: Path) -> dict[str, int]:
 
 def state_of(root: Path) -> list[dict[str, str]]:
     return [domain.snapshot() for domain in discover(root)]
+
+
+@contextlib.contextmanager
+def lease_below_a_fault(root: Path, folder: Path, fault: str) -> Iterator[DvfsClient]:
+    config = HelperConfig(root=root, state_dir=folder / 's', socket_path=folder / 'h')
+    fail(root, fault)
+    with Helper(config), DvfsClient(config.socket_path) as client:
+        client.acquire('test')
+        yield client
 
 
 def fail(root: Path, *faults: str) -> None:
@@ -230,10 +240,7 @@ def test_file_that_takes_no_writes_ends_the_lease_and_says_what_to_do(
     file, orin_mount, sweep, short_dir
 ):
     before = state_of(orin_mount)
-    config = HelperConfig(root=orin_mount, state_dir=short_dir / 's', socket_path=short_dir / 'h')
-    fail(orin_mount, f'eacces:{file}')
-    with Helper(config), DvfsClient(config.socket_path) as client:
-        client.acquire('test')
+    with lease_below_a_fault(orin_mount, short_dir, f'eacces:{file}') as client:
         client.set_plan(sweep(client.frequencies_hz))
         deadline = time.monotonic() + 60
         while client.step(0, 1):
@@ -251,10 +258,7 @@ def test_file_that_cannot_be_taken_refuses_the_plan_and_keeps_the_lease(
     file, orin_mount, sweep, short_dir
 ):
     before = state_of(orin_mount)
-    config = HelperConfig(root=orin_mount, state_dir=short_dir / 's', socket_path=short_dir / 'h')
-    fail(orin_mount, f'eacces:{file}')
-    with Helper(config), DvfsClient(config.socket_path) as client:
-        client.acquire('test')
+    with lease_below_a_fault(orin_mount, short_dir, f'eacces:{file}') as client:
         with pytest.raises(HelperError, match='install the udev rules'):
             client.set_plan(sweep(client.frequencies_hz))
         assert not client.step(0, 1)

@@ -44,14 +44,6 @@ class Hasty:
         return answers
 
 
-@pytest.fixture(scope='module', autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope='module')
 def model():
     return load_model('pedestrian_ssdlite')

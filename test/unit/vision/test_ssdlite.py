@@ -17,15 +17,6 @@ FIXTURE = Path(__file__).parents[2] / 'fixtures' / 'detector'
 ORIGINAL = np.load(FIXTURE / 'detections.npz')
 
 
-@pytest.fixture(scope='module', autouse=True)
-def one_thread():
-    """A busy machine runs small networks ten times slower on two threads than on one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope='module')
 def model():
     return zoo.load_model('pedestrian_ssdlite')
