@@ -1,6 +1,6 @@
 """The main job on a video: nothing but this package is needed."""
 
-from e4_ros.launching import describe
+from e4_ros.bringup.launching import describe
 
 
 def generate_launch_description():

@@ -1,6 +1,6 @@
 """Camera perception with early exits and clock steps."""
 
-from e4_ros.launching import describe
+from e4_ros.bringup.launching import describe
 
 
 def generate_launch_description():

@@ -1,6 +1,6 @@
 """The profiler and its action."""
 
-from e4_ros.launching import describe
+from e4_ros.bringup.launching import describe
 
 
 def generate_launch_description():

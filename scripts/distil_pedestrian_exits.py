@@ -21,10 +21,10 @@ import torch
 from rich.progress import Progress, track
 
 from e4_ros.evaluation.sources import open_source
-from e4_ros.vision.checkpoint import Checkpoint, Exit, default_path, network_hash
-from e4_ros.vision.distil import make_head, prepare, train_head
-from e4_ros.vision.probe import Probe
-from e4_ros.vision.zoo import load_model
+from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, default_path, network_hash
+from e4_ros.vision.models import load_model
+from e4_ros.vision.training.distillation import make_head, prepare, train_head
+from e4_ros.vision.training.feature_extractor import Probe
 
 MODEL = 'pedestrian_ssdlite'
 CUT = 'add_1'  # stride 8, 38 per cent of the full network's time in ONNX Runtime

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from e4_ros.energy.mountable import why_no_mounts
+from e4_ros.energy.virtual.mount import why_no_mounts
 
 # Before torch is imported, here or in a process that a test starts: small networks gain nothing
 # from a second thread, and on a busy machine they wait for it.

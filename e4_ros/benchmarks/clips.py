@@ -35,7 +35,7 @@ def clips(
     from rich.console import Console
 
     from e4_ros.benchmarks.progress import Phases, phase_bars
-    from e4_ros.evaluation.clip_page import policy_table
+    from e4_ros.evaluation.report.clip_page import policy_table
 
     with phase_bars() as bars:
         points = _measure(Phases(bars), models or MODELS, quick)
@@ -86,7 +86,7 @@ def _one_network(progress: Progress, model: str, data: Any, cache: Path) -> list
     from e4_ros.vision.clips.experiment import run
     from e4_ros.vision.clips.net import NetSettings
     from e4_ros.vision.clips.training import TrainSettings
-    from e4_ros.vision.zoo import load_model
+    from e4_ros.vision.models import load_model
 
     backbone = ClipBackbone(load_model(model))
     shape = NetSettings(backbone.deep_size, len(data.class_names))

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 if TYPE_CHECKING:
-    from e4_ros.vision.calibrate import Calibration
+    from e4_ros.vision.calibration.calibrate import Calibration
 
 _console = Console(stderr=True)
 
@@ -61,15 +61,15 @@ def calibrate(
     several minutes are better.
     """  # noqa: D301
     from e4_ros.evaluation.sources import SourceError, open_source
-    from e4_ros.vision.calibrate import Promise, check_footage
-    from e4_ros.vision.calibrate import calibrate as calibrate_exits
-    from e4_ros.vision.checkpoint import CheckpointError, load
+    from e4_ros.vision.calibration.calibrate import Promise, check_footage
+    from e4_ros.vision.calibration.calibrate import calibrate as calibrate_exits
+    from e4_ros.vision.calibration.learn_then_test import RiskError
+    from e4_ros.vision.exit_checkpoint import CheckpointError, load
     from e4_ros.vision.model import ModelError
-    from e4_ros.vision.reduced_stages import PrecisionError, check_precision
-    from e4_ros.vision.risk import RiskError
-    from e4_ros.vision.stretch import seen_share
-    from e4_ros.vision.teacher import OfflineTeacher
-    from e4_ros.vision.zoo import load_model
+    from e4_ros.vision.models import load_model
+    from e4_ros.vision.runtime.precision import PrecisionError, check_precision
+    from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
+    from e4_ros.vision.training.holdout import seen_share
 
     if against not in ('teacher', 'full'):
         raise typer.BadParameter('teacher or full', param_hint='--against')

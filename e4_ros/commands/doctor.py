@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from e4_ros.evaluation.check import Check
+    from e4_ros.evaluation.doctor.check import Check
 
 _MARKS = {'ok': '[green]✓[/]', 'optional': '[yellow]○[/]', 'missing': '[red]✗[/]'}
 
@@ -38,7 +38,7 @@ def doctor(
     ✓ is here, ○ is absent and things work without it, ✗ is absent and something fails (the exit
     status is then 1).
     """
-    from e4_ros.evaluation.checkup import check_all
+    from e4_ros.evaluation.doctor.checkup import check_all
 
     with Console(stderr=True).status('looking around'):
         checks = check_all(root)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from e4_ros.energy.daemon import HelperConfig
-    from e4_ros.energy.domains import Domain
+    from e4_ros.energy.daemon.daemon import HelperConfig
+    from e4_ros.energy.domains.domain import Domain
 
 group = typer.Typer(
     help="""Look at the clocks, hold them for a while, and give them back.
@@ -88,7 +88,7 @@ def set_point(
 
         e4 dvfs set --run 'python my_benchmark.py' gpu=612MHz cpu=960MHz
     """
-    from e4_ros.energy.hold import hold, parse_point
+    from e4_ros.energy.daemon.hold_point import hold, parse_point
 
     with _explained():
         point = parse_point(clocks)
@@ -118,9 +118,9 @@ def restore(
     state_dir: StateDir = None,
 ) -> None:
     """Give back what a helper that was killed left behind. Does nothing if all is well."""
-    from e4_ros.energy.daemon import identify
-    from e4_ros.energy.journal import Journal
-    from e4_ros.energy.recovery import recover
+    from e4_ros.energy.daemon.daemon import identify
+    from e4_ros.energy.daemon.recovery import recover
+    from e4_ros.energy.daemon.undo_log import Journal
 
     with _explained():
         journal = Journal(_config(root, state_dir, None).state_dir)
@@ -183,8 +183,8 @@ def serve(
     """Be the helper, without ROS, until SIGTERM or Ctrl-C."""
     import logging
 
-    from e4_ros.energy.daemon import Helper, parse_limits
-    from e4_ros.energy.steady import log_aside, steady_process
+    from e4_ros.energy.daemon.daemon import Helper, parse_limits
+    from e4_ros.energy.daemon.realtime import log_aside, steady_process
 
     log_aside(logging.INFO)
     with _explained(), _until_signal() as ending:
@@ -211,7 +211,7 @@ def register(app: typer.Typer) -> None:
 def _config(
     root: Path, state_dir: Path | None, socket_path: Path | None, **settings: object
 ) -> HelperConfig:
-    from e4_ros.energy.daemon import HelperConfig
+    from e4_ros.energy.daemon.daemon import HelperConfig
 
     places = {'state_dir': state_dir, 'socket_path': socket_path}
     given = {name: place for name, place in places.items() if place is not None}
@@ -219,7 +219,7 @@ def _config(
 
 
 def _domains(root: Path) -> list[Domain]:
-    from e4_ros.energy.discovery import discover_some
+    from e4_ros.energy.domains.discovery import discover_some
 
     with _explained():
         return discover_some(root)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from e4_ros.energy.domains import Domain
+    from e4_ros.energy.domains.domain import Domain
 
 
 def clock_table(domains: list[Domain], details: bool, caption: str | None = None) -> Table:
@@ -43,8 +43,8 @@ def _mhz_now(domain: Domain) -> str:
 
 def situation(root: Path, socket_path: Path) -> str:
     """Temperature, and what the helper does, in one line."""
-    from e4_ros.energy.client import DvfsClient, HelperError
-    from e4_ros.energy.thermal import hottest_c
+    from e4_ros.energy.client.client import DvfsClient, HelperError
+    from e4_ros.energy.meters.thermal import hottest_c
 
     hottest = hottest_c(root)
     heat = '' if hottest is None else f'{hottest:.1f} °C · '

@@ -71,11 +71,11 @@ def fit(
     Next: `e4 calibrate` with other footage, and `e4 run --exits FILE`.
     """  # noqa: D301
     from e4_ros.evaluation.sources import SourceError
-    from e4_ros.vision.fit import FitError, check_clips
-    from e4_ros.vision.fit import fit as fit_exits
-    from e4_ros.vision.fit_settings import FitSettings
     from e4_ros.vision.model import ModelError
-    from e4_ros.vision.zoo import load_model
+    from e4_ros.vision.models import load_model
+    from e4_ros.vision.training.fit import FitError, check_clips
+    from e4_ros.vision.training.fit import fit as fit_exits
+    from e4_ros.vision.training.fit_settings import FitSettings
 
     settings = FitSettings(
         seed=seed,

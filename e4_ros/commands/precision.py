@@ -63,8 +63,8 @@ def precision(
     """  # noqa: D301
     from e4_ros.evaluation.precision import check_frames, try_precision
     from e4_ros.evaluation.sources import open_source
-    from e4_ros.vision.checkpoint import default_path, load
-    from e4_ros.vision.zoo import load_model
+    from e4_ros.vision.exit_checkpoint import default_path, load
+    from e4_ros.vision.models import load_model
 
     table = Table('stages', 'precision', 'fp32', 'this', 'speed-up', 'agreement', '', box=None)
     try:

@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     import numpy as np
 
-    from e4_ros.profiling.here import Here
+    from e4_ros.profiling.measuring.this_machine import Here
     from e4_ros.profiling.profile import OnProgress, Profile
 
 HERE = 'here'
@@ -126,7 +126,7 @@ def profile(
     from rich.console import Console
 
     from e4_ros.commands.profile_text import show
-    from e4_ros.profiling.exit_shares import read_exit_shares
+    from e4_ros.profiling.planning.exit_shares import read_exit_shares
 
     console = Console()
     names = [d.strip() for d in domains.split(',') if d.strip()]
@@ -152,7 +152,7 @@ def profile(
                     common | {'power_like': power_like, 'threads': threads},
                 )
             else:
-                from e4_ros.profiling.job import profile_model
+                from e4_ros.profiling.profile_job import profile_model
 
                 found = profile_model(board, model, domains=names, **common)
             written = _write(found, out)
@@ -166,7 +166,7 @@ def profile(
 
 
 def _again(table: Path, names: list[str], common: dict[str, Any]) -> Profile:
-    from e4_ros.profiling.job import profile_table
+    from e4_ros.profiling.profile_job import profile_table
 
     if names:
         raise ValueError('a measured table has its own domains; leave out --domains')
@@ -180,9 +180,9 @@ def _here(
     places: dict[str, Path | None],
     common: dict[str, Any],
 ) -> Here:
-    from e4_ros.energy.daemon import HelperConfig
-    from e4_ros.energy.virtual_board import board_of
-    from e4_ros.profiling.here import profile_here
+    from e4_ros.energy.daemon.daemon import HelperConfig
+    from e4_ros.energy.virtual.board import board_of
+    from e4_ros.profiling.measuring.this_machine import profile_here
 
     config = HelperConfig.model_validate({k: v for k, v in places.items() if v is not None})
     if not config.root.is_dir():
@@ -198,7 +198,7 @@ def _frames(source: str) -> list[np.ndarray]:
 
 
 def _write(found: Profile | Here, out: Path) -> list[Path]:
-    from e4_ros.profiling.page import write_page
+    from e4_ros.profiling.report.page import write_page
 
     out.mkdir(parents=True, exist_ok=True)
     plan, written = _plan_of(found), [out / 'profile.json']

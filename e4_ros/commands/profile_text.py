@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from e4_ros.profiling.here import Here
+    from e4_ros.profiling.measuring.this_machine import Here
     from e4_ros.profiling.profile import Profile
 
 

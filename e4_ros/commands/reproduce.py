@@ -13,8 +13,8 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from e4_ros.profiling.playback import Policy
-    from e4_ros.profiling.reproduction import Backbone, Scene, Workload
+    from e4_ros.evaluation.simulation.playback import Policy
+    from e4_ros.evaluation.simulation.reproduction import Backbone, Scene, Workload
 
     Trainer = Callable[[Scene, str], Policy] | None
 
@@ -77,9 +77,9 @@ def reproduce(
 
     from e4_ros.energy.boards import board_names
     from e4_ros.evaluation.exit_record import SHIPPED, about_exits, load_exits, save_exits
-    from e4_ros.profiling.reproduction_page import write_page
-    from e4_ros.profiling.reproduction_summary import summarise
-    from e4_ros.profiling.reproduction_table import print_summary
+    from e4_ros.evaluation.simulation.reproduction_page import write_page
+    from e4_ros.evaluation.simulation.reproduction_summary import summarise
+    from e4_ros.evaluation.simulation.reproduction_table import print_summary
 
     console, began = Console(), time.monotonic()
     names = [b.strip() for b in boards.split(',') if b.strip()]
@@ -177,7 +177,7 @@ def _play(
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
     from e4_ros.energy.boards import load_board
-    from e4_ros.profiling.reproduction import WORKLOADS
+    from e4_ros.evaluation.simulation.reproduction import WORKLOADS
 
     for board in boards:
         load_board(board)  # a wrong name is told before anything takes long
@@ -200,7 +200,7 @@ def _play_scene(
     board: str, backbone: Backbone, workload: Workload, train_frames: int
 ) -> list[dict[str, Any]]:
     """Every policy in one scene, in a process of its own."""
-    from e4_ros.profiling.reproduction import Scene, rows
+    from e4_ros.evaluation.simulation.reproduction import Scene, rows
 
     return rows(Scene.of(board, backbone, workload), _trainer(train_frames), lambda _: None)
 
@@ -211,7 +211,7 @@ def _trainer(frames: int) -> Trainer:
     try:
         import torch
 
-        from e4_ros.profiling import learned
+        from e4_ros.evaluation.simulation import learned
     except ImportError as error:
         raise ValueError(
             f'{error.name} is missing: install the extra `reproduce` (gymnasium, '

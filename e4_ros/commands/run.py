@@ -18,10 +18,10 @@ from e4_ros.commands.run_text import summary_table
 
 if TYPE_CHECKING:
     from e4_ros.evaluation.job import Job, JobOptions
-    from e4_ros.evaluation.outputs import Outputs
-    from e4_ros.evaluation.records import FrameRecord
     from e4_ros.evaluation.replay import StampedFrames
+    from e4_ros.evaluation.report.run_outputs import Outputs
     from e4_ros.evaluation.sources import Source
+    from e4_ros.perception.records import FrameRecord
 
 _err = Console(stderr=True)
 
@@ -165,8 +165,8 @@ def _fail(message: str) -> NoReturn:
 
 def _run(source: Source, options: JobOptions, limit: int | None, out: Path) -> Outputs:
     from e4_ros.evaluation.job import Job
-    from e4_ros.evaluation.outputs import write_outputs
     from e4_ros.evaluation.replay import recorded
+    from e4_ros.evaluation.report.run_outputs import write_outputs
     from e4_ros.evaluation.sources import open_source
 
     out.mkdir(parents=True, exist_ok=True)
@@ -197,7 +197,7 @@ def _replay(
     lines: TextIO,
 ) -> list[FrameRecord]:
     """Run; every line is in the file as soon as its frame is answered."""
-    from e4_ros.evaluation.outputs import detection_line
+    from e4_ros.evaluation.report.run_outputs import detection_line
 
     counts = [count for count in (limit, source.frame_count) if count is not None]
     task = progress.add_task(source.name, total=min(counts, default=None), exits='')

@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from e4_ros.evaluation.outputs import Outputs
-    from e4_ros.evaluation.summary import Summary
+    from e4_ros.evaluation.report.run_outputs import Outputs
+    from e4_ros.evaluation.report.summary import Summary
 
 
 def summary_table(outputs: Outputs) -> Table:
@@ -32,7 +32,7 @@ def summary_table(outputs: Outputs) -> Table:
 
 
 def _add_exits(table: Table, summary: Summary) -> None:
-    from e4_ros.evaluation.palette import exit_colors
+    from e4_ros.perception.palette import exit_colors
 
     dropped = f'{summary.frames_dropped} dropped of {summary.frames_received} received'
     table.add_row('frames', str(summary.frames_processed), dropped)
@@ -53,7 +53,7 @@ def _add_latencies(table: Table, summary: Summary) -> None:
 
 
 def _add_audits(table: Table, summary: Summary) -> None:
-    from e4_ros.evaluation.palette import joules
+    from e4_ros.perception.palette import joules
 
     audits = summary.audits
     if audits is None or not audits.count:
@@ -68,7 +68,7 @@ def _add_audits(table: Table, summary: Summary) -> None:
 
 
 def _add_energy(table: Table, summary: Summary) -> None:
-    from e4_ros.evaluation.palette import joules
+    from e4_ros.perception.palette import joules
 
     if summary.energy_j_per_frame is not None:
         waits = ', its wait included' if summary.waits_counted else ''

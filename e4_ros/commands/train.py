@@ -82,8 +82,8 @@ def train(
     OUT then holds `clips.safetensors`, `train.json` and `train.html`: accuracy against GFLOPs a
     clip for every policy on the validation clips.
     """  # noqa: D301
-    from e4_ros.evaluation.clip_page import policy_table, write_page
     from e4_ros.evaluation.datasets.readers import open_dataset
+    from e4_ros.evaluation.report.clip_page import policy_table, write_page
     from e4_ros.vision.clips.distributed import joined
     from e4_ros.vision.clips.training import TrainSettings
 
@@ -138,7 +138,7 @@ def _train(
     from e4_ros.vision.clips.backbone import ClipBackbone
     from e4_ros.vision.clips.experiment import run
     from e4_ros.vision.clips.net import NetSettings
-    from e4_ros.vision.zoo import load_model
+    from e4_ros.vision.models import load_model
 
     backbone = ClipBackbone(load_model(model))
     shape = NetSettings(backbone.deep_size, len(data.class_names), **switches)

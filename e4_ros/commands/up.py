@@ -15,12 +15,18 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from e4_ros.bringup import BRINGUPS
-from e4_ros.node_specs import Argument, Bringup
-from e4_ros.supervisor import NodeDied, RosMissing, Supervisor, check_ros, private_environment
+from e4_ros.bringup.bringups import BRINGUPS
+from e4_ros.bringup.node_specs import Argument, Bringup
+from e4_ros.bringup.supervisor import (
+    NodeDied,
+    RosMissing,
+    Supervisor,
+    check_ros,
+    private_environment,
+)
 
 if TYPE_CHECKING:
-    from e4_ros.evaluation.outputs import Outputs
+    from e4_ros.evaluation.report.run_outputs import Outputs
 
 _err = Console(stderr=True)
 _POLL_S = 0.1
@@ -127,7 +133,7 @@ def _watch(nodes: Supervisor, stamps: Path, name: str, total: int | None) -> Non
 
 def _report(out: Path, source_text: str) -> Outputs:
     """Make the demo's files from what its nodes left in ``out``."""
-    from e4_ros.evaluation.outputs import write_outputs
+    from e4_ros.evaluation.report.run_outputs import write_outputs
     from e4_ros.evaluation.sources import open_source
     from e4_ros.evaluation.telemetry import read_stamps, read_telemetry
 

@@ -60,9 +60,9 @@ def virtual_board(
 ) -> None:
     """Serve the clocks, rails and temperatures of a board, under the kernel's rules."""
     from e4_ros.energy.boards import BoardError
-    from e4_ros.energy.virtual_board import write_tree
-    from e4_ros.energy.virtual_faults import FaultError
-    from e4_ros.energy.virtual_mount import MountError, serve
+    from e4_ros.energy.virtual.board import write_tree
+    from e4_ros.energy.virtual.faults import FaultError
+    from e4_ros.energy.virtual.mount import MountError, serve
 
     if (mount is None) == (write is None):
         raise typer.BadParameter('give one of --mount DIR and --write DIR')

@@ -1,1 +1,1 @@
-"""Frequency domains, boards, meters, plans and leases. Knows neither ROS nor torch."""
+"""Hertz and joules. Knows neither ROS nor tensors."""

@@ -1,38 +1,14 @@
-"""Discrete NVIDIA GPUs through NVML: locked clocks and the energy counter.
+"""The door to NVML, which domains and meters share; needs the optional package `nvidia-ml-py`.
 
-NVML knows no way to ask which clocks are locked, so a snapshot can only say `unlocked`, and giving
-back means unlocking; a lock that somebody else had set before is lost. It refuses what it cannot
-do, but there is no read-back: the clock follows when the GPU next has work.
-Needs the optional package `nvidia-ml-py`. Source: NVIDIA's NVML API reference.
+Source: NVIDIA's NVML API reference.
 """
 
 from __future__ import annotations
 
 import errno
-import os
-from collections.abc import Iterator, Mapping
-from functools import partial
-from pathlib import Path, PurePosixPath
 from typing import Any
 
-from e4_ros.energy.domains import (
-    DeviceGone,
-    Domain,
-    DomainError,
-    NotPermitted,
-    Snapshot,
-    WriteRefused,
-)
-from e4_ros.energy.rapl import EnergyZone
-from e4_ros.energy.sysfs import KernelFiles
-
-TOP = 'nvml'
-FILES = ('gpu_locked_clocks',)
-UNLOCKED = 'unlocked'
-
-_HZ_PER_MHZ = 1_000_000
-_J_PER_MJ = 1e-3
-_COUNTER_RANGE_J = 2**64 * _J_PER_MJ
+from e4_ros.energy.errors import DeviceGone, DomainError, NotPermitted, WriteRefused
 
 
 def library() -> Any | None:
@@ -48,128 +24,14 @@ def library() -> Any | None:
     return pynvml
 
 
-def find(root: Path, nvml: Any | None = None) -> Iterator[NvmlDomain]:
-    """The GPUs of this machine; none below any other root than `/` unless `nvml` is given."""
-    nvml = nvml or (library() if root == Path('/') else None)
-    for index, handle in enumerate(_handles(nvml)):
-        yield NvmlDomain(f'gpu{index or ""}', nvml, handle)
-
-
-def find_zones(nvml: Any | None = None) -> list[EnergyZone]:
-    """The energy counters of the GPUs that have one (Volta and later)."""
-    nvml = nvml or library()
-    zones = []
-    for index, handle in enumerate(_handles(nvml)):
-        joules = partial(_joules, nvml, handle)
-        try:
-            joules()
-        except DomainError:
-            continue
-        zones.append(EnergyZone(f'gpu{index or ""}', joules, _COUNTER_RANGE_J, counted=True))
-    return zones
-
-
-def _handles(nvml: Any | None) -> list[Any]:
+def handles(nvml: Any | None) -> list[Any]:
+    """NVML's handle of each GPU, in NVML's order; none without NVML."""
     if nvml is None:
         return []
     return [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
 
 
-def _joules(nvml: Any, handle: Any) -> float:
-    try:
-        return nvml.nvmlDeviceGetTotalEnergyConsumption(handle) * _J_PER_MJ
-    except nvml.NVMLError as error:
-        raise _explain(nvml, error, 'reading the energy counter') from error
-
-
-class NvmlDomain(Domain):
-    """The graphics clock of one GPU, pinned by locking it.
-
-    Args:
-        name: of the domain.
-        nvml: the `pynvml` module.
-        handle: NVML's own, of the device.
-    """
-
-    kind = 'nvml'
-
-    def __init__(self, name: str, nvml: Any, handle: Any) -> None:
-        self._nvml = nvml
-        self._handle = handle
-        try:
-            memory = max(nvml.nvmlDeviceGetSupportedMemoryClocks(handle))
-            clocks = nvml.nvmlDeviceGetSupportedGraphicsClocks(handle, memory)
-            self._uuid = nvml.nvmlDeviceGetUUID(handle)
-        except (nvml.NVMLError, ValueError) as error:
-            raise _explain(nvml, error, f'{name}: the table of clocks') from error
-        table = tuple(mhz * _HZ_PER_MHZ for mhz in sorted(set(clocks)))
-        super().__init__(name, table, (table[0], min(table[-1], self._cap_hz(table[-1]))))
-
-    def _cap_hz(self, otherwise: int) -> int:
-        nvml = self._nvml
-        try:
-            mhz = nvml.nvmlDeviceGetMaxCustomerBoostClock(self._handle, nvml.NVML_CLOCK_GRAPHICS)
-        except nvml.NVMLError:  # not every GPU has such a cap
-            return otherwise
-        return mhz * _HZ_PER_MHZ
-
-    def open(self) -> None:
-        """See `Domain.open`; there is nothing to keep open."""
-
-    def _write(self, hz: int) -> None:
-        mhz = hz // _HZ_PER_MHZ
-        try:
-            self._nvml.nvmlDeviceSetGpuLockedClocks(self._handle, mhz, mhz)
-        except self._nvml.NVMLError as error:
-            raise _explain(self._nvml, error, f'{self.name}: locking at {mhz} MHz') from error
-
-    def read_back(self, hz: int) -> int:
-        """See `Domain.read_back`, and the module's text: what was asked for is believed."""
-        return hz
-
-    def current_hz(self) -> int:
-        """See `Domain.current_hz`."""
-        nvml = self._nvml
-        try:
-            mhz = nvml.nvmlDeviceGetClockInfo(self._handle, nvml.NVML_CLOCK_GRAPHICS)
-        except nvml.NVMLError as error:
-            raise _explain(nvml, error, f'{self.name}: the clock') from error
-        return mhz * _HZ_PER_MHZ
-
-    def snapshot(self) -> Snapshot:
-        """See `Domain.snapshot`, and the module's text."""
-        return {f'{TOP}/{self._uuid}/{FILES[0]}': UNLOCKED}
-
-    def restore(self, snapshot: Mapping[str, str]) -> list[str]:
-        """See `Domain.restore`."""
-        return self.give_back(Path('/'), snapshot, KernelFiles(), self._nvml)
-
-    def close(self) -> None:
-        """See `Domain.close`; there is nothing to close."""
-
-    def unwritable(self) -> list[Path]:
-        """See `Domain.unwritable`: NVML lets only root lock clocks."""
-        return [] if os.geteuid() == 0 else [Path('/dev/nvidiactl')]
-
-    @staticmethod
-    def give_back(
-        root: Path, snapshot: Mapping[str, str], files: KernelFiles, nvml: Any | None = None
-    ) -> list[str]:
-        """Unlock the GPUs of a snapshot; return one line for each that could not be."""
-        nvml = nvml or library()
-        if nvml is None:
-            return ['NVML does not answer; unlock the GPU with `nvidia-smi --reset-gpu-clocks`']
-        problems = []
-        for name in snapshot:
-            uuid = PurePosixPath(name).parent.name
-            try:
-                nvml.nvmlDeviceResetGpuLockedClocks(nvml.nvmlDeviceGetHandleByUUID(uuid))
-            except nvml.NVMLError as error:
-                problems.append(str(_explain(nvml, error, f'{uuid}: unlocking').strerror))
-        return problems
-
-
-def _explain(nvml: Any, error: Exception, doing: str) -> DomainError:
+def explain(nvml: Any, error: Exception, doing: str) -> DomainError:
     """Turn an error of NVML into our own type."""
     number = getattr(error, 'value', None)
     if number == nvml.NVML_ERROR_NO_PERMISSION:

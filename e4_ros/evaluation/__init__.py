@@ -1,1 +1,1 @@
-"""Sources, metrics, reports: the offline path, without ROS."""
+"""Replays, scores, draws: the offline path, without ROS."""

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from e4_ros import paths
-from e4_ros.energy.model import SegmentWork, works_of
+from e4_ros.energy.board_model import SegmentWork, works_of
 from e4_ros.evaluation.metrics import agreement
-from e4_ros.profiling.reproduction import Backbone, ExitTrace
+from e4_ros.evaluation.simulation.reproduction import Backbone, ExitTrace
 
 if TYPE_CHECKING:
-    from e4_ros.vision.answer import Answer
-    from e4_ros.vision.engine import EarlyExitEngine, FrameResult
+    from e4_ros.vision.detections import Answer
+    from e4_ros.vision.inference.engine import EarlyExitEngine, FrameResult
 
 MIN_FRAMES = 20
 SHIPPED = paths.config_dir() / 'exits' / 'vtest.json'
@@ -47,12 +47,12 @@ def record_exits(
         ExitRecordError: fewer than `MIN_FRAMES` frames.
         ValueError: the exits do not fit the network.
     """
-    from e4_ros.vision import assembly
-    from e4_ros.vision.policy import FULL, TEMPORAL, ThresholdPolicy
+    from e4_ros.vision.inference import factory
+    from e4_ros.vision.inference.policy import FULL, TEMPORAL, ThresholdPolicy
 
     if len(stream) < MIN_FRAMES:
         raise ExitRecordError(f'{len(stream)} frames are too few; {MIN_FRAMES} are needed')
-    engine = assembly.build(model, threads=1, checkpoint=exits)
+    engine = factory.build(model, threads=1, checkpoint=exits)
     tell('the full network')
     full = [engine.process_full(frame).answer for _, frame in stream]
     paths = engine.paths

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import onnxruntime
 
+from e4_ros.energy.board_model import BoardModel, Cost, works_of
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.model import BoardModel, Cost, works_of
 from e4_ros.energy.plan import FrequencyPlan
-from e4_ros.evaluation.clocks import Clocks, ModelledClocks, NoClocks, default_cost
-from e4_ros.evaluation.perceiver import Perceiver
-from e4_ros.evaluation.records import FrameRecord, RunInfo
 from e4_ros.evaluation.replay import StampedFrames, replay
 from e4_ros.evaluation.sources import Source
-from e4_ros.profiling import planner
-from e4_ros.vision.assembly import build
-from e4_ros.vision.audit import DEFAULT_SHARE
-from e4_ros.vision.engine import EarlyExitEngine
-from e4_ros.vision.reduced_stages import FP32
+from e4_ros.perception.frequency_control import Clocks, ModelledClocks, NoClocks, default_cost
+from e4_ros.perception.perceiver import Perceiver
+from e4_ros.perception.records import FrameRecord, RunInfo
+from e4_ros.profiling.planning import planner
+from e4_ros.vision.inference.audit import DEFAULT_SHARE
+from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.factory import build
+from e4_ros.vision.runtime.precision import FP32
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from e4_ros.vision.agreement import confident, matches
-from e4_ros.vision.answer import Answer
+from e4_ros.vision.detections import Answer
 
 
 def f1(

@@ -17,11 +17,11 @@ import numpy as np
 
 from e4_ros.evaluation.metrics import agreement
 from e4_ros.paths import cache_dir
-from e4_ros.vision.answer import Answer
+from e4_ros.vision.detections import Answer
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.probe import Probe
-from e4_ros.vision.reduced_stages import PrecisionError, reduced_path, write_reduced
-from e4_ros.vision.runtime import OnnxRuntime
+from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
+from e4_ros.vision.runtime.precision import PrecisionError, reduced_path, write_reduced
+from e4_ros.vision.training.feature_extractor import Probe
 
 LEAST_FRAMES = 40
 _MADE_FROM = 32  # frames, spread over the first two thirds of the footage

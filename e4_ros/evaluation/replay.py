@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from e4_ros.evaluation.perceiver import Perceiver
-from e4_ros.evaluation.records import FrameRecord
-from e4_ros.evaluation.video_writer import VideoWriter
-from e4_ros.vision.engine import EarlyExitEngine
+from e4_ros.evaluation.report.video_writer import VideoWriter
+from e4_ros.perception.perceiver import Perceiver
+from e4_ros.perception.records import FrameRecord
+from e4_ros.vision.inference.engine import EarlyExitEngine
 
 StampedFrames = Iterable[tuple[float, np.ndarray]]
 

@@ -16,10 +16,10 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
-from e4_ros.evaluation.audits import AuditTotals
-from e4_ros.evaluation.records import NO_SOURCE, FrameRecord, RunInfo
-from e4_ros.vision.answer import Answer
-from e4_ros.vision.frame_result import FrameResult
+from e4_ros.perception.audit_totals import AuditTotals
+from e4_ros.perception.records import NO_SOURCE, FrameRecord, RunInfo
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.inference.frame_result import FrameResult
 
 _DETECTIONS, _TELEMETRY, _STATE = (
     f'e4_ros/msg/{name}' for name in ('Detections', 'ExitTelemetry', 'DvfsState')

@@ -16,9 +16,9 @@ from std_srvs.srv import SetBool
 
 from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan
 from e4_ros.benchmarks.dvfs.latency import DOMAINS, measure, percentiles
-from e4_ros.energy.client import ClientState, DvfsClient
-from e4_ros.energy.daemon import Helper, HelperConfig
-from e4_ros.energy.steady import steady_process
+from e4_ros.energy.client.client import ClientState, DvfsClient
+from e4_ros.energy.daemon.daemon import Helper, HelperConfig
+from e4_ros.energy.daemon.realtime import steady_process
 from e4_ros.srv import AcquireLease, ReleaseLease, SetPlan
 
 _DISCOVERY_S = 30.0

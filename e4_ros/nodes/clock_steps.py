@@ -14,19 +14,19 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from e4_ros.energy.client import DvfsClient
-from e4_ros.energy.model import works_of
-from e4_ros.evaluation.clocks import NoClocks
+from e4_ros.energy.board_model import works_of
+from e4_ros.energy.client.client import DvfsClient
 from e4_ros.msg import DvfsState
+from e4_ros.nodes.daemon_link import HelperLink
 from e4_ros.nodes.diagnostics import status
-from e4_ros.nodes.helper_link import HelperLink
 from e4_ros.nodes.parameters import value
-from e4_ros.nodes.plans import Stream
-from e4_ros.nodes.replanning import LivePlan
+from e4_ros.perception.active_plan import Stream
+from e4_ros.perception.frequency_control import NoClocks
+from e4_ros.perception.live_plan import LivePlan
 
 if TYPE_CHECKING:  # torch takes seconds to import; the node is to be seen before
-    from e4_ros.evaluation.perceiver import Perceiver
-    from e4_ros.evaluation.records import FrameRecord
+    from e4_ros.perception.perceiver import Perceiver
+    from e4_ros.perception.records import FrameRecord
 
 
 class ClockSteps:

@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from e4_ros.msg import Detection, Detections, OperatingPoint
-from e4_ros.vision.answer import Answer
+from e4_ros.vision.detections import Answer
 
 try:  # not among the wheels; on robots from `rosdep install`
     from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray

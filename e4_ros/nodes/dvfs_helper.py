@@ -15,11 +15,11 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Header
 
-from e4_ros.energy.daemon import Helper, HelperConfig, parse_limits
-from e4_ros.energy.meters import Meter
+from e4_ros.energy.daemon.daemon import Helper, HelperConfig, parse_limits
+from e4_ros.energy.daemon.realtime import log_aside, steady_process
+from e4_ros.energy.meters.meters import Meter
 from e4_ros.energy.plan import FrequencyPlan
-from e4_ros.energy.steady import log_aside, steady_process
-from e4_ros.energy.virtual_board import board_of, write_tree
+from e4_ros.energy.virtual.board import board_of, write_tree
 from e4_ros.msg import DomainState, DvfsState, EnergyTelemetry
 from e4_ros.nodes.dvfs_parameters import PARAMETERS
 from e4_ros.nodes.lifecycle import AutostartNode, run

@@ -8,9 +8,9 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
-from e4_ros.evaluation.perceiver import Perceiver
-from e4_ros.evaluation.records import FrameRecord
 from e4_ros.nodes.diagnostics import status
+from e4_ros.perception.perceiver import Perceiver
+from e4_ros.perception.records import FrameRecord
 
 
 class ExitWatch:

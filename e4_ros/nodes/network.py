@@ -11,14 +11,14 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
-from e4_ros.evaluation.perceiver import Perceiver
 from e4_ros.nodes.baseline import Baseline
 from e4_ros.nodes.diagnostics import status
 from e4_ros.nodes.exit_watch import ExitWatch
 from e4_ros.nodes.parameters import value
-from e4_ros.vision.assembly import build
-from e4_ros.vision.engine import EarlyExitEngine
-from e4_ros.vision.reduced_stages import FP32
+from e4_ros.perception.perceiver import Perceiver
+from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.factory import build
+from e4_ros.vision.runtime.precision import FP32
 
 # The first runs of a session are slow; they are not to be a camera's first images.
 _ANY_FRAME = np.zeros((480, 640, 3), np.uint8)

@@ -11,15 +11,15 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from e4_ros.evaluation.annotate import Annotator
-from e4_ros.evaluation.records import FrameRecord
 from e4_ros.msg import Detections, ExitTelemetry, SegmentTelemetry
 from e4_ros.nodes import conversions
 from e4_ros.nodes.health import Counts
+from e4_ros.perception.annotate import Annotator
+from e4_ros.perception.records import FrameRecord
 
 if TYPE_CHECKING:  # torch takes seconds to import; the topics are to be seen before
-    from e4_ros.vision.engine import EarlyExitEngine
-    from e4_ros.vision.frame_result import FrameResult
+    from e4_ros.vision.inference.engine import EarlyExitEngine
+    from e4_ros.vision.inference.frame_result import FrameResult
 
 
 class Outputs:

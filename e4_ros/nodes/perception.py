@@ -16,20 +16,20 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
-from e4_ros.evaluation.images import ImageError, to_rgb
 from e4_ros.nodes import conversions
 from e4_ros.nodes.clock_steps import ClockSteps, no_steps
 from e4_ros.nodes.diagnostics import Diagnostics, status, why_silent
-from e4_ros.nodes.frame_worker import FrameWorker
 from e4_ros.nodes.health import Counts, Health
 from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.outputs import Outputs
 from e4_ros.nodes.parameters import declare, value
 from e4_ros.nodes.perception_parameters import PARAMETERS
+from e4_ros.perception.frame_worker import FrameWorker
+from e4_ros.perception.images import ImageError, to_rgb
 
 if TYPE_CHECKING:  # torch takes seconds to import; the node is to be seen before
-    from e4_ros.evaluation.records import FrameRecord
     from e4_ros.nodes.network import Network
+    from e4_ros.perception.records import FrameRecord
 
 AnyImage: TypeAlias = Image | CompressedImage
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE

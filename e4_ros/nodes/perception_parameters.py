@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from e4_ros.evaluation.images import DEFAULT_MAX_PIXELS
 from e4_ros.nodes.parameters import ParameterSpec
-from e4_ros.vision.reduced_stages import PRECISIONS
+from e4_ros.perception.images import DEFAULT_MAX_PIXELS
+from e4_ros.vision.runtime.precision import PRECISIONS
 
 PARAMETERS = (
     ParameterSpec('model', 'pedestrian_ssdlite', 'Network, by its name in the zoo.'),

@@ -24,9 +24,9 @@ from e4_ros.action import Profile as ProfileAction
 from e4_ros.msg import DvfsState, ExitTelemetry
 from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.parameters import ParameterSpec, declare, value
-from e4_ros.profiling.job import profile_model
-from e4_ros.profiling.page import write_page
 from e4_ros.profiling.profile import Profile
+from e4_ros.profiling.profile_job import profile_model
+from e4_ros.profiling.report.page import write_page
 
 PARAMETERS = (
     ParameterSpec('model', 'pedestrian_ssdlite', 'Network of a goal that names none.', live=True),

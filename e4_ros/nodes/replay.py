@@ -18,10 +18,10 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 from rosgraph_msgs.msg import Clock
 
+from e4_ros.evaluation.sources.pacing import Pace, Player
 from e4_ros.nodes.interfaces import message_class, typestore
 from e4_ros.nodes.lifecycle import run
 from e4_ros.nodes.parameters import ParameterSpec, declare, value
-from e4_ros.nodes.playback import Pace, Player
 
 PARAMETERS = (
     ParameterSpec('bag', '', 'ROS 2 bag: its folder, or one .mcap or .db3 file.', read_only=True),

@@ -16,10 +16,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from e4_ros.evaluation.sources import Source, open_source
+from e4_ros.evaluation.sources.pacing import Pace, Player
 from e4_ros.nodes import conversions
 from e4_ros.nodes.lifecycle import run
 from e4_ros.nodes.parameters import ParameterSpec, declare, value
-from e4_ros.nodes.playback import Pace, Player
 
 PARAMETERS = (
     ParameterSpec(

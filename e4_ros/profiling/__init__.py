@@ -1,1 +1,1 @@
-"""Cost tables and the searches that choose hertz."""
+"""The search for hertz."""

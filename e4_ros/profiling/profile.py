@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from e4_ros.energy.plan import FrequencyPlan
-from e4_ros.profiling.exact import ExactResult, exact, two_configuration_bound
-from e4_ros.profiling.objective import Problem, SwitchCost
-from e4_ros.profiling.planner import search, to_plan
-from e4_ros.profiling.search import SearchResult, best_fixed, coordinate_descent
-from e4_ros.profiling.sensitivity import Conclusion
+from e4_ros.profiling.planning.exact import ExactResult, exact, two_configuration_bound
+from e4_ros.profiling.planning.objective import Problem, SwitchCost
+from e4_ros.profiling.planning.planner import search, to_plan
+from e4_ros.profiling.planning.search import SearchResult, best_fixed, coordinate_descent
+from e4_ros.profiling.planning.sensitivity import Conclusion
 
 PLAN = 'the plan'
 
@@ -31,7 +31,7 @@ class Profile:
         exact: the optimum of the same problem; None where it was not asked for.
         ideal: coordinate descent on a machine whose clocks change at once and for nothing.
         default: latency (s) and energy (J) of the stock system; ``default_name`` says of what.
-        two_configurations_j: see :func:`e4_ros.profiling.exact.two_configuration_bound`.
+        two_configurations_j: see :func:`e4_ros.profiling.planning.exact.two_configuration_bound`.
         plan_s: seconds that coordinate descent took.
         notes: sentences that a reader should know, about how the costs were come by.
         guesses: the plan's worth with one assumed number of the board changed at a time; the first

@@ -1,1 +1,1 @@
-"""Stages, exits, cascade and runtimes. Knows tensors; knows neither ROS nor sysfs."""
+"""Pictures and tensors. Knows neither ROS nor hertz."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from e4_ros.vision.answer import Answer
-from e4_ros.vision.tracks import iou_matrix
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.tracking.constant_velocity import iou_matrix
 
 
 def matches(

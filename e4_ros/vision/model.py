@@ -8,7 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from torch import nn
 
-from e4_ros.vision.answer import Answer
+from e4_ros.vision.detections import Answer
 
 Task = Literal['detect', 'classify']
 

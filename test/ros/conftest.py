@@ -8,7 +8,7 @@ import pytest
 @pytest.fixture(scope='module')
 def ros_env():
     """Environment for processes whose nodes shall meet only each other."""
-    from e4_ros.supervisor import private_environment
+    from e4_ros.bringup.supervisor import private_environment
 
     environment, lock = private_environment()
     with lock:

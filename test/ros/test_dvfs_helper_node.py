@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from e4_ros.energy.client import ClientState, DvfsClient, HelperError
-from e4_ros.energy.virtual_board import write_tree
+from e4_ros.energy.client.client import ClientState, DvfsClient, HelperError
+from e4_ros.energy.virtual.board import write_tree
 
 pytestmark = pytest.mark.ros
 

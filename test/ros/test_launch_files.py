@@ -7,7 +7,7 @@ import importlib.util
 import pytest
 
 from e4_ros import paths
-from e4_ros.bringup import BRINGUPS
+from e4_ros.bringup.bringups import BRINGUPS
 
 pytestmark = pytest.mark.ros
 
@@ -33,7 +33,7 @@ def test_arguments_are_described(name):
 
 @pytest.mark.parametrize('name', sorted(BRINGUPS))
 def test_nodes_are_those_of_the_table(name):
-    from e4_ros.launching import to_actions
+    from e4_ros.bringup.launching import to_actions
 
     bringup = BRINGUPS[name]
     values = {a.name: a.default for a in bringup.all_arguments} | {'namespace': 'robot'}

@@ -32,9 +32,9 @@ from std_srvs.srv import SetBool  # noqa: E402
 from e4_ros.evaluation.sources import open_source  # noqa: E402
 from e4_ros.nodes.dvfs_helper import DvfsHelper  # noqa: E402
 from e4_ros.nodes.perception import Perception  # noqa: E402
-from e4_ros.vision.answer import Answer  # noqa: E402
-from e4_ros.vision.audit import Auditor  # noqa: E402
-from e4_ros.vision.policy import ThresholdPolicy  # noqa: E402
+from e4_ros.vision.detections import Answer  # noqa: E402
+from e4_ros.vision.inference.audit import Auditor  # noqa: E402
+from e4_ros.vision.inference.policy import ThresholdPolicy  # noqa: E402
 
 pytestmark = pytest.mark.ros
 

@@ -11,10 +11,10 @@ import time
 import av
 import pytest
 
-from e4_ros.bringup import BRINGUPS
+from e4_ros.bringup.bringups import BRINGUPS
+from e4_ros.bringup.node_specs import NodeSpec
+from e4_ros.bringup.supervisor import NodeDied, Supervisor, private_environment
 from e4_ros.commands.up import _watch
-from e4_ros.node_specs import NodeSpec
-from e4_ros.supervisor import NodeDied, Supervisor, private_environment
 
 pytestmark = pytest.mark.ros
 
@@ -55,9 +55,13 @@ def test_a_killed_node_comes_back_where_that_is_wanted(ros_env, tmp_path):
 
 
 def test_one_that_does_not_listen_is_killed_in_the_end(ros_env, tmp_path, monkeypatch):
-    monkeypatch.setattr('e4_ros.supervisor._PATIENCE', ((signal.SIGINT, 1), (signal.SIGKILL, 5)))
+    monkeypatch.setattr(
+        'e4_ros.bringup.supervisor._PATIENCE', ((signal.SIGINT, 1), (signal.SIGKILL, 5))
+    )
     deaf = 'import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(99)'
-    monkeypatch.setattr('e4_ros.supervisor.node_command', lambda *_: [sys.executable, '-c', deaf])
+    monkeypatch.setattr(
+        'e4_ros.bringup.supervisor.node_command', lambda *_: [sys.executable, '-c', deaf]
+    )
     with Supervisor([NodeSpec('recorder')], VALUES, tmp_path, ros_env) as nodes:
         time.sleep(0.5)
     assert nodes._processes['recorder'].returncode == -signal.SIGKILL

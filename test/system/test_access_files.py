@@ -21,12 +21,12 @@ from pathlib import Path
 import pytest
 
 from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan
-from e4_ros.energy.client import DvfsClient
-from e4_ros.energy.daemon import Helper, HelperConfig
-from e4_ros.energy.discovery import discover
-from e4_ros.energy.steady import steady_process
-from e4_ros.energy.virtual_board import write_tree
-from e4_ros.energy.virtual_mount import mounted
+from e4_ros.energy.client.client import DvfsClient
+from e4_ros.energy.daemon.daemon import Helper, HelperConfig
+from e4_ros.energy.daemon.realtime import steady_process
+from e4_ros.energy.domains.discovery import discover
+from e4_ros.energy.virtual.board import write_tree
+from e4_ros.energy.virtual.mount import mounted
 from e4_ros.paths import config_dir
 
 GID, UID = 54321, 54322

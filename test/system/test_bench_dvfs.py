@@ -15,9 +15,9 @@ from rich.console import Console
 
 from e4_ros.benchmarks.dvfs import fuzz, kill_trials, parts, ros_steps
 from e4_ros.benchmarks.dvfs.kills import KillResult, Place
-from e4_ros.energy.discovery import discover
-from e4_ros.energy.mountable import why_no_mounts
-from e4_ros.energy.virtual_board import write_tree
+from e4_ros.energy.domains.discovery import discover
+from e4_ros.energy.virtual.board import write_tree
+from e4_ros.energy.virtual.mount import why_no_mounts
 
 
 @pytest.fixture(scope='module')

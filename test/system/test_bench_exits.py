@@ -13,9 +13,9 @@ from e4_ros.benchmarks.exits.curves import measure_curves, thresholds_at
 from e4_ros.benchmarks.exits.footage import FIT, SOURCE, TEST, Judged
 from e4_ros.benchmarks.exits.headline import measure_headline
 from e4_ros.benchmarks.exits.risk import measure_risk
-from e4_ros.vision.assembly import build
-from e4_ros.vision.checkpoint import default_path, load
-from e4_ros.vision.zoo import load_model
+from e4_ros.vision.exit_checkpoint import default_path, load
+from e4_ros.vision.inference.factory import build
+from e4_ros.vision.models import load_model
 
 FIXTURE = Path(__file__).parents[1] / 'fixtures' / 'detector'
 EXITS = default_path(memory.MODEL)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from e4_ros.energy.client import DvfsClient
-from e4_ros.energy.virtual_board import write_tree
+from e4_ros.energy.client.client import DvfsClient
+from e4_ros.energy.virtual.board import write_tree
 
 MAX = 'sys/class/devfreq/17000000.gpu/max_freq'
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from e4_ros.cli import app
-from e4_ros.vision.checkpoint import Checkpoint, default_path
+from e4_ros.vision.exit_checkpoint import Checkpoint, default_path
 
 SHIPPED = str(default_path('pedestrian_ssdlite'))
 

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from e4_ros.cli import app
-from e4_ros.energy.model import SegmentWork
+from e4_ros.energy.board_model import SegmentWork
 from e4_ros.evaluation.exit_record import load_exits, save_exits
-from e4_ros.profiling.reproduction import Backbone, ExitTrace
+from e4_ros.evaluation.simulation.reproduction import Backbone, ExitTrace
 
 WORKS = [
     SegmentWork('prepare', 0, 1.35e6, 8, 'cpu'),

@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 from e4_ros.benchmarks.dvfs.latency import DOMAINS, Latencies, memory_tree
-from e4_ros.energy.discovery import discover
-from e4_ros.energy.domains import Write
-from e4_ros.energy.protocol import STEP_FORMAT, STEP_SIZE, pack_step
-from e4_ros.energy.steady import hurry, step_aside
-from e4_ros.energy.this_cpu import this_cpu
+from e4_ros.energy.client.protocol import STEP_FORMAT, STEP_SIZE, pack_step
+from e4_ros.energy.client.this_cpu import this_cpu
+from e4_ros.energy.daemon.realtime import hurry, step_aside
+from e4_ros.energy.domains.discovery import discover
+from e4_ros.energy.errors import Write
 
 
 def bare_steps(steps: int, gap_s: float = 0.002) -> Latencies:

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan, random_plan
 from e4_ros.benchmarks.dvfs.latency import memory_tree, serving
-from e4_ros.energy import protocol
-from e4_ros.energy.client import ClientState, DvfsClient, HelperError
-from e4_ros.energy.discovery import discover
-from e4_ros.energy.domains import Domain
+from e4_ros.energy.client import protocol
+from e4_ros.energy.client.client import ClientState, DvfsClient, HelperError
+from e4_ros.energy.domains.discovery import discover
+from e4_ros.energy.domains.domain import Domain
 
 _LOOK_EVERY = 250
 _PATIENCE_S = 30.0

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from e4_ros.benchmarks.dvfs.bench_plans import random_plan
-from e4_ros.energy.client import DvfsClient
-from e4_ros.energy.daemon import Helper, HelperConfig
-from e4_ros.energy.discovery import discover
+from e4_ros.energy.client.client import DvfsClient
+from e4_ros.energy.daemon.daemon import Helper, HelperConfig
+from e4_ros.energy.domains.discovery import discover
 
 VICTIMS = ('client', 'helper', 'client, then helper', 'helper by SIGTERM')
 PATIENCE_S = 20.0

@@ -23,9 +23,8 @@ from typing import NamedTuple
 
 from e4_ros.benchmarks.dvfs.kill_trials import VICTIMS, Trial, try_kill
 from e4_ros.energy.boards import board_names
-from e4_ros.energy.mountable import why_no_mounts
-from e4_ros.energy.virtual_board import write_tree
-from e4_ros.energy.virtual_mount import mounted
+from e4_ros.energy.virtual.board import write_tree
+from e4_ros.energy.virtual.mount import mounted, why_no_mounts
 
 RESTORE_S = 0.2
 

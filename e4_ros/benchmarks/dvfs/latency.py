@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan
-from e4_ros.energy.access import peer_of
-from e4_ros.energy.client import DvfsClient, HelperError
-from e4_ros.energy.discovery import discover
-from e4_ros.energy.virtual_board import write_tree
+from e4_ros.energy.client.client import DvfsClient, HelperError
+from e4_ros.energy.daemon.access import peer_of
+from e4_ros.energy.domains.discovery import discover
+from e4_ros.energy.virtual.board import write_tree
 
 BOARD = 'jetson_orin_nano'
 DOMAINS = ('cpu', 'gpu')  # what the planner plans for unless told otherwise

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from e4_ros.evaluation.records import machine_name
+from e4_ros.perception.records import machine_name
 
 FUSE_BOARD = 'jetson_orin_nano'
 
@@ -114,8 +114,7 @@ def _steps(size: Size, result: Result, told: Told) -> None:
 
 def _fuse(size: Size, result: Result, told: Told) -> None:
     from e4_ros.benchmarks.dvfs import latency
-    from e4_ros.energy.mountable import why_no_mounts
-    from e4_ros.energy.virtual_mount import mounted
+    from e4_ros.energy.virtual.mount import mounted, why_no_mounts
 
     result['fuse_to_write_us'] = None
     if reason := why_no_mounts():

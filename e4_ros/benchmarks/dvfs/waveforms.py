@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.meters import open_meter
-from e4_ros.energy.mountable import why_no_mounts
-from e4_ros.energy.virtual_mount import mounted
+from e4_ros.energy.meters.meters import open_meter
+from e4_ros.energy.virtual.mount import mounted, why_no_mounts
 
 BOARDS = {
     'jetson_orin_nano': 'INA3221 (hwmon)',

@@ -56,7 +56,7 @@ def exits(
     from e4_ros.benchmarks.exits import experiment, tables
     from e4_ros.benchmarks.exits.fitting import FittingError
     from e4_ros.evaluation.sources import SourceError
-    from e4_ros.vision.checkpoint import CheckpointError
+    from e4_ros.vision.exit_checkpoint import CheckpointError
 
     wanted = parts or ([Part.CURVES, Part.RISK] if quick else list(Part))
     plan = experiment.Plan([part.value for part in wanted], quick, threads, fitted, refit)

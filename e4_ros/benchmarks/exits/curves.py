@@ -13,12 +13,12 @@ from e4_ros.benchmarks.exits.footage import Judged
 from e4_ros.benchmarks.exits.timing import Timed, figures, timed
 from e4_ros.benchmarks.exits.ways import EveryKth, Smaller, Through, Way
 from e4_ros.evaluation.metrics import f1
-from e4_ros.vision.assembly import build
-from e4_ros.vision.checkpoint import Checkpoint, load
-from e4_ros.vision.engine import EarlyExitEngine
+from e4_ros.vision.exit_checkpoint import Checkpoint, load
+from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.factory import build
+from e4_ros.vision.inference.policy import FULL, TEMPORAL, FullPolicy, ThresholdPolicy
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.policy import FULL, TEMPORAL, FullPolicy, ThresholdPolicy
-from e4_ros.vision.runtime import make_runtime
+from e4_ros.vision.runtime.onnx_runtime import make_runtime
 
 STEPS = (2, 3, 4, 6, 8, 12)
 SIDES = (284, 268, 252, 236, 220, 204, 172, 140)  # pixels; the detector's own is 300

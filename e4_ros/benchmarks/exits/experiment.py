@@ -28,10 +28,10 @@ from e4_ros.benchmarks.exits.headline import measure_headline
 from e4_ros.benchmarks.exits.memory import MODEL, peak_memory_mb
 from e4_ros.benchmarks.exits.risk import measure_risk
 from e4_ros.benchmarks.progress import Phases, phase_bars
-from e4_ros.evaluation.records import machine_name
-from e4_ros.vision.checkpoint import load
+from e4_ros.perception.records import machine_name
+from e4_ros.vision.exit_checkpoint import load
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.zoo import load_model
+from e4_ros.vision.models import load_model
 
 QUICK_FRAMES = 60
 PASSES = 3

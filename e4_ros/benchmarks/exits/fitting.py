@@ -12,7 +12,7 @@ from pathlib import Path
 
 from e4_ros.benchmarks.exits.footage import FIT, SOURCE
 from e4_ros.paths import cache_dir
-from e4_ros.vision.checkpoint import CheckpointError, load, network_hash
+from e4_ros.vision.exit_checkpoint import CheckpointError, load, network_hash
 from e4_ros.vision.model import VisionModel
 
 VARIANTS = {'cascade': (), 'no_memory': ('--no-memory',), 'no_attention': ('--no-attention',)}

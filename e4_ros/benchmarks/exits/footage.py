@@ -10,9 +10,9 @@ import numpy as np
 
 from e4_ros.evaluation.perturbations import PERTURBATIONS, cut_to, perturbed
 from e4_ros.evaluation.sources import open_source
-from e4_ros.vision.answer import Answer
+from e4_ros.vision.detections import Answer
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.teacher import OfflineTeacher
+from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 
 Clip = Sequence[tuple[float, np.ndarray]]
 Progress = Callable[[str, int, int], None]

@@ -11,10 +11,10 @@ import numpy as np
 from e4_ros.benchmarks.exits.footage import Judged
 from e4_ros.benchmarks.exits.timing import figures, timed
 from e4_ros.benchmarks.exits.ways import Through, Watched
-from e4_ros.vision.assembly import build
-from e4_ros.vision.checkpoint import load
+from e4_ros.vision.exit_checkpoint import load
+from e4_ros.vision.inference.factory import build
+from e4_ros.vision.inference.policy import FULL, FullPolicy
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.policy import FULL, FullPolicy
 
 
 def measure_headline(

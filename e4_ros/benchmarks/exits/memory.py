@@ -44,7 +44,7 @@ def child_peak_mb(*arguments: str) -> float:
 
 def _main(threads: str, policy: str, checkpoint: str | None = None) -> None:
     from e4_ros.evaluation.sources import open_source
-    from e4_ros.vision.assembly import build
+    from e4_ros.vision.inference.factory import build
 
     path = None if checkpoint is None else Path(checkpoint)
     engine = build(MODEL, policy, threads=int(threads), checkpoint=path)

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from e4_ros.benchmarks.exits import tables
 from e4_ros.benchmarks.exits.plots import curves_figure
-from e4_ros.evaluation.clip_page import figure as clips_figure
+from e4_ros.evaluation.report.clip_page import figure as clips_figure
 from e4_ros.vision.clips.policies import ClipPoint
 
 Result = Mapping[str, Any]

@@ -13,13 +13,13 @@ import numpy as np
 from e4_ros.benchmarks.exits.footage import Judged
 from e4_ros.benchmarks.exits.ways import Watched
 from e4_ros.vision.agreement import quality_lost
-from e4_ros.vision.answer import Answer
-from e4_ros.vision.assembly import build
-from e4_ros.vision.calibrate import Promise, calibrate
-from e4_ros.vision.checkpoint import Checkpoint, load
+from e4_ros.vision.calibration.calibrate import Promise, calibrate
+from e4_ros.vision.calibration.learn_then_test import RiskError
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.exit_checkpoint import Checkpoint, load
+from e4_ros.vision.inference.factory import build
+from e4_ros.vision.inference.policy import FULL
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.policy import FULL
-from e4_ros.vision.risk import RiskError
 
 ALPHAS = (0.05, 0.1, 0.2)
 CONFIDENCE = 0.95

@@ -9,14 +9,14 @@ from typing import Protocol
 
 import numpy as np
 
-from e4_ros.vision.answer import Answer
-from e4_ros.vision.audit import Auditor
-from e4_ros.vision.checkpoint import Checkpoint
-from e4_ros.vision.engine import EarlyExitEngine
-from e4_ros.vision.policy import FULL, ExitPolicy, FullPolicy, ThresholdPolicy
-from e4_ros.vision.runtime import make_runtime
-from e4_ros.vision.tracks import ConstantVelocityTracks
-from e4_ros.vision.zoo import load_model
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.exit_checkpoint import Checkpoint
+from e4_ros.vision.inference.audit import Auditor
+from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.policy import FULL, ExitPolicy, FullPolicy, ThresholdPolicy
+from e4_ros.vision.models import load_model
+from e4_ros.vision.runtime.onnx_runtime import make_runtime
+from e4_ros.vision.tracking.constant_velocity import ConstantVelocityTracks
 
 
 @dataclass(frozen=True)

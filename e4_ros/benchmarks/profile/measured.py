@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from e4_ros.benchmarks.profile.searches import MIXES, MODELS, paths_of
 
 if TYPE_CHECKING:
-    from e4_ros.energy.model import SegmentWork
-    from e4_ros.energy.virtual_machine import Kernel
+    from e4_ros.energy.board_model import SegmentWork
+    from e4_ros.energy.virtual.machine import Kernel
 
 
 def measured_row(
@@ -19,20 +19,20 @@ def measured_row(
     """A plan measured on a virtual board (FUSE), with noise, against the board model's optimum."""
     import tempfile
 
-    from e4_ros.energy import virtual_mount
+    from e4_ros.energy.board_model import BoardModel
     from e4_ros.energy.boards import load_board
-    from e4_ros.energy.daemon import HelperConfig
-    from e4_ros.energy.discovery import discover
-    from e4_ros.energy.hold import leased
-    from e4_ros.energy.model import BoardModel
-    from e4_ros.energy.mountable import why_no_mounts
-    from e4_ros.profiling.cost_table import CostTable
-    from e4_ros.profiling.exact import exact
-    from e4_ros.profiling.host import open_power
-    from e4_ros.profiling.measured import measured_plan
-    from e4_ros.profiling.objective import SwitchCost, make_problem
-    from e4_ros.profiling.prober import Prober
-    from e4_ros.profiling.virtual_workload import VirtualWorkload
+    from e4_ros.energy.daemon.daemon import HelperConfig
+    from e4_ros.energy.daemon.hold_point import leased
+    from e4_ros.energy.domains.discovery import discover
+    from e4_ros.energy.virtual import mount
+    from e4_ros.energy.virtual.mount import why_no_mounts
+    from e4_ros.profiling.measuring.host import open_power
+    from e4_ros.profiling.measuring.measured_search import measured_plan
+    from e4_ros.profiling.measuring.prober import Prober
+    from e4_ros.profiling.measuring.virtual_workload import VirtualWorkload
+    from e4_ros.profiling.planning.cost_table import CostTable
+    from e4_ros.profiling.planning.exact import exact
+    from e4_ros.profiling.planning.objective import SwitchCost, make_problem
 
     if reason := why_no_mounts():
         return {'gap_percent': None, 'seconds': None, 'why_not': reason}
@@ -44,7 +44,7 @@ def measured_row(
     true = make_problem(table, paths, shares, 0, switch)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         at = Path(folder)
-        root = stack.enter_context(virtual_mount.mounted(board_name, at / 'board', kernel))
+        root = stack.enter_context(mount.mounted(board_name, at / 'board', kernel))
         config = HelperConfig(root=root, state_dir=at / 'state', socket_path=at / 'socket')
         client = stack.enter_context(leased(config, 'bench'))
         domains = discover(root)

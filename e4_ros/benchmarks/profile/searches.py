@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from e4_ros.energy.model import SegmentWork
+    from e4_ros.energy.board_model import SegmentWork
 
 MODELS = ('pedestrian_ssdlite', 'efficientnet_lite0')
 SEGMENTS = 12  # finer than the engine's own, so that there is something to choose
@@ -21,17 +21,17 @@ def model_works(model: str, segments: int = SEGMENTS) -> list[SegmentWork]:
     """Preparation, and the network cut into ``segments`` pieces of about equal cost."""
     import torch
 
-    from e4_ros.energy.model import SegmentWork
-    from e4_ros.vision import stages
-    from e4_ros.vision.zoo import load_model
+    from e4_ros.energy.board_model import SegmentWork
+    from e4_ros.vision.models import load_model
+    from e4_ros.vision.runtime import graph_split
 
     loaded = load_model(model)
     example = torch.zeros(1, 3, *loaded.input_size)
-    cuts = stages.find_cuts(loaded.network, example)
+    cuts = graph_split.find_cuts(loaded.network, example)
     inner = [cut for cut in cuts if 0.01 < cut.cost_share < 0.99]
     last = max(cut.cost_share for cut in inner)  # a detector's tail has no cut: one segment
     shares = [last * (i + 1) / (segments - 1) for i in range(segments - 1)]
-    pieces = stages.split(loaded.network, example, stages.nearest_cuts(inner, shares))
+    pieces = graph_split.split(loaded.network, example, graph_split.nearest_cuts(inner, shares))
     prepare = SegmentWork('prepare', 0, 5.0 * example.numel(), 8, 'cpu')
     return [prepare, *(SegmentWork(p.name, p.macs, p.bytes_moved, p.layers) for p in pieces)]
 
@@ -54,12 +54,12 @@ def search_row(
     mix: str = 'mixed',
 ) -> dict[str, Any]:
     """One search against its exact optimum, at three times the fastest possible latency."""
+    from e4_ros.energy.board_model import BoardModel
     from e4_ros.energy.boards import load_board
-    from e4_ros.energy.model import BoardModel
-    from e4_ros.profiling.cost_table import CostTable
-    from e4_ros.profiling.exact import exact
-    from e4_ros.profiling.objective import SwitchCost, make_problem
-    from e4_ros.profiling.search import coordinate_descent
+    from e4_ros.profiling.planning.cost_table import CostTable
+    from e4_ros.profiling.planning.exact import exact
+    from e4_ros.profiling.planning.objective import SwitchCost, make_problem
+    from e4_ros.profiling.planning.search import coordinate_descent
 
     board = load_board(board_name)
     table = CostTable.from_board(BoardModel(board), works, model, domains)
@@ -89,11 +89,11 @@ def planning_ms(domains: tuple[str, ...]) -> float:
     """Median time to plan 32 segments on a 15 x 12 (x 7) table, the Jetson Nano's, on one core."""
     import numpy as np
 
+    from e4_ros.energy.board_model import BoardModel, SegmentWork
     from e4_ros.energy.boards import load_board
-    from e4_ros.energy.model import BoardModel, SegmentWork
-    from e4_ros.profiling.cost_table import CostTable
-    from e4_ros.profiling.objective import SwitchCost, make_problem
-    from e4_ros.profiling.search import coordinate_descent
+    from e4_ros.profiling.planning.cost_table import CostTable
+    from e4_ros.profiling.planning.objective import SwitchCost, make_problem
+    from e4_ros.profiling.planning.search import coordinate_descent
 
     rng = np.random.default_rng(1)
     works = [

@@ -12,8 +12,8 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
-from e4_ros.evaluation.images import ImageError, to_rgb
 from e4_ros.evaluation.sources.base import Source, SourceError
+from e4_ros.perception.images import ImageError, to_rgb
 
 _IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 _FILES = {'.mcap', '.db3', '.bag'}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from e4_ros.evaluation.images import ImageError, decode
 from e4_ros.evaluation.sources.base import Source, SourceError
+from e4_ros.perception.images import ImageError, decode
 
 _SUFFIXES = {'.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.ppm', '.pgm'}
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from e4_ros.vision.checkpoint import network_hash
 from e4_ros.vision.clips.motion import motion_macs, motion_map
+from e4_ros.vision.exit_checkpoint import network_hash
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.runtime import Buffer, OnnxRuntime, Piece
-from e4_ros.vision.stages import Cut, StageError, find_cuts, split
+from e4_ros.vision.runtime.graph_split import Cut, StageError, find_cuts, split
+from e4_ros.vision.runtime.onnx_runtime import Buffer, OnnxRuntime, Piece
 
 _STRIDE = 8  # of the map that motion is read from
 

@@ -10,9 +10,9 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from e4_ros.vision.checkpoint import CheckpointError
 from e4_ros.vision.clips.gates import ClipGate, make_gate
 from e4_ros.vision.clips.net import ClipNet, NetSettings
+from e4_ros.vision.exit_checkpoint import CheckpointError
 
 _FORMAT = 'e4_ros.clips/1'
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from e4_ros.vision.attention import Gate, class_statistics
 from e4_ros.vision.clips.net import ClipState, NetSettings
+from e4_ros.vision.nets.attention import Gate, class_statistics
 
 _CONFIDENCE = 3
 _STATE = 16

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from e4_ros.vision.attention import AttentionPool, TokenAttention
 from e4_ros.vision.clips import motion
+from e4_ros.vision.nets.attention import AttentionPool, TokenAttention
 
 Aggregation = Literal['recurrent', 'max']
 _HEADS = 4  # places that the motion is read at

@@ -7,8 +7,8 @@ from e4_ros.benchmarks.exits import tables
 from e4_ros.benchmarks.exits.footage import Judged
 from e4_ros.benchmarks.exits.risk import Setting, closed_after, row_of
 from e4_ros.benchmarks.exits.ways import Said
-from e4_ros.vision.answer import Answer
-from e4_ros.vision.checkpoint import Checkpoint
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.exit_checkpoint import Checkpoint
 
 FRAME = np.zeros((8, 8, 3), np.uint8)
 BOX = Answer.of(np.array([[0, 0, 10, 20]]), np.array([0.9]))

@@ -5,7 +5,7 @@ import pytest
 
 from e4_ros.benchmarks.exits.timing import early_share, timed
 from e4_ros.benchmarks.exits.ways import EveryKth, Said
-from e4_ros.vision.answer import Answer
+from e4_ros.vision.detections import Answer
 
 FRAME = np.zeros((8, 8, 3), np.uint8)
 CLIP = [(index / 10, FRAME) for index in range(8)]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from e4_ros.energy.daemon import Helper, HelperConfig
+from e4_ros.energy.daemon.daemon import Helper, HelperConfig
 from e4_ros.energy.plan import FrequencyPlan
-from e4_ros.energy.virtual_board import write_tree
+from e4_ros.energy.virtual.board import write_tree
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from e4_ros.energy.access import SocketPathError
-from e4_ros.energy.client import ClientState, DvfsClient, HelperError
-from e4_ros.energy.daemon import Helper, HelperConfig
-from e4_ros.energy.discovery import discover
-from e4_ros.energy.helper import ClocksLost, HelperCore
-from e4_ros.energy.journal import Journal, JournalError
-from e4_ros.energy.status_page import PageWriter
-from e4_ros.energy.virtual_mount import mounted
+from e4_ros.energy.client.client import ClientState, DvfsClient, HelperError
+from e4_ros.energy.client.status_page import PageWriter
+from e4_ros.energy.daemon.access import SocketPathError
+from e4_ros.energy.daemon.core import ClocksLost, HelperCore
+from e4_ros.energy.daemon.daemon import Helper, HelperConfig
+from e4_ros.energy.daemon.undo_log import Journal, JournalError
+from e4_ros.energy.domains.discovery import discover
+from e4_ros.energy.virtual.mount import mounted
 
 
 def point_of(root: Path) -> dict[str, int]:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from e4_ros.energy.board_model import BoardModel, SegmentWork, works_of
 from e4_ros.energy.boards import board_names, load_board
-from e4_ros.energy.model import BoardModel, SegmentWork, works_of
 
 HEAVY = SegmentWork('heavy', macs=700e6, bytes_moved=60e6, layers=60)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.model import BoardModel, SegmentWork
 
 GPU_MHZ = (114.75, 216.75, 420.75, 624.75, 854.25, 1032.75, 1300.5)
 PUBLISHED_MS = {

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from e4_ros.energy.boards import board_names, load_board
-from e4_ros.energy.discovery import discover, restore_snapshot
-from e4_ros.energy.domains import DeviceGone, DomainError, FrequencyNotInTable
-from e4_ros.energy.limits import limits_hz
-from e4_ros.energy.virtual_board import board_of, write_tree
+from e4_ros.energy.domains.discovery import discover, restore_snapshot
+from e4_ros.energy.domains.domain import limits_hz
+from e4_ros.energy.errors import DeviceGone, DomainError, FrequencyNotInTable
+from e4_ros.energy.virtual.board import board_of, write_tree
 
 TABLE = (100, 200, 300)
 

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from e4_ros.energy.discovery import discover, restore_snapshot
-from e4_ros.energy.domains import DeviceGone, Domain, DomainError, NotPermitted, WriteRefused
-from e4_ros.energy.virtual_mount import MountError, mounted, serve
+from e4_ros.energy.domains.discovery import discover, restore_snapshot
+from e4_ros.energy.domains.domain import Domain
+from e4_ros.energy.errors import DeviceGone, DomainError, NotPermitted, WriteRefused
+from e4_ros.energy.virtual.mount import MountError, mounted, serve
 
 pytestmark = pytest.mark.fuse
 

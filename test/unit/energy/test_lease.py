@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from e4_ros.energy import lease
-from e4_ros.energy.lease import LeaseBook, LeaseError, Peer
+from e4_ros.energy.daemon import lease
+from e4_ros.energy.daemon.lease import LeaseBook, LeaseError, Peer
 
 PEER = Peer(1, 2, 3)
 

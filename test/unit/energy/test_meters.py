@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from e4_ros.energy.board_model import BoardModel
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.discovery import discover
-from e4_ros.energy.domains import DomainError
-from e4_ros.energy.meters import INA_PERIOD_S, Meter, model_meter, open_meter
-from e4_ros.energy.model import BoardModel
-from e4_ros.energy.rails import counted, find_rails
-from e4_ros.energy.rapl import find_zones
-from e4_ros.energy.sources import CountedZone, SampledRail
-from e4_ros.energy.virtual_board import write_tree
-from e4_ros.energy.virtual_mount import mounted
+from e4_ros.energy.domains.discovery import discover
+from e4_ros.energy.errors import DomainError
+from e4_ros.energy.meters.meters import INA_PERIOD_S, Meter, model_meter, open_meter
+from e4_ros.energy.meters.rails import counted, find_rails
+from e4_ros.energy.meters.rapl import find_zones
+from e4_ros.energy.meters.sources import CountedZone, SampledRail
+from e4_ros.energy.virtual.board import write_tree
+from e4_ros.energy.virtual.mount import mounted
 
 HWMON = 'sys/bus/i2c/devices/1-0040/hwmon/hwmon3'
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from e4_ros.energy import nvml
-from e4_ros.energy.domains import DeviceGone, DomainError, FrequencyNotInTable, NotPermitted
-from e4_ros.energy.sysfs import KernelFiles
+from e4_ros.energy.domains import nvml
+from e4_ros.energy.domains.sysfs import KernelFiles
+from e4_ros.energy.errors import DeviceGone, DomainError, FrequencyNotInTable, NotPermitted
+from e4_ros.energy.meters.nvml import find_zones
 
 
 class Nvml:
@@ -117,11 +118,11 @@ def test_a_gpu_that_has_gone_cannot_be_unlocked() -> None:
 
 def test_the_energy_counter_is_in_millijoules() -> None:
     library = Nvml()
-    (zone,) = nvml.find_zones(library)
+    (zone,) = find_zones(library)
     library.millijoules += 2500
     assert zone.joules() == pytest.approx(3.5)
     assert zone.counted
-    assert nvml.find_zones(Nvml(counter=False)) == []
+    assert find_zones(Nvml(counter=False)) == []
 
 
 def test_another_root_has_no_gpu_of_this_machine(tmp_path: Path) -> None:

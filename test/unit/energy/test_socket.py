@@ -13,11 +13,12 @@ import time
 
 import pytest
 
-from e4_ros.energy import access, protocol
-from e4_ros.energy.client import ClientState, DvfsClient, HelperError
-from e4_ros.energy.daemon import Helper, HelperConfig, parse_limits
-from e4_ros.energy.domains import DomainError
-from e4_ros.energy.journal import HelperRunning, JournalError
+from e4_ros.energy.client import protocol
+from e4_ros.energy.client.client import ClientState, DvfsClient, HelperError
+from e4_ros.energy.daemon import access
+from e4_ros.energy.daemon.daemon import Helper, HelperConfig, parse_limits
+from e4_ros.energy.daemon.undo_log import HelperRunning, JournalError
+from e4_ros.energy.errors import DomainError
 
 
 def until(condition, timeout_s: float = 60.0) -> bool:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.virtual_clocks import within
-from e4_ros.energy.virtual_faults import Fault, FaultError, Faults
-from e4_ros.energy.virtual_machine import Kernel, VirtualMachine
+from e4_ros.energy.virtual.clocks import within
+from e4_ros.energy.virtual.faults import Fault, FaultError, Faults
+from e4_ros.energy.virtual.machine import Kernel, VirtualMachine
 
 POLICY = 'sys/devices/system/cpu/cpufreq/policy0'
 GPU = 'sys/devices/platform/bus@0/17000000.gpu/devfreq/17000000.gpu'
@@ -306,7 +306,7 @@ def test_within(hz: int, low: int, high: int, expected: int) -> None:
 
 
 def test_a_machine_shows_everything_that_its_plain_tree_shows(tmp_path: Path) -> None:
-    from e4_ros.energy.virtual_board import write_tree
+    from e4_ros.energy.virtual.board import write_tree
 
     root = write_tree('jetson_orin_nano', tmp_path)
     machine = Bench().machine

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from e4_ros.evaluation.records import FrameRecord, RunInfo
-from e4_ros.vision.answer import Answer
-from e4_ros.vision.frame_result import FrameResult
+from e4_ros.perception.records import FrameRecord, RunInfo
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.inference.frame_result import FrameResult
 
 EXITS = ['temporal', 'exit1', 'full']
 SEGMENTS = ['prepare', 'stage0', 'stage1']

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from e4_ros.evaluation.audits import AuditTotals
-from e4_ros.vision.answer import Answer
-from e4_ros.vision.audit import Audit
-from e4_ros.vision.frame_result import FrameResult
+from e4_ros.perception.audit_totals import AuditTotals
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.inference.audit import Audit
+from e4_ros.vision.inference.frame_result import FrameResult
 
 
 def audit(name, apart, switched_off=''):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from e4_ros.energy.virtual_board import write_tree
-from e4_ros.evaluation import software_checkup
-from e4_ros.evaluation.checkup import check_all
+from e4_ros.energy.virtual.board import write_tree
+from e4_ros.evaluation.doctor import software
+from e4_ros.evaluation.doctor.checkup import check_all
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,9 @@ def test_a_clock_that_may_not_be_written_says_who_may(tmp_path, monkeypatch):
     root = write_tree('jetson_orin_nano', tmp_path / 'board')
     closed = next(root.rglob('max_freq'))
     closed.chmod(closed.stat().st_mode & ~(stat.S_IWGRP | stat.S_IWOTH))
-    monkeypatch.setattr('e4_ros.energy.devfreq.DevfreqDomain.unwritable', lambda _: [closed])
+    monkeypatch.setattr(
+        'e4_ros.energy.domains.devfreq.DevfreqDomain.unwritable', lambda _: [closed]
+    )
     gpu = named(check_all(root), 'gpu')
     assert gpu.state == 'optional'
     assert 'not writable' in gpu.found
@@ -50,14 +52,14 @@ def test_a_clock_that_may_not_be_written_says_who_may(tmp_path, monkeypatch):
 def test_a_library_that_breaks_on_import_is_reported_not_raised(tmp_path, monkeypatch):
     (tmp_path / 'brokenlib.py').write_text('raise OSError("libcudart.so.13: cannot open")')
     monkeypatch.syspath_prepend(tmp_path)
-    check = software_checkup.library('brokenlib', 'install it again', str)
+    check = software.library('brokenlib', 'install it again', str)
     assert check.state == 'missing'
     assert 'libcudart' in check.found
     assert check.advice == 'install it again'
 
 
 def test_a_library_that_is_not_here_is_missing():
-    check = software_checkup.library('no_such_library', 'install it', str)
+    check = software.library('no_such_library', 'install it', str)
     assert (check.state, check.found) == ('missing', 'not here')
 
 
@@ -67,9 +69,9 @@ def test_a_sourced_ros_of_another_python_is_an_error(monkeypatch):
         importlib.util, 'find_spec', lambda name: None if name == 'rclpy' else real(name)
     )
     monkeypatch.setenv('ROS_DISTRO', 'humble')
-    assert software_checkup.ros().state == 'missing'
+    assert software.ros().state == 'missing'
     monkeypatch.delenv('ROS_DISTRO')
-    assert software_checkup.ros().state == 'optional'
+    assert software.ros().state == 'optional'
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason='root is in no group that matters')

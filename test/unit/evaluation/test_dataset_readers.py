@@ -8,8 +8,8 @@ import pytest
 
 from e4_ros.evaluation.datasets.labelled import DatasetError, LabelledClip
 from e4_ros.evaluation.datasets.readers import open_dataset
+from e4_ros.evaluation.report.video_writer import VideoWriter
 from e4_ros.evaluation.sources.base import SourceError
-from e4_ros.evaluation.video_writer import VideoWriter
 
 
 def _touch(root: Path, *names: str) -> None:

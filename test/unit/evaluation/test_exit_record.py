@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from e4_ros.energy.model import SegmentWork
+from e4_ros.energy.board_model import SegmentWork
 from e4_ros.evaluation.exit_record import (
     MIN_FRAMES,
     SHIPPED,
@@ -16,7 +16,7 @@ from e4_ros.evaluation.exit_record import (
     record_exits,
     save_exits,
 )
-from e4_ros.profiling.reproduction import Backbone, ExitTrace
+from e4_ros.evaluation.simulation.reproduction import Backbone, ExitTrace
 
 WORKS = [SegmentWork('prepare', 0, 1e6, 8, 'cpu'), SegmentWork('stage0', 3e8, 7e7, 30)]
 PATHS = {'temporal': [0], 'full': [0, 1]}

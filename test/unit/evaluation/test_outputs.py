@@ -9,11 +9,11 @@ import av
 import numpy as np
 import pytest
 
-from e4_ros.evaluation.annotate import Annotator
-from e4_ros.evaluation.outputs import choose_samples, write_outputs
-from e4_ros.evaluation.palette import exit_colors, hertz, joules, rgb
-from e4_ros.evaluation.video_writer import VideoWriter
-from e4_ros.vision.answer import Answer
+from e4_ros.evaluation.report.run_outputs import choose_samples, write_outputs
+from e4_ros.evaluation.report.video_writer import VideoWriter
+from e4_ros.perception.annotate import Annotator
+from e4_ros.perception.palette import exit_colors, hertz, joules, rgb
+from e4_ros.vision.detections import Answer
 
 
 def decoded(path) -> list[np.ndarray]:

@@ -8,14 +8,14 @@ from torch import nn
 from e4_ros.evaluation import precision
 from e4_ros.evaluation.precision import try_precision
 from e4_ros.evaluation.sources import open_source
-from e4_ros.vision.answer import Answer
-from e4_ros.vision.assembly import build
-from e4_ros.vision.checkpoint import Checkpoint, CheckpointError, network_hash
-from e4_ros.vision.engine import EarlyExitEngine
-from e4_ros.vision.policy import FullPolicy
-from e4_ros.vision.reduced_stages import PrecisionError
-from e4_ros.vision.runtime import RuntimeUnavailableError, make_runtime
-from e4_ros.vision.zoo import load_model
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.exit_checkpoint import Checkpoint, CheckpointError, network_hash
+from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.factory import build
+from e4_ros.vision.inference.policy import FullPolicy
+from e4_ros.vision.models import load_model
+from e4_ros.vision.runtime.onnx_runtime import RuntimeUnavailableError, make_runtime
+from e4_ros.vision.runtime.precision import PrecisionError
 
 
 class Tiny:

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from e4_ros.evaluation.perceiver import Perceiver
 from e4_ros.evaluation.replay import recorded, replay
 from e4_ros.evaluation.sources import open_source
-from e4_ros.vision.answer import Answer
-from e4_ros.vision.chain import Segment
-from e4_ros.vision.frame_result import FrameResult
+from e4_ros.perception.perceiver import Perceiver
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.inference.compiled_network import Segment
+from e4_ros.vision.inference.frame_result import FrameResult
 
 
 class Engine:

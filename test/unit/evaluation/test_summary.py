@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from e4_ros.evaluation.audits import AuditTotals
-from e4_ros.evaluation.summary import Summary, summarise
-from e4_ros.vision.answer import Answer
+from e4_ros.evaluation.report.summary import Summary, summarise
+from e4_ros.perception.audit_totals import AuditTotals
+from e4_ros.vision.detections import Answer
 
 KEYS = [
     'frames_received', 'frames_processed', 'frames_dropped', 'exits', 'latency_ms',

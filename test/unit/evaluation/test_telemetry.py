@@ -8,7 +8,7 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from e4_ros.evaluation.summary import summarise
+from e4_ros.evaluation.report.summary import summarise
 from e4_ros.evaluation.telemetry import TelemetryError, read_stamps, read_telemetry
 
 MESSAGES = Path(__file__).parents[3] / 'msg'

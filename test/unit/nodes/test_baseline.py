@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from e4_ros.energy.board_model import BoardModel
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.model import BoardModel
-from e4_ros.evaluation.clocks import LONGEST_WAIT_S
 from e4_ros.evaluation.job import full_cost
 from e4_ros.nodes.baseline import Baseline
-from e4_ros.vision.assembly import build
+from e4_ros.perception.frequency_control import LONGEST_WAIT_S
+from e4_ros.vision.inference.factory import build
 
 BOARD = 'jetson_orin_nano'
 FRAME = np.zeros((120, 160, 3), np.uint8)

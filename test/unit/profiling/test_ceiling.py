@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from e4_ros.profiling.ceiling import LONGEST_RETRY_S, Ceiling
+from e4_ros.profiling.planning.ceiling import LONGEST_RETRY_S, Ceiling
 
 FAST, SLOW = {'cpu': 1_000_000, 'gpu': 900_000}, {'cpu': 1_000_000, 'gpu': 500_000}
 

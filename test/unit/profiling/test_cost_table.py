@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.model import BoardModel, SegmentWork
-from e4_ros.profiling.cost_table import CostTable, CostTableError
+from e4_ros.profiling.planning.cost_table import CostTable, CostTableError
 
 WORKS = [SegmentWork('a', 1e8, 1e7, 3), SegmentWork('b', 2e8, 1e6, 3)]
 

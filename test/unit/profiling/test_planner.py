@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import board_names, load_board
-from e4_ros.energy.model import BoardModel, SegmentWork
 from e4_ros.energy.plan import FrequencyPlan
-from e4_ros.profiling.objective import PlanningError
-from e4_ros.profiling.planner import plan
+from e4_ros.profiling.planning.objective import PlanningError
+from e4_ros.profiling.planning.planner import plan
 
 WORKS = [
     SegmentWork('prepare', 3e6, 2e6, 10, 'cpu'),

@@ -6,15 +6,15 @@ import pytest
 from typer.testing import CliRunner
 
 from e4_ros.cli import app
+from e4_ros.energy.board_model import BoardModel, SegmentWork, works_of
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.model import BoardModel, SegmentWork, works_of
 from e4_ros.energy.plan import FrequencyPlan
-from e4_ros.profiling.cost_table import CostTable
-from e4_ros.profiling.exit_shares import read_exit_shares
-from e4_ros.profiling.objective import PlanningError, SwitchCost, make_problem
-from e4_ros.profiling.page import write_page
+from e4_ros.profiling.planning.cost_table import CostTable
+from e4_ros.profiling.planning.exit_shares import read_exit_shares
+from e4_ros.profiling.planning.objective import PlanningError, SwitchCost, make_problem
 from e4_ros.profiling.profile import Profile, run_profile
-from e4_ros.vision.assembly import build
+from e4_ros.profiling.report.page import write_page
+from e4_ros.vision.inference.factory import build
 
 WORKS = [
     SegmentWork('prepare', 3e6, 2e6, 10, 'cpu'),

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.model import BoardModel, SegmentWork
-from e4_ros.profiling.cost_table import CostTable
-from e4_ros.profiling.objective import PlanningError, SwitchCost
-from e4_ros.profiling.replan import Replanner
+from e4_ros.profiling.planning.cost_table import CostTable
+from e4_ros.profiling.planning.objective import PlanningError, SwitchCost
+from e4_ros.profiling.planning.replan import Replanner
 
 WORKS = [
     SegmentWork('prepare', 200e6, 8e6, 20, 'cpu'),

@@ -5,12 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
+from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.model import BoardModel, SegmentWork
-from e4_ros.profiling.cost_table import CostTable
-from e4_ros.profiling.exact import exact, two_configuration_bound, viterbi
-from e4_ros.profiling.objective import Problem, SwitchCost, make_problem
-from e4_ros.profiling.search import best_fixed, coordinate_descent
+from e4_ros.profiling.planning.cost_table import CostTable
+from e4_ros.profiling.planning.exact import exact, two_configuration_bound, viterbi
+from e4_ros.profiling.planning.objective import Problem, SwitchCost, make_problem
+from e4_ros.profiling.planning.search import best_fixed, coordinate_descent
 
 JETSONS = ['jetson_agx_orin', 'jetson_nano', 'jetson_orin_nano', 'jetson_tx2', 'jetson_xavier_nx']
 

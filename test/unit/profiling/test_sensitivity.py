@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from e4_ros.energy.board_model import SegmentWork
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.model import SegmentWork
-from e4_ros.profiling.sensitivity import sweep
+from e4_ros.profiling.planning.sensitivity import sweep
 
 WORKS = [
     SegmentWork('prepare', 0, 1.35e6, 8, 'cpu'),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from e4_ros.vision.agreement import f1
-from e4_ros.vision.answer import Answer
+from e4_ros.vision.detections import Answer
 
 
 def boxes(*lefts, score=0.9, label=0):

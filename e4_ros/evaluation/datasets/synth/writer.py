@@ -14,7 +14,7 @@ from e4_ros.evaluation.datasets.labelled import DatasetError
 from e4_ros.evaluation.datasets.synth.motions import MOTIONS
 from e4_ros.evaluation.datasets.synth.scene import Difficulty, render
 from e4_ros.evaluation.datasets.synth.textures import Textures, load_textures
-from e4_ros.evaluation.video_writer import VideoWriter
+from e4_ros.evaluation.report.video_writer import VideoWriter
 
 CARD = 'synth.json'
 

@@ -1,0 +1,54 @@
+"""A bringup as a description for `ros2 launch`. Needs launch and launch_ros."""
+
+from __future__ import annotations
+
+from launch import LaunchContext, LaunchDescription  # type: ignore[attr-defined]
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from e4_ros.bringup.bringups import BRINGUPS
+from e4_ros.bringup.node_specs import Argument, Bringup, NodeSpec, Values
+
+
+def describe(name: str) -> LaunchDescription:
+    """Launch description of the bringup called ``name``, every argument described."""
+    bringup = BRINGUPS[name]
+
+    def start(context: LaunchContext) -> list[Node]:
+        values = {
+            argument.name: LaunchConfiguration(argument.name).perform(context)
+            for argument in bringup.all_arguments
+        }
+        return to_actions(bringup, values)
+
+    arguments = [_declare(argument) for argument in bringup.all_arguments]
+    return LaunchDescription([*arguments, OpaqueFunction(function=start)])
+
+
+def to_actions(bringup: Bringup, values: Values) -> list[Node]:
+    """Launch actions of the bringup's nodes."""
+    return [_to_action(spec, values) for spec in bringup.specs(values)]
+
+
+def _to_action(spec: NodeSpec, values: Values) -> Node:
+    return Node(
+        package='e4_ros',
+        executable=spec.executable,
+        name=spec.executable,
+        namespace=values['namespace'],
+        parameters=[values['params_file'], dict(spec.parameters)],
+        remappings=list(spec.remappings.items()),
+        ros_arguments=['--log-level', values['log_level']],
+        output='screen',
+        respawn=values['use_respawn'] == 'true' and not spec.last,
+        respawn_delay=1.0,
+        sigterm_timeout='15',  # a loaded robot takes its time to give everything back
+        on_exit=Shutdown(reason=f'{spec.executable} is done') if spec.last else None,
+    )
+
+
+def _declare(argument: Argument) -> DeclareLaunchArgument:
+    return DeclareLaunchArgument(
+        argument.name, default_value=argument.default, description=argument.description
+    )

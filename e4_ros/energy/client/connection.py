@@ -1,0 +1,101 @@
+"""A client's connection to the helper: requests that wait for their answer, steps that do not."""
+
+from __future__ import annotations
+
+import array
+import errno
+import json
+import select
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from e4_ros.energy.client import protocol
+from e4_ros.energy.plan import MAX_PLAN_BYTES
+
+
+class HelperError(OSError):
+    """The helper is not there, or said no; the message says why."""
+
+
+class Connection:
+    """Connects at once.
+
+    Args:
+        path: of the helper's socket.
+        timeout_s: how long connecting, and each answer, may take.
+
+    Attributes:
+        send: hands a datagram over without waiting; raises OSError.
+
+    Raises:
+        HelperError: nobody listens there, or permission is missing.
+        ValueError: the path is too long for a socket.
+    """
+
+    def __init__(self, path: str, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        text = protocol.check_socket_path(path)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MAX_PLAN_BYTES)
+            # Many may be waiting to be accepted. Python's own timeout would not wait at all here.
+            timeout = struct.pack('ll', int(timeout_s), int(timeout_s % 1 * 1e6))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
+            self._socket.connect(text)
+        except PermissionError as error:
+            self.close()
+            raise HelperError(
+                error.errno, f'no permission for {text}; join its group (`ls -l {text}`)'
+            ) from None
+        except BlockingIOError as error:
+            self.close()
+            raise HelperError(error.errno, f'the helper at {text} does not answer') from None
+        except OSError as error:
+            self.close()
+            raise HelperError(
+                error.errno, f'no helper listens on {text}; start one: `e4 dvfs serve`'
+            ) from None
+        self._socket.setblocking(False)
+        self.send: Callable[[bytes], int] = self._socket.send
+
+    def ask(self, message: bytes) -> tuple[dict[str, Any], int | None]:
+        """Send a request; return its answer, and the descriptor of the status page if one came.
+
+        Raises:
+            OSError: the helper hung up, or did not answer in time.
+        """
+        self._wait_for(select.POLLOUT)  # steps that were not yet taken may fill the socket
+        self._socket.send(message)
+        self._wait_for(select.POLLIN)
+        data, ancillary, _, _ = self._socket.recvmsg(
+            protocol.MAX_MESSAGE, socket.CMSG_SPACE(array.array('i').itemsize)
+        )
+        if not data:
+            raise ConnectionResetError(errno.ECONNRESET, 'it hung up')
+        descriptors = array.array('i')
+        for level, kind, content in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                descriptors.frombytes(content)
+        return json.loads(data), descriptors[0] if descriptors else None
+
+    def _wait_for(self, event: int) -> None:
+        poll = select.poll()
+        poll.register(self._socket, event)
+        if not poll.poll(1000 * self._timeout_s):
+            raise TimeoutError(errno.ETIMEDOUT, f'no answer within {self._timeout_s:g} s')
+
+    def last_words(self) -> str:
+        """Why the helper hung up, if it said so."""
+        # A first receive may report the reset, and only the second what was said before it.
+        for _ in range(2):
+            try:
+                return str(json.loads(self._socket.recv(protocol.MAX_MESSAGE))['error'])
+            except (OSError, ValueError, KeyError):
+                continue
+        return ''
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()

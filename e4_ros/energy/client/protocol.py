@@ -1,0 +1,98 @@
+"""What the helper and its client say to each other on a Unix SOCK_SEQPACKET socket.
+
+Each message is one datagram whose first byte says what it is. A step is six bytes and gets no
+answer; a request carries JSON and gets one datagram of JSON back: ``{"ok": true, ...}`` or
+``{"ok": false, "error": "..."}``. The answer to `ACQUIRE` brings the descriptor of the status page.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+from e4_ros.energy.client.this_cpu import UNKNOWN_CPU
+from e4_ros.energy.plan import MAX_PLAN_BYTES
+
+STEP = 1
+ACQUIRE = 2
+SET_PLAN = 3
+RELEASE = 4
+STATUS = 5
+
+STEP_FORMAT = struct.Struct('<BBHH')  # STEP, path index, segment index, the sender's CPU or unknown
+STEP_SIZE = STEP_FORMAT.size
+MAX_MESSAGE = MAX_PLAN_BYTES + 1
+
+SOCKET_VARIABLE = 'E4_SOCKET'
+_LONGEST_PATH = 107  # sockaddr_un.sun_path without its end
+
+
+class ProtocolError(ValueError):
+    """A message that is not of this protocol."""
+
+
+def runtime_dir() -> Path:
+    """Where socket and journal live by default.
+
+    ``/run/e4`` (the shipped unit makes it), else a folder of the user's own.
+    """
+    system = Path('/run/e4')
+    if os.access(system, os.W_OK) or (system / 'helper.sock').exists():
+        return system
+    return Path(os.environ.get('XDG_RUNTIME_DIR', f'/tmp/e4-{os.getuid()}')) / 'e4'
+
+
+def default_socket_path() -> Path:
+    """``$E4_SOCKET``, or ``helper.sock`` in :func:`runtime_dir`."""
+    return Path(os.environ.get(SOCKET_VARIABLE) or runtime_dir() / 'helper.sock')
+
+
+def check_socket_path(path: str | Path) -> str:
+    """Return the path as text; raise ValueError where the kernel would cut it."""
+    text = str(path)
+    if not 0 < len(os.fsencode(text)) <= _LONGEST_PATH:
+        raise ValueError(
+            f'socket path {text!r} has {len(os.fsencode(text))} bytes, and the kernel takes '
+            f'1 to {_LONGEST_PATH}; choose a shorter folder'
+        )
+    return text
+
+
+def pack_step(path: int, segment: int, cpu: int = UNKNOWN_CPU) -> bytes:
+    """The datagram of a step, sent from the given CPU."""
+    return STEP_FORMAT.pack(STEP, path, segment, cpu)
+
+
+def pack_request(kind: int, **fields: str) -> bytes:
+    """The datagram of a request."""
+    return bytes([kind]) + json.dumps(fields).encode()
+
+
+def parse_request(body: bytes) -> dict[str, str]:
+    """Fields of a request (its datagram without the first byte).
+
+    Raises:
+        ProtocolError: not an object of short texts.
+    """
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ProtocolError('a request is a byte and a JSON object') from None
+    if not isinstance(fields, dict) or not all(
+        isinstance(value, str) and len(value) <= 200 for value in fields.values()
+    ):
+        raise ProtocolError('a request is a JSON object of texts of at most 200 characters')
+    return fields
+
+
+def pack_answer(**fields: Any) -> bytes:
+    """The datagram of an answer that says yes."""
+    return json.dumps({'ok': True, **fields}).encode()
+
+
+def pack_refusal(error: object) -> bytes:
+    """The datagram of an answer that says no, and why."""
+    return json.dumps({'ok': False, 'error': str(error)[:2000]}).encode()

@@ -1,0 +1,156 @@
+"""The whole helper, assembled: what the ROS node, `e4 dvfs serve` and the benchmark start."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from e4_ros.energy.boards import board_names, load_board
+from e4_ros.energy.client.protocol import default_socket_path, runtime_dir
+from e4_ros.energy.client.status_page import PageWriter, State
+from e4_ros.energy.daemon.core import HelperCore
+from e4_ros.energy.daemon.monitor import Housekeeper
+from e4_ros.energy.daemon.recovery import recover
+from e4_ros.energy.daemon.server import HelperServer
+from e4_ros.energy.daemon.undo_log import Journal
+from e4_ros.energy.domains.discovery import discover_some
+from e4_ros.energy.meters.meters import open_meter
+from e4_ros.energy.virtual.board import board_of
+
+_log = logging.getLogger(__name__)
+
+
+class HelperConfig(BaseModel):
+    """Settings of a helper.
+
+    Attributes:
+        root: where ``sys/`` is; anything but ``/`` is a simulated board.
+        board: the name plans must carry; empty: :func:`identify` says it.
+        state_dir: folder of the journal, writable by this user only.
+        socket_path: where clients connect.
+        group: who may connect; empty: only this user.
+        limits_hz: domain → lowest and highest frequency, besides the machine's own limits.
+        watchdog_s: without steps for so long, the clocks rest at their originals.
+        over_temperature_c: from this on, originals come back and no lease is given out.
+        priority: SCHED_FIFO priority of the thread that applies steps, where permitted; 0: none.
+    """
+
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+    root: Path = Path('/')
+    board: str = ''
+    state_dir: Path = Field(default_factory=runtime_dir)
+    socket_path: Path = Field(default_factory=default_socket_path)
+    group: str = ''
+    limits_hz: dict[str, tuple[int, int]] = {}
+    watchdog_s: Annotated[float, Field(ge=0.05, le=3600)] = 2.0
+    over_temperature_c: Annotated[float, Field(ge=30, le=130)] = 95.0
+    priority: Annotated[int, Field(ge=0, le=50)] = 10
+
+
+class Helper:
+    """A running helper; give everything back with :meth:`stop` (or leave the ``with`` block).
+
+    Raises:
+        HelperRunning: another helper works with the state folder.
+        JournalError: the journal of an earlier helper cannot be believed.
+        SocketPathError, DomainError, ValueError: see the parts.
+    """
+
+    def __init__(self, config: HelperConfig) -> None:
+        self.config = config
+        board = config.board or identify(config.root)
+        self._stopped = False
+        self._journal = Journal(config.state_dir)
+        self._journal.lock()
+        try:
+            # Before discovery, which takes the limits it finds for the machine's own.
+            problems = recover(self._journal, board, config.root)
+            domains = discover_some(config.root)
+            self.page = PageWriter()
+            self.core = HelperCore(
+                board, config.root, domains, self._journal, self.page, config.limits_hz
+            )
+            self.core.custody.problems = problems
+            self.server = HelperServer(
+                self.core,
+                self.page,
+                config.socket_path,
+                config.group,
+                config.watchdog_s,
+                config.priority,
+            )
+        except BaseException:
+            self._journal.unlock()
+            raise
+        known = board in board_names()
+        self.meter = open_meter(config.root, load_board(board) if known else None, start=False)
+        self._housekeeper = Housekeeper(
+            self.core,
+            self.server,
+            self.page,
+            config.root,
+            self.meter,
+            config.over_temperature_c,
+            priority=min(1, config.priority),
+        )
+        _log.info('%s: %s', board, ', '.join(map(repr, domains)))
+
+    def stop(self) -> None:
+        """End the lease, give everything back, close the socket. May be called twice."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self.server.stop()
+        self._housekeeper.stop()
+        if self.meter is not None:
+            self.meter.close()
+        self.page.set_state(State.CLOSED)
+        self.page.close()
+        self._journal.unlock()
+
+    def __enter__(self) -> Helper:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def identify(root: str | Path = '/') -> str:
+    """Name of the machine's board.
+
+    A simulated board says its own; a real one is known by its device tree's model; any other
+    machine is ``pc``.
+    """
+    if (name := board_of(root)) is not None:
+        return name
+    try:
+        model = (Path(root) / 'proc/device-tree/model').read_bytes().rstrip(b'\0\n').decode()
+    except (OSError, UnicodeDecodeError):
+        return 'pc'
+    for name in board_names():
+        if load_board(name).model == model:
+            return name
+    return model.lower().replace(' ', '_')
+
+
+def parse_limits(texts: list[str]) -> dict[str, tuple[int, int]]:
+    """Limits from texts like ``gpu=306000000..612000000`` (hertz).
+
+    Raises:
+        ValueError: one is not of that form.
+    """
+    limits = {}
+    for text in texts:
+        name, _, span = text.partition('=')
+        low, _, high = span.partition('..')
+        try:
+            limits[name.strip()] = (int(low), int(high))
+        except ValueError:
+            raise ValueError(
+                f'limit {text!r} is not like gpu=306000000..612000000 (hertz)'
+            ) from None
+    return limits

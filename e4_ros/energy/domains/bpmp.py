@@ -1,0 +1,95 @@
+"""The memory clock of a Jetson (EMC), through the debugfs of its boot and power processor (BPMP).
+
+`mrq_rate_locked` = 1 takes the clock from the bandwidth manager, `rate` sets it (the BPMP rounds),
+and the lock must be given back. The files belong to root.
+Source: nvpmodel and jetson_clocks, which write the same files; see also jetson-stats 7.2.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from e4_ros.energy.domains.domain import limits_hz
+from e4_ros.energy.domains.file_domain import FileDomain
+from e4_ros.energy.domains.pins import Pin, ValuePin
+from e4_ros.energy.domains.restore import restore_text
+from e4_ros.energy.domains.sysfs import KernelFiles, read_int, read_ints, read_text, relative
+from e4_ros.energy.errors import DomainError
+
+TOP = 'sys'
+EMC = 'sys/kernel/debug/bpmp/debug/clk/emc'
+RATE, LOCK = 'rate', 'mrq_rate_locked'
+FILES = (LOCK, RATE)
+
+# Where kernels list the rates, with the unit in hertz: mainline, JetPack 4. Newer BPMP firmware
+# has no list at all; then only its two ends are known to exist.
+_TABLES = (
+    ('sys/kernel/debug/emc/available_rates', 1),
+    ('sys/kernel/debug/bpmp/debug/emc/possible_rates', 1000),
+)
+_CAPS = ('sys/kernel/nvpmodel_clk_cap/emc', 'sys/kernel/nvpmodel_emc_cap/emc_iso_cap')
+
+
+def find(root: Path) -> Iterator[EmcDomain]:
+    """The EMC domain below `root`, if there is one that this user can see."""
+    if os.access(root / EMC / RATE, os.F_OK):
+        yield EmcDomain(root, 'emc')
+
+
+def _table_hz(root: Path) -> tuple[int, ...]:
+    for place, unit in _TABLES:
+        if os.access(root / place, os.R_OK):
+            rates = tuple(rate * unit for rate in read_ints(root / place) if rate)
+            if rates:
+                return rates
+    return tuple(sorted({read_int(root / EMC / name) for name in ('min_rate', 'max_rate')}))
+
+
+def _cap_hz(root: Path, otherwise: int) -> int:
+    for place in _CAPS:
+        if os.access(root / place, os.R_OK):
+            return read_int(root / place) or otherwise
+    return otherwise
+
+
+class EmcDomain(FileDomain):
+    """The memory clock, pinned by lock and rate."""
+
+    kind = 'bpmp'
+
+    def __init__(self, root: Path, name: str) -> None:
+        table, folder = _table_hz(root), root / EMC
+        low, high = (read_int(folder / end) for end in ('min_rate', 'max_rate'))
+        limits = limits_hz(table, low, min(high, _cap_hz(root, high)))
+        super().__init__(root, name, table, limits, (folder / file for file in FILES))
+
+    def _take(self) -> list[Pin]:
+        lock, rate = (self._files.keep(path) for path in self._paths)
+        lock.write(b'1\n')
+        return [ValuePin(rate)]
+
+    def current_hz(self) -> int:
+        """See `Domain.current_hz`."""
+        return read_int(self._root / EMC / RATE)
+
+    @staticmethod
+    def give_back(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
+        """See `Domain.give_back`.
+
+        The rate goes first, while the lock still holds it; the lock is given back in any case. If
+        neither then nor now the clock was locked, it is the bandwidth manager's and left alone.
+        """
+        folder, problems = root / EMC, []
+        rate, lock = (snapshot.get(relative(folder / name, root)) for name in (RATE, LOCK))
+        try:
+            if lock == '0' == read_text(folder / LOCK):
+                return []
+        except DomainError as error:
+            return [str(error.strerror)]
+        if rate is not None:
+            problems += restore_text(files, folder / RATE, rate)
+        if lock is not None:
+            problems += restore_text(files, folder / LOCK, lock)
+        return problems

@@ -1,0 +1,88 @@
+"""Which clocks this machine has: asked of the machine, never hard-coded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from types import ModuleType
+
+from e4_ros.energy.domains import bpmp, cpufreq, devfreq, nvml
+from e4_ros.energy.domains.domain import Domain
+from e4_ros.energy.domains.sysfs import KernelFiles
+from e4_ros.energy.errors import DomainError
+
+_log = logging.getLogger(__name__)
+
+_FINDERS: tuple[Callable[[Path], Iterator[Domain]], ...] = (
+    cpufreq.find,
+    devfreq.find,
+    nvml.find,
+    bpmp.find,
+)
+_KINDS: dict[str, tuple[ModuleType, type[Domain]]] = {
+    'cpufreq': (cpufreq, cpufreq.CpufreqDomain),
+    'devfreq': (devfreq, devfreq.DevfreqDomain),
+    'nvml': (nvml, nvml.NvmlDomain),
+    'bpmp': (bpmp, bpmp.EmcDomain),
+}
+
+
+def discover(root: str | Path = '/') -> list[Domain]:
+    """The domains below `root`: CPUs, GPUs, memory. A broken device is logged and left out.
+
+    A GPU that devfreq and NVML both know (Jetson Thor) is devfreq's.
+    """
+    root = Path(root)
+    domains: list[Domain] = []
+    for find in _FINDERS:
+        try:
+            for domain in find(root):
+                if domain.name not in {known.name for known in domains}:
+                    domains.append(domain)
+        except DomainError as error:
+            _log.warning('a clock is left out: %s', error)
+    return domains
+
+
+def discover_some(root: str | Path = '/') -> list[Domain]:
+    """As `discover`.
+
+    Raises:
+        DomainError: there is no domain.
+    """
+    domains = discover(root)
+    if not domains:
+        raise DomainError(
+            f'there is no clock to set below {root}; `e4 virtual-board` serves a board to try'
+        )
+    return domains
+
+
+def restore_snapshot(root: str | Path, kind: str, snapshot: Mapping[str, str]) -> list[str]:
+    """Give back what a snapshot holds, with nothing but the snapshot: the way back after a crash.
+
+    Args:
+        root: the root the domain was discovered below.
+        kind: the `kind` of the domain the snapshot was taken of.
+        snapshot: what `Domain.snapshot` returned.
+
+    Returns:
+        One line for each thing that did not come back.
+
+    Raises:
+        DomainError: the kind is unknown, or the snapshot names a file that no domain of the kind
+            ever writes. Nothing was written.
+    """
+    if kind not in _KINDS:
+        raise DomainError(f'no domain is of the kind {kind!r}; there are {", ".join(_KINDS)}')
+    module, domain = _KINDS[kind]
+    for name in snapshot:
+        path = PurePosixPath(name)
+        if path.parts[:1] != (module.TOP,) or '..' in path.parts or path.name not in module.FILES:
+            raise DomainError(f'{name!r} is not a file that a {kind} domain writes')
+    files = KernelFiles()
+    try:
+        return domain.give_back(Path(root), snapshot, files)
+    finally:
+        files.close()

@@ -1,0 +1,152 @@
+"""A frequency domain: something with its own clock, that can be pinned and given back.
+
+The kinds (cpufreq, devfreq, bpmp, nvml) live in modules of their own; `discovery` finds them. The
+life of a domain under a lease is always::
+
+    originals = domain.snapshot()      # into the journal, before the first write
+    domain.open()                      # may write: governor, lock
+    applied = domain.set_hz(hz)        # many times
+    problems = domain.restore(originals)
+    domain.close()
+
+A snapshot alone is enough for another process to bring everything back
+(`discovery.restore_snapshot`), so a helper that was killed loses nothing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from e4_ros.energy.domains.sysfs import KernelFiles
+from e4_ros.energy.errors import DomainError, FrequencyNotInTable, Snapshot, Write
+
+
+class Domain(ABC):
+    """One clock, or several that always move together.
+
+    Attributes:
+        name: ``cpu``, ``gpu``, ``emc``; a second of its sort is ``cpu1``, ``gpu1``, ...
+        frequencies_hz: the table, ascending.
+        limits_hz: lowest and highest frequency that may be asked for, as the machine's own
+            settings (nvpmodel, an administrator) allowed at discovery.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self, name: str, frequencies_hz: tuple[int, ...], limits_hz: tuple[int, int]
+    ) -> None:
+        if not frequencies_hz or list(frequencies_hz) != sorted(set(frequencies_hz)):
+            raise DomainError(f'{name}: the frequency table must be ascending and not empty')
+        self.name = name
+        self.frequencies_hz = frequencies_hz
+        self.limits_hz = limits_hz
+        lowest, highest = limits_hz
+        self._allowed = frozenset(f for f in frequencies_hz if lowest <= f <= highest)
+
+    @property
+    def allowed_hz(self) -> tuple[int, ...]:
+        """The part of the table within the limits, ascending: what a plan may use."""
+        return tuple(sorted(self._allowed))
+
+    def check(self, hz: int) -> None:
+        """Raise `FrequencyNotInTable` unless `hz` is in the table and within the limits."""
+        if hz in self._allowed:
+            return
+        if hz in self.frequencies_hz:
+            lowest, highest = self.limits_hz
+            raise FrequencyNotInTable(
+                f"{self.name}: {hz} Hz is outside the machine's limits {lowest} to {highest} Hz; "
+                'change the power mode (nvpmodel) or choose another frequency'
+            )
+        nearest = min(self.frequencies_hz, key=lambda f: abs(f - hz))
+        raise FrequencyNotInTable(
+            f'{self.name}: {hz} Hz is not in the table; the nearest entry is {nearest} Hz'
+        )
+
+    def set_hz(self, hz: int) -> int:
+        """Pin the clock and return what the kernel made of it.
+
+        The domain must be open. The answer is read back: where it differs from `hz`, the kernel
+        rounded or another limit (heat) won, and the caller reports it.
+
+        Raises:
+            FrequencyNotInTable: nothing was written.
+            NotPermitted, DeviceGone, WriteRefused: see their own text.
+        """
+        if hz not in self._allowed:
+            self.check(hz)
+        self._write(hz)
+        return self.read_back(hz)
+
+    def moves(self, before_hz: int, hz: int) -> tuple[Write, ...]:
+        """The bare writes that take the open clock from one pinned frequency to another.
+
+        Each text reads back the same where the kernel took it as it is. Where a write fails or a
+        text differs, `set_hz` and `read_back` know what to do. Empty: there is only `set_hz`.
+        """
+        return ()
+
+    @abstractmethod
+    def _write(self, hz: int) -> None:
+        """Write the (already checked) frequency through the kept descriptors."""
+
+    @abstractmethod
+    def read_back(self, hz: int) -> int:
+        """What the kernel made of `hz` after it was written; waits for late limits."""
+
+    @abstractmethod
+    def current_hz(self) -> int:
+        """Frequency of the hardware now (for several clocks: the lowest). Needs no `open`."""
+
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """Everything that `open` and `set_hz` may change, as it is now. Needs no `open`."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Take control: keep descriptors, select what pinning needs. Journal a snapshot before.
+
+        On an error everything already opened is closed again; what was written is in the snapshot.
+        """
+
+    @abstractmethod
+    def restore(self, snapshot: Mapping[str, str]) -> list[str]:
+        """Give back what the snapshot holds; the domain may be open or closed.
+
+        After it `set_hz` needs `open` again.
+        Goes on after an error and returns one line for each thing that did not come back.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def give_back(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
+        """Restore with nothing but the snapshot of a domain below `root`; see `restore`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the descriptors. Restores nothing. May be called twice."""
+
+    @abstractmethod
+    def unwritable(self) -> list[Path]:
+        """The files this user would have to be allowed to write and is not; empty when ready."""
+
+    def __repr__(self) -> str:
+        low, high = self.frequencies_hz[0], self.frequencies_hz[-1]
+        return f'<{self.kind} {self.name}: {len(self.frequencies_hz)} points, {low}-{high} Hz>'
+
+
+def limits_hz(table_hz: tuple[int, ...], low_hz: int, high_hz: int) -> tuple[int, int]:
+    """Lowest and highest frequency that may be asked for, given the min and max found at discovery.
+
+    Both are kept, because somebody chose them: nvpmodel its cap, an administrator a floor. Two
+    cases are corrected. A clock that is pinned (min = max, as `jetson_clocks` leaves it) keeps only
+    its cap, else no lease could do anything. A cap between two table entries, or a floor above the
+    cap, is no reason to be left without any entry: the table's lowest always remains.
+    """
+    high_hz = max(high_hz or table_hz[-1], table_hz[0])
+    pinned_or_empty = not any(low_hz <= hz <= high_hz for hz in table_hz) or low_hz >= high_hz
+    return (table_hz[0] if pinned_or_empty else low_hz), high_hz

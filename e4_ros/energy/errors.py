@@ -1,0 +1,29 @@
+"""What can go wrong with a clock, and the two types in which clocks are saved and written."""
+
+from __future__ import annotations
+
+Snapshot = dict[str, str]
+"""Path below the root (POSIX, no leading slash) → the text it held, in the order it was read."""
+
+Write = tuple[int, bytes]
+"""An open descriptor and the text for it."""
+
+
+class DomainError(OSError):
+    """A clock could not be read, set or given back. The message names the file and what to do."""
+
+
+class FrequencyNotInTable(DomainError, ValueError):  # noqa: N818
+    """The frequency is not one of the domain's, or not within its limits."""
+
+
+class NotPermitted(DomainError):  # noqa: N818
+    """The kernel refuses this user (EACCES, EPERM, EROFS)."""
+
+
+class DeviceGone(DomainError):  # noqa: N818
+    """The device or file has disappeared (ENOENT, ENODEV, ENXIO)."""
+
+
+class WriteRefused(DomainError):  # noqa: N818
+    """The kernel took the write and said no (EINVAL, EBUSY, EIO, ...)."""

@@ -1,0 +1,1 @@
+"""Joules and watts: rails, counters, and the model where nothing measures."""

@@ -1,0 +1,235 @@
+"""Joules of this machine: measured where it has sensors, else modelled, and always saying which."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from e4_ros.energy.board_model import BoardModel
+from e4_ros.energy.boards import Board
+from e4_ros.energy.domains.discovery import discover
+from e4_ros.energy.domains.domain import Domain
+from e4_ros.energy.errors import DomainError
+from e4_ros.energy.meters import jtop, nvml
+from e4_ros.energy.meters.rails import counted, find_rails
+from e4_ros.energy.meters.rapl import find_zones
+from e4_ros.energy.meters.sources import CountedZone, SampledRail, Source
+
+_log = logging.getLogger(__name__)
+
+INA_PERIOD_S = 0.007
+"""An INA3221 has a new value about so often."""
+_COUNTER_PERIOD_S = 1.0
+_MODEL_PERIOD_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyReading:
+    """What a meter has gathered since it was opened.
+
+    Attributes:
+        energy_j: of the whole board (or of everything that is measured of it), no rail twice.
+        power_w: of the same, now.
+        rails_j: label → joules; rails may contain each other, so they are not to be summed.
+        rails_w: label → watts now.
+        source: `measured` or `modelled`.
+        missing_s: longest time for which joules of a counted rail are lacking, because it did not
+            answer; until it answers again that includes the pause at hand.
+        time_s: when that was, by the meter's clock.
+    """
+
+    energy_j: float
+    power_w: float
+    rails_j: Mapping[str, float]
+    rails_w: Mapping[str, float]
+    source: Literal['measured', 'modelled']
+    missing_s: float = 0.0
+    time_s: float = 0.0
+
+
+class Meter:
+    """A thread that samples the sources, and readings at any time.
+
+    Args:
+        name: for people: `ina`, `rapl`, ...
+        sources: rails and counters.
+        counted_labels: those that add up to the whole.
+        source: what readings say of themselves.
+        period_s: time between samples.
+        clock: in seconds; tests give their own.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sources: Sequence[Source],
+        counted_labels: set[str],
+        source: Literal['measured', 'modelled'] = 'measured',
+        period_s: float = INA_PERIOD_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.source = source
+        self._sources = tuple(sources)
+        self._counted = frozenset(counted_labels)
+        self.period_s = period_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._silent: set[str] = set()
+        self._answered_s: dict[str, float] = {}
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._start_s = clock()
+        self._sample()
+
+    def start(self) -> Meter:
+        """Sample from now on, in a thread of its own."""
+        self._thread = threading.Thread(target=self._run, name=f'e4-meter-{self.name}', daemon=True)
+        self._thread.start()
+        return self
+
+    def read(self) -> EnergyReading:
+        """Sample now and say what has been gathered. May wait for the sensor (INA3221: 13 ms)."""
+        with self._lock:
+            time_s = self._clock()
+            self._sample()
+            whole = [s for s in self._sources if s.label in self._counted]
+            return EnergyReading(
+                energy_j=sum(s.energy_j for s in whole),
+                power_w=sum(s.power_w for s in whole),
+                rails_j={s.label: s.energy_j for s in self._sources},
+                rails_w={s.label: s.power_w for s in self._sources},
+                source=self.source,
+                missing_s=max(map(self._missing_s, whole), default=0.0),
+                time_s=time_s,
+            )
+
+    def _missing_s(self, source: Source) -> float:
+        if source.label not in self._silent:
+            return source.missing_s
+        return source.missing_s + self._clock() - self._answered_s.get(source.label, self._start_s)
+
+    def close(self) -> None:
+        """End the thread; may be called twice."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _sample(self) -> None:
+        for source in self._sources:
+            now_s = self._clock()
+            try:
+                source.advance(now_s)
+                self._answered_s[source.label] = now_s
+                self._silent.discard(source.label)
+            except DomainError as error:
+                if source.label not in self._silent:
+                    _log.warning('rail %s does not answer: %s', source.label, error)
+                self._silent.add(source.label)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self.period_s):
+            with self._lock:
+                self._sample()
+
+
+def open_meter(
+    root: str | Path = '/', board: Board | None = None, start: bool = True
+) -> Meter | None:
+    """The best meter that works below `root`, already sampling; close it when done.
+
+    In this order: INA rails, jtop, RAPL and NVML counters together, the model of `board`. None if
+    there is neither a sensor nor a board.
+
+    Args:
+        root: where ``sys/`` is.
+        board: whose model to use without a sensor.
+        start: False: it does not sample by itself; `read` it at least every `period_s`.
+    """
+    meter = _measured(Path(root)) or (model_meter(board, discover(root)) if board else None)
+    return meter.start() if meter and start else meter
+
+
+def _measured(root: Path) -> Meter | None:
+    if rails := find_rails(root):
+        sampled = [SampledRail(rail.label, rail.watts) for rail in rails]
+        return Meter('ina', sampled, counted(rail.label for rail in rails))
+    live = root == Path('/')
+    if live and (watts := jtop.total_watts()):
+        period_s = jtop.PERIOD_S
+        return Meter(
+            'jtop', [SampledRail('jtop', watts, 5 * period_s)], {'jtop'}, period_s=period_s
+        )
+    try:
+        zones = find_zones(root)
+    except DomainError as error:
+        _log.warning('energy counters are left out: %s', error)
+        zones = []
+    zones += nvml.find_zones() if live else []
+    if not any(zone.counted for zone in zones):
+        return None
+    return Meter(
+        'counters',
+        [CountedZone(zone.label, zone.joules, zone.range_j) for zone in zones],
+        {zone.label for zone in zones if zone.counted},
+        period_s=_COUNTER_PERIOD_S,
+    )
+
+
+def busy_load(board: Board) -> dict[str, float]:
+    """Load of a board that infers without pause: its engine busy, one CPU waiting for it."""
+    return {'emc': 0.5, 'cpu': 1 / board.domains['cpu'].cores} | {board.engine: 1.0}
+
+
+def model_meter(
+    board: Board,
+    domains: Sequence[Domain],
+    load: Callable[[], Mapping[str, float]] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Meter:
+    """A meter that reads the clocks and asks the board's model what they cost.
+
+    Args:
+        board: whose model; domains that it does not have are ignored.
+        domains: whose clocks are read.
+        load: busy share of each domain; by default that of a board that infers without pause.
+        clock: in seconds.
+    """
+    power = _ModelPower(board, domains, load or (lambda: busy_load(board)))
+    labels = [*board.domains, *board.other_loads_w]
+    sources = [SampledRail(label, partial(power.watts, label)) for label in labels]
+    return Meter('model', sources, set(labels), 'modelled', _MODEL_PERIOD_S, clock)
+
+
+class _ModelPower:
+    """Power of every load of a board; asked for the first of them, it looks at the clocks anew."""
+
+    def __init__(
+        self, board: Board, domains: Sequence[Domain], load: Callable[[], Mapping[str, float]]
+    ) -> None:
+        self._model = BoardModel(board)
+        self._domains = [domain for domain in domains if domain.name in board.domains]
+        self._load = load
+        self._first = next(iter(board.domains))
+        self._watts: dict[str, float] = {}
+
+    def watts(self, label: str) -> float:
+        """Power of one load."""
+        if label == self._first or not self._watts:
+            clocks = {domain.name: domain.current_hz() for domain in self._domains}
+            point = {name: hz for name, hz in clocks.items() if hz > 0}  # 0: power-gated
+            self._watts = self._model.power_w(point, self._load())
+        return self._watts[label]

@@ -1,0 +1,66 @@
+"""Energy counters of x86 processors (RAPL, through powercap).
+
+A counter runs from 0 to `max_energy_range_uj` and starts again; it is readable by root only since
+CVE-2020-8694. Sources: drivers/powercap; Documentation/power/powercap/powercap.rst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from e4_ros.energy.domains.sysfs import KernelFile, read_int, read_text
+
+# `intel-rapl-mmio:0` is the package once more, by another way, and not to be counted again.
+_PLACES = ('sys/class/powercap/intel-rapl:*', 'sys/class/powercap/intel-rapl:*/intel-rapl:*:*')
+_COUNTED = ('package', 'dram')
+_J_PER_UJ = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyZone:
+    """One counter.
+
+    Attributes:
+        label: `package-0`, `core`, `dram`, ...; a second of its name has its zone's number behind.
+        joules: reads the counter; raises `DomainError` if it cannot.
+        range_j: the counter starts again after so much.
+        counted: whether it belongs to the sum: packages, and memory, which lies outside them.
+            Cores and graphics are parts of their package; `psys` contains everything but is often
+            not connected.
+    """
+
+    label: str
+    joules: Callable[[], float]
+    range_j: float
+    counted: bool
+
+
+def find_zones(root: str | Path = '/') -> list[EnergyZone]:
+    """The energy counters below `root`.
+
+    Raises:
+        NotPermitted: there are counters, but this user may not read them.
+    """
+    zones: dict[Path, EnergyZone] = {}
+    labels: set[str] = set()
+    for place in _PLACES:
+        for folder in sorted(Path(root).glob(place)):
+            if folder.resolve() in zones or not (folder / 'energy_uj').exists():
+                continue
+            name = read_text(folder / 'name')
+            label = f'{name}-{folder.name.partition(":")[2]}' if name in labels else name
+            labels.add(label)
+            zones[folder.resolve()] = EnergyZone(
+                label,
+                _counter(folder / 'energy_uj'),
+                (read_int(folder / 'max_energy_range_uj') + 1) * _J_PER_UJ,
+                name.startswith(_COUNTED),
+            )
+    return list(zones.values())
+
+
+def _counter(path: Path) -> Callable[[], float]:
+    file = KernelFile(path, readonly=True)
+    return lambda: file.read_int() * _J_PER_UJ

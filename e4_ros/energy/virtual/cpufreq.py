@@ -1,0 +1,143 @@
+"""A cpufreq policy that obeys the kernel's rules, before and after PM QoS.
+
+Sources: drivers/cpufreq/cpufreq.c, cpufreq_userspace.c, intel_pstate.c.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from e4_ros.energy.boards import DomainSpec
+from e4_ros.energy.virtual.clocks import (
+    Attribute,
+    Clock,
+    Timeline,
+    governed,
+    parse_number,
+    refuse,
+    within,
+)
+
+_KHZ = 1000
+_QOS_S = 0.0003
+"""With PM QoS a limit is applied by a work item; how soon is assumed."""
+
+
+class VirtualPolicy:
+    """The attributes of one `policy*` folder.
+
+    Args:
+        spec: table, governors and delays.
+        cpus: what the policy covers.
+        old: whether the kernel is one before PM QoS.
+        timeline: the board's time.
+    """
+
+    def __init__(
+        self, spec: DomainSpec, cpus: tuple[int, ...], old: bool, timeline: Timeline
+    ) -> None:
+        self._spec, self._cpus, self._old, self._timeline = spec, cpus, old, timeline
+        self._table = [hz // _KHZ for hz in spec.frequencies_hz]
+        self._pstate = 'pstate' in spec.driver
+        low, high = spec.limits_hz
+        self._asked_low, self._asked_high = low // _KHZ, high // _KHZ
+        self.low, self.high = self._asked_low, self._asked_high
+        self.governor = spec.governor
+        self._setspeed = 0
+        self._heat_cap = self._table[-1]
+        self.load = 0.0
+        self.clock = Clock(low, spec.switch.effect_s.value, timeline)
+        self.retarget()
+
+    def attributes(self) -> dict[str, Attribute]:
+        """File name → attribute."""
+        cpus = ' '.join(map(str, self._cpus))
+        table, governors = self._table, ' '.join(self._spec.governors)
+        files = {
+            'affected_cpus': Attribute(lambda: cpus),
+            'cpuinfo_cur_freq': Attribute(lambda: self.clock.hz // _KHZ, root_only=True),
+            'cpuinfo_max_freq': Attribute(lambda: table[-1]),
+            'cpuinfo_min_freq': Attribute(lambda: table[0]),
+            'cpuinfo_transition_latency': Attribute(lambda: 300_000),
+            'related_cpus': Attribute(lambda: cpus),
+            'scaling_available_governors': Attribute(lambda: governors),
+            'scaling_cur_freq': Attribute(lambda: self.clock.hz // _KHZ),
+            'scaling_driver': Attribute(lambda: self._spec.driver),
+            'scaling_governor': Attribute(lambda: self.governor, self._set_governor),
+            'scaling_max_freq': Attribute(lambda: self.high, self._set_high),
+            'scaling_min_freq': Attribute(lambda: self.low, self._set_low),
+            'scaling_setspeed': Attribute(self._show_setspeed, self._set_speed),
+        }
+        if not self._pstate:
+            listed = ' '.join(map(str, table))
+            files['scaling_available_frequencies'] = Attribute(lambda: listed)
+        return files
+
+    def retarget(self) -> None:
+        """Choose the clock anew, after anything that governs it has changed."""
+        if self.governor == 'userspace':
+            wanted = self._setspeed
+        else:
+            wanted = governed(self.governor, self.low, self.high, self.load)
+        if self._pstate:
+            target = max(self.low, min(self.high, wanted))
+        else:
+            target = within(self._table, wanted, self.low, self.high)
+        self.clock.command(target * _KHZ)
+
+    def cap_for_heat(self, hot: bool) -> None:
+        """Let the thermal framework hold the policy at half its table, or let go."""
+        self._heat_cap = self._table[len(self._table) // 2] if hot else self._table[-1]
+        self._apply_limits()
+
+    def _set_governor(self, text: str) -> None:
+        governor = text.strip()
+        if governor not in self._spec.governors:
+            raise refuse(errno.EINVAL)
+        if governor == 'userspace' != self.governor:
+            self._setspeed = self.clock.commanded_hz // _KHZ
+        self.governor = governor
+        self.retarget()
+
+    def _show_setspeed(self) -> object:
+        if self.governor != 'userspace':
+            return '<unsupported>'
+        return self.clock.commanded_hz // _KHZ
+
+    def _set_speed(self, text: str) -> None:
+        if self.governor != 'userspace':
+            raise refuse(errno.EINVAL)
+        self._setspeed = parse_number(text)
+        self.retarget()
+
+    def _set_low(self, text: str) -> None:
+        khz = parse_number(text)
+        if self._old and self._clamp(khz) > self._asked_high:
+            raise refuse(errno.EINVAL)
+        self._asked_low = khz
+        self._limits_changed()
+
+    def _set_high(self, text: str) -> None:
+        khz = parse_number(text)
+        if self._old and self._clamp(khz) < self._asked_low:
+            raise refuse(errno.EINVAL)
+        self._asked_high = khz
+        self._limits_changed()
+
+    def _clamp(self, khz: int) -> int:
+        return max(self._table[0], min(self._table[-1], khz))
+
+    def _limits_changed(self) -> None:
+        if self._old:
+            self._apply_limits()
+        else:
+            self._timeline.after(_QOS_S, self._apply_limits)
+
+    def _apply_limits(self) -> None:
+        if self._old:
+            self._asked_low, self._asked_high = map(
+                self._clamp, (self._asked_low, self._asked_high)
+            )
+        self.high = min(self._clamp(self._asked_high), self._heat_cap)
+        self.low = min(self._clamp(self._asked_low), self.high)
+        self.retarget()

@@ -1,0 +1,151 @@
+"""A devfreq device and a BPMP clock that obey the kernel's rules, before and after PM QoS.
+
+Sources: drivers/devfreq/devfreq.c, governor_userspace.c; for the BPMP what jetson_clocks relies on.
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from e4_ros.energy.boards import DomainSpec
+from e4_ros.energy.virtual.clocks import (
+    Attribute,
+    Clock,
+    Timeline,
+    at_least,
+    at_most,
+    governed,
+    parse_number,
+    refuse,
+)
+
+_KHZ = 1000
+
+
+class VirtualDevfreq:
+    """The attributes of one devfreq folder; see `VirtualPolicy` for the arguments."""
+
+    def __init__(self, spec: DomainSpec, old: bool, timeline: Timeline) -> None:
+        self._spec, self._old = spec, old
+        self._table = spec.frequencies_hz
+        self._asked_low, self._asked_high = spec.limits_hz
+        self.governor = spec.governor
+        self._set_freq: int | None = None
+        self._heat_cap = self._table[-1]
+        self.load = 0.0
+        self.clock = Clock(self._asked_low, spec.switch.effect_s.value, timeline)
+        self.retarget()
+
+    def attributes(self) -> dict[str, Attribute]:
+        """File name → attribute."""
+        listed, governors = ' '.join(map(str, self._table)), ' '.join(self._spec.governors)
+        name = Path(self._spec.path).name
+        return {
+            'available_frequencies': Attribute(lambda: listed),
+            'available_governors': Attribute(lambda: governors),
+            'cur_freq': Attribute(lambda: self.clock.hz),
+            'governor': Attribute(lambda: self.governor, self._set_governor),
+            'max_freq': Attribute(lambda: self._shown()[1], self._set_high),
+            'min_freq': Attribute(lambda: self._shown()[0], self._set_low),
+            'name': Attribute(lambda: name),
+            'target_freq': Attribute(lambda: self.clock.commanded_hz),
+            'userspace/set_freq': Attribute(
+                lambda: 'undefined' if self._set_freq is None else self._set_freq,
+                self._set_userspace,
+                lambda: self.governor == 'userspace',
+            ),
+        }
+
+    def retarget(self) -> None:
+        """Choose the clock anew, after anything that governs it has changed."""
+        low, high = self._range()
+        if self.governor == 'userspace':
+            wanted = self.clock.commanded_hz if self._set_freq is None else self._set_freq
+        else:
+            wanted = governed(self.governor, low, high, self.load)
+        # An OPP ceiling by default, an OPP floor where the upper limit was what counted.
+        if wanted >= high:
+            self.clock.command(at_most(self._table, high))
+        else:
+            self.clock.command(at_least(self._table, max(wanted, low)))
+
+    def cap_for_heat(self, hot: bool) -> None:
+        """Let the thermal framework hold the device at half its table, or let go."""
+        self._heat_cap = self._table[len(self._table) // 2] if hot else self._table[-1]
+        self.retarget()
+
+    def _range(self) -> tuple[int, int]:
+        """Effective limits; the upper one wins."""
+        high = min(self._asked_high or self._table[-1], self._table[-1], self._heat_cap)
+        return min(max(self._asked_low, self._table[0]), high), high
+
+    def _shown(self) -> tuple[int, int]:
+        return (self._asked_low, self._asked_high) if self._old else self._range()
+
+    def _set_governor(self, text: str) -> None:
+        governor = text.strip()
+        if governor not in self._spec.governors:
+            raise refuse(errno.EINVAL)
+        if governor != self.governor:
+            self._set_freq = None
+        self.governor = governor
+        self.retarget()
+
+    def _set_userspace(self, text: str) -> None:
+        self._set_freq = parse_number(text)
+        self.retarget()
+
+    def _set_low(self, text: str) -> None:
+        hz = parse_number(text)
+        if self._old and self._asked_high and hz > self._asked_high:
+            raise refuse(errno.EINVAL)
+        self._asked_low = hz if self._old else hz // _KHZ * _KHZ
+        self.retarget()
+
+    def _set_high(self, text: str) -> None:
+        hz = parse_number(text)
+        if self._old and hz and hz < self._asked_low:
+            raise refuse(errno.EINVAL)
+        self._asked_high = hz if self._old else -(-hz // _KHZ) * _KHZ
+        self.retarget()
+
+
+class VirtualBpmpClock:
+    """The attributes of a clock in the BPMP's debugfs: lock, rate, ends.
+
+    Unlocked, the bandwidth manager keeps the rate at the cap and a written rate has no effect.
+    """
+
+    def __init__(self, spec: DomainSpec, timeline: Timeline) -> None:
+        self._table = spec.frequencies_hz
+        self._cap = spec.limits_hz[1]
+        self._locked = 0
+        self.load = 0.0
+        self.clock = Clock(self._cap, spec.switch.effect_s.value, timeline)
+
+    def attributes(self) -> dict[str, Attribute]:
+        """File name → attribute. The rate reads as commanded, the way the BPMP answers."""
+        return {
+            'max_rate': Attribute(lambda: self._table[-1], root_only=True),
+            'min_rate': Attribute(lambda: self._table[0], root_only=True),
+            'mrq_rate_locked': Attribute(lambda: self._locked, self._set_lock, root_only=True),
+            'rate': Attribute(lambda: self.clock.commanded_hz, self._set_rate, root_only=True),
+        }
+
+    def retarget(self) -> None:
+        """Let the bandwidth manager choose, unless it is locked out."""
+        if not self._locked:
+            self.clock.command(self._cap)
+
+    def cap_for_heat(self, hot: bool) -> None:
+        """Do nothing: heat does not slow the memory."""
+
+    def _set_lock(self, text: str) -> None:
+        self._locked = int(parse_number(text) != 0)
+        self.retarget()
+
+    def _set_rate(self, text: str) -> None:
+        hz = parse_number(text)
+        if self._locked:
+            self.clock.command(at_least(self._table, hz))

@@ -1,0 +1,118 @@
+"""Faults on demand, so that every way in which a kernel says no can be tried.
+
+A fault is `KIND:GLOB[:NUMBER]`; the glob is matched against the path below the root (`*` also
+matches `/`). `NUMBER` is the seconds that `slow` takes, else how many writes pass before it bites.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+
+from e4_ros.energy.virtual.clocks import refuse
+
+KINDS = {
+    'eio': 'writes end with EIO',
+    'eacces': 'writes end with EACCES',
+    'ebusy': 'writes end with EBUSY',
+    'einval': 'writes end with EINVAL',
+    'slow': 'writes take NUMBER seconds',
+    'stuck': 'writes are taken and change nothing',
+    'unreadable': 'reads end with EIO',
+    'gone': 'the files disappear; open ones answer ENODEV',
+}
+_REFUSALS = {
+    'eio': errno.EIO,
+    'eacces': errno.EACCES,
+    'ebusy': errno.EBUSY,
+    'einval': errno.EINVAL,
+}
+
+
+class FaultError(ValueError):
+    """The text does not describe a fault."""
+
+
+@dataclass
+class Fault:
+    """One fault; see the module's text."""
+
+    kind: str
+    glob: str
+    number: float = 0
+    _passed: int = field(default=0, repr=False)
+
+    @staticmethod
+    def parse(text: str) -> Fault:
+        """Read `KIND:GLOB[:NUMBER]`.
+
+        Raises:
+            FaultError: there is no such fault.
+        """
+        kind, _, rest = text.strip().partition(':')
+        glob, _, number = rest.rpartition(':')
+        if not glob or not _is_number(number):
+            glob, number = rest, '0'
+        if kind not in KINDS or not glob:
+            raise FaultError(
+                f'{text!r} is not a fault: write KIND:GLOB[:NUMBER] with a kind of '
+                + ', '.join(KINDS)
+            )
+        return Fault(kind, glob, float(number))
+
+    def __str__(self) -> str:
+        return f'{self.kind}:{self.glob}:{self.number:g}'
+
+    def bites(self) -> bool:
+        """Count an operation; True from the one after `number` on."""
+        self._passed += 1
+        return self._passed > self.number
+
+
+class Faults:
+    """The faults in force."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self._faults = list(faults)
+
+    def replace(self, text: str) -> None:
+        """Put the faults of a text, one a line, in the place of all; empty for none."""
+        try:
+            self._faults = [Fault.parse(line) for line in text.splitlines() if line.strip()]
+        except FaultError:
+            raise refuse(errno.EINVAL) from None
+
+    def __str__(self) -> str:
+        return '\n'.join(map(str, self._faults))
+
+    def gone(self, path: str) -> bool:
+        """Whether a file has disappeared."""
+        return any(f.kind == 'gone' and fnmatch(path, f.glob) for f in self._faults)
+
+    def before_read(self, path: str) -> None:
+        """Raise what a read of `path` is to end with."""
+        if any(f.kind == 'unreadable' and fnmatch(path, f.glob) for f in self._faults):
+            raise refuse(errno.EIO)
+
+    def delay_s(self, path: str) -> float:
+        """How long a write to `path` is to take."""
+        return sum(f.number for f in self._faults if f.kind == 'slow' and fnmatch(path, f.glob))
+
+    def before_write(self, path: str) -> bool:
+        """Raise what a write to `path` is to end with; True if it is to be lost silently."""
+        lost = False
+        for fault in self._faults:
+            if not fnmatch(path, fault.glob):
+                continue
+            if fault.kind in _REFUSALS and fault.bites():
+                raise refuse(_REFUSALS[fault.kind])
+            lost |= fault.kind == 'stuck' and fault.bites()
+        return lost
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text) >= 0
+    except ValueError:
+        return False

@@ -1,0 +1,137 @@
+"""Load, power, energy and heat of a virtual board."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping, Sequence
+from math import exp, isfinite
+from typing import Protocol
+
+from e4_ros.energy.board_model import BoardModel
+from e4_ros.energy.boards import Board
+from e4_ros.energy.virtual.clocks import Clock, Timeline, refuse
+from e4_ros.energy.virtual.sensors import VirtualRail
+
+_COOLED_C = 5.0
+_SHORTEST_PERIOD_S = 0.001
+
+
+class Clocked(Protocol):
+    """Something with a clock, a governor and a load: a policy, a devfreq device, a BPMP clock."""
+
+    clock: Clock
+    load: float
+
+    def retarget(self) -> None:
+        """Choose the clock anew."""
+
+    def cap_for_heat(self, hot: bool) -> None:
+        """Be held at a lower clock, or not any more."""
+
+
+class Physics:
+    """What flows between two events of the timeline.
+
+    Args:
+        board: power of its loads, rails, thermal resistance.
+
+    Attributes:
+        rails: by label.
+        energy_j: of the whole board since the start, exactly.
+        temperature_c: first-order response to the board's power.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._model = BoardModel(board)
+        self._domains: Mapping[str, Sequence[Clocked]] = {}
+        self._waves = dict.fromkeys(board.domains, 0)
+        self.loads = dict.fromkeys(board.domains, '0')
+        self._state: tuple[float, ...] = ()
+        self._rail_w: dict[str, float] = {}
+        self._total_w = 0.0
+        self.rails = {
+            rail.label: VirtualRail(
+                lambda label=rail.label: self._rail_w[label],  # type: ignore[misc]
+                board.monitors[rail.device].refresh_s,
+            )
+            for rail in board.rails
+        }
+        self.energy_j = 0.0
+        self.temperature_c = board.thermal.ambient_c
+        self._hot = False
+
+    def start(self, domains: Mapping[str, Sequence[Clocked]]) -> None:
+        """Take the clocks over; the board is as warm as it gets when it waits."""
+        self._domains = domains
+        self._update()
+        self.temperature_c = self._settled_c()
+
+    def flow(self, start_s: float, end_s: float) -> None:
+        """Let energy and heat flow; clocks and loads are constant in between."""
+        self._update()
+        for rail in self.rails.values():
+            rail.flow(start_s, end_s)
+        self.energy_j += self._total_w * (end_s - start_s)
+        settled_c = self._settled_c()
+        decay = exp((start_s - end_s) / self._board.thermal.time_constant_s.value)
+        self.temperature_c = settled_c + (self.temperature_c - settled_c) * decay
+
+    def throttle(self) -> None:
+        """Hold the clocks down above the board's limit, let go some degrees below it."""
+        limit_c = self._board.thermal.throttle_c.value
+        hot = self.temperature_c > (limit_c - _COOLED_C if self._hot else limit_c)
+        if hot != self._hot:
+            self._hot = hot
+            for owner in (o for owners in self._domains.values() for o in owners):
+                owner.cap_for_heat(hot)
+
+    def set_load(self, domain: str, text: str, timeline: Timeline) -> None:
+        """Set the load of a domain: `SHARE`, or `LOW HIGH PERIOD_S` for a square wave.
+
+        Raises:
+            OSError: EINVAL for anything else.
+        """
+        try:
+            numbers = [float(word) for word in text.split()]
+        except ValueError:
+            numbers = []
+        levels, period_s = numbers[:2], numbers[2] if len(numbers) == 3 else _SHORTEST_PERIOD_S
+        if (
+            len(numbers) not in (1, 3)
+            or not all(0 <= level <= 1 for level in levels)
+            or not (isfinite(period_s) and period_s >= _SHORTEST_PERIOD_S)
+        ):
+            raise refuse(errno.EINVAL)
+        self.loads[domain] = text.strip()
+        self._waves[domain] += 1
+        self._half_wave(domain, levels, period_s / 2, timeline, self._waves[domain])
+
+    def _half_wave(
+        self, domain: str, levels: list[float], half_s: float, timeline: Timeline, wave: int
+    ) -> None:
+        if wave != self._waves[domain]:
+            return
+        for owner in self._domains[domain]:
+            owner.load = levels[0]
+            owner.retarget()
+        if len(levels) == 2:
+            other = levels[::-1]
+            timeline.after(half_s, lambda: self._half_wave(domain, other, half_s, timeline, wave))
+
+    def _update(self) -> None:
+        """Work the power out anew if a clock or a load has changed."""
+        state = tuple(
+            x for owners in self._domains.values() for o in owners for x in (o.clock.hz, o.load)
+        )
+        if state == self._state:
+            return
+        self._state = state
+        point = {n: sum(o.clock.hz for o in os) // len(os) for n, os in self._domains.items()}
+        load = {name: owners[0].load for name, owners in self._domains.items()}
+        self._rail_w = self._model.rail_power_w(point, load)
+        self._total_w = self._model.total_w(point, load)
+
+    def _settled_c(self) -> float:
+        thermal = self._board.thermal
+        return thermal.ambient_c + thermal.resistance_c_per_w.value * self._total_w

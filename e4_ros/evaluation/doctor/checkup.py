@@ -1,0 +1,128 @@
+"""What this machine has for the package, what it lacks, and what to do about that."""
+
+from __future__ import annotations
+
+import grp
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from e4_ros.evaluation.doctor.check import Check
+from e4_ros.evaluation.doctor.software import software
+from e4_ros.perception.palette import hertz
+
+
+def check_all(root: Path = Path('/')) -> list[Check]:
+    """Look at everything.
+
+    Args:
+        root: Where ``sys`` and ``proc`` hang, so that a board served as a folder can be looked at.
+    """
+    parts: tuple[Callable[[], Iterator[Check]], ...] = (
+        software,
+        lambda: _clocks(root),
+        lambda: _energy(root),
+        _access,
+    )
+    return [check for part in parts for check in part()]
+
+
+def _clocks(root: Path) -> Iterator[Check]:
+    from e4_ros.energy.domains.discovery import discover
+
+    domains = discover(root)
+    for domain in domains:
+        low, high = domain.limits_hz
+        found = f'{domain.kind}, {len(domain.allowed_hz)} points, {hertz(low)} to {hertz(high)}'
+        closed = domain.unwritable()
+        yield Check(
+            'clocks', domain.name, 'optional' if closed else 'ok',
+            f'{found}, {"not writable" if closed else "writable"}',
+            _how_to_write(closed) if closed else '',
+        )  # fmt: skip
+    if not domains:
+        yield Check(
+            'clocks', 'domains', 'optional', 'none found: exits work, clocks stay as they are',
+            'virtual machines and containers show none; on a robot, run this on the host',
+        )  # fmt: skip
+
+
+def _how_to_write(files: list[Path]) -> str:
+    first = files[0]
+    try:
+        status = first.stat()
+        group = grp.getgrgid(status.st_gid).gr_name
+    except (OSError, KeyError):
+        return f'{first} cannot be looked at by this user'
+    if status.st_mode & stat.S_IWGRP and group != 'root':
+        return f'join the group: `sudo usermod -aG {group} $USER`, then log in again ({first})'
+    return f'only {group} may write {first}; the DVFS helper needs that right, perception does not'
+
+
+def _energy(root: Path) -> Iterator[Check]:
+    from e4_ros.energy.errors import DomainError
+    from e4_ros.energy.meters import meters
+    from e4_ros.energy.meters.rapl import find_zones
+
+    meter = meters.open_meter(root)
+    if meter is not None:
+        with meter:
+            reading = meter.read()
+        rails = ', '.join(reading.rails_j)
+        yield Check('energy', 'rails', 'ok', f'{reading.source} by {meter.name}: {rails}')
+        return
+    try:
+        find_zones(root)
+    except DomainError as error:
+        yield Check(
+            'energy', 'rails', 'optional', f'there are counters, but: {error}',
+            'root may read them; the helper can run as root or get CAP_DAC_READ_SEARCH',
+        )  # fmt: skip
+        return
+    yield Check(
+        'energy', 'rails', 'optional', 'no sensor: joules are modelled, and say so',
+        'INA3221 and INA238 (Jetson), RAPL (x86), NVML and jtop are understood',
+    )  # fmt: skip
+
+
+def _access() -> Iterator[Check]:
+    yield _helper()
+    groups = sorted(filter(None, map(_group_name, {os.getegid(), *os.getgroups()})))
+    yield Check('access', 'groups', 'ok', ', '.join(groups) or 'none with a name')
+    yield from _cameras()
+
+
+def _helper() -> Check:
+    from e4_ros.energy.client.client import DvfsClient, HelperError
+
+    client = DvfsClient(timeout_s=1.0)
+    try:
+        status = client.status()
+    except (HelperError, ValueError) as error:
+        text = getattr(error, 'strerror', None) or str(error)
+        found, _, advice = text.partition('; ')
+        return Check('access', 'DVFS helper', 'optional', found, advice)
+    board = status.get('board', 'unknown')
+    return Check('access', 'DVFS helper', 'ok', f'answers on {client.socket_path}, board {board}')
+
+
+def _cameras() -> Iterator[Check]:
+    cameras = sorted(Path('/dev').glob('video*'))
+    closed = [str(path) for path in cameras if not os.access(path, os.R_OK | os.W_OK)]
+    if closed:
+        yield Check(
+            'access', 'cameras', 'optional', f'no permission for {", ".join(closed)}',
+            '`sudo usermod -aG video $USER`, then log in again',
+        )  # fmt: skip
+    elif cameras:
+        yield Check('access', 'cameras', 'ok', ', '.join(map(str, cameras)))
+    else:
+        yield Check('access', 'cameras', 'optional', 'no /dev/video*', 'a video or a bag will do')
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return ''

@@ -1,0 +1,119 @@
+"""What software this machine has for the package, and what it lacks."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from e4_ros.evaluation.doctor.check import Check
+
+
+def software() -> Iterator[Check]:
+    """Python, ROS, messages, libraries."""
+    version = platform.python_version()
+    old = sys.version_info < (3, 10)
+    yield Check(
+        'software', 'Python', 'missing' if old else 'ok', f'{version} ({sys.prefix})',
+        'Python 3.10 or newer is needed' if old else '',
+    )  # fmt: skip
+    yield ros()
+    yield _interfaces()
+    yield library('torch', 'loads the networks: `pip install torch torchvision`', _torch_facts)
+    yield library('onnxruntime', 'runs them: `pip install onnxruntime`', _onnx_facts)
+    yield _conversion()
+    if _importable('vision_msgs'):
+        yield Check('software', 'vision_msgs', 'ok', 'Detection2DArray is published, too')
+    else:
+        yield Check(
+            'software', 'vision_msgs', 'optional', 'not here: no Detection2DArray',
+            'for nodes that want it: `sudo apt install ros-$ROS_DISTRO-vision-msgs`',
+        )  # fmt: skip
+
+
+def ros() -> Check:
+    """Whether rclpy imports, and from which distribution."""
+    distribution = os.environ.get('ROS_DISTRO', '')
+    if _importable('rclpy'):
+        where = importlib.util.find_spec('rclpy')
+        origin = Path(where.origin).parents[1] if where and where.origin else Path()
+        named = distribution or _wheel_distribution() or 'distribution unknown'
+        return Check('software', 'ROS 2', 'ok', f'{named} (rclpy in {origin})')
+    if distribution:
+        return Check(
+            'software', 'ROS 2', 'missing', f'{distribution} is sourced, but rclpy does not import',
+            'use the Python that ROS was built for, or a virtual environment made with '
+            '`--system-site-packages`',
+        )  # fmt: skip
+    return Check(
+        'software', 'ROS 2', 'optional', 'not here: `e4 run` works, the nodes do not',
+        '`source /opt/ros/<distribution>/setup.bash`, or `make build`, which brings its own',
+    )  # fmt: skip
+
+
+def _wheel_distribution() -> str:
+    """Distribution of the ROS wheels in this environment, by the names of their packages."""
+    from importlib import metadata
+
+    for distribution in metadata.distributions():
+        if match := re.fullmatch(r'ros-(\w+)-rclpy', distribution.metadata['Name'] or ''):
+            return match[1]
+    return ''
+
+
+def _interfaces() -> Check:
+    if _importable('e4_ros.msg'):
+        return Check('software', 'messages', 'ok', 'e4_ros/msg, srv and action are built')
+    return Check(
+        'software', 'messages', 'optional', 'not on the path',
+        'the nodes need them: `make build` or `colcon build`, then `. install/setup.bash`',
+    )  # fmt: skip
+
+
+def library(name: str, advice: str, facts: Callable[[object], str]) -> Check:
+    """Whether a library imports; ``facts`` tells of the module, ``advice`` how to get it."""
+    try:
+        module = importlib.import_module(name)
+        return Check('software', name, 'ok', facts(module))
+    # A library built for another CPU, CUDA or numpy raises far more than ImportError.
+    except Exception as error:
+        found = 'not here' if isinstance(error, ModuleNotFoundError) else f'broken: {error}'
+        return Check('software', name, 'missing', found, advice)
+
+
+def _torch_facts(torch: object) -> str:
+    cuda = torch.cuda.is_available()  # type: ignore[attr-defined]
+    return f'{torch.__version__}, {"CUDA" if cuda else "CPU only"}'  # type: ignore[attr-defined]
+
+
+def _onnx_facts(onnxruntime: object) -> str:
+    providers = onnxruntime.get_available_providers()  # type: ignore[attr-defined]
+    names = ', '.join(name.removesuffix('ExecutionProvider') for name in providers)
+    return f'{onnxruntime.__version__}, providers: {names}'  # type: ignore[attr-defined]
+
+
+def _conversion() -> Check:
+    from e4_ros.perception.images import backend
+
+    used = backend()
+    if used == 'cv_bridge':
+        return Check('software', 'image conversion', 'ok', 'cv_bridge')
+    if not _importable('rosbags.image'):
+        return Check(
+            'software', 'image conversion', 'missing', 'neither cv_bridge nor rosbags-image',
+            '`pip install rosbags-image`, or `sudo apt install ros-$ROS_DISTRO-cv-bridge`',
+        )  # fmt: skip
+    why = 'cv_bridge is here but does not work' if _importable('cv_bridge') else 'no cv_bridge'
+    return Check('software', 'image conversion', 'ok', f'rosbags-image ({why})')
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

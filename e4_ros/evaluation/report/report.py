@@ -1,0 +1,214 @@
+"""The page of a run: self-contained HTML that opens anywhere, without a network."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import cv2
+import numpy as np
+
+from e4_ros.evaluation.report import charts
+from e4_ros.evaluation.report.summary import Summary
+from e4_ros.perception.palette import exit_colors, joules, seconds
+from e4_ros.perception.records import NO_SOURCE, FrameRecord, RunInfo
+
+
+def write_report(
+    records: Sequence[FrameRecord],
+    info: RunInfo,
+    summary: Summary,
+    samples: Mapping[int, np.ndarray],
+    path: Path,
+) -> None:
+    """Write the page.
+
+    Args:
+        records: One for each processed frame.
+        info: What is true of the whole run.
+        summary: Its numbers.
+        samples: Drawn pictures, ``(H, W, 3)`` uint8 RGB, by frame index.
+        path: The file to write.
+    """
+    from plotly.offline import get_plotlyjs
+
+    template = Template(resources.files(__package__).joinpath('report.html').read_text())
+    figures = charts.all_figures(records, info, summary)
+    page = template.substitute(
+        title=html.escape(f'{info.model} on {info.source}'),
+        headline=headline(summary, info),
+        subtitle=_subtitle(info),
+        tiles=_tiles(summary),
+        exits=_exit_bar(summary),
+        problems=_problems(info),
+        samples=_samples(records, info, samples),
+        notes=_notes(summary, info),
+        figures=json.dumps(figures).replace('</', '<\\/'),
+        plotly=get_plotlyjs(),
+    )
+    path.write_text(page)
+
+
+def headline(summary: Summary, info: RunInfo) -> str:
+    """The run in one sentence, as HTML."""
+    parts = []
+    if summary.speedup_vs_full is not None:
+        parts.append(f'<b>{summary.speedup_vs_full:.2f}×</b> the speed of the full network')
+    share = _energy_share(summary)
+    if share is not None:
+        parts.append(f'<b>{share:.0%}</b> of its energy')
+    text = ' at '.join(parts)
+    if summary.f1_vs_full is not None:
+        word = 'top-1 agreement' if info.task == 'classify' else 'F1'
+        text += f'{"," if text else ""} <b>{summary.f1_vs_full:.3f}</b> {word} against it'
+    return text or f'<b>{summary.latency_ms.mean:.1f} ms</b> a frame on average'
+
+
+def _energy_share(summary: Summary) -> float | None:
+    if not summary.energy_j_per_frame or not summary.baseline_energy_j_per_frame:
+        return None
+    return summary.energy_j_per_frame / summary.baseline_energy_j_per_frame
+
+
+def _subtitle(info: RunInfo) -> str:
+    facts = {
+        'policy': info.policy,
+        'runtime': info.runtime,
+        'latency measured on': info.machine,
+        'clocks and joules of': info.board,
+    }
+    items = [f'<span>{k} <b>{html.escape(v)}</b></span>' for k, v in facts.items() if v]
+    items.append(f'<span>{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}</span>')
+    return ''.join(items)
+
+
+def _tiles(summary: Summary) -> str:
+    latency, full = summary.latency_ms, summary.full_latency_ms
+    tiles = [
+        (
+            'Latency, mean',
+            f'{latency.mean:.1f}<small> ms</small>',
+            f'full network {full.mean:.1f} ms' if full else 'no comparison in this run',
+        ),
+        (
+            'Latency, p50 / p95 / p99',
+            f'{latency.p50:.1f}<small> / {latency.p95:.1f} / {latency.p99:.1f} ms</small>',
+            f'full network p50 {full.p50:.1f} ms' if full else '',
+        ),
+    ]
+    if summary.energy_j_per_frame is not None:
+        baseline = summary.baseline_energy_j_per_frame
+        against = f'full depth, default clocks {joules(baseline)}' if baseline else ''
+        badge = f'<em class="badge {summary.energy_source}">{summary.energy_source}</em>'
+        number, unit = joules(summary.energy_j_per_frame).split(' ')
+        waits = ', wait included' if summary.waits_counted else ''
+        tiles.append((f'Energy a frame{waits} {badge}', f'{number}<small> {unit}</small>', against))
+    dropped = f'{summary.frames_dropped} dropped of {summary.frames_received} received'
+    tiles.append(('Frames', f'{summary.frames_processed}', dropped))
+    return ''.join(
+        f'<div class="tile"><h3>{name}</h3><p>{value}</p><span>{note}</span></div>'
+        for name, value, note in tiles
+    )
+
+
+def _exit_bar(summary: Summary) -> str:
+    colors = exit_colors(list(summary.exits))
+    parts, legend = [], []
+    for name, count in summary.exits.items():
+        share, color = count / summary.frames_processed, colors[name]
+        if count:
+            parts.append(f'<i style="width:{share:.2%};background:{color}"></i>')
+        legend.append(
+            f'<span><i style="background:{color}"></i>{html.escape(name)} '
+            f'<b>{share:.0%}</b> {count}</span>'
+        )
+    return f'<div class="bar">{"".join(parts)}</div><div class="legend">{"".join(legend)}</div>'
+
+
+def _problems(info: RunInfo) -> str:
+    if not info.problems:
+        return ''
+    shown = [f'<li>{html.escape(problem)}</li>' for problem in info.problems[:20]]
+    more = len(info.problems) - len(shown)
+    if more:
+        shown.append(f'<li>and {more} more</li>')
+    return f'<section class="problems"><h2>What went wrong</h2><ul>{"".join(shown)}</ul></section>'
+
+
+def _samples(
+    records: Sequence[FrameRecord], info: RunInfo, samples: Mapping[int, np.ndarray]
+) -> str:
+    if not samples:
+        return ''
+    colors = exit_colors(info.exits)
+    by_frame = {record.frame: record for record in records}
+    figures = []
+    for frame in sorted(samples):
+        record = by_frame[frame]
+        name = record.result.exit
+        facts = [f'frame {frame}', seconds(record.result.latency_s)]
+        if record.energy_source != NO_SOURCE:
+            facts.append(joules(record.energy_j))
+        figures.append(
+            f'<figure><img alt="frame {frame}" src="{_data_uri(samples[frame])}"><figcaption>'
+            f'<b style="background:{colors.get(name, "#888")}">{html.escape(name)}</b>'
+            f'{" · ".join(facts)}</figcaption></figure>'
+        )
+    return (
+        '<section><h2>Frames, and the exit that answered each</h2>'
+        f'<div class="samples">{"".join(figures)}</div></section>'
+    )
+
+
+def _data_uri(picture: np.ndarray) -> str:
+    ok, data = cv2.imencode(
+        '.jpg', cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 82]
+    )
+    assert ok, 'an 8-bit RGB picture always encodes as JPEG'
+    return 'data:image/jpeg;base64,' + base64.b64encode(data.tobytes()).decode()
+
+
+def _notes(summary: Summary, info: RunInfo) -> str:
+    notes = [
+        'Latency runs from the start of a frame’s computation (preparation included) to its '
+        'answer, after a warm-up.'
+    ]
+    if summary.full_latency_ms:
+        notes.append(
+            'The full network ran uncut in the same runtime with as many threads, on the same '
+            'frames in the same run; which of the two went first alternated from frame to frame. '
+            'Speed is the ratio of the means.'
+        )
+    if summary.f1_vs_full is not None:
+        notes.append(
+            'Agreement is the share of frames with the same best class.'
+            if info.task == 'classify'
+            else 'F1 counts boxes that score above 0.5 and overlap by an IoU of at least 0.5, '
+            'matched one to one (Hungarian), summed over all frames.'
+        )
+    if summary.energy_source == 'modelled':
+        notes.append(
+            f'Joules and clocks are <b>modelled</b> from the description of {info.board}: nothing '
+            'was measured on such a board.'
+        )
+    elif summary.energy_source == 'measured':
+        notes.append('Joules were <b>measured</b> at the board’s rails.')
+    if summary.energy_source != NO_SOURCE:
+        notes.append(
+            'A frame’s joules run from the answer before it to its own: the wait for it is in.'
+            if summary.waits_counted
+            else 'Joules cover a frame’s computation, not the wait between frames.'
+        )
+    if summary.baseline_energy_j_per_frame:
+        waits = ', and waits at the lowest' if summary.waits_counted else ''
+        notes.append(
+            'The baseline runs every frame at full depth and the stock system’s default '
+            f'clocks{waits}.'
+        )
+    return ''.join(f'<li>{note}</li>' for note in notes)

@@ -1,0 +1,165 @@
+"""Everything a run leaves in its folder, made from its records; used by `e4 run` and the demo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from e4_ros.evaluation.report.summary import Summary, summarise
+from e4_ros.perception.annotate import Annotator
+from e4_ros.perception.records import FrameRecord, RunInfo
+
+StampedFrames = Iterable[tuple[float, np.ndarray]]
+
+_VIDEO_WIDTH = 960
+_SAMPLES = 6
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of a run and its numbers.
+
+    Attributes:
+        annotated: None where the frames could not be had again.
+    """
+
+    summary: Summary
+    summary_json: Path
+    detections_jsonl: Path
+    report_html: Path
+    annotated: Path | None
+
+
+def write_outputs(
+    records: Sequence[FrameRecord],
+    info: RunInfo,
+    out_dir: Path,
+    frames: StampedFrames | None = None,
+    *,
+    fps: float | None = None,
+    min_score: float = 0.2,
+    progress: Callable[[int], None] | None = None,
+) -> Outputs:
+    """Write ``summary.json``, ``detections.jsonl``, ``annotated.mp4`` and ``report.html``.
+
+    Args:
+        records: One for each processed frame, by rising ``frame``.
+        info: What is true of the whole run.
+        out_dir: Made where missing; files of an earlier run are replaced.
+        frames: The source's usable frames from the first on: ``record.frame`` counts them. Without
+            them there is no video and the report has no pictures.
+        fps: Frame rate of the video; by default from the stamps.
+        min_score: Detections that score less are left out of ``detections.jsonl``.
+        progress: Called with the number of frames drawn so far.
+
+    Raises:
+        ValueError: no records, or counts that do not add up.
+        OSError: the folder cannot be written.
+    """
+    from e4_ros.evaluation.report.report import write_report
+
+    summary = summarise(records, info)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    names = ('summary.json', 'detections.jsonl', 'annotated.mp4', 'report.html')
+    summary_json, detections, video, page = (out_dir / name for name in names)
+    summary.save(summary_json)
+    write_detections(records, info, detections, min_score)
+    samples: dict[int, np.ndarray] = {}
+    if frames is not None:
+        rate = fps or _rate(records)
+        samples = draw_video(records, info, frames, video, fps=rate, progress=progress)
+    write_report(records, info, summary, samples, page)
+    return Outputs(summary, summary_json, detections, page, video if samples else None)
+
+
+def write_detections(
+    records: Iterable[FrameRecord], info: RunInfo, path: Path, min_score: float = 0.2
+) -> None:
+    """Write one JSON object a line and a frame."""
+    with path.open('w') as file:
+        for record in records:
+            file.write(json.dumps(detection_line(record, info.class_names, min_score)) + '\n')
+
+
+def detection_line(
+    record: FrameRecord, class_names: Sequence[str], min_score: float
+) -> dict[str, Any]:
+    """What ``detections.jsonl`` says of one frame; boxes in pixels of the source image."""
+    answer = record.result.answer.above(min_score)
+    unknown = not np.isfinite(record.energy_j)
+    return {
+        'frame': record.frame,
+        'stamp': round(record.stamp_s, 9),
+        'exit': record.result.exit,
+        'detections': [
+            {
+                'class': class_names[label],
+                'score': round(float(score), 4),
+                'box': [round(float(value), 2) for value in box],
+            }
+            for box, score, label in zip(answer.boxes, answer.scores, answer.labels, strict=True)
+        ],
+        'latency_ms': round(record.result.latency_s * 1e3, 4),
+        'energy_j': None if unknown else float(f'{record.energy_j:.6g}'),
+        'energy_source': record.energy_source,
+    }
+
+
+def draw_video(
+    records: Sequence[FrameRecord],
+    info: RunInfo,
+    frames: StampedFrames,
+    path: Path,
+    *,
+    fps: float,
+    progress: Callable[[int], None] | None = None,
+) -> dict[int, np.ndarray]:
+    """Draw every processed frame into a video.
+
+    Returns:
+        The drawn pictures of a few telling frames, by frame index.
+    """
+    from e4_ros.evaluation.report.video_writer import VideoWriter
+
+    annotator = Annotator(info.exits, info.class_names, info.task, width=_VIDEO_WIDTH)
+    by_frame = {record.frame: record for record in records}
+    wanted, kept = set(choose_samples(records)), {}
+    last = max(by_frame)
+    with VideoWriter(path, fps) as video:
+        for index, (_, frame) in enumerate(frames):
+            if index in by_frame:
+                picture = annotator.draw(frame, by_frame[index])
+                video.write(picture)
+                if index in wanted:
+                    kept[index] = picture
+                if progress is not None:
+                    progress(video.frames)
+            if index >= last:
+                break
+    return kept
+
+
+def choose_samples(records: Sequence[FrameRecord], count: int = _SAMPLES) -> list[int]:
+    """Indices of frames to show: every exit, spread over the run, the busiest of each stretch."""
+    by_exit: dict[str, list[FrameRecord]] = {}
+    for record in records:
+        by_exit.setdefault(record.result.exit, []).append(record)
+    each = max(count // max(len(by_exit), 1), 1)
+    chosen = []
+    for group in by_exit.values():
+        for stretch in np.array_split(np.arange(len(group)), min(each, len(group))):
+            best = max(stretch, key=lambda i: int((group[i].result.answer.scores > 0.5).sum()))
+            chosen.append(group[best].frame)
+    return sorted(chosen)[:count]
+
+
+def _rate(records: Sequence[FrameRecord]) -> float:
+    """Frames a second by the stamps; 10 where they say nothing."""
+    steps = np.diff([record.stamp_s for record in records])
+    steps = steps[steps > 0]
+    return float(1 / np.median(steps)) if len(steps) else 10.0

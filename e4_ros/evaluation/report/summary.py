@@ -1,0 +1,177 @@
+"""The numbers of a run: what ``summary.json`` holds."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from e4_ros.evaluation.metrics import agreement
+from e4_ros.perception.audit_totals import AuditTotals
+from e4_ros.perception.records import NO_SOURCE, FrameRecord, RunInfo
+
+Rounded = Annotated[float, AfterValidator(lambda value: float(f'{value:.6g}'))]
+"""Six digits: what lies below is noise, and hard to read."""
+
+
+class Latency(BaseModel):
+    """Milliseconds from the start of a frame's computation to its answer."""
+
+    model_config = ConfigDict(extra='forbid')
+
+    p50: Rounded
+    p95: Rounded
+    p99: Rounded
+    mean: Rounded
+
+
+class FullLatency(BaseModel):
+    """Milliseconds of the full network on the same frames, in the same run."""
+
+    model_config = ConfigDict(extra='forbid')
+
+    p50: Rounded
+    mean: Rounded
+
+
+class Audits(BaseModel):
+    """Early answers that the full network checked once they were out; not in the run's figures.
+
+    Attributes:
+        disagreement: By exit, what the answers had not in common: 1 - F1, or the share of other
+            top-1 classes.
+        switched_off: By exit, why it was switched off.
+        ms_per_frame: What audits add to the mean computation of a frame; in no latency, since the
+            answer is out before.
+        energy_j_per_frame: Likewise; null where unknown.
+    """
+
+    model_config = ConfigDict(extra='forbid')
+
+    count: int
+    disagreement: dict[str, Rounded]
+    switched_off: dict[str, str]
+    ms_per_frame: Rounded
+    energy_j_per_frame: Rounded | None
+
+
+class Summary(BaseModel):
+    """A run in numbers.
+
+    Attributes:
+        frames_received: processed + dropped.
+        exits: How many frames were answered at each exit.
+        full_latency_ms: The full network, interleaved frame by frame; null without a baseline.
+        speedup_vs_full: Mean latency of the full network over mean latency of the run.
+        f1_vs_full: Agreement with the full network: micro F1 of the boxes above score .5 at IoU .5,
+            or the share of equal top-1 classes for a classifier.
+        energy_j_per_frame: Mean joules of a frame's computation.
+        baseline_energy_j_per_frame: A frame at full depth and default clocks.
+        waits_counted: Whether both include the wait for the frame, as on a stream that has a pace.
+        audits: Null where none were asked for.
+        exit_notes: Whether the exits pay here, and which are switched off, in sentences.
+        energy_source: ``measured`` or ``modelled``; ``mixed`` where frames differ; ``none``.
+    """
+
+    model_config = ConfigDict(extra='forbid')
+
+    frames_received: int
+    frames_processed: int
+    frames_dropped: int
+    exits: dict[str, int]
+    latency_ms: Latency
+    full_latency_ms: FullLatency | None
+    speedup_vs_full: Rounded | None
+    f1_vs_full: Rounded | None
+    energy_j_per_frame: Rounded | None
+    baseline_energy_j_per_frame: Rounded | None
+    waits_counted: bool = False
+    energy_source: str
+    board: str
+    model: str
+    source: str
+    runtime: str
+    audits: Audits | None = None
+    exit_notes: list[str] = []
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(self.model_dump_json(indent=2) + '\n')
+
+
+def summarise(records: Sequence[FrameRecord], info: RunInfo) -> Summary:
+    """Condense a run.
+
+    Raises:
+        ValueError: there are no records, or frames got lost without being counted.
+    """
+    if not records:
+        raise ValueError('no frame was processed, so there is nothing to summarise')
+    if info.frames_received != len(records) + info.frames_dropped:
+        raise ValueError(
+            f'{info.frames_received} frames received, but {len(records)} processed and '
+            f'{info.frames_dropped} dropped'
+        )
+    latency = np.array([record.result.latency_s for record in records]) * 1e3
+    compared = [record for record in records if record.full is not None]
+    full = np.array([record.full.latency_s for record in compared if record.full]) * 1e3
+    joules = np.array([record.energy_j for record in records])
+    known = bool(np.isfinite(joules).any())
+    taken = Counter(record.result.exit for record in records)
+    return Summary(
+        frames_received=info.frames_received,
+        frames_processed=len(records),
+        frames_dropped=info.frames_dropped,
+        exits={name: taken[name] for name in (*info.exits, *(taken.keys() - set(info.exits)))},
+        latency_ms=Latency(mean=float(latency.mean()), **_percentiles(latency, (50, 95, 99))),
+        full_latency_ms=(
+            FullLatency(mean=float(full.mean()), **_percentiles(full, (50,))) if compared else None
+        ),
+        speedup_vs_full=float(full.mean() / latency.mean()) if compared else None,
+        f1_vs_full=_agreement(compared, info.task) if compared else None,
+        energy_j_per_frame=_finite(joules[np.isfinite(joules)].mean()) if known else None,
+        baseline_energy_j_per_frame=_finite(info.baseline_energy_j),
+        waits_counted=info.waits_counted,
+        energy_source=_energy_source(records),
+        board=info.board,
+        model=info.model,
+        source=info.source,
+        runtime=info.runtime,
+        audits=_audits(info.audits, len(records)) if info.audits is not None else None,
+        exit_notes=list(info.exit_notes),
+    )
+
+
+def _audits(totals: AuditTotals, frames: int) -> Audits:
+    return Audits(
+        count=totals.count,
+        disagreement=totals.means,
+        switched_off=totals.switched_off,
+        ms_per_frame=totals.seconds / frames * 1e3,
+        energy_j_per_frame=_finite(totals.energy_j / frames),
+    )
+
+
+def _agreement(compared: Sequence[FrameRecord], task: str) -> float:
+    early = [record.result.answer for record in compared]
+    return agreement(task, early, [record.full.answer for record in compared if record.full])
+
+
+def _percentiles(values: np.ndarray, which: tuple[int, ...]) -> dict[str, float]:
+    return {f'p{q}': float(np.percentile(values, q)) for q in which}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _energy_source(records: Sequence[FrameRecord]) -> str:
+    sources = {record.energy_source for record in records}
+    if len(sources) == 1:
+        return sources.pop()
+    return 'mixed' if sources - {NO_SOURCE} else NO_SOURCE

@@ -1,0 +1,1 @@
+"""Whole workloads played under a controller on a modelled board."""

@@ -1,0 +1,66 @@
+"""What a board needs to be played: costs, how busy it looks, what it draws when it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from e4_ros.energy.board_model import BoardModel, SegmentWork
+from e4_ros.energy.boards import Board
+from e4_ros.profiling.planning.cost_table import CostTable, Floats
+from e4_ros.profiling.planning.objective import SwitchCost
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a workload: when it arrives, and how many segments it runs."""
+
+    arrival_s: float
+    depth: int
+
+
+@dataclass(frozen=True, eq=False)
+class Machine:
+    """Everything a timeline needs of a board, per segment and point of a grid over its clocks.
+
+    Attributes:
+        busy: ``(S, P, D)`` share of a segment's time in which each domain looks busy to a governor:
+            for ``cpu`` that of its busiest core, which waits for the engine by spinning.
+        idle_w: ``(P,)`` power of the waiting board.
+    """
+
+    board: Board
+    table: CostTable
+    busy: Floats
+    idle_w: Floats
+    switch: SwitchCost
+
+    @classmethod
+    def of(
+        cls,
+        board: Board,
+        works: Sequence[SegmentWork],
+        model: str,
+        domains: Sequence[str] = ('cpu', 'gpu'),
+        switch: SwitchCost | None = None,
+    ) -> Machine:
+        """Ask the board model for everything; ``switch`` replaces the board's own costs."""
+        board_model = BoardModel(board)
+        table = CostTable.from_board(board_model, works, model, domains)
+        points = board_model.points(table.domains)
+        columns = [board_model.domains.index(name) for name in table.domains]
+        busy = board_model.busy_shares(works, points)[..., columns]
+        busy[..., [d for d, name in enumerate(table.domains) if name == 'cpu']] = 1.0
+        return cls(
+            board,
+            table,
+            busy,
+            np.array([board_model.idle_w(point) for point in points]),
+            switch or SwitchCost.of_board(board, table.domains),
+        )
+
+    def top(self) -> tuple[int, ...]:
+        """Clock indices of the fastest point."""
+        return tuple(size - 1 for size in self.table.shape)

@@ -1,0 +1,143 @@
+"""Perception's link to the DVFS helper: gets the lease, keeps asking, and says how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.task import Future
+from rclpy.timer import Timer
+
+from e4_ros.energy.client.client import ClientState, DvfsClient, HelperError
+from e4_ros.perception.live_plan import LivePlan
+from e4_ros.srv import AcquireLease
+
+TakePlan = Callable[[DvfsClient], LivePlan]
+
+
+class HelperLink:
+    """Holds the lease while it can be had; without it there are no steps, and that is all.
+
+    Everything here runs in the executor's thread. Another thread may step the clocks of
+    :attr:`live`, which is None without a lease.
+
+    Args:
+        node: Perception; calls and waits run in its executor.
+        helper: Name of the helper's node.
+        retry_s: Seconds between two tries, and how long an answer may take.
+        take_plan: Puts a plan in force for a client that got the lease.
+    """
+
+    def __init__(self, node: Node, helper: str, retry_s: float, take_plan: TakePlan) -> None:
+        self.live: LivePlan | None = None
+        self.problem = ''
+        self._node = node
+        self._name = node.get_fully_qualified_name()
+        self._retry_s = retry_s
+        self._take_plan = take_plan
+        self._service = node.create_client(AcquireLease, f'{helper}/acquire')
+        self._timer: Timer | None = None
+        self._client: DvfsClient | None = None
+        self._answer: Future | None = None
+        self._told = ''
+        self._settled: Callable[[], None] | None = None
+
+    def start(self, settled: Callable[[], None]) -> None:
+        """Begin to ask; ``settled`` is called once it is known whether there are steps."""
+        self._settled = settled
+        # The steady clock: with use_sim_time and no /clock, no other would ever fire.
+        clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self._node.create_timer(self._retry_s, self._look_after, clock=clock)
+        self._look_after()
+
+    @property
+    def board(self) -> str:
+        """Board whose clocks are stepped; empty while there are none."""
+        client = self._client
+        return '' if client is None else client.board
+
+    def stop(self) -> None:
+        """Ask no more, and give the lease back."""
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+            self._timer = None
+        self._settled = None
+        self._forget_request()
+        client = self._client
+        self._drop_client()
+        if client is not None:
+            try:
+                client.release()
+            except HelperError as error:
+                if error.errno is None:  # else it went first, and gave everything back
+                    self._node.get_logger().error(f'giving back the clocks: {error}')
+
+    def destroy(self) -> None:
+        """Take the service client away."""
+        self.stop()
+        self._node.destroy_client(self._service)
+
+    def _look_after(self) -> None:
+        """Notice a lost helper; ask for the lease where it is not held."""
+        if self._client is not None and self._client.state is ClientState.LOST:
+            self._client.close()
+            self._drop_client()
+            self._say('the helper is gone')
+        if self._client is not None:
+            return
+        if self._answer is not None:
+            self._forget_request()
+            self._say(f'{self._service.srv_name} does not answer')
+        elif self._service.service_is_ready():
+            request = AcquireLease.Request(client=self._name)
+            self._answer = self._service.call_async(request)
+            self._answer.add_done_callback(self._answered)
+        else:
+            self._take('', '', f'there is no {self._service.srv_name}, and ')
+
+    def _answered(self, future: Future) -> None:
+        if future is not self._answer:
+            return
+        self._answer = None
+        answer: AcquireLease.Response = future.result()
+        if answer.success:
+            self._take(answer.socket_path, answer.token)
+        else:
+            self._say(answer.message)
+
+    def _take(self, socket_path: str, token: str, introduction: str = '') -> None:
+        """Take the lease at a socket; an empty path is the one of a helper without ROS."""
+        client = DvfsClient(socket_path or None)
+        try:
+            client.acquire(self._name, token)
+            self.live = self._take_plan(client)
+        except (ValueError, OSError) as error:
+            client.close()
+            self._say(f'{introduction}{getattr(error, "strerror", None) or error}')
+            return
+        self._client = client
+        self.problem = self._told = ''
+        self._node.get_logger().info(f'stepping the clocks of {client.board}')
+        self._settle()
+
+    def _say(self, problem: str) -> None:
+        """Tell a problem once, until there is another or it went away."""
+        self.problem = f'{problem}: going on without clock steps'
+        if self.problem != self._told:
+            self._told = self.problem
+            self._node.get_logger().warning(self.problem)
+        self._settle()
+
+    def _settle(self) -> None:
+        settled, self._settled = self._settled, None
+        if settled is not None:
+            settled()
+
+    def _forget_request(self) -> None:
+        if self._answer is not None:
+            self._service.remove_pending_request(self._answer)
+            self._answer = None
+
+    def _drop_client(self) -> None:
+        self.live = self._client = None

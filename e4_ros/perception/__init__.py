@@ -1,0 +1,1 @@
+"""The live loop: one frame in; answer, clocks, joules and record out."""

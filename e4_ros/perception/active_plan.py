@@ -1,0 +1,82 @@
+"""What live planning is about: a stream, a plan in force, and limits. No ROS in here."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from e4_ros.energy.board_model import SegmentWork
+from e4_ros.energy.plan import FrequencyPlan, PlanError
+
+Tables = Mapping[str, Sequence[int]]
+"""Domain → the clocks it may have, ascending hertz."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What is planned for: a network's segments and the ways through them."""
+
+    model: str
+    works: Sequence[SegmentWork]
+    paths: Mapping[str, Sequence[int]]
+
+    def load(self, file: str, board: str = '', tables: Tables | None = None) -> FrequencyPlan:
+        """Read a plan file and check that it fits the network and, where known, the board.
+
+        Raises:
+            PlanError: it does not.
+            OSError: it cannot be read.
+        """
+        plan = FrequencyPlan.load(Path(file).expanduser())
+        plan.check_model(self.model, [work.name for work in self.works])
+        if missing := sorted(set(self.paths) - set(plan.exits)):
+            raise PlanError(f'plan {plan.name!r} has no path for exit {", ".join(missing)}')
+        for name, path in self.paths.items():
+            if plan.paths[name].segments != list(path):
+                raise PlanError(
+                    f'plan {plan.name!r} reaches exit {name!r} by segments '
+                    f'{plan.paths[name].segments}, the model by {list(path)}; profile it again'
+                )
+        if board:
+            plan.check_board(board)
+            plan.check_domains(tables or {})
+        return plan
+
+
+@dataclass(frozen=True)
+class ActivePlan:
+    """A plan in force.
+
+    Attributes:
+        id: the same for the same plan, another for another.
+        why: what it was made for.
+        since_s: when it came into force, seconds since 1970.
+    """
+
+    plan: FrequencyPlan
+    why: str
+    since_s: float = field(default_factory=time.time)
+
+    @property
+    def id(self) -> str:
+        """Eight hex digits."""
+        return hashlib.sha256(self.plan.model_dump_json().encode()).hexdigest()[:8]
+
+
+def limits_of(tables: Tables) -> dict[str, tuple[int, int]]:
+    """Domain → lowest and highest clock of a table; empty tables are left out."""
+    return {name: (hz[0], hz[-1]) for name, hz in tables.items() if len(hz)}
+
+
+def within(plan: FrequencyPlan, limits: Mapping[str, tuple[int, int]]) -> bool:
+    """Whether all clocks of a plan lie within the limits."""
+    points = [point for path in plan.paths.values() for point in path.points]
+    return all(
+        low <= hz <= high
+        for point in points
+        for name, hz in point.items()
+        for low, high in [limits.get(name, (hz, hz))]
+    )

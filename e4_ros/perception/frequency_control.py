@@ -1,0 +1,245 @@
+"""Who steps the clocks while a frame runs, and what the frame's joules are."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from e4_ros.energy.board_model import BoardModel, Cost, SegmentWork
+from e4_ros.energy.boards import Board, BoardError, load_board
+from e4_ros.energy.client.client import ClientState, DvfsClient
+from e4_ros.energy.plan import FrequencyPlan
+from e4_ros.perception.records import NO_SOURCE
+
+OperatingPoint = Mapping[str, int]
+
+LONGEST_WAIT_S = 2.0
+"""A longer pause between two frames is nobody's wait: the stream had stopped."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a frame cost.
+
+    Attributes:
+        points: The clocks of each segment that ran; empty where nobody knows.
+        energy_j: NaN where ``source`` is ``none``.
+        source: ``measured``, ``modelled`` or ``none``.
+    """
+
+    points: Sequence[OperatingPoint]
+    energy_j: float
+    source: str
+
+
+class Clocks(Protocol):
+    """Steps the clocks along the segments of a frame. Its calls lie in the hot path."""
+
+    def begin(self) -> None:
+        """A frame begins."""
+        ...
+
+    def step(self, segment: int) -> None:
+        """A segment is about to start; must not wait and must not raise."""
+        ...
+
+    def end(self, exit_name: str, segments: Sequence[int]) -> Spent:
+        """A frame ended at ``exit_name`` after running ``segments``."""
+        ...
+
+
+class NoClocks:
+    """A machine of whose clocks and joules nothing is known."""
+
+    def begin(self) -> None:
+        """Nothing to prepare."""
+
+    def step(self, segment: int) -> None:
+        """Nothing to step."""
+
+    def end(self, exit_name: str, segments: Sequence[int]) -> Spent:
+        """Nothing is known."""
+        return Spent((), math.nan, NO_SOURCE)
+
+
+class ModelledClocks:
+    """A board that is not here: clocks as the plan says, joules as the board model says.
+
+    Args:
+        board: The board.
+        works: What each segment of the engine asks of it.
+        plan: The clocks of each segment; None: the stock system's default clocks throughout.
+    """
+
+    def __init__(
+        self, board: Board, works: Sequence[SegmentWork], plan: FrequencyPlan | None = None
+    ) -> None:
+        if plan is not None:
+            plan.check_board(board.name)
+            plan.check_domains(
+                {name: spec.frequencies_hz for name, spec in board.domains.items()},
+                {name: spec.limits_hz for name, spec in board.domains.items()},
+            )
+        self._model = BoardModel(board)
+        self._works = works
+        self._plan = plan
+        self._spent: dict[str, Spent] = {}
+
+    def begin(self) -> None:
+        """Nothing to prepare."""
+
+    def step(self, segment: int) -> None:
+        """Nothing to step: there is no such machine here."""
+
+    def end(self, exit_name: str, segments: Sequence[int]) -> Spent:
+        """The same for every frame of an exit, switches included as the planner counts them."""
+        if exit_name not in self._spent:
+            self._spent[exit_name] = self._cost(exit_name, segments)
+        return self._spent[exit_name]
+
+    def _cost(self, exit_name: str, segments: Sequence[int]) -> Spent:
+        if self._plan is not None:
+            path = self._plan.paths[exit_name]
+            points = [self._model.default_point() | point for point in path.points]
+            return Spent(points, path.expected_energy_j, 'modelled')
+        point = self._model.default_point()
+        cost = default_cost(self._model, self._works, segments)
+        return Spent([point] * len(segments), cost.energy_j, 'modelled')
+
+
+class HelperClocks:
+    """The DVFS helper's clocks: each segment is a step, joules are its meter's where it measures.
+
+    Without a meter they are modelled at the clocks the segments really had, if the board has a
+    description. A frame's joules include the wait before it, at the clocks that the frame before
+    left (what the plan does not clock waits where governors go): slow clocks take longer over a
+    frame, and wait more cheaply. When the helper is gone the frames go on without steps, and a
+    warning says so once.
+
+    Args:
+        client: Holds the lease; `plan` is in force.
+        works: What each segment of the engine asks of the board.
+        plan: What is in force.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        client: DvfsClient,
+        works: Sequence[SegmentWork],
+        plan: FrequencyPlan,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._works = works
+        self._model = _board_model(plan.board)
+        self._clock = clock
+        self._use(plan)
+        self._points: list[OperatingPoint] = []
+        self._before_j = math.nan
+        self._waited_at: OperatingPoint = {}
+        self._began_s, self._waited_s = -math.inf, 0.0
+        self._frame_s, self._ended_j = 0.0, math.nan  # of the frame before, where known
+        self._told = False
+
+    def replace(self, plan: FrequencyPlan) -> None:
+        """Put another plan in force; between two frames, never while one runs.
+
+        Raises:
+            HelperError, PlanError: the helper refuses it; the plan before stays.
+        """
+        self._client.set_plan(plan)
+        self._use(plan)
+
+    def begin(self) -> None:
+        """Remember the meter and the wait."""
+        applied, now_s = self._client.applied(), self._clock()
+        self._points = []
+        self._waited_at = {n: applied.point[n] for n in self._clocked if n in applied.point}
+        period_s = now_s - self._began_s
+        in_stream = period_s <= LONGEST_WAIT_S
+        self._waited_s = max(period_s - self._frame_s, 0.0) if in_stream else 0.0
+        metered = in_stream and math.isfinite(self._ended_j)
+        self._before_j = self._ended_j if metered else applied.energy_j
+        self._began_s = now_s
+
+    def step(self, segment: int) -> None:
+        """Tell the helper, and note the clocks that the segment before ended with."""
+        if segment:
+            self._points.append(self._client.applied().point)
+        path = self._paths.get(segment)
+        if path is not None:
+            self._client.step(path, segment)
+
+    def end(self, exit_name: str, segments: Sequence[int]) -> Spent:
+        """Read the meter again; the next frame shall find the first segment's clocks."""
+        now = self._client.applied()
+        if len(segments) > 1 and 0 in self._paths:
+            self._client.step(self._paths[0], 0)
+        if self._client.state is not ClientState.HELD:
+            if not self._told:
+                _log.warning('%s: going on without clock steps', self._client.lost_because)
+            self._told, self._began_s = True, -math.inf
+            return Spent((), math.nan, NO_SOURCE)
+        points = [*self._points, now.point]
+        measured = now.source == 'measured'
+        self._ended_j = now.energy_j if measured else math.nan
+        if measured:
+            return Spent(points, now.energy_j - self._before_j, 'measured')
+        if self._model is None:
+            return Spent(points, math.nan, NO_SOURCE)
+        frame = cost_at(self._model, [self._works[i] for i in segments], points)
+        self._frame_s = frame.latency_s
+        wait_j = waiting_j(self._model, self._waited_at, self._waited_s)
+        return Spent(points, frame.energy_j + wait_j, 'modelled')
+
+    def _use(self, plan: FrequencyPlan) -> None:
+        self._paths, self._clocked = _deepest_paths(plan), plan.domains
+
+
+def cost_at(
+    model: BoardModel, works: Sequence[SegmentWork], points: Sequence[OperatingPoint]
+) -> Cost:
+    """Modelled cost of segments at the point each of them had; unknown domains are ignored."""
+    costs = [
+        model.segment_cost(work, _known(model, point))
+        for work, point in zip(works, points, strict=True)
+    ]
+    return Cost(sum(c.latency_s for c in costs), sum(c.energy_j for c in costs))
+
+
+def waiting_j(model: BoardModel, point: OperatingPoint, wait_s: float) -> float:
+    """Modelled joules of a board that waits; domains that are not in ``point`` at the lowest."""
+    return model.idle_w(model.idle_point() | _known(model, point)) * wait_s if wait_s > 0 else 0.0
+
+
+def default_cost(model: BoardModel, works: Sequence[SegmentWork], segments: Sequence[int]) -> Cost:
+    """Cost of ``segments`` at the clocks that the stock system would run them at."""
+    point = model.default_point()
+    return cost_at(model, [works[i] for i in segments], [point] * len(segments))
+
+
+def _known(model: BoardModel, point: OperatingPoint) -> dict[str, int]:
+    return {name: hz for name, hz in point.items() if name in model.domains}
+
+
+def _deepest_paths(plan: FrequencyPlan) -> dict[int, int]:
+    """Segment → index of the deepest path that runs it, whose points keep the plan's deadline."""
+    return {
+        segment: index
+        for index, path in enumerate(plan.paths.values())
+        for segment in path.segments
+    }
+
+
+def _board_model(name: str) -> BoardModel | None:
+    try:
+        return BoardModel(load_board(name))
+    except BoardError:
+        return None

@@ -1,0 +1,99 @@
+"""One frame in, one record out: the loop body that the node and the command line share."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from e4_ros.perception.audit_totals import AuditTotals
+from e4_ros.perception.frequency_control import Clocks, NoClocks
+from e4_ros.perception.records import FrameRecord
+from e4_ros.vision.inference.audit import Audit
+from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.policy import FULL
+
+_log = logging.getLogger(__name__)
+
+
+class Perceiver:
+    """An early-exit engine whose segments step the clocks.
+
+    Args:
+        engine: Runs the network.
+        clocks: Steps the clocks and knows the joules; None where there is neither.
+
+    Attributes:
+        audits: What the audits found and cost so far.
+    """
+
+    def __init__(self, engine: EarlyExitEngine, clocks: Clocks | None = None) -> None:
+        self.engine = engine
+        self.clocks = clocks or NoClocks()
+        self.audits = AuditTotals()
+        self._paths = engine.paths
+        self._names = [segment.name for segment in engine.segments]
+
+    def process(self, frame: np.ndarray, stamp_s: float, index: int) -> FrameRecord:
+        """Answer one frame of the stream.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8 RGB.
+            stamp_s: Stamp of the image; one before the last frame's begins a new stream.
+            index: Number of the frame in its source.
+
+        Raises:
+            ValueError: the frame is no such image.
+        """
+        self.clocks.begin()
+        result = self.engine.process(frame, stamp_s, self.clocks.step)
+        segments = self._paths[result.exit]
+        spent = self.clocks.end(result.exit, segments)
+        return FrameRecord(
+            frame=index,
+            stamp_s=stamp_s,
+            result=result,
+            segments=[self._names[i] for i in segments],
+            points=spent.points,
+            energy_j=spent.energy_j,
+            energy_source=spent.source,
+        )
+
+    def audit(self, frame: np.ndarray, record: FrameRecord) -> Audit | None:
+        """After an answer is out: let the full network check it, if it is its turn.
+
+        Args:
+            frame: The frame that was processed last.
+            record: What came of it.
+
+        Returns:
+            What came of the audit; None where none was due.
+        """
+        if record.result.exit == FULL:
+            return None
+        audit = self.engine.audit(frame, record.result, self._step_of_audit)
+        if audit is None:
+            return None
+        spent = self.clocks.end(audit.full.exit, self._paths[audit.full.exit])
+        self.audits.add(audit, spent.energy_j)
+        return audit
+
+    def _step_of_audit(self, segment: int) -> None:
+        """An audit that is not due must not look to the clocks like a frame."""
+        if segment == 0:
+            self.clocks.begin()
+        self.clocks.step(segment)
+
+    def warm_up(self, frame: np.ndarray, rounds: int = 3, check_pay: bool = False) -> None:
+        """Run the whole network a few times, so that the first record is like the others.
+
+        Args:
+            frame: One like those to come.
+            rounds: How often.
+            check_pay: Then measure whether the exits pay here; those that do not rest.
+        """
+        for _ in range(rounds):
+            self.engine.process_full(frame)
+        if check_pay and len(self._paths) > 1:
+            for verdict in self.engine.check_pay(frame).verdicts.values():
+                _log.info(verdict)

@@ -1,0 +1,116 @@
+"""What is kept of every frame, and of the run as a whole."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from e4_ros.perception.audit_totals import AuditTotals
+    from e4_ros.vision.inference.frame_result import FrameResult
+
+OperatingPoint = Mapping[str, int]
+"""Domain → hertz."""
+
+NO_SOURCE = 'none'
+"""`energy_source` where joules are neither measured nor modelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecord:
+    """One frame: what was answered, where the computation stopped and what it cost.
+
+    Attributes:
+        frame: Index into the source's frames.
+        stamp_s: Stamp of the image.
+        result: Answer, exit, gate scores and seconds of each segment that ran.
+        segments: Names of the segments that ran, same order as ``result.segment_s``.
+        points: The clocks each of them had; empty where nobody knows.
+        energy_j: Joules of the whole frame; NaN where ``energy_source`` is ``none``.
+        energy_source: ``measured``, ``modelled`` or ``none``.
+        full: The full network on the same frame, where the run compares.
+    """
+
+    frame: int
+    stamp_s: float
+    result: FrameResult
+    segments: Sequence[str] = ()
+    points: Sequence[OperatingPoint] = ()
+    energy_j: float = math.nan
+    energy_source: str = NO_SOURCE
+    full: FrameResult | None = None
+
+    def mean_point(self) -> dict[str, float]:
+        """Clock of each domain over the frame, in hertz, weighted by the segments' seconds."""
+        weights = self.result.segment_s
+        if not self.points or len(weights) != len(self.points) or not sum(weights) > 0:
+            return dict(self.points[-1]) if self.points else {}
+        total = sum(weights)
+        return {
+            domain: sum(w * p[domain] for w, p in zip(weights, self.points, strict=True)) / total
+            for domain in self.points[0]
+        }
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What is true of the whole run.
+
+    Attributes:
+        source: Name of the source.
+        model: Name of the model.
+        task: ``detect`` or ``classify``.
+        class_names: What a label means.
+        exits: Names of all the model's exits, the cheapest first.
+        policy: Name of the exit policy.
+        runtime: For people: library, provider and threads.
+        board: Name of the board whose clocks are stepped; empty without one.
+        domain_limits_hz: Domain → lowest and highest clock of the board.
+        frames_received: Frames the source had to give, usable or not.
+        frames_dropped: Frames that got no answer; received = processed + dropped.
+        baseline_energy_j: A frame at full depth and default clocks; NaN where unknown.
+        waits_counted: Whether a frame's joules include the wait for it.
+        machine: The computer that measured the latencies.
+        problems: What went wrong, in sentences.
+        audits: What the full network said of early answers once they were out; None if not asked.
+        exit_notes: What is to be said of the exits, in sentences: whether they pay, which are off.
+    """
+
+    source: str
+    model: str
+    task: str
+    class_names: Sequence[str]
+    exits: Sequence[str]
+    policy: str
+    runtime: str
+    frames_received: int
+    frames_dropped: int
+    board: str = ''
+    domain_limits_hz: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    baseline_energy_j: float = math.nan
+    waits_counted: bool = False
+    machine: str = field(default_factory=lambda: machine_name())
+    problems: Sequence[str] = ()
+    audits: AuditTotals | None = None
+    exit_notes: Sequence[str] = ()
+
+
+def machine_name() -> str:
+    """Processor and number of CPUs of this computer, as people name it."""
+    count = len(os.sched_getaffinity(0))
+    return f'{_processor()}, {count} CPU{"s" if count != 1 else ""}'
+
+
+def _processor() -> str:
+    device_tree = Path('/proc/device-tree/model')
+    if device_tree.is_file():
+        return device_tree.read_text(errors='replace').strip('\0\n ')
+    for line in Path('/proc/cpuinfo').read_text(errors='replace').splitlines():
+        if line.startswith('model name'):
+            return ' '.join(line.partition(':')[2].split())
+    return platform.processor() or platform.machine()

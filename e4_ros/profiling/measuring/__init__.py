@@ -1,0 +1,1 @@
+"""Watts and seconds of this machine, cell by cell."""

@@ -1,0 +1,140 @@
+"""What measuring needs of the host: clocks that may be set, a meter, what a switch costs."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from e4_ros.energy.board_model import BoardModel, SegmentWork
+from e4_ros.energy.boards import Board, board_names, load_board
+from e4_ros.energy.client.client import DvfsClient, HelperError
+from e4_ros.energy.daemon.daemon import HelperConfig
+from e4_ros.energy.domains.domain import Domain
+from e4_ros.energy.meters.meters import open_meter
+from e4_ros.profiling.measuring.power import MeteredPower, ModelledPower, PageMeter, Power
+from e4_ros.profiling.planning.cost_table import CostTable
+from e4_ros.profiling.planning.objective import SwitchCost
+
+_LONGEST_AXIS = 32
+_METERS = {
+    'ina': 'INA power rails',
+    'jtop': 'the total of jtop',
+    'counters': 'energy counters (RAPL, NVML)',
+}
+
+
+class NothingToSetError(OSError):
+    """No clock can be set here; the message says why and what would help."""
+
+
+def may_set(clocked: Mapping[str, Domain], config: HelperConfig) -> None:
+    """Raise unless the clocks of the domains can be set, by a running helper or by this process.
+
+    Raises:
+        NothingToSetError: they cannot.
+        HelperError: a helper runs, but this user may not talk to it.
+    """
+    if not clocked:
+        raise NothingToSetError(
+            f'no clock was found below {config.root}: no cpufreq policies (virtual machines and '
+            'containers have none), no devfreq GPU, no NVML. The host of this machine may have '
+            'them; `e4 virtual-board` serves a board to try'
+        )
+    if all(len(domain.allowed_hz) < 2 for domain in clocked.values()):
+        raise NothingToSetError(
+            f'{", ".join(clocked)} may run at one frequency only; the power mode (nvpmodel) or '
+            'jetson_clocks pins it'
+        )
+    closed = {name: files[0] for name, d in clocked.items() if (files := d.unwritable())}
+    if closed and not _helper_runs(config):
+        file = next(iter(closed.values()))
+        raise NothingToSetError(
+            f'you may not set {", ".join(closed)} ({file}), and no helper listens on '
+            f'{config.socket_path}; `sudo e4 dvfs serve` starts one, docs/energy.md says how to do '
+            'without root'
+        )
+
+
+def axes_of(clocked: Mapping[str, Domain], client: DvfsClient) -> dict[str, tuple[int, ...]]:
+    """Frequencies to choose from by domain; of a very long table an even selection."""
+    axes = {}
+    for name, domain in clocked.items():
+        may = frozenset(client.frequencies_hz.get(name, domain.allowed_hz))
+        table = [hz for hz in domain.allowed_hz if hz in may]
+        keep = np.linspace(0, len(table) - 1, min(len(table), _LONGEST_AXIS)).round()
+        axes[name] = tuple(table[int(i)] for i in keep)
+    return axes
+
+
+def open_power(
+    stack: contextlib.ExitStack,
+    root: Path,
+    client: DvfsClient | None,
+    board: str,
+    works: Sequence[SegmentWork],
+    power_like: str = '',
+) -> tuple[Power | None, str]:
+    """The best there is: own sensors, the running helper's, the power model of a known board.
+
+    Args:
+        stack: closes the meter.
+        root: below which sensors are looked for.
+        client: holds the lease, if there is a helper.
+        board: name of this machine.
+        works: what the segments ask for.
+        power_like: board whose power model stands in where there is no sensor.
+
+    Returns:
+        Where the watts come from, and if from nowhere, why.
+    """
+    meter = open_meter(root)
+    if meter is not None:
+        stack.callback(meter.close)
+        return MeteredPower(meter, _METERS.get(meter.name, meter.name)), ''
+    if client is not None and client.applied().source == 'measured':
+        return MeteredPower(PageMeter(client), "the helper's meter"), ''
+    if (known := _board(power_like or board, required=bool(power_like))) is not None:
+        return ModelledPower(BoardModel(known), works), ''
+    return None, (
+        f'nothing tells the joules: no power rails, RAPL or NVML counter can be read (RAPL is '
+        f'often for root alone), and {board!r} is no board whose power is modelled. '
+        "`--power-like raspberry_pi_5` (or another board) takes that one's model instead"
+    )
+
+
+def switch_cost(board: str, names: Sequence[str]) -> tuple[SwitchCost, str]:
+    """What switching costs on a board, and a note where that is a guess."""
+    known = _board(board)
+    if known is not None and all(name in known.domains for name in names):
+        return SwitchCost.of_board(known, names), ''
+    return SwitchCost.assumed(names), (
+        'What a switch costs here is assumed: the delays of an Orin Nano (CPU 1 ms, GPU 5 ms, '
+        'memory 8 ms).'
+    )
+
+
+def default_point(table: CostTable) -> dict[str, int]:
+    """The stock system's point of a table's board; the top of its axes where nobody knows."""
+    top = {name: axis[-1] for name, axis in zip(table.domains, table.axes_hz, strict=True)}
+    known = _board(table.board)
+    return top if known is None else top | BoardModel(known).default_point()
+
+
+def _helper_runs(config: HelperConfig) -> bool:
+    try:
+        DvfsClient(config.socket_path).status()
+    except HelperError as error:
+        if error.errno == errno.EACCES:
+            raise
+        return False
+    return True
+
+
+def _board(name: str, required: bool = False) -> Board | None:
+    if required or name in board_names():
+        return load_board(name)
+    return None

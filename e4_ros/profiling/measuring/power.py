@@ -1,0 +1,137 @@
+"""Watts while a segment runs: from a meter, or from a board's model where nothing measures them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol
+
+from e4_ros.energy.board_model import BoardModel, SegmentWork
+from e4_ros.energy.client.client import DvfsClient
+from e4_ros.energy.meters.meters import EnergyReading
+
+CELL_S = 0.1  # of measuring a cell: many refreshes of the slowest rail
+_EDGE_S = 0.5  # the slowest counter moves at least so often
+_SILENT_SHARE = 0.2  # of a cell's time that a rail may be without an answer
+
+Run = Callable[[float], Sequence[float]]
+"""Repeats a segment for about so many seconds; returns the seconds of each repeat."""
+
+
+class MeasurementError(OSError):
+    """A measurement cannot be believed; the message says why and what to do."""
+
+
+class Meter(Protocol):
+    """Joules so far."""
+
+    def read(self) -> EnergyReading:
+        """Sample now."""
+        ...
+
+
+class Power(Protocol):
+    """Where the watts of a cell come from.
+
+    Attributes:
+        name: for people.
+        source: whether its watts are measured.
+    """
+
+    name: str
+    source: Literal['measured', 'modelled']
+
+    def during(
+        self, segment: int, point: Mapping[str, int], run: Run
+    ) -> tuple[Sequence[float], float]:
+        """Run a segment at a point for :data:`CELL_S`.
+
+        Returns:
+            Seconds of each repeat, and the mean power meanwhile (watts, whole board).
+
+        Raises:
+            MeasurementError: nothing answers.
+        """
+        ...
+
+
+class MeteredPower:
+    """A meter's joules from one refresh to another.
+
+    Some counters move only every 20 to 100 ms (NVML). The segment runs on until the counter has
+    moved, before and after, so that joules and seconds belong together.
+
+    Args:
+        meter: of the whole board, or of what is measured of it.
+        name: for people.
+    """
+
+    source: Literal['measured', 'modelled'] = 'measured'
+
+    def __init__(self, meter: Meter, name: str) -> None:
+        self._meter, self.name = meter, name
+
+    def during(
+        self, segment: int, point: Mapping[str, int], run: Run
+    ) -> tuple[Sequence[float], float]:
+        """See `Power`."""
+        before = self._edge(run)
+        repeats = run(CELL_S)
+        after = self._edge(run)
+        seconds = after.time_s - before.time_s
+        joules = after.energy_j - before.energy_j
+        if after.missing_s - before.missing_s > _SILENT_SHARE * seconds or not joules > 0:
+            raise MeasurementError(
+                'the power rails stopped answering while measuring; look at `e4 doctor`'
+            )
+        return repeats, joules / seconds
+
+    def _edge(self, run: Run) -> EnergyReading:
+        first = self._meter.read()
+        while True:
+            now = self._meter.read()
+            if now.energy_j != first.energy_j or now.time_s > first.time_s + _EDGE_S:
+                return now
+            run(0.0)
+
+
+class ModelledPower:
+    """A board model's power at the point, for machines whose joules nothing measures.
+
+    Args:
+        board_model: of this board, or of one like it; it may lack some of the point's domains.
+        works: what each segment asks for.
+    """
+
+    source: Literal['measured', 'modelled'] = 'modelled'
+
+    def __init__(self, board_model: BoardModel, works: Sequence[SegmentWork]) -> None:
+        self.name = f'the power model of {board_model.board.name}'
+        self._model, self._works = board_model, works
+
+    def during(
+        self, segment: int, point: Mapping[str, int], run: Run
+    ) -> tuple[Sequence[float], float]:
+        """See `Power`."""
+        known = {name: hz for name, hz in point.items() if name in self._model.domains and hz > 0}
+        cost = self._model.segment_cost(self._works[segment], known)
+        return run(CELL_S), cost.energy_j / cost.latency_s
+
+
+class PageMeter:
+    """The joules that a running helper shows: RAPL is often readable by root alone.
+
+    Args:
+        client: holds the lease.
+    """
+
+    def __init__(self, client: DvfsClient) -> None:
+        self._client = client
+
+    def read(self) -> EnergyReading:
+        """See `Meter`; a helper whose meter is silent goes on showing the same joules."""
+        now = self._client.applied()
+        source: Literal['measured', 'modelled'] = (
+            'measured' if now.source == 'measured' else 'modelled'
+        )
+        return EnergyReading(now.energy_j, 0.0, {}, {}, source, time_s=time.monotonic())

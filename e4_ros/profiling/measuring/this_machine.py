@@ -1,0 +1,254 @@
+"""Profiling the machine itself: the real network, its own clocks, joules from its own sensors.
+
+The clocks change only through the DVFS helper (one that runs, or one that this process is for the
+time being), so whatever ends the measurement, they come back. A virtual board's root is measured
+the same way, but nothing computes at a file's clocks: there the segments are played
+(`profiling.virtual_workload`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from e4_ros.energy.board_model import works_of
+from e4_ros.energy.daemon.daemon import HelperConfig, identify
+from e4_ros.energy.daemon.hold_point import leased
+from e4_ros.energy.domains.discovery import discover
+from e4_ros.energy.domains.domain import Domain
+from e4_ros.energy.virtual.board import board_of
+from e4_ros.profiling.measuring.host import (
+    NothingToSetError,
+    axes_of,
+    may_set,
+    open_power,
+    switch_cost,
+)
+from e4_ros.profiling.measuring.measured_search import Measured, measured_plan
+from e4_ros.profiling.measuring.power import Power
+from e4_ros.profiling.measuring.prober import Prober, Workload
+from e4_ros.profiling.measuring.virtual_workload import VirtualWorkload
+from e4_ros.profiling.planning.cost_table import CostTable, CostTableError, Floats
+from e4_ros.profiling.planning.exit_shares import even_shares
+from e4_ros.profiling.planning.objective import Problem, make_problem
+from e4_ros.profiling.profile import OnProgress, Profile, run_profile
+from e4_ros.vision.inference import factory
+from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.segment_runner import SegmentRunner
+
+_AS_FOUND_S = 0.3  # per segment, where nothing tells the watts
+_DRIFTED = 0.05
+
+Clocks = Callable[[], Mapping[str, int]]
+
+
+@dataclass(frozen=True, eq=False)
+class AsFound:
+    """What the segments cost at the clocks that the machine chooses by itself.
+
+    Attributes:
+        latency_s, energy_j: ``(S,)``; energy is NaN where nothing tells it.
+        clocks_hz: domain → frequency last seen meanwhile.
+    """
+
+    segments: tuple[str, ...]
+    latency_s: Floats
+    energy_j: Floats
+    clocks_hz: dict[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Here:
+    """What was learnt about this machine.
+
+    Attributes:
+        board: its name.
+        power: where its joules come from; empty if from nowhere.
+        exit_paths: exit → indices of the segments on the way to it.
+        profile: None where there is nothing to plan, and ``why_no_plan`` then says why.
+    """
+
+    board: str
+    model: str
+    power: str
+    exit_paths: Mapping[str, Sequence[int]]
+    as_found: AsFound
+    profile: Profile | None = None
+    why_no_plan: str = ''
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        found = self.as_found
+        costs = zip(found.segments, found.latency_s.tolist(), found.energy_j.tolist(), strict=True)
+        return {
+            'board': self.board,
+            'model': self.model,
+            'power': self.power,
+            'why_no_plan': self.why_no_plan,
+            'exit_paths': {name: list(path) for name, path in self.exit_paths.items()},
+            'as_found': {
+                'clocks_hz': found.clocks_hz,
+                'segments': [
+                    {'name': n, 'latency_s': s, 'energy_j': None if math.isnan(j) else j}
+                    for n, s, j in costs
+                ],
+            },
+        } | (self.profile.as_dict() if self.profile else {})
+
+
+def profile_here(
+    model: str,
+    exit_shares: Mapping[str, float] | None = None,
+    deadline_s: float = 0.0,
+    domains: Sequence[str] = (),
+    *,
+    config: HelperConfig | None = None,
+    frames: Sequence[np.ndarray] = (),
+    power_like: str = '',
+    threads: int | None = None,
+    checkpoint: Path | None = None,
+    yardstick: bool = True,
+    on_progress: OnProgress | None = None,
+) -> Here:
+    """Measure this machine and plan for it.
+
+    Args:
+        model: name of a network.
+        exit_shares: exit → how often frames stop there; none: every exit as often as any other.
+        deadline_s: bound for the slowest path; 0: three times the fastest possible latency.
+        domains: what to clock; empty: ``cpu`` and, where there is one, ``gpu``.
+        config: where the machine's files are and where the helper listens.
+        frames: what to run the network on, ``(H, W, 3)`` uint8 RGB; a virtual board needs none.
+        power_like: board whose power model stands in where there is no sensor.
+        threads: threads of the network; None for one per core.
+        checkpoint: exits from `e4 fit`; None for those that ship.
+        yardstick: also find the exact optimum of the measured table.
+        on_progress: told what happens.
+
+    Raises:
+        ValueError: names, exits or deadline make no sense.
+        OSError: the helper refuses, or a measurement cannot be believed; the message says why.
+    """
+    tell = on_progress or (lambda phase, progress, energy_j: None)
+    config = config or HelperConfig()
+    board = config.board or identify(config.root)
+    tell('loading the model', 0.0, math.nan)
+    built = factory.build(model, threads=threads, checkpoint=checkpoint)
+    shares = exit_shares or even_shares(built.paths)
+    works = works_of(built.segments)
+    found = {domain.name: domain for domain in discover(config.root)}
+    clocked = _clocked(found, domains)
+
+    def clocks() -> dict[str, int]:
+        return {name: domain.current_hz() for name, domain in found.items()}
+
+    workload = _workload(built, config, frames, clocks)
+    with contextlib.ExitStack() as stack:
+        client, why = None, ''
+        try:
+            may_set(clocked, config)
+            client = stack.enter_context(leased(config, 'e4 profile'))
+        except NothingToSetError as error:
+            why = str(error)
+        power, meter_problem = open_power(stack, config.root, client, board, works, power_like)
+        why = why or meter_problem
+        tell('measuring as found', 0.02, math.nan)
+        as_found = _measure_as_found(workload, power, clocks)
+        here = Here(board, model, power.name if power else '', built.paths, as_found, None, why)
+        if client is None or power is None or why:
+            return here
+        axes = axes_of(clocked, client)
+        switch, switch_note = switch_cost(board, tuple(axes))
+        prober = Prober(client, power, workload, axes, clocks)
+
+        def make(table: CostTable) -> Problem:
+            return make_problem(table, built.paths, shares, deadline_s, switch)
+
+        measured = measured_plan(
+            prober, make, lambda phase, share, energy_j: tell(phase, 0.05 + 0.85 * share, energy_j)
+        )
+    notes = [*_notes(measured, power, prober), switch_note]
+    if board_of(config.root) is not None:
+        notes.append(
+            'This is a virtual board: its segments were played as long as the board model says, '
+            'with noise; nothing was computed at its clocks.'
+        )
+    problem = measured.problem
+    profile = run_profile(
+        problem,
+        built.paths,
+        shares,
+        as_found.clocks_hz,
+        default_cost=_cost_as_found(problem, as_found),
+        default_name='as it was found',
+        notes=[note for note in notes if note],
+        yardstick=yardstick,
+        on_progress=lambda phase, share, energy_j: tell(phase, 0.9 + 0.1 * share, energy_j),
+    )
+    return replace(here, profile=profile)
+
+
+def _clocked(found: Mapping[str, Domain], names: Sequence[str]) -> dict[str, Domain]:
+    if unknown := [name for name in names if name not in found]:
+        raise CostTableError(
+            f'there is no domain {", ".join(unknown)} here, only {", ".join(found) or "none"}'
+        )
+    wanted = names or [name for name in ('cpu', 'gpu') if name in found] or list(found)
+    return {name: found[name] for name in wanted}
+
+
+def _workload(
+    built: EarlyExitEngine, config: HelperConfig, frames: Sequence[np.ndarray], clocks: Clocks
+) -> Workload:
+    if (virtual := board_of(config.root)) is None:
+        return SegmentRunner(built, frames)
+    works = works_of(built.segments)
+    return VirtualWorkload(virtual, config.root, works, built.model.name, clocks)
+
+
+def _measure_as_found(workload: Workload, power: Power | None, clocks: Clocks) -> AsFound:
+    size = len(workload.segments)
+    latency_s, energy_j = np.full(size, np.nan), np.full(size, np.nan)
+    seen: dict[str, int] = {}
+    for row in range(size):
+        repeats = workload.run(row, _AS_FOUND_S)  # a governor needs a while to follow the load
+        seen = dict(clocks())
+        if power is not None:
+            repeats, watts = power.during(row, seen, lambda s, row=row: workload.run(row, s))  # type: ignore[misc]
+            energy_j[row] = watts * np.median(repeats)
+        latency_s[row] = np.median(repeats)
+    return AsFound(workload.segments, latency_s, energy_j, seen)
+
+
+def _cost_as_found(problem: Problem, found: AsFound) -> tuple[float, float]:
+    return float(problem.timed @ found.latency_s), float(problem.reach @ found.energy_j)
+
+
+def _notes(measured: Measured, power: Power, prober: Prober) -> list[str]:
+    """What a reader should know about the measurement."""
+    table = measured.problem.table
+    filled = ''
+    if not math.isnan(table.error_percent):
+        filled = f'; a fitted surface fills in the rest (mean error {table.error_percent:.1f} %)'
+    notes = [
+        f'Measured here: {measured.cells} of {table.latency_s.size} cells in '
+        f'{measured.seconds:.0f} s{filled}.',
+        f'Latency and energy are measured ({power.name}).'
+        if power.source == 'measured'
+        else f'Latency is measured, energy is modelled ({power.name}).',
+    ]
+    rows = np.arange(len(table.segments))
+    if np.isnan(prober.latency_s[rows, measured.found.points]).any():
+        notes.append('Part of the plan rests on the fitted surface, not on measurements.')
+    if abs(measured.drift) > _DRIFTED:
+        notes.append(
+            f'The first cell took {100 * measured.drift:+.0f} % when it was measured again at the '
+            'end: heat or other loads. Measure again on a quiet, warmed-up machine.'
+        )
+    return notes

@@ -1,0 +1,78 @@
+"""Something to run on a virtual board: as long and as hard as the network would.
+
+The board's clocks are files, so no real code runs at them. A repeat lasts what the board model says
+at the clocks that are set, with jitter and outliers, and meanwhile the rails carry the load.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e4_ros.energy.board_model import BoardModel, SegmentWork
+from e4_ros.energy.boards import Board, load_board
+
+_SPIN_S = 0.0004  # the end of a repeat is waited for awake: sleep is not that exact
+
+
+class VirtualWorkload:
+    """Segments on a mounted virtual board.
+
+    Args:
+        board: the board that is mounted, or its name.
+        root: where; the load of a plain tree (`write_tree`) is not told to anybody.
+        works: the segments.
+        model: their network's name.
+        clocks: what the clocks are now.
+        noise: standard deviation of a repeat's time and of the load, as a share.
+        seed: of the noise.
+    """
+
+    def __init__(
+        self,
+        board: Board | str,
+        root: str | Path,
+        works: Sequence[SegmentWork],
+        model: str,
+        clocks: Callable[[], Mapping[str, int]],
+        noise: float = 0.02,
+        seed: int = 0,
+    ) -> None:
+        self.model = model
+        self.segments = tuple(work.name for work in works)
+        board = load_board(board) if isinstance(board, str) else board
+        self._works, self._model = works, BoardModel(board)
+        self._load = Path(root) / 'e4' / 'load'
+        self._clocks, self._noise = clocks, noise
+        self._rng = np.random.default_rng(seed)
+
+    def run(self, segment: int, seconds: float) -> list[float]:
+        """Repeat a segment for about ``seconds``; one repeat in fifty takes three times as long."""
+        work = self._works[segment]
+        point = {name: hz for name, hz in self._clocks().items() if name in self._model.domains}
+        mean_s = self._model.segment_cost(work, point).latency_s
+        busy = self._model.busy_shares([work], [point])[0, 0]
+        self._carry(busy)
+        took: list[float] = []
+        end_s = time.perf_counter() + seconds
+        while not took or time.perf_counter() < end_s:
+            lasts_s = mean_s * max(1 + self._noise * self._rng.standard_normal(), 0.5)
+            lasts_s *= 3.0 if self._rng.random() < 0.02 else 1.0
+            began_s = time.perf_counter()
+            time.sleep(max(lasts_s - _SPIN_S, 0.0))
+            while time.perf_counter() - began_s < lasts_s:
+                pass
+            took.append(time.perf_counter() - began_s)
+        return took
+
+    def _carry(self, busy: NDArray[np.float64]) -> None:
+        """Put the load on the board's domains."""
+        if not self._load.is_dir():
+            return
+        for name, share in zip(self._model.domains, busy, strict=True):
+            noisy = np.clip(share * (1 + self._noise * self._rng.standard_normal()), 0, 1)
+            (self._load / name).write_text(f'{noisy:.4f}')

@@ -1,0 +1,1 @@
+"""Cost tables and the searches over them."""

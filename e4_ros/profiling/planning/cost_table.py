@@ -1,0 +1,193 @@
+"""Latency and energy of every segment at every operating point: what all searches look at."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e4_ros.energy.board_model import BoardModel, SegmentWork
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+
+class CostTableError(ValueError):
+    """The table has holes, nonsense in it, or belongs to something else."""
+
+
+@dataclass(frozen=True, eq=False)
+class CostTable:
+    """Costs over the grid of operating points that the axes span.
+
+    Attributes:
+        board, model: what the table belongs to.
+        segments: names, in the order they run.
+        domains: names; ``axes_hz[d]`` is the ascending table of ``domains[d]``.
+        latency_s, energy_j: ``(S, P)``; point ``p`` is the p-th of ``itertools.product(*axes_hz)``.
+        source: ``measured`` or ``modelled``.
+        error_percent: mean error of the cells that a fitted model filled in; NaN without any.
+    """
+
+    board: str
+    model: str
+    segments: tuple[str, ...]
+    domains: tuple[str, ...]
+    axes_hz: tuple[tuple[int, ...], ...]
+    latency_s: Floats
+    energy_j: Floats
+    source: Literal['measured', 'modelled'] = 'modelled'
+    error_percent: float = field(default=math.nan)
+
+    def __post_init__(self) -> None:
+        if not self.segments or not self.domains or len(self.domains) != len(self.axes_hz):
+            raise CostTableError('a cost table needs segments, domains and one axis a domain')
+        if any(list(axis) != sorted(set(axis)) or not axis for axis in self.axes_hz):
+            raise CostTableError('the axes of a cost table must be ascending and not empty')
+        shape = (len(self.segments), math.prod(len(axis) for axis in self.axes_hz))
+        for name in ('latency_s', 'energy_j'):
+            cells = getattr(self, name)
+            if cells.shape != shape:
+                raise CostTableError(f'{name} has shape {cells.shape}, the axes want {shape}')
+            if holes := int((~np.isfinite(cells)).sum()):
+                raise CostTableError(
+                    f'{name} has {holes} holes among {cells.size} cells; measure them or fill them '
+                    'with `profiling.fit.complete`'
+                )
+            if (cells <= 0).any():
+                raise CostTableError(f'{name} must be positive everywhere')
+
+    @classmethod
+    def from_board(
+        cls,
+        board_model: BoardModel,
+        works: Sequence[SegmentWork],
+        model: str,
+        domains: Sequence[str] | None = None,
+        clocks_hz: Mapping[str, Sequence[int]] | None = None,
+    ) -> CostTable:
+        """Ask the board model for every cell.
+
+        Args:
+            board_model: the board.
+            works: what the segments ask for.
+            model: name of the network.
+            domains: what to clock (default: ``cpu`` and, where there is one, ``gpu``); the others
+                stay at the board's default point.
+            clocks_hz: domain → the clocks that the machine at hand really has, ascending; missing:
+                those of the board's description.
+
+        Raises:
+            CostTableError: no works, or the board lacks a domain.
+        """
+        board = board_model.board
+        names = tuple(domains or (n for n in ('cpu', 'gpu') if n in board.domains))
+        if unknown := [n for n in names if n not in board.domains]:
+            raise CostTableError(
+                f'{board.name} has no domain {", ".join(unknown)}, only {", ".join(board.domains)}'
+            )
+        if not works:
+            raise CostTableError('no segments to cost')
+        described = {name: board.domains[name].allowed_hz for name in names}
+        axes = tuple(tuple((clocks_hz or {}).get(name, described[name])) for name in names)
+        grid = [dict(zip(names, hz, strict=True)) for hz in itertools.product(*axes)]
+        latency_s, energy_j = board_model.costs(works, grid)
+        segments = tuple(work.name for work in works)
+        return cls(board.name, model, segments, names, axes, latency_s, energy_j)
+
+    # -- points ---------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        return tuple(len(axis) for axis in self.axes_hz)
+
+    @cached_property
+    def coordinates(self) -> Indices:
+        """Index along every axis of every point, ``(P, D)``."""
+        grid = list(itertools.product(*(range(n) for n in self.shape)))
+        return np.array(grid, np.intp)
+
+    @cached_property
+    def strides(self) -> Indices:
+        """How far the point index moves for one step along each axis, ``(D,)``."""
+        return np.array([math.prod(self.shape[d + 1 :]) for d in range(len(self.shape))], np.intp)
+
+    def point(self, index: int) -> dict[str, int]:
+        """Operating point number ``index``."""
+        where = self.coordinates[index]
+        return {n: a[i] for n, a, i in zip(self.domains, self.axes_hz, where, strict=True)}
+
+    def index(self, point: Mapping[str, int]) -> int:
+        """Number of an operating point (domains that the table lacks are ignored).
+
+        Raises:
+            CostTableError: not a point of this table.
+        """
+        try:
+            where = [a.index(point[n]) for n, a in zip(self.domains, self.axes_hz, strict=True)]
+        except (KeyError, ValueError):
+            raise CostTableError(f'{dict(point)} is not a point of this table') from None
+        return int(np.dot(where, self.strides))
+
+    # -- files ----------------------------------------------------------------------------------
+
+    def check_for(self, model: str, segments: Sequence[str]) -> None:
+        """Raise :class:`CostTableError` unless the table belongs to this model, cut like this."""
+        if self.model != model or list(segments) != list(self.segments):
+            raise CostTableError(
+                f'the cost table is of {self.model!r} cut into {len(self.segments)} segments, '
+                f'not of {model!r} cut into {len(segments)}; measure it again'
+            )
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
+        return {
+            'board': self.board,
+            'model': self.model,
+            'source': self.source,
+            'error_percent': None if math.isnan(self.error_percent) else self.error_percent,
+            'segments': list(self.segments),
+            'domains': list(self.domains),
+            'axes_hz': [list(axis) for axis in self.axes_hz],
+            'latency_s': self.latency_s.tolist(),
+            'energy_j': self.energy_j.tolist(),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the table as JSON."""
+        Path(path).write_text(json.dumps(self.as_dict()))
+
+    @classmethod
+    def load(cls, path: str | Path) -> CostTable:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            CostTableError: not a cost table.
+            OSError: it cannot be read.
+        """
+        try:
+            data = json.loads(Path(path).read_text())
+            return cls(
+                board=data['board'],
+                model=data['model'],
+                segments=tuple(data['segments']),
+                domains=tuple(data['domains']),
+                axes_hz=tuple(tuple(int(f) for f in axis) for axis in data['axes_hz']),
+                latency_s=np.array(data['latency_s'], float),
+                energy_j=np.array(data['energy_j'], float),
+                source=data['source'],
+                error_percent=math.nan if (e := data['error_percent']) is None else e,
+            )
+        except CostTableError as error:
+            raise CostTableError(f'{path}: {error}') from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise CostTableError(f'{path}: not a cost table: {error}') from error

@@ -1,0 +1,52 @@
+"""How often a stream stops at each exit, read from what a run left behind."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from e4_ros.profiling.planning.objective import PlanningError
+
+
+def read_exit_shares(path: str | Path) -> dict[str, float]:
+    """Shares (or counts) of exits.
+
+    The file is a ``summary.json`` of `e4 run`, a ``detections.jsonl``, or a YAML or JSON mapping of
+    exit to share.
+
+    Raises:
+        PlanningError: it is none of these.
+        OSError: it cannot be read.
+    """
+    path = Path(path)
+    shares = _read(path)
+    if not any(shares.values()):
+        raise PlanningError(f'{path}: no frame took any exit; let `e4 run` see some frames first')
+    return shares
+
+
+def even_shares(exits: Iterable[str]) -> dict[str, float]:
+    """Every exit as often as any other: for want of knowledge."""
+    return dict.fromkeys(exits, 1.0)
+
+
+def _read(path: Path) -> dict[str, float]:
+    try:
+        if path.suffix == '.jsonl':
+            return dict(Counter(json.loads(line)['exit'] for line in _lines(path)))
+        data = yaml.safe_load(path.read_text())
+        data = data.get('exits', data)
+        return {str(name): float(share) for name, share in data.items()}
+    except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise PlanningError(
+            f'{path}: expected a summary.json or detections.jsonl of `e4 run`, or a mapping of '
+            f'exit to share such as "temporal: 0.7" ({error})'
+        ) from error
+
+
+def _lines(path: Path) -> list[str]:
+    return [line for line in path.read_text().splitlines() if line.strip()]

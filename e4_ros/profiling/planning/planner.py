@@ -1,0 +1,93 @@
+"""From segments, exits and a deadline to a frequency plan, fast enough to run between frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from e4_ros.energy.board_model import BoardModel, SegmentWork
+from e4_ros.energy.boards import Board, load_board
+from e4_ros.energy.plan import FrequencyPlan, PlanPath
+from e4_ros.profiling.planning.cost_table import CostTable, Indices
+from e4_ros.profiling.planning.delays import play_frame, slowest_path_s
+from e4_ros.profiling.planning.objective import Problem, SwitchCost, make_problem
+from e4_ros.profiling.planning.search import SearchResult, best_fixed, coordinate_descent
+
+_TRIES = 3
+
+
+def plan(
+    board: Board | str,
+    works: Sequence[SegmentWork],
+    exit_paths: Mapping[str, Sequence[int]],
+    exit_shares: Mapping[str, float],
+    deadline_s: float = 0.0,
+    *,
+    model: str = 'model',
+    domains: Sequence[str] | None = None,
+) -> FrequencyPlan:
+    """Plan on the board model; a few milliseconds.
+
+    A frame's exit is not known before it is taken, so a segment has the same clocks on every path.
+
+    Args:
+        board: a board or its name.
+        works: what each segment asks for (`energy.model.works_of`).
+        exit_paths: exit → indices of its segments.
+        exit_shares: exit → how often frames stop there; need not sum to 1.
+        deadline_s: bound for the slowest path; 0 means three times the fastest possible latency.
+        model: name that the plan carries.
+        domains: what to clock (default: ``cpu`` and, where there is one, ``gpu``).
+
+    Raises:
+        PlanningError, CostTableError, BoardError: see their text.
+    """
+    board = load_board(board) if isinstance(board, str) else board
+    table = CostTable.from_board(BoardModel(board), works, model, domains)
+    switch = SwitchCost.of_board(board, table.domains)
+    problem = make_problem(table, exit_paths, exit_shares, deadline_s, switch)
+    return to_plan(problem, exit_paths, search(problem).points)
+
+
+def search(problem: Problem) -> SearchResult:
+    """Coordinate descent, or the best fixed point where that is better after all.
+
+    The descent's plan is played; should a late clock break the deadline, it plans again with as
+    much less time, and gives way to the fixed point, which never switches, after three tries.
+    """
+    fixed, tightened = best_fixed(problem), problem
+    for _ in range(_TRIES):
+        found = coordinate_descent(tightened)
+        played_s = slowest_path_s(problem, found.points)
+        if played_s <= problem.deadline_s:
+            return min(found, fixed, key=lambda result: result.energy_j)
+        deadline_s = tightened.deadline_s - (played_s - problem.deadline_s)
+        if deadline_s < problem.fastest_s:
+            break
+        tightened = replace(tightened, deadline_s=deadline_s)
+    return fixed
+
+
+def to_plan(
+    problem: Problem, exit_paths: Mapping[str, Sequence[int]], points: Indices, name: str = ''
+) -> FrequencyPlan:
+    """Write the points of a search as a plan; its expectations are played, late clocks and all."""
+    table = problem.table
+    clocks = [table.point(int(p)) for p in points]
+    paths = {}
+    for exit_name, path in exit_paths.items():
+        latency_s, energy_j = play_frame(table, problem.switch, path, points)
+        paths[exit_name] = PlanPath(
+            segments=[int(row) for row in path],
+            points=[clocks[row] for row in path],
+            expected_latency_s=latency_s,
+            expected_energy_j=energy_j,
+        )
+    return FrequencyPlan(
+        name=name or f'{table.model} on {table.board}, {1e3 * problem.deadline_s:.3g} ms',
+        board=table.board,
+        model=table.model,
+        segments=list(table.segments),
+        paths=paths,
+        source=table.source,
+    )

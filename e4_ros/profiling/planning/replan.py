@@ -1,0 +1,217 @@
+"""Plan again while a stream runs, when what the plan assumed no longer holds.
+
+The exits a stream takes drift, cameras change their pace, power modes change, boards get hot.
+Planning takes milliseconds, so it can happen between frames; but changing plans for a trifle would
+only add noise. So exits have to drift by more than ``drift``, the pace by a fifth, and a new plan
+to save more than ``gain``. A plan that broke (its deadline or a limit changed) is replaced whatever
+that costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from e4_ros.energy.plan import FrequencyPlan
+from e4_ros.profiling.planning.cost_table import CostTable, Indices
+from e4_ros.profiling.planning.delays import slowest_path_s
+from e4_ros.profiling.planning.objective import Problem, SwitchCost, make_problem, with_pause
+from e4_ros.profiling.planning.planner import search, to_plan
+
+_PACE_DRIFT = 0.2
+_PACE_FRAMES = 10  # that have to be seen before the pace counts
+_TRIFLE_S = 1e-3
+_OF_PERIOD = 0.9  # frames do not come like clockwork
+
+
+class Replanner:
+    """Holds the plan in force and says when another one is better.
+
+    Args:
+        table: costs; all allowed points.
+        exit_paths: exit → indices of its segments.
+        exit_shares: exit → expected share to begin with.
+        deadline_s: bound for the slowest path; 0 means three times the fastest possible latency
+            within the limits of the moment, and no longer than from one frame to the next.
+        switch: what switching costs.
+        drift: total variation, 0 to 1, by which the exits must have moved.
+        gain: share of energy that a new plan must save; above the waiting board's, with ``idle_w``.
+        memory: number of frames over which exits and pace are averaged.
+        idle_w: watts of the waiting board at an operating point; none: the waits between frames are
+            not counted.
+
+    Attributes:
+        why: what moved when :meth:`observe` returned a plan.
+    """
+
+    def __init__(
+        self,
+        table: CostTable,
+        exit_paths: Mapping[str, Sequence[int]],
+        exit_shares: Mapping[str, float],
+        deadline_s: float,
+        switch: SwitchCost,
+        *,
+        drift: float = 0.1,
+        gain: float = 0.02,
+        memory: int = 200,
+        idle_w: Callable[[Mapping[str, int]], float] | None = None,
+    ) -> None:
+        self._whole, self._table = table, table
+        self._idle_of, self._memory, self.why = idle_w, memory, ''
+        self._period_s = self._planned_period_s = 0.0
+        self._periods = 0
+        self._idle_table: CostTable | None = None  # what `_idle_w` belongs to
+        self._paths, self._switch = exit_paths, switch
+        self._drift, self._gain, self._keep = drift, gain, 1 - 1 / memory
+        total = sum(exit_shares.values())
+        self._shares = {e: exit_shares.get(e, 0.0) / total for e in exit_paths}
+        self._planned = dict(self._shares)
+        self._deadline_s = deadline_s
+        problem = self._problem()
+        self._points = search(problem).points
+        self.plan = to_plan(problem, exit_paths, self._points)
+
+    @property
+    def exit_shares(self) -> dict[str, float]:
+        """The running average of the exits."""
+        return dict(self._shares)
+
+    def observe(self, exit_name: str, period_s: float | None = None) -> FrequencyPlan | None:
+        """A frame was answered; the new plan, if there is a better one.
+
+        Args:
+            exit_name: where.
+            period_s: time since the frame before; None: not known, or the stream had stopped.
+
+        Raises:
+            KeyError: no such exit.
+        """
+        if exit_name not in self._shares:
+            raise KeyError(exit_name)
+        for name in self._shares:
+            self._shares[name] *= self._keep
+        self._shares[exit_name] += 1 - self._keep
+        if period_s is not None:
+            self._periods += 1
+            self._period_s += (period_s - self._period_s) / min(self._periods, self._memory)
+        moved = sum(abs(self._shares[e] - self._planned[e]) for e in self._shares) / 2
+        if moved > self._drift:
+            self.why = 'the exits drifted'
+        elif self._paced():
+            self.why = 'the pace of the frames changed'
+        else:
+            return None
+        self._planned = dict(self._shares)
+        if self._periods >= _PACE_FRAMES:
+            self._planned_period_s = self._period_s
+        return self._replace(self._gain)
+
+    def _paced(self) -> bool:
+        """Whether the pace is known, and another than the plan counted with."""
+        if self._periods < _PACE_FRAMES:
+            return False
+        longer = max(self._period_s, self._planned_period_s)
+        return abs(self._period_s - self._planned_period_s) > max(_PACE_DRIFT * longer, _TRIFLE_S)
+
+    def set_deadline(self, deadline_s: float) -> FrequencyPlan | None:
+        """The deadline changed; the new plan, if the old one breaks it or a better one exists.
+
+        Raises:
+            PlanningError: nothing meets it; the plan in force stays.
+        """
+        before, self._deadline_s = self._deadline_s, deadline_s
+        try:
+            return self._replace(self._gain)
+        except ValueError:
+            self._deadline_s = before
+            raise
+
+    def set_limits(self, limits_hz: Mapping[str, tuple[int, int]]) -> FrequencyPlan | None:
+        """Power mode or heat allow other clocks now; the new plan, if the old one cannot stay.
+
+        Args:
+            limits_hz: domain → lowest and highest clock allowed; missing: the whole table.
+
+        Raises:
+            PlanningError: nothing within the limits meets the deadline; the plan in force stays.
+        """
+        before = self._table
+        self._table = _limited(self._whole, limits_hz)
+        try:
+            return self._replace(self._gain)
+        except ValueError:
+            self._table = before
+            raise
+
+    def check_deadline(self, deadline_s: float) -> None:
+        """Raise :class:`PlanningError` where no plan would meet ``deadline_s``."""
+        make_problem(self._table, self._paths, self._shares, deadline_s, self._switch)
+
+    def _problem(self) -> Problem:
+        problem = make_problem(
+            self._table, self._paths, self._shares, self._deadline_s, self._switch
+        )
+        longest_s = _OF_PERIOD * self._planned_period_s
+        if self._deadline_s or not 0 < longest_s < problem.deadline_s:
+            return problem
+        # Slower than the camera, frames would be lost.
+        return replace(problem, deadline_s=max(longest_s, problem.fastest_s))
+
+    def _counted(self, problem: Problem, plan: FrequencyPlan) -> Problem:
+        """The problem with the waits that ``plan`` leaves; what it promises is frames alone."""
+        frame_s = sum(self._shares[e] * path.expected_latency_s for e, path in plan.paths.items())
+        pause_s = self._planned_period_s - frame_s
+        if self._idle_of is None or pause_s <= 0:
+            return problem
+        if self._idle_table is not problem.table:
+            points = range(len(problem.table.coordinates))
+            self._idle_w = np.array([self._idle_of(problem.table.point(p)) for p in points])
+            self._idle_table = problem.table
+        return with_pause(problem, self._idle_w, pause_s)
+
+    def _replace(self, gain: float) -> FrequencyPlan | None:
+        frames, plan = self._problem(), self.plan
+        # A plan changes the waits that it should have counted: once more with its own.
+        counts_waits = self._idle_of is not None and self._planned_period_s > 0
+        for _ in range(1 + counts_waits):
+            problem = self._counted(frames, plan)
+            found = search(problem)
+            plan = to_plan(frames, self._paths, found.points)
+        old = self._old_points(problem)
+        if old is not None and slowest_path_s(problem, old) <= problem.deadline_s:
+            _, old_j = problem.cost(old)
+            if found.energy_j > old_j * (1 - gain) or (found.points == old).all():
+                self._points = old
+                return None
+        self._points, self.plan = found.points, plan
+        return plan
+
+    def _old_points(self, problem: Problem) -> Indices | None:
+        """The plan in force as points of the problem's table; None where it has left the table."""
+        clocks = {i: p for path in self.plan.paths.values()
+                  for i, p in zip(path.segments, path.points, strict=True)}  # fmt: skip
+        try:
+            return np.array([problem.table.index(clocks[i]) for i in range(len(problem.reach))])
+        except (KeyError, ValueError):
+            return None
+
+
+def _limited(table: CostTable, limits_hz: Mapping[str, tuple[int, int]]) -> CostTable:
+    keep = np.ones(len(table.coordinates), bool)
+    axes = []
+    for d, (name, axis) in enumerate(zip(table.domains, table.axes_hz, strict=True)):
+        low, high = limits_hz.get(name, (axis[0], axis[-1]))
+        inside = np.array([low <= hz <= high for hz in axis])
+        keep &= inside[table.coordinates[:, d]]
+        axes.append(tuple(hz for hz, ok in zip(axis, inside, strict=True) if ok))
+    if not keep.any():
+        raise ValueError(f'the limits {dict(limits_hz)} leave no operating point')
+    return replace(
+        table,
+        axes_hz=tuple(axes),
+        latency_s=table.latency_s[:, keep],
+        energy_j=table.energy_j[:, keep],
+    )

@@ -1,0 +1,73 @@
+"""Coordinate descent over segments and clocks: near the optimum without looking at most cells.
+
+The deadline is priced: with ``price`` (watts) a plan is worth ``energy + price * latency``. The
+search starts from the best single points and a mixture of them, descends (`profiling.descent`) at
+the price that the deadline is worth, and polishes what comes out.
+
+A *cell* is a (segment, point) pair; on a real board each one looked at is a measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e4_ros.profiling.planning.cost_table import Indices
+from e4_ros.profiling.planning.descent import Descent
+from e4_ros.profiling.planning.objective import PlanningError, Problem
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """A plan and how it was found.
+
+    Attributes:
+        points: ``(S,)`` point of each segment.
+        cells: ``(S, P)`` which cells were looked at.
+        descent: (latency_s, energy_j) of each plan that was the best so far, in order.
+    """
+
+    points: Indices
+    latency_s: float
+    energy_j: float
+    cells: NDArray[np.bool_]
+    descent: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def cells_share(self) -> float:
+        """Share of the table's cells that were looked at."""
+        return float(self.cells.mean())
+
+
+def best_fixed(problem: Problem) -> SearchResult:
+    """The one point for all segments with the least energy that meets the deadline (exact)."""
+    latency_s, energy_j = problem.fixed()
+    meets = latency_s <= problem.deadline_s
+    if not meets.any():
+        raise PlanningError(
+            f'no fixed point meets {1e3 * problem.deadline_s:.3g} ms; '
+            f'the fastest needs {1e3 * problem.fastest_s:.3g} ms'
+        )
+    best = int(np.argmin(np.where(meets, energy_j, np.inf)))
+    return SearchResult(
+        np.full(len(problem.reach), best),
+        float(latency_s[best]),
+        float(energy_j[best]),
+        np.ones_like(problem.table.latency_s, bool),
+    )
+
+
+def coordinate_descent(problem: Problem, start: Sequence[int] | None = None) -> SearchResult:
+    """Search from the best single points, and from ``start``, a former plan, where given."""
+    descent = Descent(problem)
+    descent.keep(np.full(len(problem.reach), problem.fastest))
+    if start is not None:
+        descent.keep(np.asarray(start, np.intp))
+    descent.single(problem.fastest)
+    descent.settle(0.0)
+    descent.meet_deadline()
+    seconds, joules, points = descent.polish()
+    return SearchResult(points, seconds, joules, descent.cells, tuple(descent.path))

@@ -1,0 +1,128 @@
+"""Which conclusions hang on numbers that nobody measured: sweep the assumed ones and look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from e4_ros.energy.board_model import BoardModel, SegmentWork
+from e4_ros.energy.boards import Board, Sourced
+from e4_ros.profiling.planning.cost_table import CostTable
+from e4_ros.profiling.planning.objective import Problem, SwitchCost, make_problem
+from e4_ros.profiling.planning.planner import search
+from e4_ros.profiling.planning.search import best_fixed
+
+_POWERS = {
+    'static_w': 'static power',
+    'dynamic_w': 'dynamic power',
+    'idle_share': 'share when waiting',
+}
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What a plan achieves on a board.
+
+    Attributes:
+        parameter, value: what was changed, and how.
+        saving_percent: expected energy of the plan below that of the default point.
+        fixed_loses_percent: how much more the best fixed point spends than the plan.
+        slower_percent: how much longer the slowest path takes than at the default point.
+    """
+
+    parameter: str
+    value: str
+    saving_percent: float
+    fixed_loses_percent: float
+    slower_percent: float
+
+
+def sweep(
+    board: Board,
+    works: Sequence[SegmentWork],
+    exit_paths: Mapping[str, Sequence[int]],
+    exit_shares: Mapping[str, float],
+    deadline_s: float = 0.0,
+    domains: Sequence[str] = (),
+) -> list[Conclusion]:
+    """Change one assumption at a time and plan anew; the first entry is the board as it is.
+
+    Args:
+        board: whose numbers are changed.
+        works: what each segment asks for.
+        exit_paths: exit → indices of its segments.
+        exit_shares: exit → how often frames stop there.
+        deadline_s: bound for the slowest path; 0: three times the fastest possible latency.
+        domains: what to clock; empty: ``cpu`` and, where there is one, ``gpu``.
+    """
+
+    def conclude(changed: Board, parameter: str, value: str) -> Conclusion:
+        table = CostTable.from_board(BoardModel(changed), works, 'swept', domains or None)
+        switch = SwitchCost.of_board(changed, table.domains)
+        problem = make_problem(table, exit_paths, exit_shares, deadline_s, switch)
+        return _conclude(problem, BoardModel(changed).default_point(), parameter, value)
+
+    changes = [conclude(change(board), parameter, value) for parameter, value, change in _changes()]
+    return [conclude(board, '', ''), *changes]
+
+
+def _changes() -> list[tuple[str, str, Callable[[Board], Board]]]:
+    changes: list[tuple[str, str, Callable[[Board], Board]]] = [
+        ('power exponent', f'{exponent:g}', _power('exponent', scale=0.0, offset=exponent))
+        for exponent in (1.5, 2.0, 3.0)
+    ]
+    for factor in (0.5, 2.0):
+        for field, name in _POWERS.items():
+            changes.append((name, f'x{factor:g}', _power(field, scale=factor)))
+        changes.append(('other loads', f'x{factor:g}', _others(factor)))
+        changes.append(('effect delay', f'x{factor:g}', _delays(factor)))
+    changes.append(('effect delay', 'none', _delays(0.0)))
+    return changes
+
+
+def _power(field: str, scale: float, offset: float = 0.0) -> Callable[[Board], Board]:
+    def apply(board: Board) -> Board:
+        domains = {}
+        for name, spec in board.domains.items():
+            old: Sourced = getattr(spec.power, field)
+            swept = Sourced(scale * old.value + offset, 'swept')
+            power = spec.power.model_copy(update={field: swept})
+            domains[name] = spec.model_copy(update={'power': power})
+        return board.model_copy(update={'domains': domains})
+
+    return apply
+
+
+def _others(factor: float) -> Callable[[Board], Board]:
+    def apply(board: Board) -> Board:
+        loads = {n: Sourced(factor * w.value, 'swept') for n, w in board.other_loads_w.items()}
+        return board.model_copy(update={'other_loads_w': loads})
+
+    return apply
+
+
+def _delays(factor: float) -> Callable[[Board], Board]:
+    def apply(board: Board) -> Board:
+        domains = {}
+        for name, spec in board.domains.items():
+            swept = Sourced(factor * spec.switch.effect_s.value, 'swept')
+            switch = spec.switch.model_copy(update={'effect_s': swept})
+            domains[name] = spec.model_copy(update={'switch': switch})
+        return board.model_copy(update={'domains': domains})
+
+    return apply
+
+
+def _conclude(
+    problem: Problem, default_point: Mapping[str, int], parameter: str, value: str
+) -> Conclusion:
+    best, fixed = search(problem), best_fixed(problem)
+    latency_s, energy_j = problem.fixed()
+    at = problem.table.index(default_point)
+    return Conclusion(
+        parameter,
+        value,
+        100 * (1 - best.energy_j / float(energy_j[at])),
+        100 * (fixed.energy_j / best.energy_j - 1),
+        100 * (best.latency_s / float(latency_s[at]) - 1),
+    )

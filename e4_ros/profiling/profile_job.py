@@ -1,0 +1,109 @@
+"""From the names a user knows, a board and a model, to a finished profile.
+
+`profiling.here` does the same for the machine at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from e4_ros.energy.board_model import BoardModel, works_of
+from e4_ros.energy.boards import load_board
+from e4_ros.profiling.measuring.host import default_point, switch_cost
+from e4_ros.profiling.planning.cost_table import CostTable
+from e4_ros.profiling.planning.exit_shares import even_shares
+from e4_ros.profiling.planning.objective import SwitchCost, make_problem
+from e4_ros.profiling.planning.sensitivity import sweep
+from e4_ros.profiling.profile import OnProgress, Profile, run_profile
+from e4_ros.vision.inference.factory import build
+
+
+def profile_model(
+    board_name: str,
+    model: str,
+    exit_shares: Mapping[str, float] | None = None,
+    deadline_s: float = 0.0,
+    domains: Sequence[str] = (),
+    *,
+    checkpoint: Path | None = None,
+    yardstick: bool = True,
+    on_progress: OnProgress | None = None,
+) -> Profile:
+    """Profile a model on the model of a board.
+
+    Args:
+        board_name: name of a board, or path of a board file.
+        model: name of a network.
+        exit_shares: exit → how often frames stop there; none: every exit as often as any other.
+        deadline_s: bound for the slowest path; 0: three times the fastest possible latency.
+        domains: what to clock; empty: ``cpu`` and, where there is one, ``gpu``.
+        checkpoint: exits from `e4 fit`; None for those that ship.
+        yardstick: also find the exact optimum, and what the plan's worth depends on.
+        on_progress: told what happens.
+
+    Raises:
+        ValueError: board, model, exits, deadline or domains make no sense; the message says why.
+    """
+    tell = on_progress or (lambda phase, progress, energy_j: None)
+    board = load_board(board_name)
+    tell('loading the model', 0.0, float('nan'))
+    built = build(model, threads=1, checkpoint=checkpoint)
+    board_model, works = BoardModel(board), works_of(built.segments)
+    table = CostTable.from_board(board_model, works, model, domains or None)
+    shares = exit_shares or even_shares(built.paths)
+    switch = SwitchCost.of_board(board, table.domains)
+    problem = make_problem(table, built.paths, shares, deadline_s, switch)
+    guesses = sweep(board, works, built.paths, shares, deadline_s, domains) if yardstick else []
+    return run_profile(
+        problem,
+        built.paths,
+        shares,
+        board_model.default_point(),
+        guesses=guesses,
+        yardstick=yardstick,
+        on_progress=on_progress,
+    )
+
+
+def profile_table(
+    path: str | Path,
+    exit_shares: Mapping[str, float] | None = None,
+    deadline_s: float = 0.0,
+    *,
+    checkpoint: Path | None = None,
+    yardstick: bool = True,
+    on_progress: OnProgress | None = None,
+) -> Profile:
+    """Plan again from a cost table that was measured before, without measuring anything.
+
+    Args:
+        path: the ``table.json`` of a profile.
+        exit_shares: exit → how often frames stop there; none: every exit as often as any other.
+        deadline_s: bound for the slowest path; 0: three times the fastest possible latency.
+        checkpoint: exits from `e4 fit`; None for those that ship.
+        yardstick: also find the exact optimum of the table.
+        on_progress: told what happens.
+
+    Raises:
+        ValueError: the table has holes or belongs to another model, or as above.
+        OSError: it cannot be read.
+    """
+    tell = on_progress or (lambda phase, progress, energy_j: None)
+    table = CostTable.load(path)
+    tell('loading the model', 0.0, float('nan'))
+    built = build(table.model, threads=1, checkpoint=checkpoint)
+    table.check_for(built.model.name, [segment.name for segment in built.segments])
+    shares = exit_shares or even_shares(built.paths)
+    switch, note = switch_cost(table.board, table.domains)
+    problem = make_problem(table, built.paths, shares, deadline_s, switch)
+    notes = [f'Costs come from {path}; nothing was measured anew.', note]
+    return run_profile(
+        problem,
+        built.paths,
+        shares,
+        default_point(table),
+        notes=[text for text in notes if text],
+        yardstick=yardstick,
+        on_progress=on_progress,
+    )

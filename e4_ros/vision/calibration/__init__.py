@@ -1,0 +1,1 @@
+"""Thresholds with a promise, from footage without labels."""

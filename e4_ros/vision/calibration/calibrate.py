@@ -1,0 +1,189 @@
+"""Thresholds with a promise, from footage that the exits have not learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from e4_ros.vision.agreement import quality_lost
+from e4_ros.vision.calibration.learn_then_test import (
+    Certificate,
+    RiskError,
+    blocks_needed,
+    certify,
+    check_promise,
+    neighbours_correlate,
+)
+from e4_ros.vision.calibration.threshold_replay import Clip, PlayedStream
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.exit_checkpoint import Checkpoint
+from e4_ros.vision.inference.frame_result import FrameResult
+from e4_ros.vision.inference.policy import FULL, TEMPORAL
+from e4_ros.vision.model import VisionModel
+from e4_ros.vision.runtime.precision import FP32
+
+# Fixed before any footage is seen, from cautious to bold: the first lets nothing out early.
+PATH = (1.01, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.3, 0.1)
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What the user asks for.
+
+    Attributes:
+        risk: largest mean loss a frame, in (0, 1): of F1, or for classes the share of frames.
+        confidence: probability with which it holds, in (0, 1).
+        against_full: judge early answers by the full network's alone, not by the offline teacher.
+        block_s: seconds of footage in a block; blocks are taken as independent.
+        gap_s: seconds between blocks.
+    """
+
+    risk: float = 0.05
+    confidence: float = 0.95
+    against_full: bool = False
+    block_s: float = 1.0
+    gap_s: float = 0.5
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What came of it.
+
+    Attributes:
+        checkpoint: with the certified thresholds; with none where nothing was certified.
+        certificate: p-values and mean losses along the path.
+        early_share: share of frames that the chosen setting answered early.
+        correlation: of neighbouring blocks' losses at the boldest setting tried; blocks are taken
+            as independent, so a promise from blocks that correlate is weaker than it says.
+    """
+
+    checkpoint: Checkpoint
+    certificate: Certificate
+    early_share: float
+    correlation: float
+
+
+def calibrate(
+    model: VisionModel,
+    checkpoint: Checkpoint,
+    clip: Clip | Sequence[Clip],
+    reference: Sequence[Answer],
+    promise: Promise,
+    progress: Progress = lambda done, total: None,
+    threads: int | None = None,
+    precision: str = FP32,
+) -> Calibration:
+    """Find the boldest thresholds whose loss of quality is certified.
+
+    A frame's loss is `quality_lost`: what the early answer's F1 against the reference lacks of the
+    full network's; against the full network, 1 - F1; for classes whether it differs. All exits
+    share one threshold, which is walked down `PATH`.
+
+    The checkpoint's notes get what the engine wants to know: ``rates``, the share of all frames
+    that each exit answered, and ``audit``, an upper bound for each exit on the mean disagreement
+    with the full network.
+
+    Args:
+        model: the network.
+        checkpoint: its exits.
+        clip: ``(stamp_s, frame)`` in order of time, or several such clips.
+        reference: the offline teacher's answers to all frames; not read if judged against the full
+            network, as classifiers are.
+        promise: what the user asks for.
+        progress: called with settings done and their number.
+        threads: threads within one operation; None for one per core.
+        precision: of the network's stages, in which the promise then holds.
+
+    Raises:
+        RiskError: too little footage for the promise; says how much is needed.
+    """
+    clips: list[Clip] = [clip] if not clip or not _is_clip(clip[0]) else list(clip)  # type: ignore[arg-type, list-item]
+    block, gap = check_footage(clips, promise)
+    stream = PlayedStream(model, checkpoint, clips, threads, precision)
+    judges = stream.full if promise.against_full or model.task == 'classify' else list(reference)
+    losses: list[np.ndarray] = []
+    runs: list[list[FrameResult]] = []
+    for done, threshold in enumerate(PATH):
+        results = stream.play(_thresholds(checkpoint, threshold))
+        runs.append(results)
+        lost = [
+            quality_lost(result.answer, full, judge, model.task)
+            for result, full, judge in zip(results, stream.full, judges, strict=True)
+        ]
+        losses.append(stream.blocks(lost, block, gap, single=model.task == 'classify'))
+        progress(done + 1, len(PATH))
+        if done and certify(losses, promise.risk, promise.confidence).chosen != done:
+            break  # what comes behind a failure is never looked at
+    certificate = certify(losses, promise.risk, promise.confidence)
+    chosen = certificate.chosen or 0  # the first setting is the full network: nothing to promise
+    exits = [result.exit for result in runs[chosen]]
+    notes = checkpoint.notes | {
+        'risk': promise.risk,
+        'confidence': promise.confidence,
+        'precision': precision,
+        'against': 'full' if promise.against_full or model.task == 'classify' else 'teacher',
+        'blocks': certificate.blocks,
+        'mean_loss': certificate.means[chosen],
+        **stream.seen(runs[chosen], block, gap, promise.confidence),
+    }
+    thresholds = _thresholds(checkpoint, PATH[chosen]) if chosen else {}
+    return Calibration(
+        replace(checkpoint, thresholds=thresholds, notes=notes),
+        certificate,
+        1 - exits.count(FULL) / len(exits),
+        neighbours_correlate(losses[-1]),
+    )
+
+
+def _is_clip(item: object) -> bool:
+    """Whether an item of the footage is a clip, and not a frame with its time."""
+    return not (isinstance(item, tuple) and len(item) == 2 and np.isscalar(item[0]))
+
+
+def _thresholds(checkpoint: Checkpoint, threshold: float) -> dict[str, float]:
+    return dict.fromkeys([TEMPORAL, *(e.name for e in checkpoint.exits)], threshold)
+
+
+def check_footage(clips: Sequence[Clip], promise: Promise) -> tuple[int, int]:
+    """Block and gap in frames; refuses footage that promises nothing before any work is done.
+
+    Raises:
+        RiskError: says what is wrong, or how much is missing.
+    """
+    check_promise(promise.risk, promise.confidence)
+    for number, clip in enumerate(clips, 1):
+        _check_clip(number, clip)
+    block, gap = _blocks(clips, promise)
+    needed = blocks_needed(promise.risk, promise.confidence)
+    there = sum((len(clip) + gap) // (block + gap) for clip in clips)
+    if there < needed:
+        missing_s = (needed - there) * (promise.block_s + promise.gap_s)
+        raise RiskError(
+            f'a risk of {promise.risk:g} with confidence {promise.confidence:g} needs at least '
+            f'{needed} blocks of {promise.block_s:g} s, {needed * (block + gap) - gap} frames; '
+            f'this footage has {there} in {sum(map(len, clips))} frames. Record '
+            f'{missing_s / 60:.1f} minutes more at least, or allow a higher risk'
+        )
+    return block, gap
+
+
+def _check_clip(number: int, clip: Clip) -> None:
+    if not len(clip):
+        raise RiskError(f'source {number} has no frames left; skip fewer of them')
+    first = clip[0][1]
+    if len(clip) > 1 and all(np.array_equal(frame, first) for _, frame in clip[1:]):
+        raise RiskError(
+            f'source {number} is one still image: what holds there says nothing of what moves'
+        )
+
+
+def _blocks(clips: Sequence[Clip], promise: Promise) -> tuple[int, int]:
+    steps = [np.diff([stamp_s for stamp_s, _ in clip]) for clip in clips]
+    if not all(len(step) and (step > 0).all() for step in steps):
+        raise RiskError('calibration needs footage whose time rises from frame to frame')
+    period_s = float(np.median(np.concatenate(steps)))
+    return max(round(promise.block_s / period_s), 1), round(promise.gap_s / period_s)

@@ -1,0 +1,102 @@
+"""Calibration's footage as the exits answer it, and what is read off that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from e4_ros.vision.agreement import disagreement
+from e4_ros.vision.calibration.learn_then_test import spaced_blocks, upper_bound
+from e4_ros.vision.exit_checkpoint import Checkpoint
+from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.frame_result import FrameResult
+from e4_ros.vision.inference.policy import FULL, TEMPORAL, ThresholdPolicy
+from e4_ros.vision.model import VisionModel
+from e4_ros.vision.runtime.onnx_runtime import make_runtime
+from e4_ros.vision.runtime.precision import FP32
+
+_LEAST_BLOCKS = 8  # that an exit must have answered in for its bound to mean anything
+
+Clip = Sequence[tuple[float, np.ndarray]]
+
+
+class PlayedStream:
+    """Footage, played through exits at one threshold after another.
+
+    Args:
+        model: the network.
+        checkpoint: its exits.
+        clips: ``(stamp_s, frame)`` in order of time each.
+        threads: threads within one operation; None for one per core.
+        precision: of the network's stages.
+
+    Attributes:
+        full: the full network's answers to all frames, in the same precision.
+    """
+
+    def __init__(
+        self,
+        model: VisionModel,
+        checkpoint: Checkpoint,
+        clips: Sequence[Clip],
+        threads: int | None = None,
+        precision: str = FP32,
+    ):
+        self._clips, self._task = clips, model.task
+        self._names = [TEMPORAL, *(e.name for e in checkpoint.exits)]
+        self._engine = EarlyExitEngine(
+            model,
+            ThresholdPolicy({}),
+            make_runtime('onnxruntime', threads, precision),
+            checkpoint.exits,
+            checkpoint.temporal,
+        )
+        process = self._engine.process_full
+        self.full = [process(frame).answer for clip in clips for _, frame in clip]
+
+    def play(self, thresholds: dict[str, float]) -> list[FrameResult]:
+        """Results of all frames; each clip is a stream of its own."""
+        self._engine.policy = ThresholdPolicy(thresholds)
+        results = []
+        for clip in self._clips:
+            self._engine.reset()
+            results += [self._engine.process(frame, stamp_s) for stamp_s, frame in clip]
+        return results
+
+    def blocks(
+        self, values: Sequence[float], block: int, gap: int, single: bool = False
+    ) -> np.ndarray:
+        """Means of blocks, none of which spans two clips; NaN counts for nothing.
+
+        Args:
+            values: one for each frame.
+            block: frames in a block.
+            gap: frames between blocks.
+            single: one frame stands for its block, so that 0 and 1 stay what they are.
+        """
+        parts, start = [], 0
+        for clip in self._clips:
+            own = np.array(values[start : start + len(clip)], float)
+            start += len(clip)
+            parts.append(spaced_blocks(own, 1 if single else block, gap + (block - 1) * single))
+        means = np.concatenate(parts)
+        return means[~np.isnan(means)]
+
+    def seen(
+        self, results: Sequence[FrameResult], block: int, gap: int, confidence: float
+    ) -> dict[str, Any]:
+        """The notes ``rates`` and ``audit`` of a run; no bound from too few blocks."""
+        exits = [result.exit for result in results]
+        bounds = {}
+        for name in sorted(set(exits) - {FULL}):
+            apart = [
+                disagreement(result.answer, full, self._task) if result.exit == name else np.nan
+                for result, full in zip(results, self.full, strict=True)
+            ]
+            means = self.blocks(apart, block, gap)
+            if len(means) >= _LEAST_BLOCKS:
+                bounds[name] = {'bound': upper_bound(means, confidence)}
+        rates = {name: exits.count(name) / len(exits) for name in self._names}
+        return {'rates': rates, 'audit': bounds}

@@ -1,0 +1,1 @@
+"""What runs for each frame: numpy, OpenCV, ONNX Runtime; never torch."""

@@ -1,0 +1,240 @@
+"""One frame in, one answer out, from the cheapest exit whose gate the policy trusts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from e4_ros.vision.agreement import disagreement
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.exit_checkpoint import Exit
+from e4_ros.vision.inference.audit import Audit, Auditor
+from e4_ros.vision.inference.compiled_network import compile_chain
+from e4_ros.vision.inference.exit_economics import Payback
+from e4_ros.vision.inference.exit_timing import measure_exits
+from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentClock
+from e4_ros.vision.inference.hold_exit import HeldAnswer
+from e4_ros.vision.inference.learned_temporal_exit import LearntMemory
+from e4_ros.vision.inference.policy import FULL, TEMPORAL, ExitPolicy
+from e4_ros.vision.inference.temporal_exit import MovedAnswer, TemporalExit
+from e4_ros.vision.model import VisionModel, check_frame
+from e4_ros.vision.nets.temporal_net import TemporalNet
+from e4_ros.vision.runtime.onnx_runtime import Runtime
+
+
+class EarlyExitEngine:
+    """A network cut into stages with exits between them, and the state of one stream.
+
+    Segment 0 prepares the frame and asks the temporal exit; segment ``i + 1`` is stage ``i`` with
+    the exit after it. It is not safe to use from two threads at once.
+
+    Args:
+        model: the network with its pre- and postprocessing.
+        policy: where to stop.
+        runtime: what runs the stages.
+        exits: exits between stages, in order of depth.
+        temporal: network of the temporal exit; without one it moves the last answer on.
+        min_score: detections that score less are left out.
+        auditor: says which early answers `audit` checks.
+        rates: share of all frames that each exit answered in calibration, where that is known.
+
+    Attributes:
+        segments: in order, what each asks of the machine.
+        payback: rests exits that do not pay; None, as at first, lets all be asked.
+    """
+
+    def __init__(
+        self,
+        model: VisionModel,
+        policy: ExitPolicy,
+        runtime: Runtime,
+        exits: Sequence[Exit] = (),
+        temporal: TemporalNet | None = None,
+        min_score: float = 0.2,
+        auditor: Auditor | None = None,
+        rates: Mapping[str, float] | None = None,
+    ):
+        self.model = model
+        self.policy = policy
+        self.runtime = runtime
+        self.min_score = min_score
+        self.temporal: TemporalExit = (
+            LearntMemory(temporal, runtime) if temporal is not None else _unlearnt(model)
+        )
+        self.auditor = auditor or Auditor()
+        self.payback: Payback | None = None
+        self._rates = rates
+        self._exit_names = [TEMPORAL, *(e.name for e in exits), FULL]
+        self._chain = compile_chain(model, exits, self.temporal, runtime, policy.asks(TEMPORAL))
+        self._input, self._steps = self._chain.input, self._chain.steps
+        self.segments = self._chain.segments
+        self._looked = False
+
+    @property
+    def paths(self) -> dict[str, list[int]]:
+        """For every exit that may be taken, the segments on the way to it; ``full`` is the last."""
+        names = self._exit_names
+        asked = [name == FULL or self.policy.asks(name) for name in names]
+        return {name: list(range(depth + 1)) for depth, name in enumerate(names) if asked[depth]}
+
+    def process(
+        self, frame: np.ndarray, stamp_s: float, on_segment: OnSegment | None = None
+    ) -> FrameResult:
+        """Answer one frame of the stream.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8 RGB.
+            stamp_s: its time; one before the last frame's starts a new stream.
+            on_segment: called with a segment's index just before it starts.
+
+        Raises:
+            ValueError: the frame is no such image.
+        """
+        check_frame(frame)
+        if not np.isfinite(stamp_s):
+            raise ValueError(f'a frame needs a finite time stamp in seconds, got {stamp_s}')
+        clock = SegmentClock(on_segment)
+        clock.segment(0)
+        result = self._answered(frame, stamp_s, clock)
+        if self.payback is not None:
+            self.payback.note(result.gate_scores, result.exit)
+        return result
+
+    @property
+    def off(self) -> dict[str, str]:
+        """Why, by exit that audits have switched off."""
+        return self.auditor.off
+
+    def audit(
+        self, frame: np.ndarray, result: FrameResult, on_segment: OnSegment | None = None
+    ) -> Audit | None:
+        """After a frame's answer is out: check it with the full network, if it is its turn.
+
+        Args:
+            frame: the frame that was processed last.
+            result: what came of it.
+            on_segment: as in `process`.
+
+        Returns:
+            What came of the audit; None where none was due.
+        """
+        if result.exit == FULL or not self.auditor.is_due(result.exit):
+            return None
+        full = self.process_full(frame, on_segment)
+        apart = disagreement(result.answer, full.answer, self.model.task)
+        return Audit(result.exit, apart, full, self.auditor.judge(result.exit, apart))
+
+    def check_pay(self, frame: np.ndarray) -> Payback:
+        """Measure what the exits cost here, and rest those that do not pay from now on.
+
+        It takes some ten frames' time; the stream begins anew.
+
+        Args:
+            frame: like those to come.
+        """
+        costs = measure_exits(self.model, self._chain, self.temporal, frame, self.min_score)
+        asked = {name: cost for name, cost in costs.items() if self.policy.asks(name)}
+        self.payback = Payback(asked, self._rates)
+        self.reset()
+        return self.payback
+
+    def process_full(self, frame: np.ndarray, on_segment: OnSegment | None = None) -> FrameResult:
+        """Answer one frame by the whole network, without heads; the stream's state stays."""
+        check_frame(frame)
+        clock = SegmentClock(on_segment)
+        clock.segment(0)
+        self._input.write(self.model.preprocess(frame))
+        for index, step in enumerate(self._steps):
+            clock.segment(index + 1)
+            step.stage.run()
+        return FrameResult(self._last_answer(frame), FULL, 0.0, {}, *clock.stop())
+
+    def run_segment(self, index: int, frame: np.ndarray, stamp_s: float) -> None:
+        """Run one segment alone, on what the frame before left in the buffers: to measure it.
+
+        A segment does here what it does within `process` when its exit is asked and not taken. The
+        stream's state stays.
+
+        Args:
+            index: of the segment.
+            frame: ``(H, W, 3)`` uint8 RGB, like the frames of the stream.
+            stamp_s: its time; not before the last frame's.
+        """
+        if index == 0:
+            if self.policy.asks(TEMPORAL):
+                self.temporal.look(frame, stamp_s)
+            self._input.write(self.model.preprocess(frame))
+            return
+        step = self._steps[index - 1]
+        step.stage.run()
+        if step.exit is not None and self.policy.asks(step.exit.name):
+            step.exit.score(frame.shape, self.min_score)
+        if index == len(self._steps):
+            self._last_answer(frame)
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self.temporal.reset()
+        for step in self._steps:
+            if step.exit is not None:
+                step.exit.reset()
+
+    def _answered(self, frame: np.ndarray, stamp_s: float, clock: SegmentClock) -> FrameResult:
+        diversity, scores = 0.0, {}
+        looks = self._looks()
+        if looks:
+            if not self._looked:
+                self.reset()  # what it remembers is from before its rest
+            diversity, score = self.temporal.look(frame, stamp_s)
+            scores[TEMPORAL] = score
+            if self._takes(TEMPORAL, score):
+                answer = self.temporal.answer(self.min_score)
+                self.temporal.remember(answer, computed=False)
+                return FrameResult(answer, TEMPORAL, diversity, scores, *clock.stop())
+        self._looked = looks
+        answer, name = self._descend(frame, clock, scores)
+        if looks:
+            self.temporal.remember(answer, computed=True)
+        for step in self._steps:
+            if step.exit is not None and step.exit.name in scores:
+                step.exit.remember(answer)
+        return FrameResult(answer, name, diversity, scores, *clock.stop())
+
+    def _descend(
+        self, frame: np.ndarray, clock: SegmentClock, scores: dict[str, float]
+    ) -> tuple[Answer, str]:
+        asked = self._looked or not self.policy.asks(TEMPORAL)
+        self._input.write(self.model.preprocess(frame))
+        for index, step in enumerate(self._steps):
+            clock.segment(index + 1)
+            step.stage.run()
+            found = step.exit
+            # Where even the best score would not do, the head is not run in vain.
+            if found is None or not asked or not self._takes(found.name, found.most()):
+                continue
+            scores[found.name] = found.score(frame.shape, self.min_score)
+            if self._takes(found.name, scores[found.name]):
+                return found.answer(), found.name
+        return self._last_answer(frame), FULL
+
+    def _looks(self) -> bool:
+        """Whether the temporal exit looks at the next frame: for itself, or for those behind."""
+        if not self.policy.asks(TEMPORAL) or not self._pays(TEMPORAL):
+            return False
+        early = [name for name in self._exit_names[:-1] if self.policy.asks(name)]
+        return any(name not in self.off and self._pays(name) for name in early)
+
+    def _takes(self, name: str, score: float) -> bool:
+        return self.policy.takes(name, score) and name not in self.off and self._pays(name)
+
+    def _pays(self, name: str) -> bool:
+        return self.payback is None or self.payback.asks(name)
+
+    def _last_answer(self, frame: np.ndarray) -> Answer:
+        outputs = [buffer.read() for buffer in self._steps[-1].stage.outputs]
+        return self.model.decode(outputs, frame.shape, self.min_score)
+
+
+def _unlearnt(model: VisionModel) -> TemporalExit:
+    return HeldAnswer() if model.task == 'classify' else MovedAnswer()

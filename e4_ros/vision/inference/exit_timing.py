@@ -1,0 +1,102 @@
+"""What each exit costs and saves on this machine: a few runs, part by part, in turns."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+
+import numpy as np
+
+from e4_ros.vision.inference.compiled_network import Chain
+from e4_ros.vision.inference.exit_economics import ExitCost
+from e4_ros.vision.inference.policy import TEMPORAL
+from e4_ros.vision.inference.temporal_exit import TemporalExit
+from e4_ros.vision.model import VisionModel
+
+_ROUNDS = 7
+_STEP_S = 0.04
+_LONGEST_S = 1.0
+
+Clock = Callable[[], float]
+
+
+def measure_exits(
+    model: VisionModel,
+    chain: Chain,
+    temporal: TemporalExit,
+    frame: np.ndarray,
+    min_score: float,
+    clock: Clock = time.perf_counter,
+) -> dict[str, ExitCost]:
+    """Time every part of a frame's way through the network; the stream begins anew.
+
+    Rounds go through all parts in order and the fastest of each is kept: what other load on the
+    machine adds, most of all while everything starts, is no part of an exit's cost. It takes some
+    ten frames' time, or a second at most.
+
+    Args:
+        model: prepares and decodes.
+        chain: the stages with their exits.
+        temporal: the temporal exit.
+        frame: ``(H, W, 3)`` uint8 RGB, best one of the camera's.
+        min_score: detections that score less are left out.
+        clock: seconds.
+
+    Returns:
+        The cost of each exit, the temporal one first; the full network is none.
+    """
+    watch = _Stopwatch(clock)
+    temporal.reset()
+    began = clock()
+    for index in range(_ROUNDS):
+        watch.start()
+        temporal.look(frame, index * _STEP_S)
+        watch.lap('look')
+        temporal.answer(min_score)
+        watch.lap('answer')
+        chain.input.write(model.preprocess(frame))
+        watch.lap('prepare')
+        for number, step in enumerate(chain.steps):
+            step.stage.run()
+            watch.lap(f'stage{number}')
+            if step.exit is not None:
+                step.exit.score(frame.shape, min_score)
+                watch.lap(step.exit.name)
+        outputs = [buffer.read() for buffer in chain.steps[-1].stage.outputs]
+        answer = model.decode(outputs, frame.shape, min_score)
+        watch.lap('decode')
+        temporal.remember(answer, computed=True)
+        watch.lap('remember')
+        if index and clock() - began > _LONGEST_S:
+            break
+    temporal.reset()
+    return _costs(chain, {part: min(seconds) for part, seconds in watch.laps.items()})
+
+
+class _Stopwatch:
+    def __init__(self, clock: Clock):
+        self._clock = clock
+        self.laps: defaultdict[str, list[float]] = defaultdict(list)
+
+    def start(self) -> None:
+        self._last_s = self._clock()
+
+    def lap(self, part: str) -> None:
+        now_s = self._clock()
+        self.laps[part].append(now_s - self._last_s)
+        self._last_s = now_s
+
+
+def _costs(chain: Chain, took: dict[str, float]) -> dict[str, ExitCost]:
+    """From the seconds of the parts."""
+    after = took['decode']
+    costs: dict[str, ExitCost] = {}
+    for number in reversed(range(len(chain.steps))):
+        step = chain.steps[number]
+        if step.exit is not None:
+            costs[step.exit.name] = ExitCost(took[step.exit.name], after)
+        after += took[f'stage{number}']
+    saved = took['prepare'] + after - took['answer']
+    costs[TEMPORAL] = ExitCost(took['look'] + took['remember'], saved)
+    return dict(reversed(costs.items()))

@@ -1,0 +1,53 @@
+"""What an engine says of one frame, and the stopwatch that says how long each segment took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from e4_ros.vision.detections import Answer
+
+OnSegment = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """The answer for one frame and how it came about.
+
+    Attributes:
+        answer: what was found.
+        exit: name of the exit that gave it.
+        diversity: 0 to 1, how much the frame differs from what the stream has shown.
+        gate_scores: by exit, in the order they were asked.
+        segment_s: seconds of each segment that ran, in the order of ``engine.paths[exit]``.
+        latency_s: from the start of the computation to the answer.
+    """
+
+    answer: Answer
+    exit: str
+    diversity: float
+    gate_scores: dict[str, float]
+    segment_s: list[float]
+    latency_s: float
+
+
+@dataclass
+class SegmentClock:
+    """Times segments and says when one begins."""
+
+    on_segment: OnSegment | None
+    marks: list[float] = field(default_factory=list)
+
+    def segment(self, index: int) -> None:
+        """The segment of this index begins, and with it the one before it ends."""
+        if self.on_segment is not None:
+            self.on_segment(index)
+        self.marks.append(time.perf_counter())
+
+    def stop(self) -> tuple[list[float], float]:
+        """Seconds of each segment, and of all."""
+        self.marks.append(time.perf_counter())
+        seconds = [after - before for before, after in pairwise(self.marks)]
+        return seconds, self.marks[-1] - self.marks[0]

@@ -1,0 +1,47 @@
+"""The temporal exit of a classifier: the last answer, as long as the picture stays the same."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.inference.temporal_exit import TemporalExit
+
+_THUMBNAIL = (96, 72)  # width, height; grey
+_CHANGED = 24.0  # mean change in grey levels that brings diversity to 1 - 1/e
+_TOLERATED = 0.15  # diversity that brings the score to 1/e
+_TOLERATED_S = 2.0  # so does an answer this old
+
+
+class HeldAnswer(TemporalExit):
+    """Holds the answer of the last frame that a network answered; nothing in it is learnt.
+
+    A class is an answer about the whole image, so every change of the image counts.
+    """
+
+    _remembered: np.ndarray | None
+
+    def answer(self, min_score: float) -> Answer:
+        """The answer that is held."""
+        return self._held.above(min_score)
+
+    def remember(self, answer: Answer, computed: bool) -> None:
+        """See `TemporalExit`; an answer of its own teaches it nothing."""
+        if computed:
+            self._held, self._answered_s = answer, self._stamp_s
+            self._remembered = self._thumbnail
+
+    def _forget(self) -> None:
+        self._held = Answer.empty()
+        self._answered_s = -np.inf
+        self._remembered = None
+
+    def _compare(self, frame: np.ndarray) -> tuple[float, float]:
+        self._thumbnail = cv2.cvtColor(cv2.resize(frame, _THUMBNAIL), cv2.COLOR_RGB2GRAY)
+        if self._remembered is None:
+            return 1.0, 0.0
+        change = cv2.absdiff(self._thumbnail, self._remembered)
+        diversity = 1 - float(np.exp(-change.mean() / _CHANGED))
+        age = (self._stamp_s - self._answered_s) / _TOLERATED_S
+        return diversity, float(np.exp(-diversity / _TOLERATED - age))

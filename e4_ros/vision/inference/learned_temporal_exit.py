@@ -1,0 +1,96 @@
+"""The temporal exit with eyes: a small network that reads the memory and the frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.inference import grid_boxes
+from e4_ros.vision.inference.temporal_exit import TemporalExit
+from e4_ros.vision.inference.temporal_input import as_input, prior_maps, thumbnail
+from e4_ros.vision.nets.temporal_net import (
+    GRID,
+    PRIOR,
+    SLOTS,
+    THUMBNAIL,
+    TemporalAtRunTime,
+    TemporalNet,
+)
+from e4_ros.vision.runtime.node_costs import module_cost
+from e4_ros.vision.runtime.onnx_runtime import Buffer, Runtime
+
+_SNAPSHOT_S = 3.0  # a frame this old moves to the next slot of the memory
+
+
+class LearntMemory(TemporalExit):
+    """Runs a `TemporalNet` on each frame of a stream.
+
+    The memory's first slot holds the frame before; the others hold snapshots that are about three
+    and six seconds old. The prior is the last answer, moved on by constant-velocity tracks.
+
+    Args:
+        net: in eval mode.
+        runtime: what runs it.
+        at_run_time: another wrapping of the net than `TemporalAtRunTime`'s, with more outputs.
+    """
+
+    _snapshot: np.ndarray | None
+    _snapshot_s: float
+
+    def __init__(self, net: TemporalNet, runtime: Runtime, at_run_time: nn.Module | None = None):
+        self._classes = net.settings['classes']
+        self._image = runtime.buffer((1, 3, *THUMBNAIL))
+        self._memory = runtime.buffer((1, SLOTS, net.width, *GRID))
+        self._filled = runtime.buffer((1, SLOTS))
+        self._prior = runtime.buffer((1, PRIOR * self._classes, *GRID))
+        inputs = [self._image, self._memory, self._filled, self._prior]
+        at_run_time = at_run_time or TemporalAtRunTime(net).eval()
+        self._piece = runtime.compile(at_run_time, inputs)
+        self.state = self._piece.outputs[6]
+        cost = module_cost(at_run_time, *(torch.zeros(b.shape) for b in inputs))
+        self.macs, self.bytes_moved, self.layers = cost.macs, cost.bytes_moved, cost.layers
+        super().__init__()
+
+    @property
+    def outputs(self) -> list[Buffer]:
+        """Of the network, for the frame last looked at; the next look overwrites them."""
+        return self._piece.outputs
+
+    def answer(self, min_score: float) -> Answer:
+        """What the network sees in the frame last looked at."""
+        peaks, sides = (buffer.read()[0] for buffer in self._piece.outputs[:2])
+        return grid_boxes.decode(peaks, sides, self._frame_shape, min_score)
+
+    def remember(self, answer: Answer, computed: bool) -> None:
+        """See `TemporalExit`."""
+        self.tracks.update(answer, self._stamp_s)
+        seen = self._piece.outputs[5].read()[0]
+        self._keep(0, seen)
+        if self._stamp_s - self._snapshot_s >= _SNAPSHOT_S:
+            if self._snapshot is not None:
+                self._keep(2, self._snapshot)
+            self._snapshot, self._snapshot_s = seen.copy(), self._stamp_s
+            self._keep(1, seen)
+
+    def _keep(self, slot: int, seen: np.ndarray) -> None:
+        self._memory.write(seen, (0, slot))
+        self._filled.write(np.ones(()), (0, slot))
+
+    def _forget(self) -> None:
+        self._filled.write(np.zeros(()))
+        self._snapshot = None
+        self._snapshot_s = -np.inf
+
+    def _compare(self, frame: np.ndarray) -> tuple[float, float]:
+        self._image.write(as_input(thumbnail(frame)))
+        prior = self.tracks.predict(self._stamp_s)
+        self._prior.write(prior_maps(prior, self._frame_shape, self._classes))
+        self._piece.run()
+        gate, diversity, self.familiarity = (
+            float(buffer.read()[0, 0]) for buffer in self._piece.outputs[2:5]
+        )
+        if not self._filled.read()[0, 0]:
+            return 1.0, 0.0  # without a memory there is nothing to answer from
+        return diversity, gate

@@ -1,0 +1,111 @@
+"""Classifiers of torchvision, and of timm where it is installed, by their names there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torchvision.models as tv
+from torch import nn
+
+from e4_ros.vision.model import ModelError
+from e4_ros.vision.models.classifier import Classifier, Preparation, imagenet_classes
+from e4_ros.vision.models.weights import PRETRAINED, RANDOM, Weights, fill, read_weights
+
+
+def torchvision_names() -> list[str]:
+    """Names that `torchvision_classifier` takes."""
+    return tv.list_models(module=tv)
+
+
+def timm_names() -> list[str]:
+    """Names that `timm_classifier` takes; none where timm is not installed."""
+    if find_spec('timm') is None:
+        return []
+    import timm
+
+    return timm.list_models()
+
+
+def torchvision_classifier(
+    arch: str, weights: Weights = PRETRAINED, class_names: Sequence[str] | None = None
+) -> Classifier:
+    """A classifier of torchvision, prepared for as its best weights want it.
+
+    Raises:
+        ModelError: the weights cannot be had or do not fit.
+    """
+    best: Any = tv.get_model_weights(arch).DEFAULT
+    if weights == PRETRAINED:
+        _refuse_own_classes(class_names)
+        network = _downloaded(lambda: tv.get_model(arch, weights=best, progress=False), arch)
+        class_names = best.meta['categories']
+    else:
+        class_names = class_names or imagenet_classes()
+        network = tv.get_model(arch, weights=None, num_classes=len(class_names))
+        _fill(network, weights)
+    recipe = best.transforms()
+    preparation = Preparation(
+        recipe.resize_size[0],
+        (recipe.crop_size[0], recipe.crop_size[0]),
+        _pixels(recipe.mean),
+        _pixels(recipe.std),
+    )
+    return Classifier(f'torchvision/{arch}', network, class_names, preparation)
+
+
+def timm_classifier(
+    arch: str, weights: Weights = PRETRAINED, class_names: Sequence[str] | None = None
+) -> Classifier:
+    """A classifier of timm, prepared for as its own configuration wants it.
+
+    Raises:
+        ModelError: the weights cannot be had or do not fit.
+    """
+    import timm
+
+    if weights == PRETRAINED:
+        _refuse_own_classes(class_names)
+        network = _downloaded(lambda: timm.create_model(arch, pretrained=True), arch)
+    else:
+        class_names = class_names or imagenet_classes()
+        network = timm.create_model(arch, num_classes=len(class_names))
+        _fill(network, weights)
+    if class_names is None:
+        count = int(network.num_classes)  # type: ignore[arg-type]
+        known = imagenet_classes()
+        class_names = known if count == len(known) else [f'class {i}' for i in range(count)]
+    recipe = timm.data.resolve_model_data_config(network)
+    _, height, width = recipe['input_size']
+    resize = round(min(height, width) / recipe['crop_pct'])
+    preparation = Preparation(
+        resize, (height, width), _pixels(recipe['mean']), _pixels(recipe['std'])
+    )
+    return Classifier(f'timm/{arch}', network, class_names, preparation)
+
+
+def _fill(network: nn.Module, weights: Weights) -> None:
+    if weights != RANDOM:
+        fill(network, read_weights(Path(weights)), str(weights))
+
+
+def _downloaded(build: Any, arch: str) -> nn.Module:
+    try:
+        return build()
+    except (OSError, RuntimeError) as error:
+        raise ModelError(
+            f'the pretrained weights of {arch} could not be downloaded ({error}); '
+            f'give a file with its state dict, or {RANDOM!r} for an untrained network'
+        ) from error
+
+
+def _refuse_own_classes(class_names: Sequence[str] | None) -> None:
+    if class_names is not None:
+        raise ModelError('pretrained weights come with their own classes; give your weights file')
+
+
+def _pixels(shares: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = (255 * share for share in shares)
+    return red, green, blue

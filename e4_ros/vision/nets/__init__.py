@@ -1,0 +1,1 @@
+"""The torch modules that are trained: heads, gates, the temporal network."""

@@ -1,0 +1,66 @@
+"""The gate of an exit between two stages: attention over places, past frames and earlier exits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from e4_ros.vision.nets.attention import AttentionPool, Gate, TokenAttention
+from e4_ros.vision.nets.in_distribution import Familiarity, statistics
+
+SLOTS = 3  # frames in an exit's memory
+STATE = 16  # length of the state that is carried along the exits of a frame
+STATISTICS = 3  # numbers that describe an answer
+
+
+class ExitGate(nn.Module):
+    """Whether the answer of the exit that it belongs to will do.
+
+    Args:
+        channels: of the features that the exit sees.
+        attention: False for plain means over places and past frames.
+        memory: False sees this frame alone, and nothing of earlier exits.
+    """
+
+    def __init__(self, channels: int, attention: bool = True, memory: bool = True):
+        super().__init__()
+        self.settings = {'channels': channels, 'attention': attention, 'memory': memory}
+        self.channels = channels
+        self.use_memory = memory
+        self.pool = AttentionPool(channels, attention)
+        self.norm = nn.LayerNorm(channels)
+        self.recall = TokenAttention(channels, SLOTS, attention)
+        self.gate = Gate(2 * channels + 1 + STATISTICS, STATE)
+        self.familiarity = Familiarity(channels)
+
+    def token(self, features: Tensor) -> Tensor:
+        """What a frame is remembered by, from `coarse` features: ``(B, C, h, w)`` to ``(B, C)``."""
+        return self.norm(self.pool(features))
+
+    def forward(
+        self, features: Tensor, described: Tensor, memory: Tensor, filled: Tensor, state: Tensor
+    ) -> dict[str, Tensor]:
+        """Judge a batch of frames.
+
+        Args:
+            features: ``(B, C, h, w)``, `coarse`, of what the stage before leaves behind.
+            described: ``(B, 3)``, `peak_statistics` or `class_statistics` of the exit's answer.
+            memory: ``(B, K, C)``, the tokens of the frames that it was last asked about.
+            filled: ``(B, K)``, 1 where a slot holds a frame, else 0.
+            state: ``(B, S)``, of the exit before.
+
+        Returns:
+            ``gate`` (logit), ``diversity``, ``token`` and ``state``.
+        """
+        token = self.token(features)
+        remembered, diversity = self.recall(token, memory, filled)
+        if not self.use_memory:
+            remembered, state = torch.zeros_like(remembered), torch.zeros_like(state)
+            diversity = torch.zeros_like(diversity)
+        seen = torch.cat([token, remembered, diversity, described], 1)
+        gate, state = self.gate(seen, state)
+        return {'gate': gate, 'diversity': diversity, 'token': token, 'state': state}
+
+    def trusted(self, features: Tensor) -> Tensor:
+        """How far the exit may be trusted in a scene, ``(B, C, h, w)`` to ``(B, 1)`` in [0, 1]."""
+        return self.familiarity(statistics(features))[1]

@@ -1,0 +1,143 @@
+"""Heads that answer from the tensor between two stages."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from e4_ros.vision.nets.attention import class_statistics, coarse, peak_statistics
+from e4_ros.vision.nets.exit_gate import ExitGate
+
+
+class GridHead(nn.Module):
+    """Boxes from a feature map ``(B, C, h, w)``, on a grid of the same size.
+
+    A few depthwise-separable convolutions; see `grid_boxes` for the meaning of the outputs.
+
+    Args:
+        channels: of the feature map.
+        classes: number of classes.
+        width: channels inside.
+        depth: number of separable convolutions.
+    """
+
+    task: Literal['detect'] = 'detect'
+
+    def __init__(self, channels: int, classes: int, width: int = 64, depth: int = 3):
+        super().__init__()
+        self.settings = {'channels': channels, 'classes': classes, 'width': width, 'depth': depth}
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+        )
+        self.body = nn.ModuleList(Separable(width) for _ in range(depth))
+        self.centre = biased(nn.Conv2d(width, classes, 1), -4.0)  # objects are rare: p = 0.02
+        self.sides = biased(nn.Conv2d(width, 4, 1), 1.0)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Centre logits ``(B, classes, h, w)`` and sides ``(B, 4, h, w)`` in cells."""
+        x = self.stem(features)
+        for block in self.body:
+            x = x + block(x)
+        return self.centre(x), torch.exp(self.sides(x).clamp(-4, 4))
+
+
+class ClassHead(nn.Module):
+    """Class logits from a feature map ``(B, C, h, w)``.
+
+    Args:
+        channels: of the features.
+        classes: number of classes.
+    """
+
+    task: Literal['classify'] = 'classify'
+
+    def __init__(self, channels: int, classes: int):
+        super().__init__()
+        self.settings = {'channels': channels, 'classes': classes}
+        self.norm = nn.LayerNorm(channels)
+        self.linear = nn.Linear(channels, classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits ``(B, classes)``."""
+        return self.linear(self.norm(features.mean((2, 3))))
+
+
+Head = GridHead | ClassHead
+
+
+class Answering(nn.Module):
+    """A head with what is read from its outputs, as it runs on a robot.
+
+    Args:
+        head: in eval mode.
+    """
+
+    def __init__(self, head: Head):
+        super().__init__()
+        self.head = head
+        self.boxes = head.task == 'detect'
+
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Peaks ``(B, classes, h, w)`` and sides ``(B, 4, h, w)``, or logits ``(B, classes)``."""
+        if not self.boxes:
+            return (self.head(features),)
+        logits, sides = self.head(features)
+        return local_peaks(logits), sides
+
+    def described(self, outputs: tuple[Tensor, ...]) -> Tensor:
+        """What a gate is told of these outputs, ``(B, 3)``."""
+        return peak_statistics(outputs[0]) if self.boxes else class_statistics(outputs[0])
+
+
+class AnsweringAndJudging(nn.Module):
+    """A head and its gate in one piece, as it is exported.
+
+    Args:
+        head: in eval mode.
+        gate: likewise.
+    """
+
+    def __init__(self, head: Head, gate: ExitGate):
+        super().__init__()
+        self.answering = Answering(head)
+        self.gate = gate
+
+    def forward(
+        self, features: Tensor, memory: Tensor, filled: Tensor, state: Tensor
+    ) -> tuple[Tensor, ...]:
+        """The answer's outputs, then score, diversity, token and state; see `ExitGate`."""
+        outputs = self.answering(features)
+        judged = self.gate(
+            coarse(features), self.answering.described(outputs), memory, filled, state
+        )
+        score = torch.sigmoid(judged['gate']) * self.gate.trusted(features)
+        return (*outputs, score, judged['diversity'], judged['token'], judged['state'])
+
+
+def local_peaks(logits: Tensor) -> Tensor:
+    """Probabilities where no neighbour's is greater, else 0."""
+    p = torch.sigmoid(logits)
+    return p * (F.max_pool2d(p, 3, 1, 1) == p)
+
+
+def biased(layer: nn.Conv2d, value: float) -> nn.Conv2d:
+    """The layer with all its biases at a value."""
+    assert layer.bias is not None
+    nn.init.constant_(layer.bias, value)
+    return layer
+
+
+class Separable(nn.Sequential):
+    """Depthwise, then pointwise convolution, ``(B, width, h, w)`` to the same."""
+
+    def __init__(self, width: int, kernel: int = 5):
+        super().__init__(
+            nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width, bias=False),
+            nn.BatchNorm2d(width),
+            nn.Conv2d(width, width, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        )

@@ -1,0 +1,153 @@
+"""The temporal exit's network: a small look at the frame, and a long one at the memory.
+
+It sees a thumbnail, what earlier thumbnails had at the same places, and where the objects of the
+last answer should be now. From these it draws the boxes itself, on the grid of `grid_boxes`, at
+about a tenth of the full network's cost.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from e4_ros.vision.nets.attention import AttentionPool, Gate, MemoryAttention, peak_statistics
+from e4_ros.vision.nets.exit_gate import STATE, STATISTICS
+from e4_ros.vision.nets.heads import Separable, biased, local_peaks
+from e4_ros.vision.nets.in_distribution import Familiarity, statistics
+
+THUMBNAIL = (144, 192)  # height, width
+STRIDE = 4
+GRID = (THUMBNAIL[0] // STRIDE, THUMBNAIL[1] // STRIDE)
+SLOTS = 3  # frames in the memory
+PRIOR = 3  # maps that describe the last answer: centres, widths, heights
+
+
+class TemporalNet(nn.Module):
+    """Thumbnail, memory and prior to boxes, a gate and what to remember.
+
+    Args:
+        classes: number of classes.
+        width: channels inside.
+        depth: number of separable convolutions.
+        attention: False pools and remembers by plain means.
+        memory: False sees the thumbnail alone.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        width: int = 32,
+        depth: int = 4,
+        attention: bool = True,
+        memory: bool = True,
+    ):
+        super().__init__()
+        self.settings = {
+            'classes': classes,
+            'width': width,
+            'depth': depth,
+            'attention': attention,
+            'memory': memory,
+        }
+        self.width = width
+        self.encoder = nn.Sequential(
+            nn.Conv2d(3, 16, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.Conv2d(16, width, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        )
+        self.use_memory = memory
+        self.recall = MemoryAttention(width, SLOTS, attend=attention)
+        self.join = nn.Conv2d(2 * width, width, 1)
+        self.prior = nn.Conv2d(PRIOR * classes, width, 3, padding=1)
+        self.body = nn.ModuleList(Separable(width) for _ in range(depth))
+        self.centre = biased(nn.Conv2d(width, classes, 1), -4.0)
+        self.sides = biased(nn.Conv2d(width, 4, 1), 1.0)
+        self.pool = AttentionPool(width, attention)
+        self.gate = Gate(width + 1 + STATISTICS, STATE)
+        self.familiarity = Familiarity(width)
+
+    def forward(
+        self, image: Tensor, memory: Tensor, filled: Tensor, prior: Tensor
+    ) -> dict[str, Tensor]:
+        """Look at a batch of frames.
+
+        Args:
+            image: ``(B, 3, 144, 192)`` in [-1, 1].
+            memory: ``(B, K, width, 36, 48)``, the ``seen`` of earlier frames.
+            filled: ``(B, K)``, 1 where a slot holds a frame, else 0.
+            prior: ``(B, 3·classes, 36, 48)``, from `prior_maps`.
+
+        Returns:
+            ``logits`` of centres, ``sides``, ``diversity``, ``features`` (what the boxes are drawn
+            from) and ``seen`` for the memory.
+        """
+        seen = self.encoder(image)
+        remembered, diversity = self.recall(seen, memory, filled)
+        if not self.use_memory:
+            remembered, prior = torch.zeros_like(seen), torch.zeros_like(prior)
+        x = F.relu(self.join(torch.cat([seen, remembered], 1)))
+        x = x + self.prior(prior)
+        for block in self.body:
+            x = x + block(x)
+        return {
+            'logits': self.centre(x),
+            'sides': torch.exp(self.sides(x).clamp(-4, 4)),
+            'diversity': diversity,
+            'features': x,
+            'seen': seen,
+        }
+
+    def judge(
+        self, features: Tensor, diversity: Tensor, described: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Whether its own answer will do: logit ``(B, 1)``, and the state for the exits behind.
+
+        Args:
+            features: from `forward`, `coarse`: ``(B, width, 18, 24)``.
+            diversity: likewise, ``(B, 1)``.
+            described: `peak_statistics` of the answer, ``(B, 3)``.
+        """
+        evidence = torch.cat([self.pool(features), diversity, described], 1)
+        return self.gate(evidence, torch.zeros_like(evidence[:, :1]).expand(-1, STATE))
+
+
+class TemporalAtRunTime(nn.Module):
+    """A `TemporalNet` as it is exported.
+
+    It gives a tuple: peaks, sides, gate score, diversity, familiarity, seen, state.
+
+    Args:
+        net: in eval mode.
+        overheard: True also gives what the gate and familiarity are told: coarse features, answer's
+            description, statistics of the scene.
+    """
+
+    quarter: Tensor
+
+    def __init__(self, net: TemporalNet, overheard: bool = False):
+        super().__init__()
+        self.net = net
+        self.overheard = overheard
+        # `coarse` as a convolution: a quarter of the time of pooling in ONNX Runtime.
+        self.register_buffer('quarter', torch.full((net.width, 1, 2, 2), 0.25))
+
+    def forward(
+        self, image: Tensor, memory: Tensor, filled: Tensor, prior: Tensor
+    ) -> tuple[Tensor, ...]:
+        """As `TemporalNet.forward`, with probabilities for logits."""
+        out = self.net(image, memory, filled, prior)
+        peaks = local_peaks(out['logits'])
+        features, described = self._coarse(out['features']), peak_statistics(peaks)
+        gate, state = self.net.judge(features, out['diversity'], described)
+        scene = statistics(out['seen'])
+        familiar, trusted = self.net.familiarity(scene)
+        score = torch.sigmoid(gate) * trusted
+        given = (peaks, out['sides'], score, out['diversity'], familiar, out['seen'], state)
+        return (*given, features, described, scene) if self.overheard else given
+
+    def _coarse(self, features: Tensor) -> Tensor:
+        return F.conv2d(features, self.quarter, stride=2, groups=self.net.width)

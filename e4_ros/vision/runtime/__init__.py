@@ -1,0 +1,1 @@
+"""How a stage of a network becomes something that runs, and where."""

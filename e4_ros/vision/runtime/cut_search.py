@@ -1,0 +1,87 @@
+"""Where to cut a network by what its parts take in the deployment runtime on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from e4_ros.vision.model import VisionModel
+from e4_ros.vision.runtime.graph_split import Cut, find_cuts, nearest_cuts, split
+from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
+
+_CANDIDATES = 24
+_ROUNDS = 9
+
+
+def measured_cuts(
+    model: VisionModel,
+    shares: Sequence[float],
+    threads: int | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[str]:
+    """Traced nodes after which the wanted shares of the network's time have passed.
+
+    Up to 24 places that the estimate spreads over the network are measured; the nearest are taken.
+    Two measurements may choose neighbours: keep what was chosen where it must not change.
+
+    Args:
+        model: the network.
+        shares: rising, in (0, 1); none: nothing is measured.
+        threads: threads within one operation; None for one per core.
+        clock: seconds.
+
+    Raises:
+        StageError: the network cannot be traced, or has fewer places to cut than shares.
+    """
+    return nearest_cuts(measure_cuts(model, threads, clock), shares) if shares else []
+
+
+def measure_cuts(
+    model: VisionModel,
+    threads: int | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[Cut]:
+    """Places where a map of features is alive, with the measured share of time before each.
+
+    The network is run in as many stages at once; the fastest of a few rounds counts.
+    """
+    example = torch.zeros(1, 3, *model.input_size)
+    places = _places(find_cuts(model.network, example))
+    runtime = OnnxRuntime(threads)
+    joint, pieces = runtime.buffer(tuple(example.shape)), []
+    for stage in split(model.network, example, [place.node for place in places]):
+        pieces.append(runtime.compile(stage.module, [joint]))
+        joint = pieces[-1].outputs[0]  # type: ignore[assignment]
+    rounds = []
+    for _ in range(_ROUNDS):
+        marks = [clock()]
+        for piece in pieces:
+            piece.run()
+            marks.append(clock())
+        rounds.append(np.diff(marks))
+    passed = np.min(rounds, 0).cumsum()
+    return [
+        replace(place, cost_share=float(seconds / passed[-1]))
+        for place, seconds in zip(places, passed[:-1], strict=True)
+    ]
+
+
+def _places(cuts: Sequence[Cut]) -> list[Cut]:
+    """Cuts where the map is no larger than around it: an exit there has little to read.
+
+    Of cuts between which nothing costs time the last counts: the runtime fuses them.
+    """
+    maps = list({round(cut.cost_share, 3): cut for cut in cuts if len(cut.shape) == 4}.values())
+    sizes = [np.inf, *(float(np.prod(cut.shape)) for cut in maps), np.inf]
+    narrow = [
+        cut
+        for cut, before, size, after in zip(maps, sizes, sizes[1:], sizes[2:], strict=False)
+        if size <= min(before, after)
+    ]
+    count = min(_CANDIDATES, len(narrow))
+    names = nearest_cuts(narrow, [float(s) for s in np.linspace(0, 1, count + 2)[1:-1]])
+    return [cut for cut in narrow if cut.node in names]

@@ -1,0 +1,216 @@
+"""Cut a network into stages: between two of them exactly one tensor is alive.
+
+A network is traced by ``torch.fx`` in eval mode. A cut is possible after a node when nothing that
+was computed before it, other than that node's own tensor, is used behind it. The stages between the
+chosen cuts are run one after the other and give, bit for bit, what the whole network gives.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import fx, nn
+
+from e4_ros.vision.runtime.node_costs import NodeCost, node_costs
+
+
+class StageError(ValueError):
+    """The network cannot be traced, or cannot be cut as asked."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A piece of the network that is run whole.
+
+    Attributes:
+        name: unique in its chain.
+        module: takes one tensor; gives one tensor, or the network's own outputs if it is the last.
+        macs: multiply-accumulates for one input.
+        bytes_moved: bytes that its layers read and write (activations and weights) for one input.
+        layers: operations that a runtime starts one by one.
+    """
+
+    name: str
+    module: nn.Module
+    macs: int
+    bytes_moved: int
+    layers: int
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A place where the network may be cut.
+
+    Attributes:
+        node: name of the traced node whose tensor is the one alive.
+        shape: that tensor's shape.
+        cost_share: share of the network's cost, 0 to 1, that lies before the cut.
+    """
+
+    node: str
+    shape: tuple[int, ...]
+    cost_share: float
+
+
+def trace(network: nn.Module) -> fx.GraphModule:
+    """Trace an eval-mode network.
+
+    Raises:
+        StageError: the network is in training mode, or an operation in it cannot be traced.
+    """
+    if network.training:
+        raise StageError('put the network in eval mode first: tracing would move its statistics')
+    try:
+        return fx.symbolic_trace(network)
+    except Exception as error:  # torch.fx raises whatever the traced code raises
+        raise StageError(
+            f'{type(network).__name__} cannot be traced by torch.fx{_where(error)}: {error}. '
+            f'Control flow that depends on tensor values has to move out of its forward()'
+        ) from error
+
+
+def _where(error: Exception) -> str:
+    """The line of the network's own code at which tracing stopped."""
+    ours = Path(__file__), Path(torch.__file__).parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not any(Path(frame.filename).is_relative_to(path) for path in ours):
+            return f' at `{frame.line}` ({Path(frame.filename).name}, line {frame.lineno})'
+    return ''
+
+
+def find_cuts(network: nn.Module, example: torch.Tensor, *, measured: bool = False) -> list[Cut]:
+    """Every place where the network may be cut, in order of execution.
+
+    Args:
+        network: eval-mode network of one input.
+        example: an input with batch 1.
+        measured: share the cost by time measured on this machine instead of the estimate from
+            multiply-accumulates and bytes (which is the same on every machine).
+
+    Raises:
+        StageError: the network cannot be traced.
+    """
+    traced = trace(network)
+    return _cuts(traced, node_costs(traced, example, measured=measured))
+
+
+def nearest_cuts(cuts: Sequence[Cut], shares: Sequence[float]) -> list[str]:
+    """Names of distinct cuts that lie nearest to the wanted (rising) shares of the cost.
+
+    Raises:
+        StageError: there are fewer cuts than shares.
+    """
+    if len(cuts) < len(shares):
+        raise StageError(
+            f'{len(shares)} cuts were asked for, but a single tensor is alive in only '
+            f'{len(cuts)} places of this network'
+        )
+    chosen: list[str] = []
+    start = 0
+    for index, share in enumerate(shares):
+        stop = len(cuts) - (len(shares) - index - 1)
+        best = min(range(start, stop), key=lambda i: abs(cuts[i].cost_share - share))
+        chosen.append(cuts[best].node)
+        start = best + 1
+    return chosen
+
+
+def split(network: nn.Module, example: torch.Tensor, cuts: Sequence[float | str]) -> list[Stage]:
+    """Split a network so that the chain of its stages equals the whole exactly.
+
+    Args:
+        network: eval-mode network of one input.
+        example: an input with batch 1.
+        cuts: where, in order: a share of the estimated cost (0 to 1; the nearest possible place is
+            taken), or the name of a traced node as in :class:`Cut`.
+
+    Raises:
+        StageError: the network cannot be traced, or a cut does not exist.
+    """
+    traced = trace(network)
+    costs = node_costs(traced, example)
+    possible = _cuts(traced, costs)
+    shares = [cut for cut in cuts if not isinstance(cut, str)]
+    by_share = iter(nearest_cuts(possible, shares))
+    names = [cut if isinstance(cut, str) else next(by_share) for cut in cuts]
+    order = [cut.node for cut in possible]
+    for name in names:
+        if name not in order:
+            raise StageError(f'{name!r} is not a place where a single tensor is alive')
+    if sorted(set(names), key=order.index) != names:
+        raise StageError(f'cuts must be distinct and in order of execution, got {list(cuts)}')
+    pieces = _pieces(list(traced.graph.nodes), set(names))
+    return [_stage(traced, piece, index, costs) for index, piece in enumerate(pieces)]
+
+
+def _cuts(traced: fx.GraphModule, costs: dict[str, NodeCost]) -> list[Cut]:
+    total = sum(cost.weight for cost in costs.values()) or 1.0
+    lonely = _lonely(traced)
+    cuts, done = [], 0.0
+    for name, cost in costs.items():
+        done += cost.weight
+        if name in lonely and cost.shape:
+            cuts.append(Cut(name, cost.shape, done / total))
+    return cuts
+
+
+def _lonely(traced: fx.GraphModule) -> set[str]:
+    """Names of the nodes whose value is the only one alive right after them."""
+    nodes = list(traced.graph.nodes)
+    position = {node: index for index, node in enumerate(nodes)}
+    last_use = {node: max((position[user] for user in node.users), default=-1) for node in nodes}
+    final = {arg for node in nodes if node.op == 'output' for arg in node.all_input_nodes}
+    found: set[str] = set()
+    alive: set[fx.Node] = set()
+    for index, node in enumerate(nodes):
+        alive = {other for other in alive if last_use[other] > index}
+        if node.op != 'get_attr' and last_use[node] > index:
+            alive.add(node)
+        if alive == {node} and node.op != 'placeholder' and node not in final:
+            found.add(node.name)
+    return found
+
+
+def _pieces(nodes: list[fx.Node], cut_after: set[str]) -> list[list[fx.Node]]:
+    pieces: list[list[fx.Node]] = [[]]
+    for node in nodes:
+        pieces[-1].append(node)
+        if node.name in cut_after:
+            pieces.append([])
+    return pieces
+
+
+def _stage(
+    traced: fx.GraphModule, piece: list[fx.Node], index: int, costs: dict[str, NodeCost]
+) -> Stage:
+    inside = set(piece)
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    if piece[0].op != 'placeholder':
+        stage_input = graph.placeholder('x')
+
+    def copied(node: fx.Node) -> fx.Node:
+        if node in copies:
+            return copies[node]
+        if node.op == 'get_attr':
+            copies[node] = graph.node_copy(node)
+            return copies[node]
+        assert node not in inside, 'nodes are in order of execution'
+        return stage_input  # the one tensor that is alive at the cut
+
+    for node in piece:
+        if node.op != 'get_attr':
+            copies[node] = graph.node_copy(node, copied)
+    if piece[-1].op != 'output':
+        graph.output(copies[piece[-1]])
+    return Stage(
+        name=f'stage{index}',
+        module=fx.GraphModule(traced, graph, f'Stage{index}').eval(),
+        macs=sum(costs[node.name].macs for node in piece),
+        bytes_moved=sum(costs[node.name].bytes_moved for node in piece),
+        layers=sum(costs[node.name].layers for node in piece),
+    )

@@ -1,0 +1,1 @@
+"""The offline teacher: the same network, asked slowly."""

@@ -1,0 +1,150 @@
+"""Detections of a whole video made steady: linked into tracks, gaps filled, noise taken out.
+
+All of it looks forwards and backwards in time, so it is for footage, not for a live stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.interpolate import make_smoothing_spline
+from scipy.optimize import linear_sum_assignment
+
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.teacher.tiles import suppress
+from e4_ros.vision.tracking.constant_velocity import iou_matrix
+
+_LINK_IOU = 0.3
+_GAP_S = 0.6  # a track unseen for longer has ended
+_LEAST_SEEN = 3  # detections that make a track
+_LEAST_BEST = 0.5  # score that its best detection must reach
+_STIFFNESS_S3 = 0.002  # weight of the boxes' acceleration: noise below about 0.2 s goes
+_SCORE_WIDTH_S = 0.6  # standard deviation of the window that scores are averaged over
+_SAME_BOX_IOU = 0.7
+_SPLINE_LEAST = 5  # points that scipy's smoothing spline needs
+
+
+@dataclass
+class Track:
+    """Detections of one object over time.
+
+    Attributes:
+        label: its class.
+        indices: frames in which it was found, rising.
+        boxes: one box for each of them.
+        scores: likewise.
+    """
+
+    label: int
+    indices: list[int]
+    boxes: list[np.ndarray]
+    scores: list[float]
+    _velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
+
+    def predict(self, elapsed_s: float) -> np.ndarray:
+        """Its box so long after the last detection, at constant velocity."""
+        return self.boxes[-1] + np.tile(self._velocity * elapsed_s, 2)
+
+    def add(self, index: int, box: np.ndarray, score: float, elapsed_s: float) -> None:
+        """Append a detection; the velocity follows as a running mean that forgets."""
+        moved = (box - self.boxes[-1]).reshape(2, 2).mean(0) / elapsed_s
+        self._velocity += max(1 / len(self.indices), 0.3) * (moved - self._velocity)
+        self.indices.append(index)
+        self.boxes.append(box)
+        self.scores.append(score)
+
+
+def smooth(answers: Sequence[Answer], stamps_s: Sequence[float]) -> list[Answer]:
+    """The answers with short tracks removed, gaps filled, boxes and scores smoothed.
+
+    Answers of too few frames, or of frames too far apart to follow anything (below about 3 Hz),
+    come back as they are.
+
+    Args:
+        answers: one for each frame of one scene.
+        stamps_s: their times, strictly rising.
+
+    Raises:
+        ValueError: times do not rise, or there is not one for each answer.
+    """
+    stamps = np.asarray(stamps_s, float)
+    if len(stamps) != len(answers) or (np.diff(stamps) <= 0).any():
+        raise ValueError('smoothing needs one time for each answer, each later than the one before')
+    if len(stamps) < _LEAST_SEEN or np.median(np.diff(stamps)) > _GAP_S / 2:
+        return list(answers)
+    found: list[list[tuple[np.ndarray, float, int]]] = [[] for _ in answers]
+    for track in link(answers, stamps):
+        if len(track.indices) < _LEAST_SEEN or max(track.scores) < _LEAST_BEST:
+            continue
+        first, last = track.indices[0], track.indices[-1]
+        times = stamps[first : last + 1]
+        boxes, scores = _smooth_track(track, stamps, times)
+        for index, box, score in zip(range(first, last + 1), boxes, scores, strict=True):
+            found[index].append((box, score, track.label))
+    return [_answer(rows) for rows in found]
+
+
+def link(answers: Sequence[Answer], stamps_s: np.ndarray) -> list[Track]:
+    """Chain detections of the same object from frame to frame.
+
+    Each frame's detections go to the tracks so that the sum of overlap with the predicted boxes,
+    weighted by score, is largest (after SORT, Bewley et al., arXiv 1602.00763).
+    """
+    ended: list[Track] = []
+    alive: list[Track] = []
+    for index, (answer, now) in enumerate(zip(answers, stamps_s, strict=True)):
+        unseen = [now - stamps_s[track.indices[-1]] for track in alive]
+        ended += [track for track, gap in zip(alive, unseen, strict=True) if gap > _GAP_S]
+        alive = [track for track, gap in zip(alive, unseen, strict=True) if gap <= _GAP_S]
+        owners = _assign(alive, answer, [gap for gap in unseen if gap <= _GAP_S])
+        for row, box in enumerate(answer.boxes.astype(float)):
+            score = float(answer.scores[row])
+            if row in owners:
+                track = owners[row]
+                track.add(index, box, score, now - stamps_s[track.indices[-1]])
+            else:
+                alive.append(Track(int(answer.labels[row]), [index], [box], [score]))
+    return ended + alive
+
+
+def _assign(tracks: list[Track], answer: Answer, unseen_s: list[float]) -> dict[int, Track]:
+    """The track that each row of the answer continues, where there is one."""
+    if not tracks or not len(answer):
+        return {}
+    predicted = np.array([t.predict(gap) for t, gap in zip(tracks, unseen_s, strict=True)])
+    overlap = iou_matrix(predicted, answer.boxes)
+    same = np.array([t.label for t in tracks])[:, None] == answer.labels[None]
+    possible = same & (overlap >= _LINK_IOU)
+    worth = np.where(possible, overlap * (0.5 + answer.scores[None]), 0.0)
+    pairs = zip(*linear_sum_assignment(worth, maximize=True), strict=True)
+    return {int(column): tracks[row] for row, column in pairs if possible[row, column]}
+
+
+def _smooth_track(
+    track: Track, stamps: np.ndarray, times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes ``(T, 4)`` and scores ``(T,)`` at every time, also where it was not found.
+
+    The smoothing spline is the best estimate of a path with random acceleration from noisy points,
+    forwards and backwards (Wahba 1978), and takes gaps as they are.
+    """
+    seen, boxes, scores = stamps[track.indices], np.array(track.boxes), np.array(track.scores)
+    if len(seen) < _SPLINE_LEAST:
+        smoothed = np.column_stack([np.interp(times, seen, side) for side in boxes.T])
+    else:
+        weights = scores / scores.mean()
+        smoothed = np.column_stack(
+            [make_smoothing_spline(seen, s, weights, _STIFFNESS_S3)(times) for s in boxes.T]
+        )
+    distance = (times[:, None] - seen[None]) / _SCORE_WIDTH_S
+    near = np.exp(-0.5 * distance**2)
+    return smoothed, near @ scores / near.sum(1)
+
+
+def _answer(rows: list[tuple[np.ndarray, float, int]]) -> Answer:
+    if not rows:
+        return Answer.empty()
+    boxes, scores, labels = (np.array(column) for column in zip(*rows, strict=True))
+    return suppress(Answer.of(boxes, scores, labels), _SAME_BOX_IOU)

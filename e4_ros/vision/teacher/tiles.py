@@ -1,0 +1,94 @@
+"""Overlapping tiles of a frame, and their answers merged into one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torchvision.ops import batched_nms
+
+from e4_ros.vision.detections import Answer
+
+_LEAST_SIDE = 320  # pixels; smaller tiles would only be blown up
+_SHARE = 5 / 9  # of the frame's shorter side: 12 tiles for 768×576
+_BORDER = 0.02  # of the tile's side: a box that ends there is cut
+_NMS_IOU = 0.45
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of a frame: its upper left corner and its size, in pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def crop(self, frame: np.ndarray) -> np.ndarray:
+        """A view of this part of an ``(H, W, 3)`` frame."""
+        return frame[self.y : self.y + self.height, self.x : self.x + self.width]
+
+
+def tiles_of(frame_shape: tuple[int, ...]) -> list[Tile]:
+    """The whole frame, then square tiles that overlap their neighbours by half or more.
+
+    A frame no larger than a tile has only the whole.
+    """
+    height, width = frame_shape[:2]
+    whole = Tile(0, 0, width, height)
+    side = min(max(_LEAST_SIDE, round(min(height, width) * _SHARE)), height, width)
+    corners = [(x, y) for y in _starts(height, side) for x in _starts(width, side)]
+    if len(corners) == 1:
+        return [whole]
+    return [whole, *(Tile(x, y, side, side) for x, y in corners)]
+
+
+def merge(answers: Sequence[Answer], tiles: Sequence[Tile], frame_shape: tuple[int, ...]) -> Answer:
+    """One answer for the frame from one for each tile.
+
+    Boxes that a tile's inner border cuts are dropped, since a neighbour or the whole frame sees
+    that object in full; what is found twice is kept once, with the higher score.
+
+    Args:
+        answers: boxes in pixels of their tile.
+        tiles: as `tiles_of` gave them.
+        frame_shape: ``(H, W, ...)``.
+    """
+    moved = [
+        _in_frame(answer, tile, frame_shape) for answer, tile in zip(answers, tiles, strict=True)
+    ]
+    every = Answer.of(
+        np.concatenate([a.boxes for a in moved]),
+        np.concatenate([a.scores for a in moved]),
+        np.concatenate([a.labels for a in moved]),
+    )
+    return suppress(every, _NMS_IOU)
+
+
+def suppress(answer: Answer, iou: float) -> Answer:
+    """Without the boxes that overlap a better one of their class by more than ``iou``."""
+    kept = batched_nms(
+        *map(torch.from_numpy, (answer.boxes, answer.scores, answer.labels)), iou
+    ).numpy()
+    return Answer.of(answer.boxes[kept], answer.scores[kept], answer.labels[kept])
+
+
+def _in_frame(answer: Answer, tile: Tile, frame_shape: tuple[int, ...]) -> Answer:
+    height, width = frame_shape[:2]
+    left, top, right, bottom = answer.boxes.T
+    near_x, near_y = _BORDER * tile.width, _BORDER * tile.height
+    cut = (
+        ((left < near_x) & (tile.x > 0))
+        | ((top < near_y) & (tile.y > 0))
+        | ((right > tile.width - near_x) & (tile.x + tile.width < width))
+        | ((bottom > tile.height - near_y) & (tile.y + tile.height < height))
+    )
+    boxes = answer.boxes[~cut] + np.array([tile.x, tile.y, tile.x, tile.y], np.float32)
+    return Answer.of(boxes, answer.scores[~cut], answer.labels[~cut])
+
+
+def _starts(length: int, side: int) -> list[int]:
+    steps = -(-2 * (length - side) // side)
+    return np.linspace(0, length - side, steps + 1).round().astype(int).tolist()

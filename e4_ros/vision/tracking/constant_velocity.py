@@ -1,0 +1,67 @@
+"""Constant-velocity tracks: where the last answer's objects should be now."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from e4_ros.vision.detections import Answer
+
+_SAME_OBJECT_IOU = 0.3
+_SMOOTHING = 0.5  # weight of the newest velocity
+
+
+class ConstantVelocityTracks:
+    """Velocities of the objects in the answers so far, and the last answer moved by them.
+
+    An object is followed from answer to answer by the assignment with the greatest total IoU
+    between its predicted box and the new boxes of its class (Bewley et al., SORT, arXiv 1602.00763,
+    without the Kalman filter). A box's corners each have a velocity, so it may grow.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._answer = Answer.empty()
+        self._velocity = np.zeros((0, 4), np.float32)
+        self._stamp_s: float | None = None
+
+    def update(self, answer: Answer, stamp_s: float) -> None:
+        """Take an answer that a network gave for the frame of this time."""
+        velocity = np.zeros_like(answer.boxes)
+        if self._stamp_s is not None and stamp_s > self._stamp_s and len(answer):
+            elapsed = stamp_s - self._stamp_s
+            old, new = _assign(self.predict(stamp_s), answer)
+            seen = (answer.boxes[new] - self._answer.boxes[old]) / elapsed
+            before = self._velocity[old]
+            # A velocity of exactly zero was never measured.
+            fresh = ~before.any(1, keepdims=True)
+            velocity[new] = np.where(fresh, seen, before + _SMOOTHING * (seen - before))
+        self._answer, self._velocity, self._stamp_s = answer, velocity, stamp_s
+
+    def predict(self, stamp_s: float) -> Answer:
+        """The last answer at another time; objects keep their score and their order."""
+        if self._stamp_s is None:
+            return Answer.empty()
+        boxes = self._answer.boxes + self._velocity * np.float32(stamp_s - self._stamp_s)
+        return Answer(boxes, self._answer.scores, self._answer.labels)
+
+
+def iou_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of every pair of ``(N, 4)`` and ``(M, 4)`` boxes, ``(N, M)``."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    both = (high - low).clip(0).prod(-1)
+    area_a = (a[:, 2:] - a[:, :2]).clip(0).prod(-1)
+    area_b = (b[:, 2:] - b[:, :2]).clip(0).prod(-1)
+    return both / np.maximum(area_a[:, None] + area_b[None] - both, 1e-9)
+
+
+def _assign(predicted: Answer, answer: Answer) -> tuple[np.ndarray, np.ndarray]:
+    overlap = iou_matrix(predicted.boxes, answer.boxes)
+    overlap = np.where(predicted.labels[:, None] == answer.labels[None], overlap, 0.0)
+    old, new = linear_sum_assignment(-overlap)
+    same = overlap[old, new] >= _SAME_OBJECT_IOU
+    return old[same], new[same]

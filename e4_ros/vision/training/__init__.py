@@ -1,0 +1,1 @@
+"""Exits from footage without labels."""

@@ -1,0 +1,67 @@
+"""Random views of a frame for training: mirrored, zoomed, shifted, darker or brighter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from e4_ros.vision.detections import Answer
+
+
+@dataclass(frozen=True)
+class View:
+    """How a frame is seen: an affine map of its pixels, and a gain and offset of its grey levels.
+
+    Attributes:
+        matrix: ``(2, 3)`` from source pixels to view pixels, without shear or rotation.
+        gain: factor on the grey levels.
+        offset: added after the factor.
+    """
+
+    matrix: np.ndarray
+    gain: float = 1.0
+    offset: float = 0.0
+
+    def image(self, frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """The view of a frame, ``(H, W, 3)`` uint8; what lies outside the frame is its border."""
+        seen = cv2.warpAffine(frame, self.matrix, size[::-1], borderMode=cv2.BORDER_REPLICATE)
+        return cv2.convertScaleAbs(seen, alpha=self.gain, beta=self.offset)
+
+    def answer(self, answer: Answer, size: tuple[int, int]) -> Answer:
+        """An answer as it is in the view; boxes whose centre is outside are left out."""
+        scale, shift = self.matrix[[0, 1], [0, 1]], self.matrix[:, 2]
+        corners = answer.boxes.reshape(-1, 2, 2) * scale + shift
+        boxes = np.concatenate([corners.min(1), corners.max(1)], 1)
+        centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+        inside = ((centre > 0) & (centre < size[::-1])).all(1)
+        boxes = boxes.clip(0, np.array([*size[::-1], *size[::-1]]))
+        return Answer.of(boxes[inside], answer.scores[inside], answer.labels[inside])
+
+
+def plain_view(frame_shape: tuple[int, ...], size: tuple[int, int]) -> View:
+    """The whole frame squeezed into ``(H, W)``, as the network sees it."""
+    return View(_squeeze(frame_shape, size))
+
+
+def random_view(
+    frame_shape: tuple[int, ...], size: tuple[int, int], rng: np.random.Generator
+) -> View:
+    """A frame squeezed into ``(H, W)``, then mirrored, zoomed by up to a quarter and shifted."""
+    height, width = size
+    matrix = np.vstack([_squeeze(frame_shape, size), [0, 0, 1]])
+    if rng.random() < 0.5:
+        matrix = np.array([[-1, 0, width], [0, 1, 0], [0, 0, 1]]) @ matrix
+    zoom = np.exp(rng.uniform(-0.22, 0.22))
+    slack = np.array([width, height]) * (1 - zoom)
+    shift = slack / 2 + rng.uniform(-0.1, 0.1, 2) * [width, height]
+    matrix = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]], [0, 0, 1]]) @ matrix
+    return View(matrix[:2], rng.uniform(0.75, 1.25), rng.uniform(-20, 20))
+
+
+def _squeeze(frame_shape: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
+    scale = np.array(size) / frame_shape[:2]
+    # Pixel centres stay centres, as in cv2.resize.
+    shift = scale / 2 - 0.5
+    return np.array([[scale[1], 0, shift[1]], [0, scale[0], shift[0]]])

@@ -1,0 +1,195 @@
+"""Teach a head to say, from the tensor between two stages, what a teacher says of the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.inference.grid_boxes import box_loss, box_target
+from e4_ros.vision.model import VisionModel
+from e4_ros.vision.nets.heads import ClassHead, GridHead, Head
+from e4_ros.vision.training.augment import plain_view, random_view
+from e4_ros.vision.training.feature_extractor import Probe
+from e4_ros.vision.training.resumable import WorkFile, training_device
+
+Progress = Callable[[int, int], None]
+
+TEMPERATURE = 3.0
+_HARD_SHARE = 0.2  # of the loss against the teacher's first class alone
+
+
+@dataclass
+class Lessons:
+    """Views of frames as an exit sees them, with what the teacher says of the same views.
+
+    Attributes:
+        features: ``(C, h, w)`` each, in half precision, which halves the memory.
+        answers: the teacher's boxes in the view; for classes the network's logits ``(classes,)``.
+        plain: whether a view is the frame as it is.
+    """
+
+    features: list[Tensor] = field(default_factory=list)
+    answers: list[Answer | Tensor] = field(default_factory=list)
+    plain: list[bool] = field(default_factory=list)
+
+
+def prepare(
+    model: VisionModel,
+    probe: Probe,
+    cuts: int,
+    frames: Sequence[np.ndarray],
+    answers: Sequence[Answer],
+    views: int,
+    seed: int,
+    progress: Progress = lambda done, total: None,
+) -> list[Lessons]:
+    """Run the network over every frame as it is and in random views.
+
+    Args:
+        model: the network.
+        probe: the same, cut where the exits go.
+        cuts: how many there are.
+        frames: ``(H, W, 3)`` uint8 each.
+        answers: the teacher's, one for each frame; not read for a classifier, which is its own.
+        views: views of each frame, the plain one included.
+        seed: of the random views.
+        progress: called with the frames done and their number.
+
+    Returns:
+        Lessons for each cut.
+    """
+    rng = np.random.default_rng(seed)
+    lessons = [Lessons() for _ in range(cuts)]
+    size = model.input_size
+    for index, (frame, answer) in enumerate(zip(frames, answers, strict=True)):
+        for number in range(views):
+            plain = number == 0
+            view = plain_view(frame.shape, size) if plain else random_view(frame.shape, size, rng)
+            probe.see(frame if plain else view.image(frame, size))
+            taught: Answer | Tensor = view.answer(answer, size)
+            if model.task == 'classify':
+                taught = torch.from_numpy(probe.outputs()[0][0].copy())
+            for cut, lesson in enumerate(lessons):
+                lesson.features.append(torch.from_numpy(probe.features(cut)))
+                lesson.answers.append(taught)
+                lesson.plain.append(plain)
+        progress(index + 1, len(frames))
+    return lessons
+
+
+def train_head(
+    head: Head,
+    lessons: Lessons,
+    input_size: tuple[int, int],
+    epochs: int,
+    seed: int,
+    weights: Tensor | None = None,
+    batch: int = 16,
+    learning_rate: float = 2e-3,
+    work: Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> list[float]:
+    """Fit a head to the lessons (AdamW, one cycle).
+
+    Args:
+        head: changed in place, and in eval mode afterwards.
+        lessons: features and what the teacher says.
+        input_size: ``(H, W)`` of the network, which boxes are relative to.
+        epochs: passes over the lessons.
+        seed: of their order.
+        weights: of each lesson, ``(n,)``: who gets as far as this exit; only for classes.
+        batch: lessons in a step.
+        learning_rate: the highest.
+        work: file to go on from, and to keep what is needed to go on.
+        progress: called with the epochs done and their number.
+
+    Returns:
+        The mean loss of each epoch that was done here.
+    """
+    device = training_device()
+    head.to(device).to(memory_format=torch.channels_last)
+    loss_of = _loss(head, lessons, input_size, weights)
+    count = len(lessons.features)
+    optimiser = torch.optim.AdamW(head.parameters(), learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, learning_rate, max(epochs * -(-count // batch), 2)
+    )
+    kept = WorkFile(work, head=head, optimiser=optimiser, schedule=schedule)
+    history = []
+    for epoch in range(kept.resume(), epochs):
+        head.train()
+        order = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+        losses = []
+        for rows in torch.randperm(count, generator=order).split(batch):
+            features = torch.stack([lessons.features[i] for i in rows.tolist()]).to(device).float()
+            loss = loss_of(features.contiguous(memory_format=torch.channels_last), rows.tolist())
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(head.parameters(), 5.0)
+            optimiser.step()
+            schedule.step()
+            losses.append(loss.item())
+        history.append(float(np.mean(losses)))
+        kept.keep(epoch + 1)
+        progress(epoch + 1, epochs)
+    head.cpu().to(memory_format=torch.contiguous_format).eval()
+    return history
+
+
+def _loss(
+    head: Head, lessons: Lessons, input_size: tuple[int, int], weights: Tensor | None
+) -> Callable[[Tensor, list[int]], Tensor]:
+    if isinstance(head, GridHead):
+        grid = (lessons.features[0].shape[1], lessons.features[0].shape[2])
+        targets = [
+            box_target(answer, head.settings['classes'], grid, input_size)
+            for answer in lessons.answers
+            if isinstance(answer, Answer)
+        ]
+
+        def boxes(features: Tensor, rows: list[int]) -> Tensor:
+            logits, sides = head(features)
+            return box_loss(logits.cpu(), sides.cpu(), [targets[i] for i in rows])
+
+        return boxes
+    taught = torch.stack([answer for answer in lessons.answers if isinstance(answer, Tensor)])
+    weigh = torch.ones(len(taught)) if weights is None else weights
+
+    def classes(features: Tensor, rows: list[int]) -> Tensor:
+        each = distillation_loss(head(features), taught[rows].to(features.device))
+        return (each * weigh[rows].to(each.device)).sum() / weigh[rows].sum().clamp_min(1e-6)
+
+    return classes
+
+
+def distillation_loss(logits: Tensor, taught: Tensor) -> Tensor:
+    """``(B,)``: T²·KL(teacher ‖ head), and a little cross-entropy on the teacher's first class.
+
+    Sources: Hinton et al. (arXiv 1503.02531); Phuong and Lampert (ICCV 2019) for exits.
+
+    Args:
+        logits: of the head, ``(B, classes)``.
+        taught: of the teacher for the same views.
+    """
+    soft = F.kl_div(
+        F.log_softmax(logits / TEMPERATURE, 1),
+        F.log_softmax(taught / TEMPERATURE, 1),
+        reduction='none',
+        log_target=True,
+    ).sum(1)
+    hard = F.cross_entropy(logits, taught.argmax(1), reduction='none')
+    return (1 - _HARD_SHARE) * TEMPERATURE**2 * soft + _HARD_SHARE * hard
+
+
+def make_head(task: str, channels: int, classes: int, depth: int = 4) -> Head:
+    """An untaught head that suits the task; depth is that of a `GridHead`."""
+    if task == 'detect':
+        return GridHead(channels, classes, depth=depth)
+    return ClassHead(channels, classes)

@@ -1,0 +1,150 @@
+"""Fit the exits between stages: lessons once for all of them, then one head after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.exit_checkpoint import Exit
+from e4_ros.vision.inference import grid_boxes
+from e4_ros.vision.model import VisionModel
+from e4_ros.vision.nets.attention import class_statistics
+from e4_ros.vision.nets.exit_gate import ExitGate
+from e4_ros.vision.nets.heads import Answering, GridHead, Head
+from e4_ros.vision.nets.in_distribution import statistics
+from e4_ros.vision.training.distillation import Lessons, make_head, prepare, train_head
+from e4_ros.vision.training.feature_extractor import Probe
+from e4_ros.vision.training.fit_settings import FitSettings
+from e4_ros.vision.training.holdout import Parted, Stretch
+from e4_ros.vision.training.temporal_training import best_threshold, move_threshold
+
+_LEAST_WEIGHT = 0.1  # of a lesson that an earlier exit is sure of
+
+
+class ExitFitting:
+    """Features of the footage at every cut, and heads that learn from them.
+
+    Args:
+        model: the network.
+        probe: the same, cut where the exits go.
+        sources: the footage.
+        settings: of the fit.
+        work: folder for what an interrupted training needs to go on; None keeps nothing.
+        progress: called with the phase, what is done and how much there is.
+    """
+
+    def __init__(
+        self,
+        model: VisionModel,
+        probe: Probe,
+        sources: Sequence[Parted],
+        settings: FitSettings,
+        work: Path | None,
+        progress: Callable[[str, int, int], None],
+    ):
+        self._model, self._probe, self._settings = model, probe, settings
+        self._work, self._progress = work, progress
+        learn = _thinned([p.to_learn for p in sources], settings.lessons)
+        held = _thinned([p.kept_back for p in sources], settings.lessons // 4)
+        views = max(1, min(settings.views, settings.lessons // sum(len(s) for s in learn)))
+        self._learn = [self._lessons(s, views, i) for i, s in enumerate(learn)]
+        self._held = [self._lessons(s, 1, 0) for s in held]
+        self._busy = [i for i, s in enumerate(held) if s.shows_objects]
+        self._weights: Tensor | None = None
+        self._done = 0
+
+    def fit(self, name: str, cut: str) -> Exit:
+        """The next exit, in order of depth; its gate has still to learn."""
+        index, self._done = self._done, self._done + 1
+        lessons = _joined([each[index] for each in self._learn])
+        channels = lessons.features[0].shape[0]
+        torch.manual_seed(self._settings.seed + index)
+        head = make_head(self._model.task, channels, len(self._model.class_names))
+        train_head(
+            head,
+            lessons,
+            self._model.input_size,
+            self._settings.epochs,
+            self._settings.seed,
+            self._weights,
+            work=self._work and self._work / f'{name}.pt',
+            progress=lambda a, b: self._progress(name, a, b),
+        )
+        if isinstance(head, GridHead):
+            kept = _joined([self._held[i][index] for i in self._busy] or [lessons])
+            move_threshold(head, self._threshold(head, kept))
+        else:
+            self._weights = self._survivors(head, lessons)
+        settings = self._settings
+        gate = ExitGate(channels, settings.attention, settings.memory) if settings.gates else None
+        return Exit(name, cut, head.requires_grad_(False), gate)
+
+    def scenes(self, index: int) -> tuple[list[Tensor], list[Tensor]]:
+        """For each source, `statistics` at a cut of what was learned from and what was held out."""
+        return (
+            [_scene(each[index]) for each in self._learn],
+            [_scene(each[index]) for each in self._held],
+        )
+
+    def _lessons(self, stretch: Stretch, views: int, number: int) -> list[Lessons]:
+        return prepare(
+            self._model,
+            self._probe,
+            len(self._settings.cuts),
+            stretch.frames,
+            stretch.taught,
+            views,
+            self._settings.seed + number,
+            lambda a, b: self._progress(f'features {number + 1}' if number else 'features', a, b),
+        )
+
+    def _threshold(self, head: GridHead, lessons: Lessons) -> float:
+        answered = []
+        for features, taught in zip(lessons.features, lessons.answers, strict=True):
+            with torch.no_grad():
+                peaks, sides = Answering(head)(features.float()[None])
+            size = self._model.input_size
+            answer = grid_boxes.decode(peaks[0].numpy(), sides[0].numpy(), size, 0.1)
+            assert isinstance(taught, Answer)
+            answered.append((answer, taught))
+        return best_threshold(answered)
+
+    @torch.no_grad()
+    def _survivors(self, head: Head, lessons: Lessons) -> Tensor:
+        """Weights of the lessons for the next exit: little for what this one is sure of."""
+        parts = [
+            class_statistics(head(torch.stack(lessons.features[i : i + 64]).float()))[:, 0]
+            for i in range(0, len(lessons.features), 64)
+        ]
+        weights = (1 - torch.cat(parts)).clamp(min=_LEAST_WEIGHT)
+        return weights if self._weights is None else self._weights * weights
+
+
+def _thinned(stretches: Sequence[Stretch], most: int) -> list[Stretch]:
+    """Every so-manieth frame, so that no more than ``most`` are left."""
+    total = sum(len(s) for s in stretches)
+    if total <= most:
+        return list(stretches)
+    return [
+        s.part(np.linspace(0, len(s) - 1, max(len(s) * most // total, 2)).astype(int).tolist())
+        for s in stretches
+    ]
+
+
+def _joined(parts: Sequence[Lessons]) -> Lessons:
+    whole = Lessons()
+    for lessons in parts:
+        whole.features += lessons.features
+        whole.answers += lessons.answers
+        whole.plain += lessons.plain
+    return whole
+
+
+def _scene(lessons: Lessons) -> Tensor:
+    rows = [f for f, plain in zip(lessons.features, lessons.plain, strict=True) if plain]
+    return torch.cat([statistics(features.float()[None]) for features in rows])

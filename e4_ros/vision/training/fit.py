@@ -1,0 +1,214 @@
+"""Exits for one camera, from unlabelled footage: teach, rehearse what was held out, judge."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
+from e4_ros.vision.inference.policy import TEMPORAL
+from e4_ros.vision.model import VisionModel
+from e4_ros.vision.nets.temporal_net import TemporalNet
+from e4_ros.vision.runtime.cut_search import measured_cuts
+from e4_ros.vision.runtime.graph_split import StageError
+from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
+from e4_ros.vision.training.exit_fitting import ExitFitting
+from e4_ros.vision.training.feature_extractor import Probe
+from e4_ros.vision.training.fit_settings import FitSettings
+from e4_ros.vision.training.gate_rollout import Rehearsal
+from e4_ros.vision.training.gate_training import GateTraining, fit_scenes, trust_where_right
+from e4_ros.vision.training.holdout import Parted, Stretch, frame_marks, part
+from e4_ros.vision.training.resumable import chosen_once
+from e4_ros.vision.training.temporal_samples import Moments, footage
+from e4_ros.vision.training.temporal_training import (
+    centre_threshold,
+    fit_to_footage,
+    move_threshold,
+    train_net,
+)
+
+Clip = Sequence[tuple[float, np.ndarray]]
+Progress = Callable[[str, int, int], None]
+
+LEAST_FRAMES = 40
+_THRESHOLD = 0.5  # of every exit until `e4 calibrate` sets them: more likely right than not
+
+
+class FitError(ValueError):
+    """The footage or the model is not fit for fitting; says what is missing."""
+
+
+def fit(
+    model: VisionModel,
+    clips: Sequence[Clip],
+    settings: FitSettings | None = None,
+    progress: Progress = lambda phase, done, total: None,
+    work: Path | None = None,
+    teacher: OfflineTeacher | None = None,
+) -> Checkpoint:
+    """Exits for a network, taught by the network itself.
+
+    A detector's teacher is the `OfflineTeacher` made of it, a classifier's its own answer.
+
+    Args:
+        model: a detector or a classifier.
+        clips: for each source its ``(stamp_s, frame)`` in order of time, frames of one size.
+        settings: what can be turned.
+        progress: called with the phase's name, what is done and how much there is.
+        work: folder to keep what an interrupted fit needs to go on; same footage and settings
+            then give the same exits as without an interruption.
+        teacher: another teacher for boxes.
+
+    Raises:
+        FitError: there is too little footage or nothing in it, or the model cannot be cut.
+    """
+    settings = settings or FitSettings()
+    check_clips(clips)
+    cuts = _cuts(model, settings)
+    sources = [part(s, settings.held_out) for s in _teach(model, clips, teacher, progress)]
+    marks = ''.join(frame_marks(parted.source.frames) for parted in sources)
+    if work is not None:
+        work = work / _digest(model, settings, marks)
+        cuts = chosen_once(work / 'cuts.json', cuts)
+    temporal = None
+    if model.task == 'detect':
+        temporal = _temporal(model, sources, settings, work, progress)
+    probe = Probe(model, cuts)
+    fitting = ExitFitting(model, probe, sources, settings, work, progress)
+    exits = [fitting.fit(f'exit{i + 1}', cut) for i, cut in enumerate(cuts)]
+    shares = _judge(model, probe, sources, exits, fitting, temporal, settings, progress)
+    notes = {'settings': asdict(settings), 'gate_right_share': shares, 'frames': marks}
+    thresholds = dict.fromkeys([TEMPORAL, *(e.name for e in exits)], _THRESHOLD)
+    return Checkpoint(model.name, network_hash(model.network), exits, temporal, thresholds, notes)
+
+
+def check_clips(clips: Sequence[Clip]) -> None:
+    """Refuse footage that nothing can be learned from.
+
+    Raises:
+        FitError: says which source, and what is wrong with it.
+    """
+    if not clips:
+        raise FitError('fitting needs at least one source')
+    for number, clip in enumerate(clips, 1):
+        if len(clip) < LEAST_FRAMES:
+            raise FitError(
+                f'source {number} has {len(clip)} frames; fitting needs at least {LEAST_FRAMES}'
+            )
+        first = clip[0][1]
+        for index, (_, frame) in enumerate(clip):
+            if frame.shape != first.shape:
+                raise FitError(
+                    f'source {number} changes its size at frame {index}: from '
+                    f'{first.shape[1]}x{first.shape[0]} to {frame.shape[1]}x{frame.shape[0]}; '
+                    f'give each size as a source of its own'
+                )
+        if all(np.array_equal(frame, first) for _, frame in clip[1:]):
+            raise FitError(f'source {number} is one still image; there is nothing to learn')
+
+
+def _cuts(model: VisionModel, settings: FitSettings) -> list[str]:
+    shares = [cut for cut in settings.cuts if not isinstance(cut, str)]
+    try:
+        by_share = iter(measured_cuts(model, shares))
+    except StageError as error:
+        raise FitError(f'{model.name} cannot be cut into stages: {error}') from error
+    return [cut if isinstance(cut, str) else next(by_share) for cut in settings.cuts]
+
+
+def _teach(
+    model: VisionModel, clips: Sequence[Clip], teacher: OfflineTeacher | None, progress: Progress
+) -> list[Stretch]:
+    network = Probe(model, [])
+    total = sum(len(clip) for clip in clips)
+    if teacher is None and model.task == 'detect':
+        teacher = OfflineTeacher(model)
+    done, sources = 0, []
+    for clip in clips:
+        frames = [frame for _, frame in clip]
+        taught: list[Answer] = []
+        if teacher is not None:
+            before = done
+            taught = teacher.teach(clip, lambda n, b=before: progress('teacher', b + n, total))  # type: ignore[misc]
+        full = []
+        for frame in frames:
+            network.see(frame)
+            full.append(network.answer(frame.shape))
+            done += 1
+            progress('network', done, total)
+        sources.append(Stretch(frames, [stamp for stamp, _ in clip], taught or full, full))
+    if not any(source.shows_objects for source in sources) and model.task == 'detect':
+        raise FitError('the teacher finds nothing in this footage; there is nothing to learn')
+    return sources
+
+
+def _temporal(
+    model: VisionModel,
+    sources: Sequence[Parted],
+    settings: FitSettings,
+    work: Path | None,
+    progress: Progress,
+) -> TemporalNet:
+    classes = len(model.class_names)
+    learn = [footage(parted.to_learn) for parted in sources]
+    held = [footage(parted.kept_back) for parted in sources]
+    busy = [h for h, p in zip(held, sources, strict=True) if p.kept_back.shows_objects]
+    torch.manual_seed(settings.seed)
+    net = TemporalNet(classes, attention=settings.attention, memory=settings.memory)
+    train_net(
+        net,
+        Moments(learn, classes, settings.seed, 0.1),
+        settings.steps,
+        work=work and work / 'temporal.pt',
+        progress=lambda done, total: progress('temporal exit', done, total),
+    )
+    moments = Moments(busy or learn, classes, settings.seed + 1, 0.0)
+    move_threshold(net, centre_threshold(net, moments))
+    fit_to_footage(net, learn, held)
+    return net.requires_grad_(False)
+
+
+def _judge(
+    model: VisionModel,
+    probe: Probe,
+    sources: Sequence[Parted],
+    exits: Sequence[Exit],
+    fitting: ExitFitting,
+    temporal: TemporalNet | None,
+    settings: FitSettings,
+    progress: Progress,
+) -> dict[str, float]:
+    """Fit all gates to a rehearsal; the share of it that each judges right."""
+    rehearsal = Rehearsal(model, probe, exits, temporal, settings.seed)
+    rehearsal.play(sources, settings.rehearsed, lambda a, b: progress('rehearsal', a, b))
+    gated = [i for i, found in enumerate(exits) if found.gate is not None]
+    gates = [found.gate for found in exits if found.gate is not None]
+    notes = [rehearsal.notes[i] for i in gated]
+    if temporal is not None:
+        temporal.pool.requires_grad_(True)
+        temporal.gate.requires_grad_(True)
+    names = [*([TEMPORAL] if temporal is not None else []), *(exits[i].name for i in gated)]
+    if not names:
+        return {}
+    training = GateTraining(temporal, rehearsal.temporal_notes, gates, notes, settings.seed)
+    training.train(progress=lambda a, b: progress('gates', a, b))
+    trust_where_right(temporal, rehearsal.temporal_notes)
+    for i, gate in zip(gated, gates, strict=True):
+        fit_scenes(gate, *fitting.scenes(i), rehearsal.notes[i])
+        gate.requires_grad_(False).eval()
+    if temporal is not None:
+        temporal.requires_grad_(False)
+    return dict(zip(names, training.right_shares(), strict=True))
+
+
+def _digest(model: VisionModel, settings: FitSettings, marks: str) -> str:
+    """Names a fit: one with other settings, footage or weights is not gone on with."""
+    about = [network_hash(model.network), asdict(settings), torch.__version__, marks]
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]

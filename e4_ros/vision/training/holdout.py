@@ -1,0 +1,106 @@
+"""Taught footage in order of time, and which of it is held out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from e4_ros.vision.detections import Answer
+
+_HELD_OUT_FRAMES = 60  # in a held-out stretch, about; there are at least two of them
+_STRETCHES = (2, 20)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A piece of a source.
+
+    Attributes:
+        frames: ``(H, W, 3)`` uint8 RGB of one size, in order of time.
+        stamps_s: their times.
+        taught: the teacher's answers.
+        full: the full network's.
+    """
+
+    frames: list[np.ndarray]
+    stamps_s: list[float]
+    taught: list[Answer]
+    full: list[Answer]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def part(self, rows: Sequence[int]) -> Stretch:
+        """Some of its frames."""
+        return Stretch(
+            [self.frames[i] for i in rows],
+            [self.stamps_s[i] for i in rows],
+            [self.taught[i] for i in rows],
+            [self.full[i] for i in rows],
+        )
+
+    @property
+    def shows_objects(self) -> bool:
+        """Whether the teacher is sure of anything in it."""
+        return any(len(answer.above(0.5)) for answer in self.taught)
+
+
+@dataclass(frozen=True)
+class Parted:
+    """A source of which stretches were held out.
+
+    Attributes:
+        source: all of it.
+        learn: rows to learn from.
+        held_out: rows of each stretch that is held out.
+    """
+
+    source: Stretch
+    learn: list[int]
+    held_out: list[range]
+
+    @property
+    def to_learn(self) -> Stretch:
+        """What is learned from, as one."""
+        return self.source.part(self.learn)
+
+    @property
+    def kept_back(self) -> Stretch:
+        """What is held out, as one."""
+        return self.source.part([i for rows in self.held_out for i in rows])
+
+
+def part(source: Stretch, share: float) -> Parted:
+    """Hold out a share of a source, in stretches that are spread evenly over it.
+
+    Whole stretches, because neighbouring frames say nearly the same; several of them, because what
+    a robot sees at the end of a drive is not what it saw on the way.
+    """
+    total = len(source)
+    held = round(total * share)
+    stretches = int(np.clip(round(held / _HELD_OUT_FRAMES), *_STRETCHES))
+    length = held // stretches
+    starts = [round((k + 0.75) * total / stretches - length / 2) for k in range(stretches)]
+    ranges = [range(max(start, 0), min(start + length, total)) for start in starts]
+    kept = {i for rows in ranges for i in rows}
+    return Parted(source, [i for i in range(total) if i not in kept], ranges)
+
+
+def frame_marks(frames: Sequence[np.ndarray]) -> str:
+    """Eight hexadecimal digits for each frame, to know it again by."""
+    return ''.join(frame_mark(frame) for frame in frames)
+
+
+def frame_mark(frame: np.ndarray) -> str:
+    """Of every fourth pixel of every fourth row."""
+    pixels = np.ascontiguousarray(frame[::4, ::4])
+    return hashlib.blake2b(pixels.tobytes(), digest_size=4).hexdigest()
+
+
+def seen_share(frames: Sequence[np.ndarray], marks: str) -> float:
+    """Share of the frames whose mark is among those of `frame_marks`."""
+    known = {marks[i : i + 8] for i in range(0, len(marks), 8)}
+    return float(np.mean([frame_mark(frame) in known for frame in frames]))

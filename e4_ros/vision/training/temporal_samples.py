@@ -1,0 +1,141 @@
+"""Moments of a stream to learn from: a frame, its memory, and what the teacher says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.inference.temporal_input import as_input, double_thumbnail, prior_maps
+from e4_ros.vision.nets.temporal_net import SLOTS, THUMBNAIL
+from e4_ros.vision.training.augment import View, random_view
+from e4_ros.vision.training.corruptions import SPOILERS, spoil
+from e4_ros.vision.training.holdout import Stretch
+
+_TROUBLES = ('cut', *SPOILERS, 'shake', 'lost')
+
+
+@dataclass
+class Footage:
+    """One source in time order.
+
+    Attributes:
+        frames: double thumbnails, ``(288, 384, 3)`` uint8.
+        taught: the teacher's answers, in pixels of the source.
+        full: the full network's, likewise.
+        frame_shape: ``(H, W, ...)`` of the source.
+    """
+
+    frames: list[np.ndarray]
+    taught: list[Answer]
+    full: list[Answer]
+    frame_shape: tuple[int, ...]
+
+
+@dataclass
+class Moment:
+    """One sample; boxes are in pixels of the thumbnail.
+
+    Attributes:
+        images: ``(1 + K, 3, 144, 192)``: now, then the memory's slots.
+        filled: ``(K,)``.
+        prior: ``(3·classes, 36, 48)``.
+        taught: the teacher's answer now.
+    """
+
+    images: np.ndarray
+    filled: np.ndarray
+    prior: np.ndarray
+    taught: Answer
+
+
+def footage(stretch: Stretch) -> Footage:
+    """What a temporal exit needs of a stretch."""
+    small = [double_thumbnail(frame) for frame in stretch.frames]
+    return Footage(small, stretch.taught, stretch.full, stretch.frames[0].shape)
+
+
+class Moments:
+    """Draws random moments from footage.
+
+    Args:
+        sources: drawn from in proportion to their length.
+        classes: number of classes.
+        seed: of everything that is random.
+        trouble: share of moments with a scene cut, darkness, a covered lens and the like.
+    """
+
+    def __init__(self, sources: Sequence[Footage], classes: int, seed: int, trouble: float = 0.1):
+        self._sources = list(sources)
+        self._classes = classes
+        self._seed = seed
+        self._trouble = trouble
+        lengths = np.array([len(source.frames) for source in sources], float)
+        self._shares = lengths / lengths.sum()
+
+    def batch(self, number: int, count: int) -> list[Moment]:
+        """A batch, which depends on the seed and on its number alone."""
+        self._rng = np.random.default_rng([self._seed, number])
+        return [self._draw() for _ in range(count)]
+
+    def _draw(self) -> Moment:
+        rng = self._rng
+        source = self._sources[rng.choice(len(self._sources), p=self._shares)]
+        now = int(rng.integers(len(source.frames)))
+        view = random_view(source.frames[0].shape, THUMBNAIL, rng)
+        trouble = str(rng.choice(_TROUBLES)) if rng.random() < self._trouble else ''
+        past, filled = self._past(source, now, trouble)
+        images = [spoil(view.image(source.frames[now], THUMBNAIL), trouble, rng)]
+        remembered = self._other_view(view) if trouble == 'shake' else view
+        origin = self._sources[rng.integers(len(self._sources))] if trouble == 'cut' else source
+        images += [remembered.image(origin.frames[i % len(origin.frames)], THUMBNAIL) for i in past]
+        return Moment(
+            np.concatenate([as_input(image) for image in images]),
+            filled,
+            self._prior(origin, past[0] % len(origin.frames), remembered, filled),
+            _through(source, source.taught[now], view),
+        )
+
+    def _past(self, source: Footage, now: int, trouble: str) -> tuple[list[int], np.ndarray]:
+        """Frames in the memory: a few frames ago, then two that are older; not all always there."""
+        rng = self._rng
+        if trouble == 'cut':
+            past = rng.integers(0, len(source.frames), SLOTS)
+        else:
+            ages = np.cumsum([rng.integers(1, 6), rng.integers(5, 40), rng.integers(20, 80)])
+            past = now - ages[:SLOTS]
+        filled = (past >= 0) & (rng.random(SLOTS) > 0.1)
+        filled &= trouble != 'lost'
+        return [max(int(i), 0) for i in past], filled.astype(np.float32)
+
+    def _prior(self, source: Footage, index: int, view: View, filled: np.ndarray) -> np.ndarray:
+        """The last answer, with the mistakes that last answers have."""
+        rng = self._rng
+        if not filled[0]:
+            return prior_maps(Answer.empty(), THUMBNAIL, self._classes)
+        given = source.full if rng.random() < 0.3 else source.taught
+        answer = _through(source, given[index], view)
+        boxes, labels, scores = answer.boxes, answer.labels, answer.scores
+        kept = rng.random(len(boxes)) > 0.15
+        boxes, labels, scores = boxes[kept], labels[kept], scores[kept]
+        boxes = boxes + rng.normal(0, 1.5, boxes.shape).astype(np.float32)
+        if len(boxes) and rng.random() < 0.3:
+            pick = rng.integers(len(boxes))
+            stray = boxes[pick] + np.tile(rng.uniform(-40, 40, 2), 2).astype(np.float32)
+            boxes = np.vstack([boxes, stray])
+            labels, scores = np.append(labels, labels[pick]), np.append(scores, 1.0)
+        return prior_maps(Answer.of(boxes, scores, labels), THUMBNAIL, self._classes)
+
+    def _other_view(self, view: View) -> View:
+        shift = np.zeros((2, 3))
+        shift[:, 2] = self._rng.uniform(-15, 15, 2)
+        return View(view.matrix + shift, view.gain, view.offset)
+
+
+def _through(source: Footage, answer: Answer, view: View) -> Answer:
+    """An answer in source pixels as it is in a view of the double thumbnail."""
+    scale = np.array(source.frames[0].shape[1::-1] * 2) / np.array(source.frame_shape[1::-1] * 2)
+    doubled = Answer(answer.boxes * scale.astype(np.float32), answer.scores, answer.labels)
+    return view.answer(doubled, THUMBNAIL)

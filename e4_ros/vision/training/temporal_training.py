@@ -1,0 +1,134 @@
+"""Fit the temporal exit's network to a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from e4_ros.vision.agreement import f1
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.inference import grid_boxes
+from e4_ros.vision.inference.grid_boxes import box_loss, box_target
+from e4_ros.vision.inference.temporal_input import as_input
+from e4_ros.vision.nets.heads import GridHead, local_peaks
+from e4_ros.vision.nets.in_distribution import fit_familiarity, statistics
+from e4_ros.vision.nets.temporal_net import GRID, SLOTS, THUMBNAIL, TemporalNet
+from e4_ros.vision.training.resumable import WorkFile, training_device
+from e4_ros.vision.training.temporal_samples import Footage, Moment, Moments
+
+Progress = Callable[[int, int], None]
+
+_THRESHOLDS = np.linspace(0.2, 0.6, 17)
+_KEEP_EVERY = 100  # steps
+
+
+def train_net(
+    net: TemporalNet,
+    moments: Moments,
+    steps: int,
+    batch: int = 16,
+    learning_rate: float = 4e-3,
+    work: Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> list[float]:
+    """Teach the boxes (AdamW, one cycle).
+
+    Args:
+        net: changed in place, and in eval mode afterwards.
+        moments: to learn from.
+        steps: of the optimiser.
+        batch: moments in a step.
+        learning_rate: the highest.
+        work: file to go on from, and to keep what is needed to go on.
+        progress: called with the steps done and their number.
+
+    Returns:
+        The loss of every step that was done here.
+    """
+    device = training_device()
+    net.to(device).to(memory_format=torch.channels_last).train()
+    optimiser = torch.optim.AdamW(net.parameters(), learning_rate, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, max(steps, 2))
+    kept = WorkFile(work, net=net, optimiser=optimiser, schedule=schedule)
+    history = []
+    for step in range(kept.resume(), steps):
+        drawn = moments.batch(step, batch)
+        out = _look(net, drawn)
+        targets = [box_target(m.taught, net.settings['classes'], GRID, THUMBNAIL) for m in drawn]
+        loss = box_loss(out['logits'].cpu(), out['sides'].cpu(), targets)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimiser.step()
+        schedule.step()
+        history.append(loss.item())
+        if (step + 1) % _KEEP_EVERY == 0 or step + 1 == steps:
+            kept.keep(step + 1)
+        progress(step + 1, steps)
+    net.cpu().to(memory_format=torch.contiguous_format).eval()
+    return history
+
+
+def centre_threshold(net: TemporalNet, moments: Moments, batches: int = 25) -> float:
+    """Score threshold with the best F1 against the teacher, by moments not learned from."""
+    answered = [
+        pair for number in range(batches) for pair in _answers(net, moments.batch(number, 16))
+    ]
+    return best_threshold(answered)
+
+
+def best_threshold(answered: Sequence[tuple[Answer, Answer]]) -> float:
+    """Score threshold with the best mean F1, from pairs of an answer and the teacher's."""
+    quality = [np.mean([f1(a, b, t, truth_score=0.5) for a, b in answered]) for t in _THRESHOLDS]
+    return float(_THRESHOLDS[int(np.argmax(quality))])
+
+
+def move_threshold(net: TemporalNet | GridHead, threshold: float) -> None:
+    """Shift the centre logits so that what was ``threshold`` becomes a score of a half."""
+    assert net.centre.bias is not None
+    with torch.no_grad():
+        net.centre.bias -= float(np.log(threshold / (1 - threshold)))
+
+
+def fit_to_footage(
+    net: TemporalNet, learnt: Sequence[Footage], held_out: Sequence[Footage]
+) -> None:
+    """Tell the net what its camera's frames look like; see `familiarity`."""
+
+    def tokens(source: Footage) -> Tensor:
+        images = (cv2.resize(frame, THUMBNAIL[::-1]) for frame in source.frames)
+        with torch.no_grad():
+            seen = [statistics(net.encoder(torch.from_numpy(as_input(image)))) for image in images]
+        return torch.cat(seen)
+
+    fit_familiarity(net.familiarity, [tokens(s) for s in learnt], [tokens(s) for s in held_out])
+
+
+def _look(net: TemporalNet, drawn: Sequence[Moment]) -> dict[str, Tensor]:
+    device = net.centre.weight.device
+
+    def stacked(arrays: Sequence[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.stack(arrays)).to(device)
+
+    images = stacked([moment.images for moment in drawn])
+    with torch.no_grad():  # the memory was made by the same encoder, some steps ago
+        past = images[:, 1:].flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        memory = net.encoder(past).unflatten(0, (len(drawn), SLOTS))
+    now = images[:, 0].contiguous(memory_format=torch.channels_last)
+    filled, prior = stacked([m.filled for m in drawn]), stacked([m.prior for m in drawn])
+    return net(now, memory, filled, prior)
+
+
+@torch.no_grad()
+def _answers(net: TemporalNet, drawn: Sequence[Moment]) -> list[tuple[Answer, Answer]]:
+    out = _look(net, drawn)
+    peaks, sides = local_peaks(out['logits']).numpy(), out['sides'].numpy()
+    return [
+        (grid_boxes.decode(peaks[i], sides[i], THUMBNAIL, 0.1), moment.taught)
+        for i, moment in enumerate(drawn)
+    ]

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from e4_ros.energy.client.status_page import PageWriter, State
+from e4_ros.energy.daemon.core import MAX_FAILURES, ClocksLost, HelperCore
+from e4_ros.energy.daemon.daemon import identify
+from e4_ros.energy.daemon.undo_log import Journal
+from e4_ros.energy.domains.discovery import discover
+from e4_ros.energy.errors import DeviceGone, DomainError, NotPermitted, WriteRefused
+from e4_ros.energy.plan import PlanError
+
+BUSY = WriteRefused(errno.EBUSY, 'busy')
+
+
+@pytest.fixture
+def domains(board_root, bad_domain):
+    return {domain.name: bad_domain(domain) for domain in discover(board_root)}
+
+
+@pytest.fixture
+def journal(short_dir):
+    return Journal(short_dir / 'state')
+
+
+@pytest.fixture
+def page():
+    page = PageWriter()
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def core(board_root, domains, journal, page):
+    return HelperCore('jetson_orin_nano', board_root, list(domains.values()), journal, page)
+
+
+def clocks(core):
+    return {name: domain.current_hz() for name, domain in core.domains.items()}
+
+
+def test_steps_bring_the_plans_points_and_the_end_brings_the_originals(
+    core, board_root, sweep, files
+):
+    before = files(board_root)
+    plan = sweep(core.frequencies_hz)
+    core.set_plan(plan)
+    for segment in (0, 3, 1):
+        core.step(0, segment)
+        assert clocks(core) == plan.point('full', segment)
+    assert core.end() == []
+    assert files(board_root) == before
+
+
+def test_originals_are_on_disk_before_the_first_write(core, domains, journal, sweep, files):
+    seen = []
+    domains['cpu'].__dict__['open'] = lambda: seen.append(journal.read())
+    core.set_plan(sweep(core.frequencies_hz))
+    assert [entry.name for entry in seen[0].entries] == ['cpu', 'gpu', 'emc']
+    core.end()
+    assert journal.read() is None
+
+
+def test_step_that_changes_nothing_is_skipped(core, page, sweep):
+    core.set_plan(sweep(core.frequencies_hz))
+    for path, segment in [(0, 1), (0, 1), (0, 99), (9, 0)]:
+        core.step(path, segment)
+    assert page.counters() == (1, 3, 0)
+
+
+def test_plan_that_does_not_fit_leaves_the_one_before(core, sweep):
+    core.set_plan(sweep(core.frequencies_hz))
+    core.step(0, 1)
+    before = clocks(core)
+    with pytest.raises(PlanError, match='made for board'):
+        core.set_plan(sweep(core.frequencies_hz, board='jetson_nano'))
+    with pytest.raises(PlanError, match='no frequency 1 Hz'):
+        core.set_plan(sweep({'cpu': (1,)}))
+    with pytest.raises(PlanError, match='unknown domain dla'):
+        core.set_plan(sweep({'dla': (1,)}))
+    assert clocks(core) == before
+    assert core.plan.name == 'sweep'
+
+
+def test_configured_limits_bind(board_root, domains, journal, page, sweep):
+    gpu = domains['gpu'].frequencies_hz
+    limits = {'gpu': (0, gpu[1])}
+    core = HelperCore('jetson_orin_nano', board_root, list(domains.values()), journal, page, limits)
+    assert core.frequencies_hz['gpu'] == gpu[:2]
+    with pytest.raises(PlanError, match='outside the allowed'):
+        core.set_plan(sweep({'gpu': gpu[2:3]}))
+
+
+@pytest.mark.parametrize(
+    ('limits', 'says'), [({'dla': (1, 2)}, 'unknown domain'), ({'gpu': (1, 2)}, 'no frequency')]
+)
+def test_senseless_limits(board_root, domains, journal, page, limits, says):
+    with pytest.raises(ValueError, match=says):
+        HelperCore('jetson_orin_nano', board_root, list(domains.values()), journal, page, limits)
+
+
+def test_read_only_file_takes_nothing(core, domains, board_root, journal, sweep, files):
+    before = files(board_root)
+    domains['emc'].open_error = NotPermitted(errno.EACCES, 'rate is read-only')
+    with pytest.raises(NotPermitted, match='read-only'):
+        core.set_plan(sweep(core.frequencies_hz))
+    assert files(board_root) == before
+    assert core.plan is None
+    assert journal.read() is None
+    core.step(0, 1)
+    assert files(board_root) == before
+
+
+def test_failed_step_leaves_the_point_before(core, domains, page, sweep):
+    core.set_plan(sweep(core.frequencies_hz))
+    core.step(0, 0)
+    before = clocks(core)
+    domains['emc'].set_errors = [BUSY]
+    core.step(0, 1)
+    assert clocks(core) == before
+    assert page.counters().failed == 1
+    core.step(0, 1)
+    assert clocks(core) == core.plan.point('full', 1)
+
+
+def test_failed_first_step_gives_everything_back(core, domains, board_root, sweep, files):
+    before = files(board_root)
+    core.set_plan(sweep(core.frequencies_hz))
+    domains['emc'].set_errors = [BUSY]
+    with pytest.raises(ClocksLost, match='busy'):
+        core.step(0, 1)
+    assert files(board_root) == before
+
+
+def test_steps_that_keep_failing_give_everything_back(core, domains, board_root, sweep, files):
+    before = files(board_root)
+    core.set_plan(sweep(core.frequencies_hz))
+    core.step(0, 0)
+    for _ in range(MAX_FAILURES):
+        domains['emc'].set_errors = [BUSY]
+        core.step(0, 1)
+    domains['emc'].set_errors = [BUSY]
+    with pytest.raises(ClocksLost):
+        core.step(0, 1)
+    assert files(board_root) == before
+
+
+def test_undo_that_fails_gives_everything_back(core, domains, board_root, sweep, files):
+    before = files(board_root)
+    core.set_plan(sweep(core.frequencies_hz))
+    core.step(0, 0)
+    domains['cpu'].set_errors = [None, BUSY]
+    domains['gpu'].set_errors = [BUSY]
+    with pytest.raises(ClocksLost):
+        core.step(0, 1)
+    assert files(board_root) == before
+
+
+def test_device_that_disappears_ends_the_plan(core, domains, board_root, sweep, files):
+    before = files(board_root)
+    core.set_plan(sweep(core.frequencies_hz))
+    core.step(0, 0)
+    domains['gpu'].set_errors = [DeviceGone(errno.ENODEV, 'the gpu has disappeared')]
+    with pytest.raises(ClocksLost, match='disappeared'):
+        core.step(0, 1)
+    assert files(board_root) == before
+    assert core.plan is None
+
+
+def test_rest_gives_back_until_the_next_step(core, board_root, page, journal, sweep, files):
+    before = files(board_root)
+    core.set_plan(sweep(core.frequencies_hz))
+    core.step(0, 2)
+    core.rest()
+    assert files(board_root) == before
+    assert journal.read() is None
+    core.step(0, 2)
+    assert clocks(core) == core.plan.point('full', 2)
+    assert journal.read() is not None
+
+
+def test_what_does_not_come_back_is_tried_again(core, domains, journal, sweep):
+    core.set_plan(sweep(core.frequencies_hz))
+    core.step(0, 1)
+    domains['gpu'].restore_lines = ['gpu is stuck']
+    assert core.end() == ['gpu is stuck']
+    assert journal.read() is not None
+    assert 'gpu is stuck' in core.custody.why_not()
+    assert core.recover() == []
+    assert core.custody.why_not() == ''
+    assert journal.read() is None
+
+
+def test_damaged_journal_stops_a_plan_before_any_write(core, journal, board_root, sweep, files):
+    journal.path.write_text('{')
+    before = files(board_root)
+    with pytest.raises(DomainError, match='not a whole journal'):
+        core.set_plan(sweep(core.frequencies_hz))
+    assert files(board_root) == before
+
+
+def test_clock_moved_by_others_is_seen_and_put_right(core, board_root, page, sweep):
+    core.set_plan(sweep(core.frequencies_hz))
+    core.step(0, 1)
+    wanted = clocks(core)
+    gpu = core.domains['gpu']
+    gpu._domain.set_hz(gpu.allowed_hz[-1])
+    core.refresh()
+    core.step(0, 1)
+    assert clocks(core) == wanted
+    assert page.counters().applied == 2
+
+
+def test_plan_over_fewer_domains_gives_the_others_back(core, board_root, sweep, files):
+    tables = core.frequencies_hz
+    before = files(board_root)
+    core.set_plan(sweep(tables))
+    core.step(0, 1)
+    core.set_plan(sweep({'gpu': tables['gpu']}))
+    core.step(0, 1)
+    changed = {name for name, text in files(board_root).items() if before[name] != text}
+    assert changed
+    assert all('devfreq' in name for name in changed)
+
+
+def test_boards_are_known_by_name(board_root, tmp_path):
+    assert identify(board_root) == 'jetson_orin_nano'
+    assert identify(tmp_path) == 'pc'
+    model = tmp_path / 'proc/device-tree/model'
+    model.parent.mkdir(parents=True)
+    model.write_bytes(b'NVIDIA Jetson Nano Developer Kit\0')
+    assert identify(tmp_path) == 'jetson_nano'
+    model.write_bytes(b'Some Other Kit\0')
+    assert identify(tmp_path) == 'some_other_kit'
+
+
+def test_state_is_shown(core, page, sweep):
+    core.set_plan(sweep(core.frequencies_hz))
+    assert page.words[1] == State.ACTIVE
+    core.step(0, 0)
+    core.rest()
+    assert page.words[1] == State.RESTING
+    core.end()
+    assert page.words[1] == State.IDLE

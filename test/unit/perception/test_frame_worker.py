@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import threading
+
+from e4_ros.perception.frame_worker import FrameWorker, NewestSlot
+
+
+def test_slot_keeps_the_newest_and_hands_back_what_it_replaces():
+    slot = NewestSlot()
+    assert slot.put(1) is None
+    assert slot.put(2) == 1
+    assert slot.take() == 2
+    assert slot.put(3) is None
+
+
+def test_closed_slot_takes_nothing_and_wakes_who_waits():
+    slot = NewestSlot()
+    taken = []
+    waiting = threading.Thread(target=lambda: taken.append(slot.take()))
+    waiting.start()
+    assert slot.close() is None
+    waiting.join(5)
+    assert taken == [None]
+    assert slot.put(1) == 1
+
+
+def test_closing_returns_the_item_nobody_took():
+    slot = NewestSlot()
+    slot.put(1)
+    assert slot.close() == 1
+    assert slot.take() is None
+
+
+class Bench:
+    """A worker whose work waits for `go`, and what became of each item."""
+
+    def __init__(self, fail_on=()):
+        self.begun, self.go = threading.Event(), threading.Event()
+        self.done, self.dropped, self.failed = [], [], []
+        self._fail_on = fail_on
+        self.worker = FrameWorker(self._work, self.dropped.append, self.failed.append)
+
+    def _work(self, item):
+        self.begun.set()
+        assert self.go.wait(5)
+        if item in self._fail_on:
+            raise RuntimeError(f'no {item}')
+        self.done.append(item)
+
+
+def test_every_item_is_done_or_dropped():
+    bench = Bench()
+    bench.worker.submit(0)
+    assert bench.begun.wait(5)
+    for item in range(1, 5):
+        bench.worker.submit(item)
+    assert bench.dropped == [1, 2, 3]
+    threading.Timer(0.05, bench.go.set).start()
+    assert bench.worker.stop()  # 0 is in hand and finishes, 4 waits and is dropped
+    assert bench.done == [0]
+    assert bench.dropped == [1, 2, 3, 4]
+    bench.worker.submit(5)
+    assert bench.dropped[-1] == 5
+
+
+def test_work_that_fails_does_not_end_the_worker():
+    bench = Bench(fail_on=(0,))
+    bench.go.set()
+    finished = threading.Event()
+    bench.worker.submit(0)
+    while not bench.failed:
+        finished.wait(0.001)
+    bench.worker.submit(1)
+    while not bench.done:
+        finished.wait(0.001)
+    assert [str(error) for error in bench.failed] == ['no 0']
+    assert bench.done == [1]
+    assert bench.worker.stop()
+
+
+def test_stop_says_when_the_work_does_not_end():
+    bench = Bench()
+    bench.worker.submit(0)
+    assert bench.begun.wait(5)
+    assert not bench.worker.stop(timeout_s=0.01)
+    bench.go.set()

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import sys
+from array import array
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from e4_ros.perception import images
+from e4_ros.perception.images import ImageError, decode, to_rgb
+
+
+@dataclass
+class Image:
+    """`sensor_msgs/Image` as rclpy hands it over: data is an array of type code B."""
+
+    height: int
+    width: int
+    encoding: str
+    step: int
+    data: array = field(repr=False)
+    is_bigendian: int = 0
+
+
+def message(pixels: np.ndarray, encoding: str, **changes) -> Image:
+    step = pixels.strides[0]
+    data = array('B', pixels.tobytes())
+    return replace(Image(pixels.shape[0], pixels.shape[1], encoding, step, data), **changes)
+
+
+def compressed(data: bytes, kind: str = 'jpeg') -> SimpleNamespace:
+    return SimpleNamespace(format=kind, data=array('B', data))
+
+
+@pytest.fixture
+def scene() -> np.ndarray:
+    """A smooth RGB picture whose three channels differ, so that swapped channels show."""
+    y, x = np.mgrid[:48, :64]
+    return np.stack([x * 4, y * 5, np.full_like(x, 30)], axis=-1).astype(np.uint8)
+
+
+def test_rgb_is_handed_on_without_a_copy(scene):
+    source = message(scene, 'rgb8')
+    rgb = to_rgb(source)
+    np.testing.assert_array_equal(rgb, scene)
+    source.data[0] = 99
+    assert rgb[0, 0, 0] == 99
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'code'),
+    [
+        ('bgr8', cv2.COLOR_RGB2BGR),
+        ('rgba8', cv2.COLOR_RGB2RGBA),
+        ('bgra8', cv2.COLOR_RGB2BGRA),
+    ],
+)
+def test_colour_encodings(scene, encoding, code):
+    np.testing.assert_array_equal(to_rgb(message(cv2.cvtColor(scene, code), encoding)), scene)
+
+
+def test_grey_becomes_three_equal_channels(scene):
+    grey = cv2.cvtColor(scene, cv2.COLOR_RGB2GRAY)
+    rgb = to_rgb(message(grey, 'mono8'))
+    np.testing.assert_array_equal(rgb, np.repeat(grey[..., None], 3, axis=-1))
+
+
+def test_sixteen_bits_are_scaled_not_cut(scene):
+    deep = scene[..., 0].astype(np.uint16) * 257
+    assert np.abs(to_rgb(message(deep, 'mono16'))[..., 0].astype(int) - scene[..., 0]).max() <= 1
+
+
+def test_big_endian_data_on_this_machine(scene):
+    deep = (scene[..., 0].astype(np.uint16) * 257).astype('>u2')
+    rgb = to_rgb(message(deep, 'mono16', is_bigendian=1))
+    assert np.abs(rgb[..., 0].astype(int) - scene[..., 0]).max() <= 1
+
+
+def test_bayer_recovers_a_flat_colour():
+    mosaic = np.zeros((16, 16), np.uint8)
+    mosaic[0::2, 0::2] = 200  # red sits first in each 2 × 2 cell of rggb
+    mosaic[0::2, 1::2] = mosaic[1::2, 0::2] = 100
+    mosaic[1::2, 1::2] = 50
+    rgb = to_rgb(message(mosaic, 'bayer_rggb8'))
+    np.testing.assert_array_equal(rgb[8, 8], (200, 100, 50))
+
+
+def test_nv12_keeps_its_height(scene):
+    i420 = cv2.cvtColor(scene, cv2.COLOR_RGB2YUV_I420)
+    chroma = i420[48:].reshape(2, -1).T.reshape(24, 64)  # planes U, V to interleaved UV
+    nv12 = np.concatenate([i420[:48], chroma])
+    rgb = to_rgb(replace(message(nv12, 'nv12'), height=48))
+    assert rgb.shape == scene.shape
+    assert np.abs(rgb.astype(int) - scene).mean() < 4
+
+
+def test_padded_rows_are_not_picture(scene):
+    padded = np.full((48, 64 * 3 + 32), 255, np.uint8)
+    padded[:, : 64 * 3] = scene.reshape(48, -1)
+    rgb = to_rgb(Image(48, 64, 'rgb8', padded.shape[1], array('B', padded.tobytes())))
+    np.testing.assert_array_equal(rgb, scene)
+
+
+def test_the_last_row_needs_no_padding(scene):
+    padded = np.zeros((48, 200), np.uint8)
+    padded[:, : 64 * 3] = scene.reshape(48, -1)
+    data = array('B', padded.tobytes()[: 200 * 47 + 64 * 3])
+    np.testing.assert_array_equal(to_rgb(Image(48, 64, 'rgb8', 200, data)), scene)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'says'),
+    [
+        ({'encoding': 'rgb9'}, 'unknown encoding'),
+        ({'encoding': ''}, 'unknown encoding'),
+        ({'encoding': '8UC3'}, 'does not name its colours'),
+        ({'width': 0}, 'no pixels'),
+        ({'height': 0}, 'no pixels'),
+        ({'step': 64 * 3 - 1}, 'step is 191 bytes'),
+        ({'step': 0}, 'step is 0 bytes'),
+        ({'data': array('B', bytes(100))}, 'truncated: 100 bytes'),
+        ({'data': array('B')}, 'truncated: 0 bytes'),
+        ({'height': 2**31, 'width': 2**31}, 'over the limit'),
+    ],
+)
+def test_bad_images_are_refused_with_the_reason(scene, changes, says):
+    with pytest.raises(ImageError, match=says):
+        to_rgb(replace(message(scene, 'rgb8'), **changes))
+
+
+def test_depth_with_nan_is_not_a_picture():
+    depth = np.full((48, 64), np.nan, np.float32)
+    with pytest.raises(ImageError, match='depth'):
+        to_rgb(message(depth, '32FC1'))
+
+
+def test_odd_chroma_is_an_image_error():
+    with pytest.raises(ImageError, match='cannot convert'):
+        to_rgb(message(np.zeros((5, 7), np.uint16), 'yuyv'))
+
+
+def test_the_limit_is_a_parameter_and_8000_by_6000_fits():
+    large = Image(6000, 8000, 'mono8', 8000, array('B', bytes(48_000_000)))
+    assert to_rgb(large).shape == (6000, 8000, 3)
+    with pytest.raises(ImageError, match='over the limit of 1000000 pixels'):
+        to_rgb(large, max_pixels=1_000_000)
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp', '.bmp', '.tiff'])
+def test_compressed_pictures(scene, suffix):
+    _, data = cv2.imencode(suffix, cv2.cvtColor(scene, cv2.COLOR_RGB2BGR))
+    rgb = to_rgb(compressed(data.tobytes(), suffix[1:]))
+    assert rgb.shape == scene.shape
+    assert np.abs(rgb.astype(int) - scene).mean() < 4
+
+
+def test_a_grey_jpeg_is_a_picture(scene):
+    _, data = cv2.imencode('.jpg', scene[..., 0])
+    assert to_rgb(compressed(data.tobytes(), 'mono8; jpeg compressed ')).shape == scene.shape
+
+
+def jpeg(scene: np.ndarray) -> bytes:
+    return cv2.imencode('.jpg', scene)[1].tobytes()
+
+
+def test_a_jpeg_padded_by_the_camera_is_whole(scene):
+    assert decode(jpeg(scene) + bytes(100_000)).shape == scene.shape
+
+
+@pytest.mark.parametrize('share', [0.1, 0.5, 0.99])
+def test_a_jpeg_that_was_cut_off_is_refused(scene, share):
+    data = jpeg(scene)
+    with pytest.raises(ImageError):
+        to_rgb(compressed(data[: int(len(data) * share)]))
+
+
+@pytest.mark.parametrize('data', [b'', b'\xff\xd8\xff', b'no image at all', bytes(1000)])
+def test_what_is_no_image_is_refused(data):
+    with pytest.raises(ImageError, match='no'):
+        to_rgb(compressed(data))
+
+
+def test_a_large_jpeg_is_refused_before_it_is_decoded(scene, monkeypatch):
+    def fail(*_):
+        raise AssertionError('decoded')
+
+    data = jpeg(scene)
+    monkeypatch.setattr(cv2, 'imdecode', fail)
+    with pytest.raises(ImageError, match='over the limit'):
+        to_rgb(compressed(data), max_pixels=1000)
+
+
+def test_compressed_depth_is_refused():
+    with pytest.raises(ImageError, match='depth'):
+        to_rgb(compressed(bytes(12), '32FC1; compressedDepth'))
+
+
+def install_cv_bridge(monkeypatch, convert):
+    bridge = SimpleNamespace(CvBridge=lambda: SimpleNamespace(imgmsg_to_cv2=convert))
+    monkeypatch.setitem(sys.modules, 'cv_bridge', bridge)
+    images._cv_bridge.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _forget_the_bridge():
+    yield
+    images._cv_bridge.cache_clear()
+
+
+def test_an_installed_cv_bridge_converts(scene, monkeypatch):
+    install_cv_bridge(monkeypatch, lambda msg, wanted: np.full((msg.height, msg.width, 3), 7))
+    assert images.backend() == 'cv_bridge'
+    assert (to_rgb(message(scene, 'bgr8')) == 7).all()
+
+
+def test_a_cv_bridge_that_does_not_work_is_passed_over(scene, monkeypatch):
+    def fail(*_):
+        raise AttributeError('_ARRAY_API not found')
+
+    install_cv_bridge(monkeypatch, fail)
+    assert images.backend() == 'rosbags-image'
+    np.testing.assert_array_equal(to_rgb(message(scene, 'rgb8')), scene)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from e4_ros.vision.calibration.calibrate import PATH, Promise, calibrate
+from e4_ros.vision.calibration.learn_then_test import RiskError
+from e4_ros.vision.exit_checkpoint import Checkpoint, network_hash
+from e4_ros.vision.models import load_model
+
+FIXTURE = Path(__file__).parents[3] / 'fixtures' / 'detector'
+PROMISE = Promise(risk=0.2, confidence=0.95, against_full=True, block_s=0.1, gap_s=0.0)
+
+
+@pytest.fixture(scope='module')
+def model():
+    return load_model('pedestrian_ssdlite')
+
+
+@pytest.fixture(scope='module')
+def checkpoint(model):
+    """Only the temporal exit that moves the last answer on."""
+    return Checkpoint(model.name, network_hash(model.network))
+
+
+@pytest.fixture(scope='module')
+def jumps():
+    """People seconds apart: the last answer is of no use."""
+    paths = sorted(FIXTURE.glob('vtest_*.webp'))
+    frames = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in paths]
+    return [(index / 10, frame) for index, frame in enumerate(frames)]
+
+
+def hardly_moving(clip, count):
+    frames = [clip[0][1].copy() for _ in range(count)]
+    for index, frame in enumerate(frames):
+        frame[0, 0] = index
+    return [(index / 10, frame) for index, frame in enumerate(frames)]
+
+
+def test_exit_that_loses_too_much_is_not_certified(model, checkpoint, jumps):
+    result = calibrate(model, checkpoint, jumps, [], PROMISE, threads=1)
+    assert result.certificate.blocks == len(jumps)
+    assert result.certificate.chosen < len(PATH) - 1
+    assert result.certificate.means[result.certificate.chosen] < 0.2
+    assert result.certificate.p_values[-1] > 0.05
+
+
+def test_exit_that_loses_nothing_is_certified_to_the_end(model, checkpoint, jumps):
+    still = hardly_moving(jumps, 20)
+    result = calibrate(model, checkpoint, still, [], PROMISE, threads=1)
+    assert result.checkpoint.thresholds == {'temporal': PATH[-1]}
+    assert result.checkpoint.notes['mean_loss'] == 0
+    assert result.early_share == pytest.approx(19 / 20)
+    assert result.checkpoint.notes['rates'] == {'temporal': pytest.approx(19 / 20)}
+    # 19 blocks without disagreement rule out a mean of 1 - 0.05 ** (1 / 19).
+    bound = result.checkpoint.notes['audit']['temporal']['bound']
+    assert bound == pytest.approx(1 - 0.05 ** (1 / 19), abs=1e-6)
+
+
+def test_clips_are_streams_of_their_own(model, checkpoint, jumps):
+    still = hardly_moving(jumps, 10)
+    result = calibrate(model, checkpoint, [still, still], [], PROMISE, threads=1)
+    assert result.certificate.blocks == 20
+    assert result.early_share == pytest.approx(18 / 20)
+
+
+def test_too_little_footage_says_how_much_is_needed(model, checkpoint, jumps):
+    # 58 more blocks of a second, with half a second between them.
+    with pytest.raises(RiskError, match=r'59 blocks of 1 s, 880 frames.* has 1 in .*1\.4 min'):
+        calibrate(model, checkpoint, jumps, [], Promise(risk=0.05))
+
+
+def test_still_image_and_empty_clip_are_refused(model, checkpoint, jumps):
+    still = [(index / 10, jumps[0][1]) for index in range(20)]
+    with pytest.raises(RiskError, match='source 2 is one still image'):
+        calibrate(model, checkpoint, [jumps, still], [], PROMISE)
+    with pytest.raises(RiskError, match='source 1 has no frames'):
+        calibrate(model, checkpoint, [[], jumps], [], PROMISE)
+
+
+def test_time_must_rise(model, checkpoint, jumps):
+    frames = [(0.0, frame) for _, frame in jumps]
+    with pytest.raises(RiskError, match='time rises'):
+        calibrate(model, checkpoint, frames, [], PROMISE)
+
+
+@pytest.mark.parametrize('risk', [0.0, 1.0, np.nan])
+def test_senseless_risk_is_refused(model, checkpoint, jumps, risk):
+    with pytest.raises(RiskError, match='between 0 and 1'):
+        calibrate(model, checkpoint, jumps, [], Promise(risk=risk))

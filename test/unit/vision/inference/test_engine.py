@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from e4_ros.evaluation.sources import open_source
+from e4_ros.vision.agreement import f1
+from e4_ros.vision.detections import Answer
+from e4_ros.vision.inference.audit import Auditor
+from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.exit_economics import ExitCost, Payback
+from e4_ros.vision.inference.factory import build
+from e4_ros.vision.inference.policy import ThresholdPolicy
+from e4_ros.vision.models import load_model
+from e4_ros.vision.runtime.onnx_runtime import make_runtime
+
+
+@pytest.fixture(scope='module')
+def frames():
+    return [frame for _, frame in islice(open_source('bikes'), 24)]
+
+
+@pytest.fixture(scope='module')
+def shared():
+    return build('pedestrian_ssdlite', threads=1)
+
+
+@pytest.fixture
+def engine(shared):
+    """The shipped engine with a fresh stream and its own policy."""
+    shared.reset()
+    policy, shared.auditor = shared.policy, Auditor()
+    yield shared
+    shared.policy, shared.payback = policy, None
+
+
+def feed(engine, frames, start_s=0.0, fps=25.0):
+    return [engine.process(frame, start_s + i / fps) for i, frame in enumerate(frames)]
+
+
+def test_first_frame_of_a_stream_is_never_temporal(engine, frames):
+    engine.policy = ThresholdPolicy({'temporal': 1e-6})
+    assert engine.process(frames[0], 0.0).exit == 'full'
+
+
+def test_still_image_is_answered_from_memory(engine, frames):
+    results = feed(engine, [frames[0]] * 3)
+    assert [r.exit for r in results][1:] == ['temporal', 'temporal']
+    assert results[1].diversity < 0.1 < results[0].diversity
+
+
+@pytest.fixture(scope='module')
+def plain():
+    """An engine whose exits were never fitted."""
+    return EarlyExitEngine(
+        load_model('pedestrian_ssdlite'),
+        ThresholdPolicy({'temporal': 0.75}),
+        make_runtime('onnxruntime', 1),
+    )
+
+
+def troubles(frame):
+    yield 'cut', np.random.default_rng(0).integers(0, 256, frame.shape, dtype=np.uint8)
+    yield 'covered', np.zeros_like(frame)
+    yield 'night', frame // 20
+    yield 'glare', np.full_like(frame, 255)
+
+
+@pytest.mark.parametrize('name', ['cut', 'covered', 'night', 'glare'])
+def test_trouble_closes_every_early_exit(engine, frames, name):
+    feed(engine, [frames[0]] * 2)
+    result = engine.process(dict(troubles(frames[0]))[name], 0.12)
+    assert result.exit == 'full'
+
+
+def test_scene_cut_closes_the_exit_that_was_never_fitted(plain, frames):
+    plain.reset()
+    feed(plain, [frames[0]] * 2)
+    result = plain.process(dict(troubles(frames[0]))['cut'], 0.12)
+    assert result.exit == 'full'
+    assert result.diversity > 0.5
+
+
+def test_exit_that_was_never_fitted_repeats_the_answer_of_a_still_image(plain, frames):
+    plain.reset()
+    first, *later = feed(plain, [frames[0]] * 3)
+    assert [r.exit for r in later] == ['temporal'] * 2
+    assert f1(later[-1].answer, first.answer) == 1.0
+    assert later[0].diversity == 0
+
+
+def test_every_exit_gives_its_own_path(engine, frames):
+    for name in engine.paths:
+        engine.reset()
+        engine.process(frames[0], 0.0)
+        engine.policy = ThresholdPolicy({name: 0.0} if name != 'full' else {})
+        begun = []
+        result = engine.process(frames[0], 0.04, begun.append)
+        assert result.exit == name
+        assert begun == list(range(len(result.segment_s)))
+        assert result.latency_s == pytest.approx(sum(result.segment_s))
+
+
+def test_paths_name_the_segments_of_the_engine(engine):
+    assert list(engine.paths) == ['temporal', 'exit1', 'full']
+    assert engine.paths['full'] == list(range(len(engine.segments)))
+    assert len({segment.name for segment in engine.segments}) == len(engine.segments)
+    assert sum(segment.macs for segment in engine.segments) > 600e6
+
+
+def test_full_policy_is_the_network_itself(frames, engine):
+    full = build('pedestrian_ssdlite', policy='full', threads=1)
+    assert full.paths == {'full': [0, 1]}
+    result = full.process(frames[0], 0.0)
+    assert (result.exit, result.gate_scores) == ('full', {})
+    alone = engine.process_full(frames[0]).answer
+    np.testing.assert_allclose(result.answer.boxes, alone.boxes, atol=1e-2)
+
+
+def test_process_full_leaves_the_stream_alone(engine, frames):
+    feed(engine, [frames[0]] * 2)
+    engine.process_full(frames[20])
+    assert engine.process(frames[0], 0.2).exit == 'temporal'
+
+
+def test_time_going_backwards_starts_a_new_stream(engine, frames):
+    feed(engine, [frames[0]] * 3, start_s=100.0)
+    assert engine.process(frames[0], 0.0).exit != 'temporal'
+    assert engine.process(frames[0], 0.04).exit == 'temporal'
+
+
+def test_other_frame_size_starts_a_new_stream(engine, frames):
+    feed(engine, [frames[0]] * 3)
+    smaller = np.ascontiguousarray(frames[0][::2, ::2])
+    result = engine.process(smaller, 0.2)
+    assert result.exit != 'temporal'
+    assert (result.answer.boxes <= max(smaller.shape)).all()
+
+
+@pytest.mark.parametrize(
+    'frame',
+    [
+        np.zeros((0, 10, 3), np.uint8),
+        np.zeros((10, 10), np.uint8),
+        np.zeros((10, 10, 4), np.uint8),
+        np.zeros((10, 10, 3), np.float32),
+    ],
+)
+def test_what_is_no_image_is_refused_and_the_stream_goes_on(engine, frames, frame):
+    feed(engine, [frames[0]] * 2)
+    with pytest.raises(ValueError, match='RGB image'):
+        engine.process(frame, 0.1)
+    assert engine.process(frames[0], 0.12).exit == 'temporal'
+
+
+@pytest.mark.parametrize('stamp_s', [float('nan'), float('inf')])
+def test_time_that_is_no_number_is_refused(engine, frames, stamp_s):
+    with pytest.raises(ValueError, match='finite'):
+        engine.process(frames[0], stamp_s)
+
+
+@pytest.mark.parametrize('shape', [(1, 1, 3), (1, 4000, 3), (3000, 3, 3)])
+def test_odd_image_sizes_are_answered(engine, shape):
+    frame = np.full(shape, 127, np.uint8)
+    assert all(len(r.answer) == 0 for r in feed(engine, [frame] * 2))
+
+
+def test_classifier_without_exits_has_temporal_and_full(frames):
+    engine = build('efficientnet_lite0', threads=1)
+    assert list(engine.paths) == ['temporal', 'full']
+    first, second = feed(engine, [frames[0]] * 2)
+    assert (first.exit, second.exit) == ('full', 'temporal')
+    assert first.answer.labels[:1] == second.answer.labels[:1]
+
+
+def test_runtimes_give_the_same_answers(engine, frames):
+    reference = build('pedestrian_ssdlite', runtime='torch')
+    ours, theirs = feed(engine, frames[:3]), feed(reference, frames[:3])
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.exit == b.exit
+        np.testing.assert_allclose(a.answer.boxes, b.answer.boxes, atol=0.5)
+
+
+def elsewhere(answer):
+    """An answer that has nothing in common with the given one."""
+    return Answer.of(np.array([[0, 0, 3, 3]]), np.array([0.99]))
+
+
+def with_audits(engine, frames, monkeypatch, **settings):
+    """The engine, asking only its temporal exit, whose every answer is wrong."""
+    engine.policy = ThresholdPolicy({'temporal': 0.0})
+    engine.process(frames[0], 0.0)
+    monkeypatch.setattr(engine, 'auditor', Auditor(**settings))
+    honest = engine.temporal.answer
+    monkeypatch.setattr(engine.temporal, 'answer', lambda score: elsewhere(honest(score)))
+    return engine
+
+
+def test_audits_switch_a_broken_exit_off_within_fifty_frames(engine, frames, monkeypatch):
+    engine = with_audits(engine, frames, monkeypatch)
+    for index in range(1, 51):
+        result = engine.process(frames[0], index / 25)
+        audit = engine.audit(frames[0], result)
+        if audit is not None and audit.switched_off:
+            break
+    assert audit.switched_off == engine.off['temporal']
+    assert audit.disagreement == 1.0
+    assert audit.full.exit == 'full'
+    after = engine.process(frames[0], 2.1)
+    assert after.exit == 'full'
+    assert engine.audit(frames[0], after) is None
+
+
+def test_exit_that_is_off_is_not_even_asked(engine, frames, monkeypatch):
+    engine = with_audits(engine, frames, monkeypatch)
+    engine.auditor.off = {'temporal': 'by hand'}
+    assert engine.process(frames[0], 0.1).gate_scores == {}
+
+
+def test_audit_leaves_the_stream_alone(engine, frames):
+    engine.policy = ThresholdPolicy({'temporal': 0.0})
+    results = []
+    for share in (0.0, 1.0):
+        engine.reset()
+        engine.auditor = Auditor(share=share)
+        results.append(feed(engine, frames[:1]))
+        for index, frame in enumerate(frames[1:6]):
+            results[-1].append(engine.process(frame, 0.04 * (index + 1)))
+            engine.audit(frame, results[-1][-1])
+    for a, b in zip(*results, strict=True):
+        assert a.exit == b.exit
+        np.testing.assert_array_equal(a.answer.boxes, b.answer.boxes)
+
+
+def test_exits_are_measured_on_this_machine(engine, frames):
+    costs = engine.check_pay(frames[0]).costs
+    assert list(costs) == ['temporal', 'exit1']
+    assert costs['temporal'].saved_s > costs['exit1'].saved_s > 0
+    assert all(cost.asked_s > 0 for cost in costs.values())
+
+
+def test_exits_that_answer_too_rarely_rest(engine, frames):
+    engine.policy = ThresholdPolicy({'temporal': 1.01, 'exit1': 1.01})
+    engine.payback = Payback({'temporal': ExitCost(1.0, 9.0), 'exit1': ExitCost(1.0, 4.0)})
+    results = [engine.process(frames[i % 24], i / 25) for i in range(40)]
+    asked = [bool(result.gate_scores) for result in results]
+    assert asked == [True] * 19 + [False] * 21  # until twice 9 s are lost
+
+
+def test_exits_at_rest_leave_the_whole_network(engine, frames):
+    engine.payback = Payback({'temporal': ExitCost(1.0, 0.5)}, {'temporal': 0.1})
+    result = engine.process(frames[0], 0.0)
+    assert (result.exit, result.gate_scores) == ('full', {})
+    assert len(result.answer) == len(engine.process_full(frames[0]).answer)
+
+
+def test_memory_from_before_a_rest_is_not_answered_from(engine, frames):
+    engine.policy = ThresholdPolicy({'temporal': 1e-6})
+    feed(engine, [frames[0]] * 3)
+    engine.payback = Payback({'temporal': ExitCost(1.0, 0.5)}, {'temporal': 0.1})
+    engine.process(frames[0], 0.2)
+    engine.payback = None
+    assert engine.process(frames[0], 0.24).exit == 'full'
+    assert engine.process(frames[0], 0.28).exit == 'temporal'
+
+
+def test_unknown_policy_lists_the_known():
+    with pytest.raises(ValueError, match="'full', 'e4'"):
+        build('pedestrian_ssdlite', policy='fast')

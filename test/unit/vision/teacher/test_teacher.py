@@ -1,0 +1,114 @@
+"""The offline teacher on real frames: finds more, remembers, survives interruptions and damage."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from e4_ros.vision import models
+from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
+
+FIXTURE = Path(__file__).parents[3] / 'fixtures' / 'detector'
+
+
+@pytest.fixture(scope='module')
+def model():
+    return models.load_model('pedestrian_ssdlite')
+
+
+@pytest.fixture(scope='module')
+def frame():
+    """A frame of vtest.avi in its own proportions: seven tiles and the whole."""
+    small = cv2.cvtColor(cv2.imread(str(FIXTURE / 'vtest_0621.webp')), cv2.COLOR_BGR2RGB)
+    return cv2.resize(small, (640, 480))
+
+
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp('teacher')
+
+
+@pytest.fixture
+def teacher(model, cache):
+    return OfflineTeacher(model, threads=1, cache=cache)
+
+
+def break_network(teacher, monkeypatch):
+    def fail():
+        raise AssertionError('the network was asked')
+
+    monkeypatch.setattr(teacher._piece, 'run', fail)
+
+
+def test_it_finds_at_least_what_one_pass_finds(model, teacher, frame):
+    teacher._input.write(model.preprocess(frame))
+    teacher._piece.run()
+    once = model.decode([b.read() for b in teacher._piece.outputs], frame.shape, 0.5)
+    assert len(teacher.look(frame).above(0.5)) >= len(once) >= 1
+
+
+def test_a_still_scene_is_answered_the_same_in_every_frame(teacher, frame):
+    counts = []
+    taught = teacher.teach([(i / 10, frame) for i in range(6)], counts.append)
+    assert counts == [1, 2, 3, 4, 5, 6]
+    sure = teacher.look(frame).above(0.5)
+    for answer in taught:
+        np.testing.assert_allclose(answer.boxes[: len(sure)], sure.boxes, atol=0.01)
+
+
+def test_a_known_frame_is_not_computed_again(model, cache, frame, monkeypatch):
+    before = OfflineTeacher(model, threads=1, cache=cache).look(frame)
+    another = OfflineTeacher(model, threads=1, cache=cache)
+    break_network(another, monkeypatch)
+    np.testing.assert_array_equal(another.look(frame).boxes, before.boxes)
+    with pytest.raises(AssertionError, match='was asked'):
+        another.look(frame[:, ::-1])
+
+
+def test_other_weights_do_not_use_these_answers(cache, teacher, frame, monkeypatch):
+    teacher.look(frame)
+    stranger = OfflineTeacher(models.load_model('pedestrian_ssdlite', 'random'), 1, cache)
+    break_network(stranger, monkeypatch)
+    with pytest.raises(AssertionError, match='was asked'):
+        stranger.look(frame)
+
+
+def test_an_interrupted_run_keeps_what_it_did(model, tmp_path, frame, monkeypatch):
+    def interrupted():
+        yield 0.0, frame
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        OfflineTeacher(model, 1, tmp_path).teach(interrupted())
+    again = OfflineTeacher(model, 1, tmp_path)
+    break_network(again, monkeypatch)
+    again.look(frame)
+
+
+def test_a_damaged_memory_is_made_anew(model, tmp_path, frame):
+    first = OfflineTeacher(model, 1, tmp_path)
+    before = first.look(frame)
+    del first
+    (file,) = tmp_path.glob('*.sqlite')
+    for leftover in tmp_path.glob('*.sqlite-*'):
+        leftover.unlink()
+    file.write_bytes(b'not a database ' * 1000)
+    np.testing.assert_array_equal(
+        OfflineTeacher(model, 1, tmp_path).look(frame).boxes, before.boxes
+    )
+
+
+def test_a_change_of_size_or_a_time_that_falls_back_begins_a_new_scene(teacher, frame):
+    small = frame[:240, :320]
+    stream = [(0.0, frame), (0.1, frame), (0.2, small), (0.3, small), (0.0, small)]
+    assert len(teacher.teach(stream)) == 5
+
+
+def test_no_frames_no_answers(teacher):
+    assert teacher.teach([]) == []
+
+
+def test_a_classifier_is_refused(cache):
+    with pytest.raises(ValueError, match='for detectors'):
+        OfflineTeacher(models.load_model('efficientnet_lite0'), cache=cache)
