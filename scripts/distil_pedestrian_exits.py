@@ -24,7 +24,7 @@ from e4_ros.evaluation.sources import open_source
 from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, default_path, network_hash
 from e4_ros.vision.models import load_model
 from e4_ros.vision.training.distillation import make_head, prepare, train_head
-from e4_ros.vision.training.feature_extractor import Probe
+from e4_ros.vision.training.feature_extractor import FeatureExtractor
 
 MODEL = 'pedestrian_ssdlite'
 CUT = 'add_1'  # stride 8, 38 per cent of the full network's time in ONNX Runtime
@@ -43,23 +43,23 @@ def main() -> None:
 
     model = load_model(MODEL)
     frames = [f for name, n in LESSONS.items() for _, f in islice(open_source(name), n)]
-    probe, answers = Probe(model, [CUT]), []
+    probe, answers = FeatureExtractor(model, [CUT]), []
     for frame in track(frames, 'teacher'):
         probe.see(frame)
-        answers.append(probe.answer(frame.shape))
+        answers.append(probe.detections(frame.shape))
     with Progress() as bars:
 
         def bar(title: str):
             task = bars.add_task(title, total=None)
             return lambda done, total: bars.update(task, completed=done, total=total)
 
-        (lessons,) = prepare(
+        (samples,) = prepare(
             model, probe, 1, frames, answers, options.views, options.seed, bar('features')
         )
         torch.manual_seed(options.seed)
-        head = make_head('detect', lessons.features[0].shape[0], len(model.class_names), depth=3)
+        head = make_head('detect', samples.features[0].shape[0], len(model.class_names), depth=3)
         losses = train_head(
-            head, lessons, model.input_size, options.epochs, options.seed, progress=bar('head')
+            head, samples, model.input_size, options.epochs, options.seed, progress=bar('head')
         )
     print('loss of each epoch:', ' '.join(f'{loss:.2f}' for loss in losses))
     checkpoint = Checkpoint(

@@ -80,7 +80,7 @@ def _perception(values: Values, extra: Mapping[str, Any] | None = None) -> NodeS
     )
 
 
-def _helper(values: Values) -> list[NodeSpec]:
+def _daemon(values: Values) -> list[NodeSpec]:
     if values['helper'] == 'false':
         return []
     parameters = {**_common(values, lifecycle=True), **_given(values, 'board', 'sysfs_root')}
@@ -88,7 +88,7 @@ def _helper(values: Values) -> list[NodeSpec]:
 
 
 def _perception_nodes(values: Values) -> list[NodeSpec]:
-    return [*_helper(values), _perception(values)]
+    return [*_daemon(values), _perception(values)]
 
 
 _WHOLE = {'reliability': 'reliable'}  # nothing may get lost between the own processes
@@ -107,7 +107,7 @@ def _demo_nodes(values: Values) -> list[NodeSpec]:
     baseline = {'baseline_every': _number(values, 'baseline_every', int)}
     return [
         NodeSpec('recorder', {**common, 'output': f'{out}/telemetry.mcap'}),
-        *_helper(values),
+        *_daemon(values),
         _perception({**values, **_WHOLE}, baseline),
         NodeSpec('video_source', {**common, **video}, last=True),
     ]
@@ -125,7 +125,7 @@ def _replay_nodes(values: Values) -> list[NodeSpec]:
     }
     # The player makes the time that the others take from /clock.
     return [
-        *_helper(values),
+        *_daemon(values),
         _perception({**values, **_WHOLE}),
         NodeSpec('replay', replay, last=True),
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 if TYPE_CHECKING:
     from e4_ros.vision.calibration.calibrate import Calibration
@@ -96,7 +97,8 @@ def calibrate(
                 teacher = OfflineTeacher(network)
                 for source, clip in zip(sources, clips, strict=True):
                     task = bars.add_task(f'teacher {source}', total=len(clip))
-                    reference += teacher.teach(clip, lambda n, t=task: bars.update(t, completed=n))  # type: ignore[misc]
+                    told = partial(_show, bars, task)
+                    reference += teacher.pseudo_label(clip, told)
             walk = bars.add_task('thresholds', total=None)
             return calibrate_exits(
                 network,
@@ -117,6 +119,10 @@ def calibrate(
         _console.print(str(error), style='red', markup=False)
         raise typer.Exit(1) from error
     _tell(result, out or exits)
+
+
+def _show(bars: Progress, task: TaskID, done: int) -> None:
+    bars.update(task, completed=done)
 
 
 def _tell(result: Calibration, saved: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from e4_ros.energy.daemon.daemon import HelperConfig
+    from e4_ros.energy.daemon.daemon import DaemonConfig
     from e4_ros.energy.domains.domain import Domain
 
 group = typer.Typer(
@@ -120,19 +120,19 @@ def restore(
     """Give back what a helper that was killed left behind. Does nothing if all is well."""
     from e4_ros.energy.daemon.daemon import identify
     from e4_ros.energy.daemon.recovery import recover
-    from e4_ros.energy.daemon.undo_log import Journal
+    from e4_ros.energy.daemon.undo_log import UndoLog
 
     with _explained():
-        journal = Journal(_config(root, state_dir, None).state_dir)
-        journal.lock()
+        undo_log = UndoLog(_config(root, state_dir, None).state_dir)
+        undo_log.lock()
         if forget:
-            aside = journal.set_aside()
+            aside = undo_log.set_aside()
             typer.echo('there is no journal' if aside is None else f'kept as {aside}')
             return
-        if not journal.path.exists():
+        if not undo_log.path.exists():
             typer.echo('nothing to give back')
             return
-        if problems := recover(journal, identify(root), root):
+        if problems := recover(undo_log, identify(root), root):
             raise OSError('not everything came back: ' + '; '.join(problems))
         typer.echo('the clocks are as before')
 
@@ -183,10 +183,10 @@ def serve(
     """Be the helper, without ROS, until SIGTERM or Ctrl-C."""
     import logging
 
-    from e4_ros.energy.daemon.daemon import Helper, parse_limits
-    from e4_ros.energy.daemon.realtime import log_aside, steady_process
+    from e4_ros.energy.daemon.daemon import Daemon, parse_limits
+    from e4_ros.energy.daemon.realtime import log_asynchronously, steady_process
 
-    log_aside(logging.INFO)
+    log_asynchronously(logging.INFO)
     with _explained(), _until_signal() as ending:
         config = _config(
             root,
@@ -198,8 +198,8 @@ def serve(
             over_temperature_c=over_temperature_c,
         )
         steady_process()
-        with Helper(config) as helper:
-            typer.echo(f'{helper.core.board}: listening on {config.socket_path}')
+        with Daemon(config) as daemon:
+            typer.echo(f'{daemon.core.board}: listening on {config.socket_path}')
             ending.wait()
 
 
@@ -210,12 +210,12 @@ def register(app: typer.Typer) -> None:
 
 def _config(
     root: Path, state_dir: Path | None, socket_path: Path | None, **settings: object
-) -> HelperConfig:
-    from e4_ros.energy.daemon.daemon import HelperConfig
+) -> DaemonConfig:
+    from e4_ros.energy.daemon.daemon import DaemonConfig
 
     places = {'state_dir': state_dir, 'socket_path': socket_path}
     given = {name: place for name, place in places.items() if place is not None}
-    return HelperConfig.model_validate({'root': root, **given, **settings})
+    return DaemonConfig.model_validate({'root': root, **given, **settings})
 
 
 def _domains(root: Path) -> list[Domain]:

@@ -43,14 +43,14 @@ def _mhz_now(domain: Domain) -> str:
 
 def situation(root: Path, socket_path: Path) -> str:
     """Temperature, and what the helper does, in one line."""
-    from e4_ros.energy.client.client import DvfsClient, HelperError
+    from e4_ros.energy.client.client import DaemonError, DvfsClient
     from e4_ros.energy.meters.thermal import hottest_c
 
     hottest = hottest_c(root)
     heat = '' if hottest is None else f'{hottest:.1f} °C · '
     try:
         status = DvfsClient(socket_path, timeout_s=1).status()
-    except HelperError:
+    except DaemonError:
         return heat + 'no helper'
     if status['problems']:
         return heat + 'not given back: ' + '; '.join(status['problems'])

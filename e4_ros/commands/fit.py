@@ -131,17 +131,17 @@ def _clip(source: str, most: int, every: int) -> list:
     kept: list[list] = []
     spacing = 1  # of the stretches that are kept
     for number, frame in enumerate(islice(open_source(source), 0, most * every or None, every)):
-        stretch, place = divmod(number, _STRETCH)
-        if stretch % spacing:
+        segment, place = divmod(number, _STRETCH)
+        if segment % spacing:
             continue
         if place == 0:
             if len(kept) * _STRETCH >= _MOST_FRAMES:
                 kept, spacing = kept[::2], spacing * 2
-                if stretch % spacing:
+                if segment % spacing:
                     continue
             kept.append([])
         kept[-1].append(frame)
-    return [frame for stretch in kept for frame in stretch]
+    return [frame for segment in kept for frame in segment]
 
 
 def _bars() -> Progress:

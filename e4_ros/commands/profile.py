@@ -180,11 +180,11 @@ def _here(
     places: dict[str, Path | None],
     common: dict[str, Any],
 ) -> Here:
-    from e4_ros.energy.daemon.daemon import HelperConfig
+    from e4_ros.energy.daemon.daemon import DaemonConfig
     from e4_ros.energy.virtual.board import board_of
     from e4_ros.profiling.measuring.this_machine import profile_here
 
-    config = HelperConfig.model_validate({k: v for k, v in places.items() if v is not None})
+    config = DaemonConfig.model_validate({k: v for k, v in places.items() if v is not None})
     if not config.root.is_dir():
         raise ValueError(f'{config.root} is no folder; --root is / or that of a virtual board')
     frames = [] if board_of(config.root) else _frames(source)

@@ -30,7 +30,7 @@ def show(console: Console, found: Profile | Here) -> None:
 
 
 def _show_segments(console: Console, here: Here) -> None:
-    found = here.as_found
+    found = here.baseline
     clocks = ', '.join(f'{name} {hz / 1e6:.0f} MHz' for name, hz in found.clocks_hz.items())
     _heading(console, f'{here.model} on {here.board}, as it was found ({clocks or "no clocks"})')
     table = _table('segment', 'latency', 'energy')

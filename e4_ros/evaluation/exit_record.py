@@ -16,7 +16,7 @@ from e4_ros.evaluation.metrics import agreement
 from e4_ros.evaluation.simulation.reproduction import Backbone, ExitTrace
 
 if TYPE_CHECKING:
-    from e4_ros.vision.detections import Answer
+    from e4_ros.vision.detections import Detections
     from e4_ros.vision.inference.engine import EarlyExitEngine, FrameResult
 
 MIN_FRAMES = 20
@@ -54,7 +54,7 @@ def record_exits(
         raise ExitRecordError(f'{len(stream)} frames are too few; {MIN_FRAMES} are needed')
     engine = factory.build(model, threads=1, checkpoint=exits)
     tell('the full network')
-    full = [engine.process_full(frame).answer for _, frame in stream]
+    full = [engine.process_full(frame).detections for _, frame in stream]
     paths = engine.paths
     tell('exits of E4')
     e4 = _trace(engine, paths, _run(engine, stream), full)
@@ -133,9 +133,9 @@ def _trace(
     engine: EarlyExitEngine,
     paths: dict[str, list[int]],
     results: Sequence[FrameResult],
-    full: Sequence[Answer],
+    full: Sequence[Detections],
 ) -> ExitTrace:
-    answers = [result.answer for result in results]
+    answers = [result.detections for result in results]
     exits = tuple(result.exit for result in results)
     return ExitTrace(paths, exits, agreement(engine.model.task, answers, full))
 

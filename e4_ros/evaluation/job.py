@@ -15,7 +15,12 @@ from e4_ros.energy.boards import load_board
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.evaluation.replay import StampedFrames, replay
 from e4_ros.evaluation.sources import Source
-from e4_ros.perception.frequency_control import Clocks, ModelledClocks, NoClocks, default_cost
+from e4_ros.perception.frequency_control import (
+    FrequencyControl,
+    ModelledControl,
+    NoControl,
+    default_cost,
+)
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.records import FrameRecord, RunInfo
 from e4_ros.profiling.planning import planner
@@ -121,8 +126,8 @@ class Job:
         )
 
     def _exit_notes(self) -> list[str]:
-        payback = self.engine.payback
-        verdicts = payback.verdicts.values() if payback else ()
+        economics = self.engine.economics
+        verdicts = economics.verdicts.values() if economics else ()
         modelled = []
         if self.board is not None and self.options.precision != FP32:
             modelled = [f'clocks and joules are modelled as for {FP32}']
@@ -150,10 +155,10 @@ class Job:
             model=engine.model.name,
         )
 
-    def _clocks(self) -> Clocks:
+    def _clocks(self) -> FrequencyControl:
         if self.board is None:
-            return NoClocks()
-        return ModelledClocks(self.board, works_of(self.engine.segments), self.plan)
+            return NoControl()
+        return ModelledControl(self.board, works_of(self.engine.segments), self.plan)
 
     def _baseline_energy_j(self) -> float:
         if self.board is None:

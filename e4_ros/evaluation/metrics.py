@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from e4_ros.vision.agreement import confident, matches
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 
 
 def f1(
-    answers_a: Sequence[Answer],
-    answers_b: Sequence[Answer],
+    answers_a: Sequence[Detections],
+    answers_b: Sequence[Detections],
     score: float = 0.5,
     iou: float = 0.5,
 ) -> float:
@@ -35,13 +35,13 @@ def f1(
         ValueError: the lists differ in length.
     """
     matched = total = 0
-    for answer_a, answer_b in zip(answers_a, answers_b, strict=True):
-        matched += matches(answer_a, answer_b, score, iou)
-        total += len(confident(answer_a, score)) + len(confident(answer_b, score))
+    for detections_a, detections_b in zip(answers_a, answers_b, strict=True):
+        matched += matches(detections_a, detections_b, score, iou)
+        total += len(confident(detections_a, score)) + len(confident(detections_b, score))
     return 2 * matched / total if total else 1.0
 
 
-def top1(answers_a: Sequence[Answer], answers_b: Sequence[Answer]) -> float:
+def top1(answers_a: Sequence[Detections], answers_b: Sequence[Detections]) -> float:
     """Share of frames with the same best label; two empty answers agree.
 
     Raises:
@@ -53,10 +53,10 @@ def top1(answers_a: Sequence[Answer], answers_b: Sequence[Answer]) -> float:
     return sum(same) / len(same)
 
 
-def agreement(task: str, answers_a: Sequence[Answer], answers_b: Sequence[Answer]) -> float:
+def agreement(task: str, answers_a: Sequence[Detections], answers_b: Sequence[Detections]) -> float:
     """How often an early answer equals the full network's: F1 for boxes, top-1 for classes."""
     return top1(answers_a, answers_b) if task == 'classify' else f1(answers_a, answers_b)
 
 
-def _best(answer: Answer) -> int:
-    return int(answer.labels[0]) if len(answer) else -1
+def _best(detections: Detections) -> int:
+    return int(detections.labels[0]) if len(detections) else -1

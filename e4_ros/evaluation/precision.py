@@ -17,11 +17,11 @@ import numpy as np
 
 from e4_ros.evaluation.metrics import agreement
 from e4_ros.paths import cache_dir
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 from e4_ros.vision.runtime.precision import PrecisionError, reduced_path, write_reduced
-from e4_ros.vision.training.feature_extractor import Probe
+from e4_ros.vision.training.feature_extractor import FeatureExtractor
 
 LEAST_FRAMES = 40
 _MADE_FROM = 32  # frames, spread over the first two thirds of the footage
@@ -122,12 +122,12 @@ def check_frames(count: int) -> None:
 
 def _probe(
     model: VisionModel, cuts: Sequence[str], threads: int | None, stage_file: Callable[[Path], Path]
-) -> Probe:
-    return Probe(model, cuts, runtime=OnnxRuntime(threads, stage_file=stage_file))
+) -> FeatureExtractor:
+    return FeatureExtractor(model, cuts, runtime=OnnxRuntime(threads, stage_file=stage_file))
 
 
 def _stage_inputs(
-    model: VisionModel, probe: Probe, cuts: int, frames: Sequence[np.ndarray]
+    model: VisionModel, probe: FeatureExtractor, cuts: int, frames: Sequence[np.ndarray]
 ) -> list[list[np.ndarray]]:
     """What each stage sees of the frames."""
     inputs: list[list[np.ndarray]] = [[] for _ in range(cuts + 1)]
@@ -142,13 +142,13 @@ def _stage_inputs(
 def _compare(
     model: VisionModel,
     precision: str,
-    probes: tuple[Probe, Probe],
+    probes: tuple[FeatureExtractor, FeatureExtractor],
     frames: Sequence[np.ndarray],
     least_agreement: float,
     progress: Callable[[int, int], None],
 ) -> Trial:
     """Run both over the frames, in turns; which goes first alternates."""
-    answers: tuple[list[Answer], list[Answer]] = ([], [])
+    answers: tuple[list[Detections], list[Detections]] = ([], [])
     took_s: tuple[list[float], list[float]] = ([], [])
     least = 0.0 if model.task == 'classify' else 0.2  # an unsure class is still the best one
     for probe in probes:
@@ -157,7 +157,7 @@ def _compare(
         for which in (0, 1) if number % 2 else (1, 0):
             start_s = time.perf_counter()
             probes[which].see(frame)
-            answers[which].append(probes[which].answer(frame.shape, least))
+            answers[which].append(probes[which].detections(frame.shape, least))
             took_s[which].append(time.perf_counter() - start_s)
         progress(number + 1, len(frames))
     full_ms, ms = (1e3 * float(np.median(seconds)) for seconds in took_s)

@@ -18,7 +18,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from e4_ros.perception.audit_totals import AuditTotals
 from e4_ros.perception.records import NO_SOURCE, FrameRecord, RunInfo
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.frame_result import FrameResult
 
 _DETECTIONS, _TELEMETRY, _STATE = (
@@ -150,13 +150,13 @@ def _record(topics: _Topics, stamp_ns: int, index: int) -> FrameRecord:
 
 def _result(telemetry: Any, detections: Any) -> FrameResult:
     found = detections.detections
-    answer = Answer.of(
+    answer = Detections.of(
         np.array([item.box for item in found]).reshape(-1, 4),
         np.array([item.score for item in found]),
         np.array([item.class_index for item in found], np.int64),
     )
     return FrameResult(
-        answer=answer,
+        detections=answer,
         exit=telemetry.exit_name,
         diversity=float(telemetry.diversity),
         gate_scores=dict(zip(telemetry.gate_names, map(float, telemetry.gate_scores), strict=True)),

@@ -39,7 +39,7 @@ class Baseline:
         self._period_s, self._stamp_s = stamp_s - self._stamp_s, stamp_s
         return processed % self._every == 0
 
-    def answer(self, frame: np.ndarray, board: str) -> FrameRecord:
+    def process(self, frame: np.ndarray, board: str) -> FrameRecord:
         """Run the full network on ``frame``; ``board`` is the helper's, empty without one."""
         result = self._full.process_full(frame)
         if board != self._board:

@@ -17,7 +17,7 @@ from std_srvs.srv import SetBool
 from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan
 from e4_ros.benchmarks.dvfs.latency import DOMAINS, measure, percentiles
 from e4_ros.energy.client.client import ClientState, DvfsClient
-from e4_ros.energy.daemon.daemon import Helper, HelperConfig
+from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.daemon.realtime import steady_process
 from e4_ros.srv import AcquireLease, ReleaseLease, SetPlan
 
@@ -26,16 +26,16 @@ _DISCOVERY_S = 30.0
 
 def _serve(root: str, state_dir: str, socket_path: str) -> None:
     steady_process()
-    config = HelperConfig(root=Path(root), state_dir=Path(state_dir), socket_path=Path(socket_path))
+    config = DaemonConfig(root=Path(root), state_dir=Path(state_dir), socket_path=Path(socket_path))
     rclpy.init()
     node = rclpy.create_node('bench_steps')
-    with Helper(config) as helper:
+    with Daemon(config) as daemon:
 
         def hear(message: UInt32) -> None:
-            helper.core.step(0, message.data)
+            daemon.core.step(0, message.data)
 
         def serve(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-            helper.core.step(0, int(request.data))
+            daemon.core.step(0, int(request.data))
             return response
 
         node.create_subscription(UInt32, 'step', hear, 10)

@@ -17,11 +17,11 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from e4_ros.energy.board_model import works_of
 from e4_ros.energy.client.client import DvfsClient
 from e4_ros.msg import DvfsState
-from e4_ros.nodes.daemon_link import HelperLink
+from e4_ros.nodes.daemon_link import DaemonLink
 from e4_ros.nodes.diagnostics import status
 from e4_ros.nodes.parameters import value
 from e4_ros.perception.active_plan import Stream
-from e4_ros.perception.frequency_control import NoClocks
+from e4_ros.perception.frequency_control import NoControl
 from e4_ros.perception.live_plan import LivePlan
 
 if TYPE_CHECKING:  # torch takes seconds to import; the node is to be seen before
@@ -36,21 +36,21 @@ class ClockSteps:
 
     Args:
         node: Perception, with its parameters declared.
-        helper: Name of the helper's node.
+        daemon: Name of the helper's node.
 
     Attributes:
         between_frames: No other plan comes while it is held.
     """
 
-    def __init__(self, node: Node, helper: str) -> None:
+    def __init__(self, node: Node, daemon: str) -> None:
         self._node = node
         self.between_frames = Lock()
         self._stream: Stream | None = None
         self._last: LivePlan | None = None
         self._told = ''
-        self._link = HelperLink(node, helper, value(node, 'helper_retry_s'), self._take)
+        self._link = DaemonLink(node, daemon, value(node, 'helper_retry_s'), self._take)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._state = node.create_subscription(DvfsState, f'{helper}/state', self._look, latched)
+        self._state = node.create_subscription(DvfsState, f'{daemon}/state', self._look, latched)
         node.add_on_set_parameters_callback(self._judge)
         node.add_post_set_parameters_callback(self._apply)
 
@@ -94,7 +94,7 @@ class ClockSteps:
         """Answer a frame under the plan in force; no other plan comes before it is answered."""
         with self.between_frames:
             live = self._link.live
-            perceiver.clocks = NoClocks() if live is None else live.clocks
+            perceiver.clocks = NoControl() if live is None else live.clocks
             return perceiver.process(frame, stamp_s, index)
 
     def observe(self, record: FrameRecord) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from e4_ros.msg import Detection, Detections, OperatingPoint
-from e4_ros.vision.detections import Answer
+from e4_ros.msg import Detection, OperatingPoint
+from e4_ros.msg import Detections as DetectionsMsg
+from e4_ros.vision.detections import Detections
 
 try:  # not among the wheels; on robots from `rosdep install`
     from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray
@@ -26,25 +27,31 @@ def seconds(header: Header) -> float:
 
 
 def to_detections(
-    answer: Answer, header: Header, model: str, task: str, class_names: Sequence[str]
-) -> Detections:
-    """Turn an answer into ``e4_ros/Detections``."""
-    detections = [
+    detections: Detections, header: Header, model: str, task: str, class_names: Sequence[str]
+) -> DetectionsMsg:
+    """Turn detections into ``e4_ros/Detections``."""
+    messages = [
         Detection(
             class_name=class_name(label, class_names),
             class_index=int(label),
             score=float(score),
             box=np.asarray(box, np.float32),
         )
-        for box, score, label in zip(answer.boxes, answer.scores, answer.labels, strict=True)
+        for box, score, label in zip(
+            detections.boxes, detections.scores, detections.labels, strict=True
+        )
     ]
-    return Detections(header=header, model=model, task=task, detections=detections)
+    return DetectionsMsg(header=header, model=model, task=task, detections=messages)
 
 
-def to_detection_2d_array(answer: Answer, header: Header, class_names: Sequence[str]) -> Any:
-    """Turn an answer into ``vision_msgs/Detection2DArray``; needs vision_msgs."""
+def to_detection_2d_array(
+    detections: Detections, header: Header, class_names: Sequence[str]
+) -> Any:
+    """Turn detections into ``vision_msgs/Detection2DArray``; needs vision_msgs."""
     message = Detection2DArray(header=header)
-    for box, score, label in zip(answer.boxes, answer.scores, answer.labels, strict=True):
+    for box, score, label in zip(
+        detections.boxes, detections.scores, detections.labels, strict=True
+    ):
         x0, y0, x1, y1 = (float(edge) for edge in box)
         bounds = BoundingBox2D(size_x=x1 - x0, size_y=y1 - y0)
         bounds.center.position.x = (x0 + x1) / 2

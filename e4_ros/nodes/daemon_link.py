@@ -9,14 +9,14 @@ from rclpy.node import Node
 from rclpy.task import Future
 from rclpy.timer import Timer
 
-from e4_ros.energy.client.client import ClientState, DvfsClient, HelperError
+from e4_ros.energy.client.client import ClientState, DaemonError, DvfsClient
 from e4_ros.perception.live_plan import LivePlan
 from e4_ros.srv import AcquireLease
 
 TakePlan = Callable[[DvfsClient], LivePlan]
 
 
-class HelperLink:
+class DaemonLink:
     """Holds the lease while it can be had; without it there are no steps, and that is all.
 
     Everything here runs in the executor's thread. Another thread may step the clocks of
@@ -24,19 +24,19 @@ class HelperLink:
 
     Args:
         node: Perception; calls and waits run in its executor.
-        helper: Name of the helper's node.
+        daemon: Name of the helper's node.
         retry_s: Seconds between two tries, and how long an answer may take.
         take_plan: Puts a plan in force for a client that got the lease.
     """
 
-    def __init__(self, node: Node, helper: str, retry_s: float, take_plan: TakePlan) -> None:
+    def __init__(self, node: Node, daemon: str, retry_s: float, take_plan: TakePlan) -> None:
         self.live: LivePlan | None = None
         self.problem = ''
         self._node = node
         self._name = node.get_fully_qualified_name()
         self._retry_s = retry_s
         self._take_plan = take_plan
-        self._service = node.create_client(AcquireLease, f'{helper}/acquire')
+        self._service = node.create_client(AcquireLease, f'{daemon}/acquire')
         self._timer: Timer | None = None
         self._client: DvfsClient | None = None
         self._answer: Future | None = None
@@ -69,7 +69,7 @@ class HelperLink:
         if client is not None:
             try:
                 client.release()
-            except HelperError as error:
+            except DaemonError as error:
                 if error.errno is None:  # else it went first, and gave everything back
                     self._node.get_logger().error(f'giving back the clocks: {error}')
 

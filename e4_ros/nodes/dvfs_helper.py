@@ -15,8 +15,8 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Header
 
-from e4_ros.energy.daemon.daemon import Helper, HelperConfig, parse_limits
-from e4_ros.energy.daemon.realtime import log_aside, steady_process
+from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig, parse_limits
+from e4_ros.energy.daemon.realtime import log_asynchronously, steady_process
 from e4_ros.energy.meters.meters import Meter
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.energy.virtual.board import board_of, write_tree
@@ -35,9 +35,9 @@ class DvfsHelper(AutostartNode):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('dvfs_helper', **kwargs)
         declare(self, PARAMETERS, lambda: self._config is not None)
-        self._config: HelperConfig | None = None
+        self._config: DaemonConfig | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._helper: Helper | None = None
+        self._daemon: Daemon | None = None
         self._joules: Joules | None = None
         self._shown = DvfsState()
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -61,17 +61,17 @@ class DvfsHelper(AutostartNode):
         """Bring back what an earlier helper left, find the clocks, and listen."""
         assert self._config is not None
         try:
-            self._helper = Helper(self._config)
+            self._daemon = Daemon(self._config)
         except (ValueError, OSError) as error:
             self.get_logger().error(f'cannot serve: {error}')
             return _FAILURE
-        meter = self._helper.meter
+        meter = self._daemon.meter
         self._joules = None if meter is None else Joules(meter)
         self._shown = DvfsState()
         done = super().on_activate(state)
         self._timer = self.create_timer(1 / value(self, 'publish_rate_hz'), self._publish)
         self._publish()
-        core = self._helper.core
+        core = self._daemon.core
         self.get_logger().info(
             f'{core.board}: {", ".join(core.domains)}; listening on {self._config.socket_path}'
         )
@@ -92,7 +92,7 @@ class DvfsHelper(AutostartNode):
         self._rest()
         self._forget()
 
-    def _configured(self) -> HelperConfig:
+    def _configured(self) -> DaemonConfig:
         root, board = Path(value(self, 'sysfs_root')), value(self, 'board')
         ours: dict[str, Any] = {}
         if board:
@@ -110,16 +110,16 @@ class DvfsHelper(AutostartNode):
         }
         limits = parse_limits(value(self, 'limits'))
         priority = value(self, 'realtime_priority')
-        return HelperConfig(root=root, limits_hz=limits, priority=priority, **given)
+        return DaemonConfig(root=root, limits_hz=limits, priority=priority, **given)
 
     def _rest(self) -> None:
-        if self._helper is None:
+        if self._daemon is None:
             return
         self.destroy_timer(self._timer)
-        self._helper.stop()
-        if problems := self._helper.core.custody.problems:
+        self._daemon.stop()
+        if problems := self._daemon.core.ownership.problems:
             self.get_logger().error(f'not everything came back: {"; ".join(problems)}')
-        self._helper = None
+        self._daemon = None
 
     def _forget(self) -> None:
         self._config = None
@@ -130,26 +130,26 @@ class DvfsHelper(AutostartNode):
     def _acquire(
         self, request: AcquireLease.Request, response: AcquireLease.Response
     ) -> AcquireLease.Response:
-        helper = self._helper
+        daemon = self._daemon
         try:
-            if helper is None or self._config is None:
+            if daemon is None or self._config is None:
                 raise ValueError(_INACTIVE)
-            response.token = helper.server.leases.reserve(request.client)
+            response.token = daemon.server.leases.reserve(request.client)
         except ValueError as error:
             response.message = str(error)
             return response
         response.success = True
         response.socket_path = str(self._config.socket_path)
-        response.board = helper.core.board
-        response.domains = list(helper.core.domains)
+        response.board = daemon.core.board
+        response.domains = list(daemon.core.domains)
         return response
 
     def _set_plan(self, request: SetPlan.Request, response: SetPlan.Response) -> SetPlan.Response:
         try:
-            if self._helper is None:
+            if self._daemon is None:
                 raise ValueError(_INACTIVE)
             plan = FrequencyPlan.from_yaml(request.plan_yaml)
-            self._helper.server.set_plan(request.token, plan)
+            self._daemon.server.set_plan(request.token, plan)
             response.success = True
         except (ValueError, OSError) as error:
             response.message = str(error)
@@ -159,18 +159,18 @@ class DvfsHelper(AutostartNode):
         self, request: ReleaseLease.Request, response: ReleaseLease.Response
     ) -> ReleaseLease.Response:
         try:
-            if self._helper is None:
+            if self._daemon is None:
                 raise ValueError(_INACTIVE)
-            self._helper.server.release(request.token)
-            response.message = self._helper.core.custody.why_not()
+            self._daemon.server.release(request.token)
+            response.message = self._daemon.core.ownership.why_not()
             response.success = not response.message
         except ValueError as error:
             response.message = str(error)
         return response
 
     def _publish(self) -> None:
-        assert self._helper is not None
-        message = self._state_message(self._helper)
+        assert self._daemon is not None
+        message = self._state_message(self._daemon)
         message.header = self._shown.header
         if message != self._shown:
             message.header = self._header()
@@ -182,9 +182,9 @@ class DvfsHelper(AutostartNode):
     def _header(self) -> Header:
         return Header(stamp=self.get_clock().now().to_msg())
 
-    def _state_message(self, helper: Helper) -> DvfsState:
-        core, lease = helper.core, helper.server.leases.holder
-        counters = helper.page.counters()
+    def _state_message(self, daemon: Daemon) -> DvfsState:
+        core, lease = daemon.core, daemon.server.leases.holder
+        counters = daemon.page.counters()
         hertz = core.applied_hz()
         return DvfsState(
             board=core.board,
@@ -232,7 +232,7 @@ _INACTIVE = 'the helper is not active: `ros2 lifecycle set /dvfs_helper activate
 
 def main(args: list[str] | None = None) -> None:
     """Entry point of `ros2 run e4_ros dvfs_helper`."""
-    log_aside(logging.WARNING)
+    log_asynchronously(logging.WARNING)
     steady_process()
     run(DvfsHelper, args)
 

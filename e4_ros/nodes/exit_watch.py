@@ -24,8 +24,8 @@ class ExitWatch:
 
     def __init__(self, node: Node, perceiver: Perceiver, exits_file: str) -> None:
         self._node, self._perceiver, self._exits_file = node, perceiver, exits_file
-        payback = perceiver.engine.payback
-        for verdict in payback.verdicts.values() if payback else ():
+        economics = perceiver.engine.economics
+        for verdict in economics.verdicts.values() if economics else ():
             node.get_logger().info(verdict)
         for name in perceiver.engine.off:
             node.get_logger().warning(self._complaint(name))
@@ -52,9 +52,9 @@ class ExitWatch:
         """A warning while an exit is off; else what the audits found so far."""
         engine, audits = self._perceiver.engine, self._perceiver.audits
         values = audits.facts() | {f'off.{name}': why for name, why in engine.off.items()}
-        if engine.payback is not None:
-            values['at_rest'] = ', '.join(engine.payback.resting)
-            values |= {f'pays.{name}': text for name, text in engine.payback.verdicts.items()}
+        if engine.economics is not None:
+            values['at_rest'] = ', '.join(engine.economics.resting)
+            values |= {f'pays.{name}': text for name, text in engine.economics.verdicts.items()}
         wrong = ' '.join(self._complaint(name) for name in engine.off)
         means = ', '.join(f'{name} {mean:.3f}' for name, mean in audits.means.items())
         fine = f'{audits.count} answers audited' + (f', mean disagreement {means}' if means else '')

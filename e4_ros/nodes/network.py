@@ -54,7 +54,7 @@ def load(node: Node) -> Network:
     baseline = None
     if every:
         baseline = Baseline(_build(node, 'full'), every)
-        baseline.answer(_ANY_FRAME, board='')
+        baseline.process(_ANY_FRAME, board='')
     exits = ExitWatch(node, perceiver, value(node, 'exits_file'))
     return Network(perceiver, baseline, exits, _describe(node, perceiver.engine, policy))
 

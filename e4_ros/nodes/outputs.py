@@ -11,7 +11,8 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from e4_ros.msg import Detections, ExitTelemetry, SegmentTelemetry
+from e4_ros.msg import Detections as DetectionsMsg
+from e4_ros.msg import ExitTelemetry, SegmentTelemetry
 from e4_ros.nodes import conversions
 from e4_ros.nodes.health import Counts
 from e4_ros.perception.annotate import Annotator
@@ -28,10 +29,10 @@ class Outputs:
     def __init__(self, node: LifecycleNode) -> None:
         self._node = node
         self._publishers: list[LifecyclePublisher] = []
-        self._detections = self._publisher(Detections, '~/detections')
+        self._detections = self._publisher(DetectionsMsg, '~/detections')
         self._telemetry = self._publisher(ExitTelemetry, '~/exit_telemetry')
         self._annotated = self._publisher(Image, '~/annotated')
-        self._full_detections = self._publisher(Detections, '~/baseline/detections')
+        self._full_detections = self._publisher(DetectionsMsg, '~/baseline/detections')
         self._full_telemetry = self._publisher(ExitTelemetry, '~/baseline/exit_telemetry')
         self._array = None
         if conversions.Detection2DArray is not None:
@@ -46,11 +47,11 @@ class Outputs:
         self, frame: np.ndarray, header: Header, record: FrameRecord, at: Counts, plan_id: str
     ) -> None:
         """Publish the answer, the telemetry and, while someone listens, the picture."""
-        answer = record.result.answer
+        detections = record.result.detections
         self._detections.publish(self._to_detections(record.result, header))
         if self._array is not None:
             names = self._model.class_names
-            self._array.publish(conversions.to_detection_2d_array(answer, header, names))
+            self._array.publish(conversions.to_detection_2d_array(detections, header, names))
         self._telemetry.publish(self._to_telemetry(header, record, at, plan_id))
         if self._annotated.get_subscription_count():
             picture = self._annotator.draw(frame, record)
@@ -73,10 +74,10 @@ class Outputs:
         self._publishers.append(publisher)
         return publisher
 
-    def _to_detections(self, result: FrameResult, header: Header) -> Detections:
+    def _to_detections(self, result: FrameResult, header: Header) -> DetectionsMsg:
         model = self._model
         return conversions.to_detections(
-            result.answer, header, model.name, model.task, model.class_names
+            result.detections, header, model.name, model.task, model.class_names
         )
 
     def _to_telemetry(

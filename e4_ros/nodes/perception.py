@@ -168,7 +168,7 @@ class Perception(AutostartNode):
         baseline = self._network.baseline
         if baseline is not None and baseline.is_due(counts.processed, record.stamp_s):
             board = self._steps.board if self._steps is not None else ''
-            self._outputs.publish_baseline(header, baseline.answer(frame, board), counts)
+            self._outputs.publish_baseline(header, baseline.process(frame, board), counts)
 
     def _drop(self, reason: str, error: str) -> None:
         self._health.dropped(reason)

@@ -61,11 +61,11 @@ class Annotator:
         canvas = Image.new('RGB', (width, height + strip), _STRIP)
         canvas.paste(Image.fromarray(picture), (0, 0))
         pen = ImageDraw.Draw(canvas, 'RGBA')
-        self._draw_answer(pen, record, scale, unit, (width, height))
+        self._draw_detections(pen, record, scale, unit, (width, height))
         self._draw_strip(pen, record, unit, (width, height, strip))
         return np.asarray(canvas)
 
-    def _draw_answer(
+    def _draw_detections(
         self,
         pen: ImageDraw.ImageDraw,
         record: FrameRecord,
@@ -73,21 +73,21 @@ class Annotator:
         unit: int,
         size: tuple[int, int],
     ) -> None:
-        answer = record.result.answer
+        detections = record.result.detections
         color = self._color(record.result.exit)
         if self._task == 'classify':
             rows = [
                 f'{self._class_name(label)}  {score:.2f}'
-                for label, score in zip(answer.labels[:3], answer.scores[:3], strict=True)
+                for label, score in zip(detections.labels[:3], detections.scores[:3], strict=True)
             ]
             for index, row in enumerate(rows):
                 _tag(pen, (unit, unit + index * unit * 2), row, color, unit, size[0])
             return
         line = max(unit // 7, 2)
-        shown = answer.scores >= self._min_score
-        boxes = answer.boxes[shown] * scale
+        shown = detections.scores >= self._min_score
+        boxes = detections.boxes[shown] * scale
         # Weakest first, so that the surest box and its label lie on top.
-        for box, score in reversed(list(zip(boxes, answer.scores[shown], strict=True))):
+        for box, score in reversed(list(zip(boxes, detections.scores[shown], strict=True))):
             x0, y0, x1, y1 = (float(value) for value in _clipped(box, size))
             if x1 - x0 < 1 or y1 - y0 < 1:
                 continue

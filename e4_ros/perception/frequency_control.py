@@ -38,7 +38,7 @@ class Spent:
     source: str
 
 
-class Clocks(Protocol):
+class FrequencyControl(Protocol):
     """Steps the clocks along the segments of a frame. Its calls lie in the hot path."""
 
     def begin(self) -> None:
@@ -54,7 +54,7 @@ class Clocks(Protocol):
         ...
 
 
-class NoClocks:
+class NoControl:
     """A machine of whose clocks and joules nothing is known."""
 
     def begin(self) -> None:
@@ -68,7 +68,7 @@ class NoClocks:
         return Spent((), math.nan, NO_SOURCE)
 
 
-class ModelledClocks:
+class ModelledControl:
     """A board that is not here: clocks as the plan says, joules as the board model says.
 
     Args:
@@ -113,7 +113,7 @@ class ModelledClocks:
         return Spent([point] * len(segments), cost.energy_j, 'modelled')
 
 
-class HelperClocks:
+class DaemonControl:
     """The DVFS helper's clocks: each segment is a step, joules are its meter's where it measures.
 
     Without a meter they are modelled at the clocks the segments really had, if the board has a

@@ -15,7 +15,7 @@ from e4_ros.energy.board_model import BoardModel
 from e4_ros.energy.boards import BoardError, load_board
 from e4_ros.energy.client.client import DvfsClient
 from e4_ros.perception.active_plan import ActivePlan, Stream, Tables, limits_of, within
-from e4_ros.perception.frequency_control import LONGEST_WAIT_S, HelperClocks
+from e4_ros.perception.frequency_control import LONGEST_WAIT_S, DaemonControl
 from e4_ros.perception.records import FrameRecord
 from e4_ros.profiling.planning.ceiling import Ceiling
 from e4_ros.profiling.planning.cost_table import CostTable
@@ -69,7 +69,7 @@ class LivePlan:
         self._replanner = self._make_replanner(shares, deadline_s, gain)
         self.active = self._given or self._here('the stream begins')
         client.set_plan(self.active.plan)
-        self.clocks = HelperClocks(client, stream.works, self.active.plan)
+        self.clocks = DaemonControl(client, stream.works, self.active.plan)
 
     @property
     def exit_shares(self) -> dict[str, float] | None:

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 
 from e4_ros.perception.audit_totals import AuditTotals
-from e4_ros.perception.frequency_control import Clocks, NoClocks
+from e4_ros.perception.frequency_control import FrequencyControl, NoControl
 from e4_ros.perception.records import FrameRecord
 from e4_ros.vision.inference.audit import Audit
 from e4_ros.vision.inference.engine import EarlyExitEngine
@@ -27,9 +27,9 @@ class Perceiver:
         audits: What the audits found and cost so far.
     """
 
-    def __init__(self, engine: EarlyExitEngine, clocks: Clocks | None = None) -> None:
+    def __init__(self, engine: EarlyExitEngine, clocks: FrequencyControl | None = None) -> None:
         self.engine = engine
-        self.clocks = clocks or NoClocks()
+        self.clocks = clocks or NoControl()
         self.audits = AuditTotals()
         self._paths = engine.paths
         self._names = [segment.name for segment in engine.segments]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.tracking.constant_velocity import iou_matrix
 
 
 def matches(
-    answer: Answer,
-    truth: Answer,
+    detections: Detections,
+    truth: Detections,
     score: float = 0.5,
     iou: float = 0.5,
     truth_score: float | None = None,
@@ -19,18 +19,18 @@ def matches(
     """Pairs of boxes of the same class that overlap, one to one, as many as there can be.
 
     Args:
-        answer: what is judged.
+        detections: what is judged.
         truth: what it is judged by.
         score: only what scores more counts, on both sides.
         iou: overlap that makes two boxes the same.
         truth_score: another such limit for the truth.
     """
-    answer = confident(answer, score)
+    detections = confident(detections, score)
     truth = confident(truth, score if truth_score is None else truth_score)
-    if not len(answer) or not len(truth):
+    if not len(detections) or not len(truth):
         return 0
-    overlap = iou_matrix(answer.boxes, truth.boxes)
-    same = (overlap >= iou) & (answer.labels[:, None] == truth.labels[None])
+    overlap = iou_matrix(detections.boxes, truth.boxes)
+    same = (overlap >= iou) & (detections.labels[:, None] == truth.labels[None])
     # One more pair is worth more than any sum of overlaps.
     worth = np.where(same, min(same.shape) + overlap, 0.0)
     rows, columns = linear_sum_assignment(worth, maximize=True)
@@ -38,42 +38,44 @@ def matches(
 
 
 def f1(
-    answer: Answer,
-    truth: Answer,
+    detections: Detections,
+    truth: Detections,
     score: float = 0.5,
     iou: float = 0.5,
     truth_score: float | None = None,
 ) -> float:
     """F1 of one frame in [0, 1]; 1 where both are empty. Arguments as in `matches`."""
     other = score if truth_score is None else truth_score
-    total = len(confident(answer, score)) + len(confident(truth, other))
-    return 2 * matches(answer, truth, score, iou, truth_score) / total if total else 1.0
+    total = len(confident(detections, score)) + len(confident(truth, other))
+    return 2 * matches(detections, truth, score, iou, truth_score) / total if total else 1.0
 
 
-def disagreement(answer: Answer, truth: Answer, task: str) -> float:
+def disagreement(detections: Detections, truth: Detections, task: str) -> float:
     """How far an answer is from another, in [0, 1]: 1 - F1 of boxes, 0 or 1 for classes."""
     if task == 'detect':
-        return 1 - f1(answer, truth)
-    return float(answer.labels[:1].tolist() != truth.labels[:1].tolist())
+        return 1 - f1(detections, truth)
+    return float(detections.labels[:1].tolist() != truth.labels[:1].tolist())
 
 
-def quality_lost(answer: Answer, full: Answer, reference: Answer, task: str) -> float:
+def quality_lost(
+    detections: Detections, full: Detections, reference: Detections, task: str
+) -> float:
     """What an early answer costs, in [0, 1].
 
     For boxes what its F1 against the reference lacks of the full network's; never below 0, so that
     a good frame does not pay for a bad one. For classes 1 where it is not the full network's.
 
     Args:
-        answer: the early one.
+        detections: the early one.
         full: the full network's for the same frame.
         reference: the offline teacher's; the full network's again to be judged by that alone.
         task: of the network.
     """
     if task == 'classify':
-        return disagreement(answer, full, task)
-    return max(f1(full, reference) - f1(answer, reference), 0.0)
+        return disagreement(detections, full, task)
+    return max(f1(full, reference) - f1(detections, reference), 0.0)
 
 
-def confident(answer: Answer, score: float) -> Answer:
+def confident(detections: Detections, score: float) -> Detections:
     """What scores more than ``score``."""
-    return answer.above(float(np.nextafter(np.float32(score), np.float32(2))))
+    return detections.above(float(np.nextafter(np.float32(score), np.float32(2))))

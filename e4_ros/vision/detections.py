@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Detections:
     """Detections (or one class) of one frame, highest score first.
 
     Attributes:
@@ -33,12 +33,14 @@ class Answer:
         return len(self.scores)
 
     @classmethod
-    def empty(cls) -> Answer:
+    def empty(cls) -> Detections:
         """The answer "nothing here"."""
         return cls.of(np.zeros((0, 4)), np.zeros(0), np.zeros(0))
 
     @classmethod
-    def of(cls, boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray | None = None) -> Answer:
+    def of(
+        cls, boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray | None = None
+    ) -> Detections:
         """Cast to the dtypes of an answer and sort by falling score (stable).
 
         Args:
@@ -57,12 +59,12 @@ class Answer:
         )
 
     @classmethod
-    def of_class(cls, label: int, score: float, frame_shape: tuple[int, ...]) -> Answer:
+    def of_class(cls, label: int, score: float, frame_shape: tuple[int, ...]) -> Detections:
         """One class for the whole image: a box over all of it."""
         height, width = frame_shape[:2]
         return cls.of(np.array([[0, 0, width, height]]), np.array([score]), np.array([label]))
 
-    def above(self, min_score: float) -> Answer:
+    def above(self, min_score: float) -> Detections:
         """Only what scores at least ``min_score``."""
         keep = int(np.searchsorted(-self.scores, -np.float32(min_score), side='right'))
-        return Answer(self.boxes[:keep], self.scores[:keep], self.labels[:keep])
+        return Detections(self.boxes[:keep], self.scores[:keep], self.labels[:keep])

@@ -20,7 +20,7 @@ from e4_ros.vision.nets.exit_gate import ExitGate
 from e4_ros.vision.nets.heads import ClassHead, GridHead, Head
 from e4_ros.vision.nets.temporal_net import TemporalNet
 
-_FORMAT = 'e4_ros.exits/3'
+_FORMAT = 'e4_ros.exits/4'
 _HEADS: dict[str, type[Head]] = {'detect': GridHead, 'classify': ClassHead}
 
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from torch import nn
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 
 Task = Literal['detect', 'classify']
 
@@ -42,7 +42,7 @@ class VisionModel(Protocol):
 
     def decode(
         self, outputs: Sequence[np.ndarray], frame_shape: tuple[int, ...], min_score: float
-    ) -> Answer:
+    ) -> Detections:
         """Turn the network's raw outputs for one frame into an answer.
 
         Args:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from e4_ros.energy.client.client import ClientState, DvfsClient, HelperError
+from e4_ros.energy.client.client import ClientState, DaemonError, DvfsClient
 from e4_ros.energy.virtual.board import write_tree
 
 pytestmark = pytest.mark.ros
@@ -250,7 +250,7 @@ def test_lifecycle_by_hand(start, asker, root, make_plan):
     assert change(Transition.TRANSITION_DEACTIVATE)
     assert snapshot(root) == before
     assert 'not active' in asker.ask('acquire', client='late').message
-    with pytest.raises(HelperError):
+    with pytest.raises(DaemonError):
         DvfsClient(client.socket_path).acquire('late')
     assert change(Transition.TRANSITION_CLEANUP)
     assert change(Transition.TRANSITION_CONFIGURE)

@@ -32,7 +32,7 @@ from std_srvs.srv import SetBool  # noqa: E402
 from e4_ros.evaluation.sources import open_source  # noqa: E402
 from e4_ros.nodes.dvfs_helper import DvfsHelper  # noqa: E402
 from e4_ros.nodes.perception import Perception  # noqa: E402
-from e4_ros.vision.detections import Answer  # noqa: E402
+from e4_ros.vision.detections import Detections as FrameDetections  # noqa: E402
 from e4_ros.vision.inference.audit import Auditor  # noqa: E402
 from e4_ros.vision.inference.policy import ThresholdPolicy  # noqa: E402
 
@@ -327,20 +327,20 @@ def test_it_goes_on_without_a_helper_and_takes_one_that_comes(graph, robot, stre
     assert not any(segment.point.domains for segment in telemetry.segments)
 
     for _ in range(2):  # the second comes after the first was lost
-        helper = DvfsHelper(
+        daemon = DvfsHelper(
             context=graph[0].context,
             parameter_overrides=[Parameter('board', value='jetson_orin_nano')],
         )
-        executor.add_node(helper)
+        executor.add_node(daemon)
         until(lambda: 'stepping' in robot.status('clock steps')[0])
         _, telemetry = robot.answer_to(robot.send(image(street)))
         assert telemetry.energy_source == 'modelled'
         assert telemetry.energy_j > 0
         assert all('gpu' in segment.point.domains for segment in telemetry.segments)
 
-        executor.remove_node(helper)
-        helper.stop()
-        helper.destroy_node()
+        executor.remove_node(daemon)
+        daemon.stop()
+        daemon.destroy_node()
         _, telemetry = robot.answer_to(robot.send(image(street)))
         assert telemetry.energy_source == 'none'
         until(lambda: 'without clock steps' in robot.status('clock steps')[0])
@@ -350,11 +350,11 @@ def test_an_exit_that_went_wrong_is_switched_off_and_the_diagnostics_say_what_to
     graph, robot, street, monkeypatch
 ):
     engine = graph[0]._network.perceiver.engine
-    nonsense = Answer.of(np.array([[0, 0, 9, 9]]), np.array([0.99]))
+    nonsense = FrameDetections.of(np.array([[0, 0, 9, 9]]), np.array([0.99]))
     monkeypatch.setattr(engine, 'policy', ThresholdPolicy({'temporal': 0.0}))
     monkeypatch.setattr(engine, 'auditor', Auditor({'temporal': 0.3}))  # keeps nothing on disk
     monkeypatch.setattr(engine, 'payback', None)
-    monkeypatch.setattr(engine.temporal, 'answer', lambda min_score: nonsense)
+    monkeypatch.setattr(engine.temporal, 'detections', lambda min_score: nonsense)
     taken = []
     for _ in range(60):
         taken.append(robot.answer_to(robot.send(image(street)))[1].exit_name)

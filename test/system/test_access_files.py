@@ -22,7 +22,7 @@ import pytest
 
 from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan
 from e4_ros.energy.client.client import DvfsClient
-from e4_ros.energy.daemon.daemon import Helper, HelperConfig
+from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.daemon.realtime import steady_process
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.virtual.board import write_tree
@@ -111,7 +111,7 @@ def become_the_units_user() -> None:
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
-def may_hurry() -> bool:
+def may_set_fifo_priority() -> bool:
     """Whether the kernel grants what the limit promises; not every container's does."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
@@ -121,13 +121,13 @@ def may_hurry() -> bool:
     return True
 
 
-def serve(config: HelperConfig, said: Connection) -> None:
+def serve(config: DaemonConfig, said: Connection) -> None:
     """Become that user, then serve; everything is imported by then, because that user may not."""
     become_the_units_user()
-    hurries = may_hurry()
+    hurries = may_set_fifo_priority()
     steady_process()
     try:
-        with Helper(config):
+        with Daemon(config):
             said.send(hurries)
             time.sleep(300)
     except BaseException as error:
@@ -135,7 +135,7 @@ def serve(config: HelperConfig, said: Connection) -> None:
 
 
 @contextlib.contextmanager
-def helper_of_another_user(config: HelperConfig):
+def daemon_of_another_user(config: DaemonConfig):
     """A process of its own: one forked from the tests would inherit their memory and locks."""
     fresh = multiprocessing.get_context('spawn')
     hearing, said = fresh.Pipe(duplex=False)
@@ -167,9 +167,9 @@ def test_helper_runs_without_root(tree, request):
     state = root.parent / 'state'
     state.mkdir(mode=0o750)
     os.chown(state, UID, GID)
-    config = HelperConfig(root=root, state_dir=state, socket_path=state / 's')
+    config = DaemonConfig(root=root, state_dir=state, socket_path=state / 's')
     before = {d.name: d.snapshot() for d in discover(root)}
-    with helper_of_another_user(config) as (process, hurries):
+    with daemon_of_another_user(config) as (process, hurries):
         with DvfsClient(config.socket_path) as client:
             client.acquire('test')
             client.set_plan(alternating_plan(client.board, client.frequencies_hz))

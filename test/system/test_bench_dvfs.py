@@ -69,12 +69,12 @@ def test_meters_find_the_energy(result):
 
 def test_a_lost_original_would_be_found(tmp_path, monkeypatch):
     monkeypatch.setattr(kill_trials, 'PATIENCE_S', 0.1)
-    root, journal = write_tree('jetson_nano', tmp_path / 'root'), tmp_path / 'journal'
-    before = kill_trials.originals(root)
-    assert kill_trials.wait_for(before, journal, time.monotonic())[0] == ''
+    root, undo_log = write_tree('jetson_nano', tmp_path / 'root'), tmp_path / 'journal'
+    before = kill_trials.saved(root)
+    assert kill_trials.wait_for(before, undo_log, time.monotonic())[0] == ''
     governor = next(path for path in before if path.name == 'scaling_governor')
     governor.write_text('performance\n')
-    lost, _ = kill_trials.wait_for(before, journal, time.monotonic())
+    lost, _ = kill_trials.wait_for(before, undo_log, time.monotonic())
     assert 'scaling_governor' in lost
 
 

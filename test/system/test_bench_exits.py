@@ -37,7 +37,7 @@ def stream():
     frames = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in paths]
     clip = [(index / 10, frame) for index, frame in enumerate(frames)]
     full = build(memory.MODEL, 'full', threads=1)
-    return Judged('as filmed', clip, [full.process_full(frame).answer for frame in frames])
+    return Judged('as filmed', clip, [full.process_full(frame).detections for frame in frames])
 
 
 @pytest.fixture(scope='module')

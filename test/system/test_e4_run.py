@@ -120,7 +120,7 @@ def test_unsure_classes_are_compared_too(tmp_path):
 
     job = Job(JobOptions(model='efficientnet_lite0', policy='full', threads=1, min_score=0.99))
     (record,) = job.run(open_source('bikes'), limit=1)
-    assert len(record.result.answer) == 1
+    assert len(record.result.detections) == 1
 
 
 def write_bag(folder: Path, frames: list[np.ndarray]) -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 from e4_ros.benchmarks.dvfs.latency import DOMAINS, Latencies, memory_tree
 from e4_ros.energy.client.protocol import STEP_FORMAT, STEP_SIZE, pack_step
 from e4_ros.energy.client.this_cpu import this_cpu
-from e4_ros.energy.daemon.realtime import hurry, step_aside
+from e4_ros.energy.daemon.realtime import migrate_off_cpu, set_fifo_priority
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.errors import Write
 
@@ -54,7 +54,7 @@ def _receive(server: socket.socket, written_ns: memoryview, root: Path) -> None:
         domain.set_hz(high)
         ways[0].extend(domain.moves(high, low))
         ways[1].extend(domain.moves(low, high))
-    hurry(10)
+    set_fifo_priority(10)
     cpus = os.sched_getaffinity(0)
     while message := server.recv(STEP_SIZE):
         _, way, _, cpu = STEP_FORMAT.unpack(message)
@@ -62,7 +62,7 @@ def _receive(server: socket.socket, written_ns: memoryview, root: Path) -> None:
             os.pwrite(descriptor, text, 0)
         written_ns[0] = time.monotonic_ns()
         if cpu == this_cpu():
-            step_aside(cpus - {cpu})
+            migrate_off_cpu(cpus - {cpu})
 
 
 def _send(client: socket.socket, written_ns: memoryview, steps: int, gap_s: float) -> Latencies:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan, random_plan
 from e4_ros.benchmarks.dvfs.latency import memory_tree, serving
 from e4_ros.energy.client import protocol
-from e4_ros.energy.client.client import ClientState, DvfsClient, HelperError
+from e4_ros.energy.client.client import ClientState, DaemonError, DvfsClient
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.domains.domain import Domain
 
@@ -132,7 +132,7 @@ def _mad_holder(
             try:
                 client.acquire('mad')
                 client.set_plan(random_plan(rng, client.board, client.frequencies_hz))
-            except HelperError:
+            except DaemonError:
                 crashes += not _alive(path)
                 sent += 1
                 continue
@@ -158,7 +158,7 @@ def _mad_holder(
 def _alive(path: Path) -> bool:
     try:
         DvfsClient(path, _PATIENCE_S).status()
-    except HelperError:
+    except DaemonError:
         return False
     return True
 

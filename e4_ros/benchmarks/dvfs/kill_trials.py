@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from e4_ros.benchmarks.dvfs.bench_plans import random_plan
 from e4_ros.energy.client.client import DvfsClient
-from e4_ros.energy.daemon.daemon import Helper, HelperConfig
+from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.domains.discovery import discover
 
 VICTIMS = ('client', 'helper', 'client, then helper', 'helper by SIGTERM')
@@ -48,49 +48,49 @@ class Trial(NamedTuple):
 def try_kill(rng: random.Random, root: Path, folder: Path, victim: str) -> Trial:
     """Kill at a random moment of a random plan."""
     _shuffle_originals(rng, root)
-    before = originals(root)
-    config = HelperConfig(root=root, state_dir=folder / 'state', socket_path=folder / 's')
-    helper = _fork_helper(config)
+    before = saved(root)
+    config = DaemonConfig(root=root, state_dir=folder / 'state', socket_path=folder / 's')
+    daemon = _fork_daemon(config)
     client = _fork_client(config.socket_path, rng.getrandbits(64))
-    journal = config.state_dir / 'originals.json'
+    undo_log = config.state_dir / 'originals.json'
     # Some moments count from the client's start, most from when it has taken the clocks.
     if rng.random() < 0.8:
         until = time.monotonic() + PATIENCE_S
-        while not journal.exists() and time.monotonic() < until:
+        while not undo_log.exists() and time.monotonic() < until:
             time.sleep(0.0005)
     time.sleep(rng.uniform(0, _LONGEST_LIFE_S))
-    taken = journal.exists()
+    taken = undo_log.exists()
     began = time.monotonic()
     second = None
     if victim == 'client':
         _kill(client)
     elif victim == 'helper by SIGTERM':
-        os.kill(helper, signal.SIGTERM)
+        os.kill(daemon, signal.SIGTERM)
     else:
         if victim == 'client, then helper':
             _kill(client)
             time.sleep(rng.uniform(0, 0.01))
-        _kill(helper)
+        _kill(daemon)
         began = time.monotonic()
-        second = _fork_helper(config, wait=False)
-    lost, restore_s = wait_for(before, journal, began)
-    for process in (client, helper, second):
+        second = _fork_daemon(config, wait=False)
+    lost, restore_s = wait_for(before, undo_log, began)
+    for process in (client, daemon, second):
         if process is not None:
             _end(process)
     # A plan that came into force after the look must have been given back as well.
-    lost = lost or _difference(before, originals(root))
-    if not lost and journal.exists():
+    lost = lost or _difference(before, saved(root))
+    if not lost and undo_log.exists():
         lost = 'a journal was left behind'
     return Trial(taken, lost, restore_s)
 
 
-def wait_for(before: Originals, journal: Path, began: float) -> tuple[str, float]:
+def wait_for(before: Originals, undo_log: Path, began: float) -> tuple[str, float]:
     """What has not come back within `PATIENCE_S`, and the seconds until everything had.
 
     The journal goes when the last original has been read back; to look at nothing else until then
     leaves the boards, which are programs here, to the helper.
     """
-    while journal.exists() and time.monotonic() - began < PATIENCE_S:
+    while undo_log.exists() and time.monotonic() - began < PATIENCE_S:
         time.sleep(0.0005)
     while True:
         elapsed_s = time.monotonic() - began
@@ -100,7 +100,7 @@ def wait_for(before: Originals, journal: Path, began: float) -> tuple[str, float
         time.sleep(0.001)
 
 
-def originals(root: Path) -> Originals:
+def saved(root: Path) -> Originals:
     """Everything that a lease may change."""
     names = [name for domain in discover(root) for name in domain.snapshot()]
     return {root / name: _text(root / name) for name in names}
@@ -123,7 +123,7 @@ def _text(path: Path) -> str:
 
 def _shuffle_originals(rng: random.Random, root: Path) -> None:
     """Leave other governors and limits behind, as a power mode or an administrator would."""
-    for path in originals(root):
+    for path in saved(root):
         if path.name in _GOVERNORS:
             offered = next(path.parent.glob('*available_governors'))
             _try_write(path, rng.choice(offered.read_text().split()))
@@ -141,18 +141,18 @@ def _try_write(path: Path, text: str) -> None:
         path.write_text(f'{text}\n')
 
 
-def _fork_helper(config: HelperConfig, wait: bool = True) -> int:
+def _fork_daemon(config: DaemonConfig, wait: bool = True) -> int:
     reading, writing = os.pipe()
 
-    def be_helper() -> None:
+    def be_daemon() -> None:
         ending = []
         signal.signal(signal.SIGTERM, lambda *_: ending.append(True))
-        with Helper(config):
+        with Daemon(config):
             os.write(writing, b'!')
             while not ending:
                 time.sleep(0.005)
 
-    process = _fork(be_helper)
+    process = _fork(be_daemon)
     os.close(writing)
     if wait and os.read(reading, 1) != b'!':
         raise RuntimeError('the helper did not start')

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan
-from e4_ros.energy.client.client import DvfsClient, HelperError
+from e4_ros.energy.client.client import DaemonError, DvfsClient
 from e4_ros.energy.daemon.access import peer_of
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.virtual.board import write_tree
@@ -61,7 +61,7 @@ def serving(root: Path, folder: Path) -> Iterator[Path]:
             if 'listening' not in process.stdout.readline():
                 process.wait()
                 log.seek(0)
-                raise HelperError(log.read().strip())
+                raise DaemonError(log.read().strip())
             yield socket_path
         finally:
             process.terminate()
@@ -119,8 +119,8 @@ def plan_facts(client: DvfsClient, root: Path) -> dict[str, object]:
 def scheduling(client: DvfsClient) -> str:
     """Under which scheduling class the helper applies steps: ``SCHED_FIFO 10``, ``SCHED_OTHER``."""
     assert client._connection is not None
-    helper = peer_of(client._connection._socket).pid
-    threads = [int(task.name) for task in Path(f'/proc/{helper}/task').iterdir()]
+    daemon = peer_of(client._connection._socket).pid
+    threads = [int(task.name) for task in Path(f'/proc/{daemon}/task').iterdir()]
     highest = max(os.sched_getparam(thread).sched_priority for thread in threads)
     return f'SCHED_FIFO {highest}' if highest > 1 else 'SCHED_OTHER'
 
@@ -157,7 +157,7 @@ def measure(
         deadline = time.monotonic() + _TOO_LATE_S
         while client.changed_ns() < before:
             if time.monotonic() > deadline:
-                raise HelperError(f'step {index} was not written within {_TOO_LATE_S:g} s')
+                raise DaemonError(f'step {index} was not written within {_TOO_LATE_S:g} s')
             time.sleep(gap_s)
         result.client_us.append((after - before) / 1e3)
         result.write_us.append((client.changed_ns() - before) / 1e3)

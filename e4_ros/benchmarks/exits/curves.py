@@ -55,13 +55,13 @@ def measure_curves(
     ways |= score_ways(model, checkpoints['cascade'], threads)
     ways |= simpler_ways(model, full, threads)
     results = timed(ways, peer, test.clip, passes, progress)
-    full_answers = [full.process_full(frame).answer for _, frame in test.clip]
+    full_detections = [full.process_full(frame).detections for _, frame in test.clip]
     curves: dict[str, list[dict[str, Any]]] = {}
     for (curve, setting), result in results.items():
-        point = {'setting': setting, **figures(result, test.reference, full_answers)}
+        point = {'setting': setting, **figures(result, test.reference, full_detections)}
         curves.setdefault(curve, []).append(point)
     full_s = statistics.median(result.peer_s for result in results.values())
-    return _summary(curves, full_s, f1(full_answers, test.reference)) | {
+    return _summary(curves, full_s, f1(full_detections, test.reference)) | {
         'temporal_ms': _temporal_ms(curves['cascade'], results, full_s),
     }
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from e4_ros.evaluation.perturbations import PERTURBATIONS, cut_to, perturbed
 from e4_ros.evaluation.sources import open_source
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 
@@ -35,7 +35,7 @@ class Judged:
 
     name: str
     clip: Clip
-    reference: Sequence[Answer]
+    reference: Sequence[Detections]
     change: int = 0
 
 
@@ -65,10 +65,10 @@ def load_footage(model: VisionModel, frames: int | None, progress: Progress) -> 
     video = list(open_source(SOURCE))
     teacher = OfflineTeacher(model)
 
-    def teach(end: int) -> list[Answer]:
-        return teacher.teach(video[:end], lambda done: progress('teacher', done, end))
+    def pseudo_label(end: int) -> list[Detections]:
+        return teacher.pseudo_label(video[:end], lambda done: progress('teacher', done, end))
 
-    known, later = teach(CALIBRATE[1]), teach(len(video))
+    known, later = pseudo_label(CALIBRATE[1]), pseudo_label(len(video))
     test = slice(TEST[0], TEST[1] if frames is None else TEST[0] + frames)
     return Footage(
         video[slice(*FIT)],
@@ -91,7 +91,7 @@ def changed_streams(model: VisionModel, test: Judged, progress: Progress) -> lis
     total, done = len(clips) * (len(test.clip) - change), 0
     streams = [test]
     for name, clip in clips.items():
-        after = teacher.teach(
+        after = teacher.pseudo_label(
             clip[change:], _counted(progress, 'teacher on changed streams', done, total)
         )
         done += len(after)

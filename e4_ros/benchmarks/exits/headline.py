@@ -49,13 +49,13 @@ def measure_headline(
     result = timed(
         {('headline', 0.0): way}, Through(full, FullPolicy()), test.clip, passes, progress
     )['headline', 0.0]
-    full_answers = [full.process_full(frame).answer for _, frame in test.clip]
+    full_detections = [full.process_full(frame).detections for _, frame in test.clip]
     # A median over audits, because a single slow one among the few would tell of the machine.
     audits = len(way.audit_s)
     audit_s = float(np.median(way.audit_s)) * audits / len(test.clip) if audits else 0.0
     return {
         'thresholds': dict(thresholds),
-        **figures(result, test.reference, full_answers),
+        **figures(result, test.reference, full_detections),
         'speedup_with_audit': result.peer_s / (result.mean_s + audit_s),
         'audit_ms': 1e3 * audit_s,
         'audits': audits,

@@ -15,7 +15,7 @@ from e4_ros.benchmarks.exits.ways import Watched
 from e4_ros.vision.agreement import quality_lost
 from e4_ros.vision.calibration.calibrate import Promise, calibrate
 from e4_ros.vision.calibration.learn_then_test import RiskError
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Checkpoint, load
 from e4_ros.vision.inference.factory import build
 from e4_ros.vision.inference.policy import FULL
@@ -86,7 +86,7 @@ def measure_risk(
     engine = build(model.name, 'e4', threads=threads, checkpoint=path)
     rows: list[dict[str, Any]] = []
     for stream in streams:
-        full = [engine.process_full(frame).answer for _, frame in stream.clip]
+        full = [engine.process_full(frame).detections for _, frame in stream.clip]
         for setting in tried:
             own = setting.checkpoint
             way = Watched(engine, own, own.thresholds, pays=False)
@@ -96,7 +96,7 @@ def measure_risk(
 
 
 def row_of(
-    way: Watched, setting: Setting, stream: Judged, full: Sequence[Answer]
+    way: Watched, setting: Setting, stream: Judged, full: Sequence[Detections]
 ) -> dict[str, Any]:
     """One setting on one stream, in the shape that the JSON has.
 
@@ -106,9 +106,9 @@ def row_of(
         stream: and what the teacher says of it.
         full: the full network's answers.
     """
-    said = [way.answer(frame, stamp_s) for stamp_s, frame in stream.clip]
+    said = [way.detections(frame, stamp_s) for stamp_s, frame in stream.clip]
     judged = zip(said, full, stream.reference, strict=True)
-    losses = np.array([quality_lost(one.answer, f, r, 'detect') for one, f, r in judged])
+    losses = np.array([quality_lost(one.detections, f, r, 'detect') for one, f, r in judged])
     after = slice(stream.change, None)
     early = np.array([one.exit != FULL for one in said])
     observed = float(losses[after].mean())

@@ -11,7 +11,7 @@ import numpy as np
 from e4_ros.benchmarks.exits.footage import Clip
 from e4_ros.benchmarks.exits.ways import Said, Way
 from e4_ros.evaluation.metrics import f1
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.policy import FULL
 
 PEER_EVERY = 4  # frames from one on which the peer answers too to the next
@@ -55,10 +55,10 @@ class Timed:
             asked = index % PEER_EVERY == 0
             first = index % (2 * PEER_EVERY) == 0
             if asked and first:
-                peer_seconds.append(peer.answer(frame, stamp_s).seconds)
-            said.append(way.answer(frame, stamp_s))
+                peer_seconds.append(peer.detections(frame, stamp_s).seconds)
+            said.append(way.detections(frame, stamp_s))
             if asked and not first:
-                peer_seconds.append(peer.answer(frame, stamp_s).seconds)
+                peer_seconds.append(peer.detections(frame, stamp_s).seconds)
             seconds.append(said[-1].seconds)
         self.said = self.said or said
         self.seconds.append(seconds)
@@ -90,7 +90,9 @@ def timed(
     return results
 
 
-def figures(result: Timed, reference: Sequence[Answer], full: Sequence[Answer]) -> dict[str, Any]:
+def figures(
+    result: Timed, reference: Sequence[Detections], full: Sequence[Detections]
+) -> dict[str, Any]:
     """What both the curves and the headline say of a way, in the words of the JSON.
 
     Args:
@@ -98,7 +100,7 @@ def figures(result: Timed, reference: Sequence[Answer], full: Sequence[Answer]) 
         reference: the offline teacher's answers.
         full: the full network's.
     """
-    answers = [said.answer for said in result.said]
+    answers = [said.detections for said in result.said]
     return {
         'speedup': result.speedup,
         'mean_ms': 1e3 * result.mean_s,

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Checkpoint
 from e4_ros.vision.inference.audit import Auditor
 from e4_ros.vision.inference.engine import EarlyExitEngine
@@ -24,12 +24,12 @@ class Said:
     """One answer.
 
     Attributes:
-        answer: what was found.
+        detections: what was found.
         seconds: that it took.
         exit: name of the exit that gave it; the full network's for what it says of any size.
     """
 
-    answer: Answer
+    detections: Detections
     seconds: float
     exit: str
 
@@ -41,7 +41,7 @@ class Way(Protocol):
         """A new stream begins."""
         ...
 
-    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+    def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
         """Answer the next frame, ``(H, W, 3)`` uint8 RGB."""
         ...
 
@@ -57,10 +57,10 @@ class Through:
         self._engine.policy = self._policy
         self._engine.reset()
 
-    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+    def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
         """See `Way`."""
         result = self._engine.process(frame, stamp_s)
-        return Said(result.answer, result.latency_s, result.exit)
+        return Said(result.detections, result.latency_s, result.exit)
 
 
 class Watched:
@@ -95,13 +95,13 @@ class Watched:
         """See `Way`; what was switched off is on again."""
         self._engine.policy = self._policy
         self._engine.auditor = Auditor(self._bounds, confidence=self._confidence)
-        self._engine.payback = None
+        self._engine.economics = None
         self._engine.reset()
         self._count = 0
         self.audit_s: list[float] = []
         self.off_at: int | None = None
 
-    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+    def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
         """See `Way`; the audit comes after the answer and is not in its seconds."""
         if self._pays and self._count == 0:
             self._engine.check_pay(frame)
@@ -112,7 +112,7 @@ class Watched:
         if self._engine.off and self.off_at is None:
             self.off_at = self._count
         self._count += 1
-        return Said(result.answer, result.latency_s, result.exit)
+        return Said(result.detections, result.latency_s, result.exit)
 
 
 class EveryKth:
@@ -131,16 +131,16 @@ class EveryKth:
     def reset(self) -> None:
         """See `Way`."""
         self._count = 0
-        self._last = Answer.empty()
+        self._last = Detections.empty()
         self._tracks = ConstantVelocityTracks()
 
-    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+    def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
         """See `Way`."""
         start = time.perf_counter()
         asked = self._count % self._k == 0
         self._count += 1
         if asked:
-            self._last = self._full.process_full(frame).answer
+            self._last = self._full.process_full(frame).detections
             if self._moving:
                 self._tracks.update(self._last, stamp_s)
         elif self._moving:
@@ -166,7 +166,7 @@ class Smaller:
     def reset(self) -> None:
         """See `Way`."""
 
-    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+    def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
         """See `Way`."""
         result = self._engine.process_full(frame)
-        return Said(result.answer, result.latency_s, self._name)
+        return Said(result.detections, result.latency_s, self._name)

@@ -21,7 +21,7 @@ def measured_row(
 
     from e4_ros.energy.board_model import BoardModel
     from e4_ros.energy.boards import load_board
-    from e4_ros.energy.daemon.daemon import HelperConfig
+    from e4_ros.energy.daemon.daemon import DaemonConfig
     from e4_ros.energy.daemon.hold_point import leased
     from e4_ros.energy.domains.discovery import discover
     from e4_ros.energy.virtual import mount
@@ -45,7 +45,7 @@ def measured_row(
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         at = Path(folder)
         root = stack.enter_context(mount.mounted(board_name, at / 'board', kernel))
-        config = HelperConfig(root=root, state_dir=at / 'state', socket_path=at / 'socket')
+        config = DaemonConfig(root=root, state_dir=at / 'state', socket_path=at / 'socket')
         client = stack.enter_context(leased(config, 'bench'))
         domains = discover(root)
         power, _ = open_power(stack, root, client, board_name, works)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from e4_ros.energy.client import protocol
-from e4_ros.energy.client.connection import Connection, HelperError
+from e4_ros.energy.client.connection import Connection, DaemonError
 from e4_ros.energy.client.status_page import Counters, PageReader
 from e4_ros.energy.client.this_cpu import this_cpu
 from e4_ros.energy.plan import MAX_PLAN_BYTES, FrequencyPlan, PlanError
 
-__all__ = ['Applied', 'ClientState', 'DvfsClient', 'HelperError']
+__all__ = ['Applied', 'ClientState', 'DaemonError', 'DvfsClient']
 
 
 _CPU_EVERY = 16
@@ -96,7 +96,7 @@ class DvfsClient:
             HelperError: no helper, no permission, or the lease is another's.
         """
         if self.state is ClientState.HELD:
-            raise HelperError('this client holds the lease already')
+            raise DaemonError('this client holds the lease already')
         self.close()
         self._connection = Connection(self.socket_path, self._timeout_s)
         answer = self._ask(protocol.pack_request(protocol.ACQUIRE, client=name, token=token))
@@ -198,7 +198,7 @@ class DvfsClient:
         finally:
             self.close()
         if problems:
-            raise HelperError('not everything came back: ' + '; '.join(problems))
+            raise DaemonError('not everything came back: ' + '; '.join(problems))
 
     def close(self) -> None:
         """Hang up; the helper then ends the lease by itself."""
@@ -223,16 +223,16 @@ class DvfsClient:
 
     def _ask(self, message: bytes) -> dict[str, Any]:
         if self._connection is None:
-            raise HelperError('there is no connection to a helper; acquire the lease first')
+            raise DaemonError('there is no connection to a helper; acquire the lease first')
         try:
             answer, page_fd = self._connection.ask(message)
         except OSError as error:
             self._lose()
-            raise HelperError(error.errno, f'{self.lost_because} ({error.strerror})') from error
+            raise DaemonError(error.errno, f'{self.lost_because} ({error.strerror})') from error
         if page_fd is not None:
             self._page = PageReader(page_fd, len(answer['domains']))
         if not answer['ok']:
-            raise HelperError(answer['error'])
+            raise DaemonError(answer['error'])
         return answer
 
     def _lose(self) -> None:

@@ -15,7 +15,7 @@ from e4_ros.energy.client import protocol
 from e4_ros.energy.plan import MAX_PLAN_BYTES
 
 
-class HelperError(OSError):
+class DaemonError(OSError):
     """The helper is not there, or said no; the message says why."""
 
 
@@ -46,15 +46,15 @@ class Connection:
             self._socket.connect(text)
         except PermissionError as error:
             self.close()
-            raise HelperError(
+            raise DaemonError(
                 error.errno, f'no permission for {text}; join its group (`ls -l {text}`)'
             ) from None
         except BlockingIOError as error:
             self.close()
-            raise HelperError(error.errno, f'the helper at {text} does not answer') from None
+            raise DaemonError(error.errno, f'the helper at {text} does not answer') from None
         except OSError as error:
             self.close()
-            raise HelperError(
+            raise DaemonError(
                 error.errno, f'no helper listens on {text}; start one: `e4 dvfs serve`'
             ) from None
         self._socket.setblocking(False)

@@ -2,7 +2,7 @@
 
 The clocks are *taken* (originals journalled, domains opened) when a plan comes into force and
 *given back* when the plan ends, steps stop coming, or the board refuses. Between the two only
-:meth:`HelperCore.step` writes, and a step either brings its whole operating point or leaves the one
+:meth:`DaemonCore.step` writes, and a step either brings its whole operating point or leaves the one
 before.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from e4_ros.energy.client.status_page import MAX_DOMAINS, PageWriter, State
 from e4_ros.energy.daemon.compiled_plan import Target, Way, compile_plan, narrowed
-from e4_ros.energy.daemon.ownership import Custody
-from e4_ros.energy.daemon.undo_log import Journal
+from e4_ros.energy.daemon.ownership import Ownership
+from e4_ros.energy.daemon.undo_log import UndoLog
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.errors import DeviceGone, DomainError
 from e4_ros.energy.plan import FrequencyPlan
@@ -32,14 +32,14 @@ class ClocksLost(DomainError):  # noqa: N818
     """The board no longer takes operating points; everything was given back."""
 
 
-class HelperCore:
+class DaemonCore:
     """Applies the steps of one plan to the domains of one board; safe to use from several threads.
 
     Args:
         board: name of the board, which plans must carry.
         root: the root the domains were discovered below.
         domains: what was discovered; at most 16.
-        journal: where originals are kept; already locked by the caller.
+        undo_log: where originals are kept; already locked by the caller.
         page: where the applied clocks are shown.
         limits_hz: domain → lowest and highest frequency allowed, besides the domains' own limits.
 
@@ -52,7 +52,7 @@ class HelperCore:
         board: str,
         root: str | Path,
         domains: Sequence[Domain],
-        journal: Journal,
+        undo_log: UndoLog,
         page: PageWriter,
         limits_hz: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
@@ -63,7 +63,7 @@ class HelperCore:
         self.domains = {domain.name: domain for domain in domains}
         self.limits_hz = narrowed(self.domains, limits_hz or {})
         self.plan: FrequencyPlan | None = None
-        self.custody = Custody(board, self.root, self.domains, journal)
+        self.ownership = Ownership(board, self.root, self.domains, undo_log)
         self._page = page
         self._lock = threading.RLock()
         self._table: list[list[Target | None]] = []
@@ -99,9 +99,9 @@ class HelperCore:
         plan.check_domains(tables, self.limits_hz)
         table = compile_plan(plan, self.domains)
         with self._lock:
-            if self.custody.taken != list(plan.domains):
+            if self.ownership.taken != list(plan.domains):
                 self.end()
-                self.custody.take(plan.domains)
+                self.ownership.take(plan.domains)
             self.plan = plan
             self._table = table
             self._current = None
@@ -137,7 +137,7 @@ class HelperCore:
     def rest(self) -> None:
         """Give the clocks back until the next step; the plan stays in force."""
         with self._lock:
-            if self.custody.taken:
+            if self.ownership.taken:
                 self._give_back()
                 self._page.set_state(State.RESTING)
 
@@ -145,10 +145,10 @@ class HelperCore:
         """Give the clocks back and forget the plan; return what did not come back."""
         with self._lock:
             self._table, self.plan = [], None
-            if self.custody.taken:
+            if self.ownership.taken:
                 self._give_back()
             self._page.set_state(State.IDLE)
-            return self.custody.problems
+            return self.ownership.problems
 
     def recover(self) -> list[str]:
         """Bring back what a journal holds; return (and remember) what did not come back.
@@ -157,7 +157,7 @@ class HelperCore:
             JournalError: the journal is damaged or another machine's; nothing was written.
         """
         with self._lock:
-            return self.custody.recover()
+            return self.ownership.recover()
 
     def refresh(self) -> None:
         """Read the clocks and show what they really are; a pin that was lost is renewed later."""
@@ -188,8 +188,8 @@ class HelperCore:
 
     def _bring(self, path: int, segment: int) -> Target:
         """Set every domain of a target, by the rules; takes the clocks first if they rest."""
-        if not self.custody.taken and self.plan is not None:
-            self.custody.take(self.plan.domains)
+        if not self.ownership.taken and self.plan is not None:
+            self.ownership.take(self.plan.domains)
             self._table = compile_plan(self.plan, self.domains)
             self._page.set_state(State.ACTIVE)
         target = self._table[path][segment]
@@ -221,7 +221,7 @@ class HelperCore:
         self._current = before
 
     def _give_back(self) -> None:
-        self.custody.give_back()
+        self.ownership.give_back()
         self._current = None
         self._changes += 1
         self._applied[:] = [_current_hz(domain) for domain in self.domains.values()]

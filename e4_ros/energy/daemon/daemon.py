@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from e4_ros.energy.boards import board_names, load_board
 from e4_ros.energy.client.protocol import default_socket_path, runtime_dir
 from e4_ros.energy.client.status_page import PageWriter, State
-from e4_ros.energy.daemon.core import HelperCore
+from e4_ros.energy.daemon.core import DaemonCore
 from e4_ros.energy.daemon.monitor import Housekeeper
 from e4_ros.energy.daemon.recovery import recover
-from e4_ros.energy.daemon.server import HelperServer
-from e4_ros.energy.daemon.undo_log import Journal
+from e4_ros.energy.daemon.server import DaemonServer
+from e4_ros.energy.daemon.undo_log import UndoLog
 from e4_ros.energy.domains.discovery import discover_some
 from e4_ros.energy.meters.meters import open_meter
 from e4_ros.energy.virtual.board import board_of
@@ -23,7 +23,7 @@ from e4_ros.energy.virtual.board import board_of
 _log = logging.getLogger(__name__)
 
 
-class HelperConfig(BaseModel):
+class DaemonConfig(BaseModel):
     """Settings of a helper.
 
     Attributes:
@@ -51,7 +51,7 @@ class HelperConfig(BaseModel):
     priority: Annotated[int, Field(ge=0, le=50)] = 10
 
 
-class Helper:
+class Daemon:
     """A running helper; give everything back with :meth:`stop` (or leave the ``with`` block).
 
     Raises:
@@ -60,22 +60,22 @@ class Helper:
         SocketPathError, DomainError, ValueError: see the parts.
     """
 
-    def __init__(self, config: HelperConfig) -> None:
+    def __init__(self, config: DaemonConfig) -> None:
         self.config = config
         board = config.board or identify(config.root)
         self._stopped = False
-        self._journal = Journal(config.state_dir)
-        self._journal.lock()
+        self._undo_log = UndoLog(config.state_dir)
+        self._undo_log.lock()
         try:
             # Before discovery, which takes the limits it finds for the machine's own.
-            problems = recover(self._journal, board, config.root)
+            problems = recover(self._undo_log, board, config.root)
             domains = discover_some(config.root)
             self.page = PageWriter()
-            self.core = HelperCore(
-                board, config.root, domains, self._journal, self.page, config.limits_hz
+            self.core = DaemonCore(
+                board, config.root, domains, self._undo_log, self.page, config.limits_hz
             )
-            self.core.custody.problems = problems
-            self.server = HelperServer(
+            self.core.ownership.problems = problems
+            self.server = DaemonServer(
                 self.core,
                 self.page,
                 config.socket_path,
@@ -84,7 +84,7 @@ class Helper:
                 config.priority,
             )
         except BaseException:
-            self._journal.unlock()
+            self._undo_log.unlock()
             raise
         known = board in board_names()
         self.meter = open_meter(config.root, load_board(board) if known else None, start=False)
@@ -110,9 +110,9 @@ class Helper:
             self.meter.close()
         self.page.set_state(State.CLOSED)
         self.page.close()
-        self._journal.unlock()
+        self._undo_log.unlock()
 
-    def __enter__(self) -> Helper:
+    def __enter__(self) -> Daemon:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from e4_ros.energy.client.client import ClientState, DvfsClient, HelperError
-from e4_ros.energy.daemon.daemon import Helper, HelperConfig
+from e4_ros.energy.client.client import ClientState, DaemonError, DvfsClient
+from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.plan import FrequencyPlan, PlanPath
 
 _log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class Held:
         deadline = time.monotonic() + _FIRST_S
         while self._client.counters().applied == before:
             if time.monotonic() > deadline or not self._client.step(0, 0):
-                raise HelperError(self.lost_because or 'the helper does not set the clocks')
+                raise DaemonError(self.lost_because or 'the helper does not set the clocks')
             time.sleep(0.001)
 
     def _renew(self) -> None:
@@ -101,7 +101,7 @@ class Held:
 
 
 @contextlib.contextmanager
-def leased(config: HelperConfig, client_name: str) -> Iterator[DvfsClient]:
+def leased(config: DaemonConfig, client_name: str) -> Iterator[DvfsClient]:
     """Hold the lease within the ``with`` block; afterwards the clocks are as before.
 
     Args:
@@ -117,13 +117,13 @@ def leased(config: HelperConfig, client_name: str) -> Iterator[DvfsClient]:
         client = stack.enter_context(DvfsClient(config.socket_path))
         try:
             client.status()
-        except HelperError as error:
+        except DaemonError as error:
             if error.errno == errno.EACCES:
                 raise
             # No helper runs: be one, at a socket that nobody else finds.
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='e4-')))
             own = config.model_copy(update={'socket_path': folder / 'helper.sock', 'group': ''})
-            stack.enter_context(Helper(own))
+            stack.enter_context(Daemon(own))
             client = stack.enter_context(DvfsClient(own.socket_path))
         client.acquire(client_name)
         try:
@@ -132,7 +132,7 @@ def leased(config: HelperConfig, client_name: str) -> Iterator[DvfsClient]:
             # What went wrong is the news; that a clock did not come back (heat) is said beside it.
             try:
                 client.release()
-            except HelperError as error:
+            except DaemonError as error:
                 _log.warning('%s', error)
             raise
         client.release()
@@ -140,7 +140,7 @@ def leased(config: HelperConfig, client_name: str) -> Iterator[DvfsClient]:
 
 @contextlib.contextmanager
 def hold(
-    point: dict[str, int], config: HelperConfig, client_name: str = 'e4 dvfs set'
+    point: dict[str, int], config: DaemonConfig, client_name: str = 'e4 dvfs set'
 ) -> Iterator[Held]:
     """Hold an operating point within the ``with`` block; afterwards the clocks are as before.
 

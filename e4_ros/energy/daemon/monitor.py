@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 from e4_ros.energy.client.status_page import PageWriter
-from e4_ros.energy.daemon.core import HelperCore
-from e4_ros.energy.daemon.realtime import hurry
-from e4_ros.energy.daemon.server import HelperServer
-from e4_ros.energy.daemon.undo_log import JournalError
+from e4_ros.energy.daemon.core import DaemonCore
+from e4_ros.energy.daemon.realtime import set_fifo_priority
+from e4_ros.energy.daemon.server import DaemonServer
+from e4_ros.energy.daemon.undo_log import UndoLogError
 from e4_ros.energy.meters.meters import Meter
 from e4_ros.energy.meters.thermal import hottest_c
 
@@ -35,8 +35,8 @@ class Housekeeper:
 
     def __init__(
         self,
-        core: HelperCore,
-        server: HelperServer,
+        core: DaemonCore,
+        server: DaemonServer,
         page: PageWriter,
         root: str | Path,
         meter: Meter | None = None,
@@ -69,9 +69,9 @@ class Housekeeper:
         hottest = hottest_c(self._root)
         if hottest is not None:
             self._judge(hottest)
-        if self._core.custody.problems:
+        if self._core.ownership.problems:
             self._try_again()
-        self._server.leases.refuse(self._hot or self._core.custody.why_not())
+        self._server.leases.refuse(self._hot or self._core.ownership.why_not())
         self._core.refresh()
 
     def _judge(self, hottest_c: float) -> None:
@@ -91,11 +91,11 @@ class Housekeeper:
         try:
             if not self._core.recover():
                 _log.info('everything came back now')
-        except JournalError as error:
-            self._core.custody.problems = [str(error)]
+        except UndoLogError as error:
+            self._core.ownership.problems = [str(error)]
 
     def _run(self) -> None:
-        hurry(self._priority)
+        set_fifo_priority(self._priority)
         next_look = 0.0
         while not self._stopping.wait(self._period_s):
             if self._meter is not None:

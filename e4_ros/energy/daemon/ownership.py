@@ -11,34 +11,34 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from e4_ros.energy.daemon.recovery import gone, keep_only, recover
-from e4_ros.energy.daemon.undo_log import Entry, Journal, JournalError, Record, boot_id
+from e4_ros.energy.daemon.undo_log import Entry, Record, UndoLog, UndoLogError, boot_id
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.errors import DomainError
 
 _log = logging.getLogger(__name__)
 
 
-class Custody:
+class Ownership:
     """The domains of one board and their originals; not safe to use from several threads.
 
     Args:
         board: name of the board.
         root: the root the domains were discovered below.
         domains: by name.
-        journal: where originals are kept; already locked by the caller.
+        undo_log: where originals are kept; already locked by the caller.
 
     Attributes:
         problems: what did not come back, one line each; while there is any nothing can be taken.
     """
 
     def __init__(
-        self, board: str, root: Path, domains: Mapping[str, Domain], journal: Journal
+        self, board: str, root: Path, domains: Mapping[str, Domain], undo_log: UndoLog
     ) -> None:
         self.problems: list[str] = []
         self._board = board
         self._root = root
         self._domains = domains
-        self._journal = journal
+        self._undo_log = undo_log
         self._taken: tuple[Entry, ...] = ()
 
     @property
@@ -54,13 +54,13 @@ class Custody:
         """
         try:
             left = self.recover()
-        except JournalError as error:
+        except UndoLogError as error:
             raise DomainError(str(error)) from error
         if left:
             raise DomainError(self.why_not())
         chosen = [self._domains[name] for name in names]
         entries = tuple(Entry(d.name, d.kind, d.snapshot()) for d in chosen)
-        self._journal.write(self._record(entries))
+        self._undo_log.write(self._record(entries))
         self._taken = entries
         try:
             for domain in chosen:
@@ -79,7 +79,7 @@ class Custody:
                 left.append(entry)
             domain.close()
         if self._taken:
-            keep_only(self._journal, self._record(self._taken), left)
+            keep_only(self._undo_log, self._record(self._taken), left)
         self._taken = ()
         self.problems = problems
         if problems:
@@ -93,7 +93,7 @@ class Custody:
             JournalError: the journal is damaged or another machine's; nothing was written.
         """
         if not self._taken:
-            self.problems = recover(self._journal, self._board, self._root)
+            self.problems = recover(self._undo_log, self._board, self._root)
         return self.problems
 
     def _record(self, entries: tuple[Entry, ...]) -> Record:

@@ -36,7 +36,7 @@ def steady_process() -> None:
         _log.info('memory may be swapped out: %s', os.strerror(ctypes.get_errno()))
 
 
-def hurry(priority: int) -> None:
+def set_fifo_priority(priority: int) -> None:
     """Run the calling thread under SCHED_FIFO, where the system permits (``LimitRTPRIO``).
 
     Args:
@@ -50,7 +50,7 @@ def hurry(priority: int) -> None:
         _log.info('steps run without real-time priority: %s', error)
 
 
-def step_aside(others: set[int]) -> None:
+def migrate_off_cpu(others: set[int]) -> None:
     """Move the calling thread to one of these CPUs; an empty set, or no permission: it stays.
 
     The kernel wakes a real-time thread where it last ran, whoever computes there now.
@@ -87,7 +87,7 @@ class _Aside(logging.Handler):
             self._lines.task_done()
 
 
-def log_aside(level: int) -> None:
+def log_asynchronously(level: int) -> None:
     """Let a thread of its own write this process's log to standard error.
 
     A terminal that is held (Ctrl-S) or a pipe that nobody reads then keeps neither a lease nor the

@@ -16,7 +16,7 @@ from typing import Any
 from e4_ros.energy.client import protocol
 from e4_ros.energy.client.status_page import PageWriter
 from e4_ros.energy.daemon import access
-from e4_ros.energy.daemon.core import ClocksLost, HelperCore
+from e4_ros.energy.daemon.core import ClocksLost, DaemonCore
 from e4_ros.energy.daemon.lease import Lease, LeaseBook, LeaseError
 from e4_ros.energy.daemon.session import Session
 from e4_ros.energy.plan import FrequencyPlan, PlanError
@@ -27,7 +27,7 @@ _HELLO_S = 2.0  # how long a connection may take to say what it wants
 _MAX_WAITING = 32
 
 
-class HelperServer:
+class DaemonServer:
     """Lets one client at a time take the lease and drive the core.
 
     Args:
@@ -44,7 +44,7 @@ class HelperServer:
 
     def __init__(
         self,
-        core: HelperCore,
+        core: DaemonCore,
         page: PageWriter,
         socket_path: str | Path,
         group: str = '',
@@ -73,7 +73,7 @@ class HelperServer:
         """Put a plan in force for the lease that the token proves.
 
         Raises:
-            LeaseError, PlanError, OSError: see :meth:`HelperCore.set_plan`.
+            LeaseError, PlanError, OSError: see :meth:`DaemonCore.set_plan`.
         """
         with self._control:
             lease = self.leases.check(token)
@@ -92,7 +92,7 @@ class HelperServer:
             problems = self.core.end()
             self.leases.end(lease, reason)
             if problems:
-                self.leases.refuse(self.core.custody.why_not())
+                self.leases.refuse(self.core.ownership.why_not())
             _log.info('the lease of %s ended: %s', lease, reason)
             if hang_up and self._connection is not None:
                 with contextlib.suppress(OSError):
@@ -107,7 +107,7 @@ class HelperServer:
             'holder': '' if lease is None else str(lease),
             'plan': '' if plan is None else plan.name,
             'watchdog_s': self._watchdog_s,
-            'problems': list(self.core.custody.problems),
+            'problems': list(self.core.ownership.problems),
             'domains': {name: list(table) for name, table in self.core.frequencies_hz.items()},
         }
 
@@ -227,7 +227,10 @@ class HelperServer:
             elif kind == protocol.RELEASE:
                 # Freed before it is answered, so that the client may acquire again at once.
                 self.end(lease, 'it was released', hang_up=False)
-                answer, goes_on = protocol.pack_answer(problems=self.core.custody.problems), False
+                answer, goes_on = (
+                    protocol.pack_answer(problems=self.core.ownership.problems),
+                    False,
+                )
             elif kind == protocol.STATUS:
                 answer = protocol.pack_answer(**self.status())
             else:

@@ -14,8 +14,8 @@ from fcntl import ioctl
 from e4_ros.energy.client import protocol
 from e4_ros.energy.client.status_page import PageWriter
 from e4_ros.energy.client.this_cpu import UNKNOWN_CPU, this_cpu
-from e4_ros.energy.daemon.core import HelperCore
-from e4_ros.energy.daemon.realtime import hurry, step_aside
+from e4_ros.energy.daemon.core import DaemonCore
+from e4_ros.energy.daemon.realtime import migrate_off_cpu, set_fifo_priority
 
 _MAX_OVERTAKEN = 64  # steps in a row, after which one is applied, so that a flood starves nobody
 _LOOK = socket.MSG_DONTWAIT | socket.MSG_TRUNC | socket.MSG_PEEK
@@ -33,7 +33,7 @@ class Session:
 
     def __init__(
         self,
-        core: HelperCore,
+        core: DaemonCore,
         page: PageWriter,
         connection: socket.socket,
         answer: Callable[[bytes], tuple[bytes, bool]],
@@ -51,7 +51,7 @@ class Session:
             ClocksLost: the board refused; everything was given back.
             OSError: the connection broke.
         """
-        hurry(priority)
+        set_fifo_priority(priority)
         self._connection.setblocking(True)
         # The kernel's own timeout costs no extra system call per step, as Python's would.
         seconds, rest = divmod(watchdog_s, 1)
@@ -79,7 +79,7 @@ class Session:
                 step(path, segment)
                 if cpu != UNKNOWN_CPU and cpu == this_cpu():
                     # Here the next step would interrupt the client's own computation.
-                    step_aside(cpus - {cpu})
+                    migrate_off_cpu(cpus - {cpu})
             elif size == 0:
                 return
             else:

@@ -18,11 +18,11 @@ from typing import NamedTuple
 _VERSION = 1
 
 
-class JournalError(ValueError):
+class UndoLogError(ValueError):
     """The journal cannot be believed, so nothing of it was applied; says what to do."""
 
 
-class HelperRunning(OSError):  # noqa: N818
+class DaemonRunning(OSError):  # noqa: N818
     """Another process works with this state folder."""
 
 
@@ -51,7 +51,7 @@ def boot_id() -> str:
         return ''
 
 
-class Journal:
+class UndoLog:
     """One file in a state folder that only its owner may write.
 
     Raises:
@@ -64,7 +64,7 @@ class Journal:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         info = self.directory.stat()
         if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or info.st_uid not in (0, os.geteuid()):
-            raise JournalError(
+            raise UndoLogError(
                 f'{self.directory} may be written by others, who could then change what is written '
                 'back; choose a folder that only you may write'
             )
@@ -82,7 +82,7 @@ class Journal:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
-            raise HelperRunning(
+            raise DaemonRunning(
                 f'a helper is running on {self.directory}; stop it, and it gives everything back'
             ) from None
         self._lock_fd = descriptor
@@ -128,7 +128,7 @@ class Journal:
                 _check_files(entry.snapshot)
             return Record(record['board'], record['root'], record['boot_id'], entries)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise JournalError(
+            raise UndoLogError(
                 f'{self.path} is not a whole journal ({error}); nothing of it was applied. Check '
                 'the clocks with `e4 dvfs list`, then put it away with `e4 dvfs restore --forget`'
             ) from None

@@ -24,14 +24,14 @@ def restore_text(files: KernelFiles, path: Path, text: str) -> list[str]:
 
 
 def restore_range(
-    files: KernelFiles, low: Path, high: Path, originals: tuple[str, str], floor: str
+    files: KernelFiles, low: Path, high: Path, saved: tuple[str, str], floor: str
 ) -> list[str]:
     """Give a min/max pair back whatever it is now; return one line for each that did not come.
 
     What counts is how the pair reads in the end: a refused write on the way may not matter.
     """
     refusals: dict[Path, str] = {}
-    for path, text in ((low, floor), (high, originals[1]), (low, originals[0])):
+    for path, text in ((low, floor), (high, saved[1]), (low, saved[0])):
         try:
             files.write(path, text)
             refusals.pop(path, None)
@@ -39,7 +39,7 @@ def restore_range(
             refusals[path] = str(error.strerror)
     return [
         refusals.get(path, line)
-        for path, text in ((low, originals[0]), (high, originals[1]))
+        for path, text in ((low, saved[0]), (high, saved[1]))
         for line in _differing(path, text)
     ]
 

@@ -87,19 +87,19 @@ def _energy(root: Path) -> Iterator[Check]:
 
 
 def _access() -> Iterator[Check]:
-    yield _helper()
+    yield _daemon()
     groups = sorted(filter(None, map(_group_name, {os.getegid(), *os.getgroups()})))
     yield Check('access', 'groups', 'ok', ', '.join(groups) or 'none with a name')
     yield from _cameras()
 
 
-def _helper() -> Check:
-    from e4_ros.energy.client.client import DvfsClient, HelperError
+def _daemon() -> Check:
+    from e4_ros.energy.client.client import DaemonError, DvfsClient
 
     client = DvfsClient(timeout_s=1.0)
     try:
         status = client.status()
-    except (HelperError, ValueError) as error:
+    except (DaemonError, ValueError) as error:
         text = getattr(error, 'strerror', None) or str(error)
         found, _, advice = text.partition('; ')
         return Check('access', 'DVFS helper', 'optional', found, advice)

@@ -90,7 +90,7 @@ def detection_line(
     record: FrameRecord, class_names: Sequence[str], min_score: float
 ) -> dict[str, Any]:
     """What ``detections.jsonl`` says of one frame; boxes in pixels of the source image."""
-    answer = record.result.answer.above(min_score)
+    answer = record.result.detections.above(min_score)
     unknown = not np.isfinite(record.energy_j)
     return {
         'frame': record.frame,
@@ -152,8 +152,8 @@ def choose_samples(records: Sequence[FrameRecord], count: int = _SAMPLES) -> lis
     each = max(count // max(len(by_exit), 1), 1)
     chosen = []
     for group in by_exit.values():
-        for stretch in np.array_split(np.arange(len(group)), min(each, len(group))):
-            best = max(stretch, key=lambda i: int((group[i].result.answer.scores > 0.5).sum()))
+        for segment in np.array_split(np.arange(len(group)), min(each, len(group))):
+            best = max(segment, key=lambda i: int((group[i].result.detections.scores > 0.5).sum()))
             chosen.append(group[best].frame)
     return sorted(chosen)[:count]
 

@@ -158,8 +158,8 @@ def _audits(totals: AuditTotals, frames: int) -> Audits:
 
 
 def _agreement(compared: Sequence[FrameRecord], task: str) -> float:
-    early = [record.result.answer for record in compared]
-    return agreement(task, early, [record.full.answer for record in compared if record.full])
+    early = [record.result.detections for record in compared]
+    return agreement(task, early, [record.full.detections for record in compared if record.full])
 
 
 def _percentiles(values: np.ndarray, which: tuple[int, ...]) -> dict[str, float]:

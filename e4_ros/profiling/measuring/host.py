@@ -11,8 +11,8 @@ import numpy as np
 
 from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import Board, board_names, load_board
-from e4_ros.energy.client.client import DvfsClient, HelperError
-from e4_ros.energy.daemon.daemon import HelperConfig
+from e4_ros.energy.client.client import DaemonError, DvfsClient
+from e4_ros.energy.daemon.daemon import DaemonConfig
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.meters.meters import open_meter
 from e4_ros.profiling.measuring.power import MeteredPower, ModelledPower, PageMeter, Power
@@ -31,7 +31,7 @@ class NothingToSetError(OSError):
     """No clock can be set here; the message says why and what would help."""
 
 
-def may_set(clocked: Mapping[str, Domain], config: HelperConfig) -> None:
+def may_set(clocked: Mapping[str, Domain], config: DaemonConfig) -> None:
     """Raise unless the clocks of the domains can be set, by a running helper or by this process.
 
     Raises:
@@ -50,7 +50,7 @@ def may_set(clocked: Mapping[str, Domain], config: HelperConfig) -> None:
             'jetson_clocks pins it'
         )
     closed = {name: files[0] for name, d in clocked.items() if (files := d.unwritable())}
-    if closed and not _helper_runs(config):
+    if closed and not _daemon_runs(config):
         file = next(iter(closed.values()))
         raise NothingToSetError(
             f'you may not set {", ".join(closed)} ({file}), and no helper listens on '
@@ -124,10 +124,10 @@ def default_point(table: CostTable) -> dict[str, int]:
     return top if known is None else top | BoardModel(known).default_point()
 
 
-def _helper_runs(config: HelperConfig) -> bool:
+def _daemon_runs(config: DaemonConfig) -> bool:
     try:
         DvfsClient(config.socket_path).status()
-    except HelperError as error:
+    except DaemonError as error:
         if error.errno == errno.EACCES:
             raise
         return False

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from e4_ros.energy.board_model import works_of
-from e4_ros.energy.daemon.daemon import HelperConfig, identify
+from e4_ros.energy.daemon.daemon import DaemonConfig, identify
 from e4_ros.energy.daemon.hold_point import leased
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.domains.domain import Domain
@@ -45,7 +45,7 @@ from e4_ros.vision.inference.segment_runner import SegmentRunner
 _AS_FOUND_S = 0.3  # per segment, where nothing tells the watts
 _DRIFTED = 0.05
 
-Clocks = Callable[[], Mapping[str, int]]
+FrequencyControl = Callable[[], Mapping[str, int]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +78,13 @@ class Here:
     model: str
     power: str
     exit_paths: Mapping[str, Sequence[int]]
-    as_found: AsFound
+    baseline: AsFound
     profile: Profile | None = None
     why_no_plan: str = ''
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values."""
-        found = self.as_found
+        found = self.baseline
         costs = zip(found.segments, found.latency_s.tolist(), found.energy_j.tolist(), strict=True)
         return {
             'board': self.board,
@@ -108,7 +108,7 @@ def profile_here(
     deadline_s: float = 0.0,
     domains: Sequence[str] = (),
     *,
-    config: HelperConfig | None = None,
+    config: DaemonConfig | None = None,
     frames: Sequence[np.ndarray] = (),
     power_like: str = '',
     threads: int | None = None,
@@ -136,7 +136,7 @@ def profile_here(
         OSError: the helper refuses, or a measurement cannot be believed; the message says why.
     """
     tell = on_progress or (lambda phase, progress, energy_j: None)
-    config = config or HelperConfig()
+    config = config or DaemonConfig()
     board = config.board or identify(config.root)
     tell('loading the model', 0.0, math.nan)
     built = factory.build(model, threads=threads, checkpoint=checkpoint)
@@ -159,8 +159,8 @@ def profile_here(
         power, meter_problem = open_power(stack, config.root, client, board, works, power_like)
         why = why or meter_problem
         tell('measuring as found', 0.02, math.nan)
-        as_found = _measure_as_found(workload, power, clocks)
-        here = Here(board, model, power.name if power else '', built.paths, as_found, None, why)
+        baseline = _measure_baseline(workload, power, clocks)
+        here = Here(board, model, power.name if power else '', built.paths, baseline, None, why)
         if client is None or power is None or why:
             return here
         axes = axes_of(clocked, client)
@@ -184,8 +184,8 @@ def profile_here(
         problem,
         built.paths,
         shares,
-        as_found.clocks_hz,
-        default_cost=_cost_as_found(problem, as_found),
+        baseline.clocks_hz,
+        default_cost=_cost_of_baseline(problem, baseline),
         default_name='as it was found',
         notes=[note for note in notes if note],
         yardstick=yardstick,
@@ -204,7 +204,10 @@ def _clocked(found: Mapping[str, Domain], names: Sequence[str]) -> dict[str, Dom
 
 
 def _workload(
-    built: EarlyExitEngine, config: HelperConfig, frames: Sequence[np.ndarray], clocks: Clocks
+    built: EarlyExitEngine,
+    config: DaemonConfig,
+    frames: Sequence[np.ndarray],
+    clocks: FrequencyControl,
 ) -> Workload:
     if (virtual := board_of(config.root)) is None:
         return SegmentRunner(built, frames)
@@ -212,7 +215,7 @@ def _workload(
     return VirtualWorkload(virtual, config.root, works, built.model.name, clocks)
 
 
-def _measure_as_found(workload: Workload, power: Power | None, clocks: Clocks) -> AsFound:
+def _measure_baseline(workload: Workload, power: Power | None, clocks: FrequencyControl) -> AsFound:
     size = len(workload.segments)
     latency_s, energy_j = np.full(size, np.nan), np.full(size, np.nan)
     seen: dict[str, int] = {}
@@ -226,7 +229,7 @@ def _measure_as_found(workload: Workload, power: Power | None, clocks: Clocks) -
     return AsFound(workload.segments, latency_s, energy_j, seen)
 
 
-def _cost_as_found(problem: Problem, found: AsFound) -> tuple[float, float]:
+def _cost_of_baseline(problem: Problem, found: AsFound) -> tuple[float, float]:
     return float(problem.timed @ found.latency_s), float(problem.reach @ found.energy_j)
 
 

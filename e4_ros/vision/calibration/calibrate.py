@@ -17,7 +17,7 @@ from e4_ros.vision.calibration.learn_then_test import (
     neighbours_correlate,
 )
 from e4_ros.vision.calibration.threshold_replay import Clip, PlayedStream
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Checkpoint
 from e4_ros.vision.inference.frame_result import FrameResult
 from e4_ros.vision.inference.policy import FULL, TEMPORAL
@@ -71,7 +71,7 @@ def calibrate(
     model: VisionModel,
     checkpoint: Checkpoint,
     clip: Clip | Sequence[Clip],
-    reference: Sequence[Answer],
+    reference: Sequence[Detections],
     promise: Promise,
     progress: Progress = lambda done, total: None,
     threads: int | None = None,
@@ -111,7 +111,7 @@ def calibrate(
         results = stream.play(_thresholds(checkpoint, threshold))
         runs.append(results)
         lost = [
-            quality_lost(result.answer, full, judge, model.task)
+            quality_lost(result.detections, full, judge, model.task)
             for result, full, judge in zip(results, stream.full, judges, strict=True)
         ]
         losses.append(stream.blocks(lost, block, gap, single=model.task == 'classify'))

@@ -54,7 +54,7 @@ class PlayedStream:
             checkpoint.temporal,
         )
         process = self._engine.process_full
-        self.full = [process(frame).answer for clip in clips for _, frame in clip]
+        self.full = [process(frame).detections for clip in clips for _, frame in clip]
 
     def play(self, thresholds: dict[str, float]) -> list[FrameResult]:
         """Results of all frames; each clip is a stream of its own."""
@@ -92,7 +92,7 @@ class PlayedStream:
         bounds = {}
         for name in sorted(set(exits) - {FULL}):
             apart = [
-                disagreement(result.answer, full, self._task) if result.exit == name else np.nan
+                disagreement(result.detections, full, self._task) if result.exit == name else np.nan
                 for result, full in zip(results, self.full, strict=True)
             ]
             means = self.blocks(apart, block, gap)

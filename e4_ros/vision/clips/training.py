@@ -90,7 +90,7 @@ def train(
     Raises:
         TrainError: there are too few clips to hold some out.
     """
-    learn, held = _parted(len(clips), settings)
+    learn, held = _split(len(clips), settings)
     kept = work / f'{_digest(net_settings, settings, clips, group)}.pt'
     net = _train_net(net_settings, settings, Subset(clips, learn), kept, group, progress)
     logits, states, labels = look_at(net, Subset(clips, held))
@@ -179,7 +179,7 @@ def _moved(motion: Tensor) -> Tensor:
     return motion.roll((dy, dx), (3, 4))
 
 
-def _parted(count: int, settings: TrainSettings) -> tuple[list[int], list[int]]:
+def _split(count: int, settings: TrainSettings) -> tuple[list[int], list[int]]:
     held = round(count * settings.held_out)
     if held < 2 or count - held < 2:
         raise TrainError(f'{count} training clips are too few to hold some out for the gate')

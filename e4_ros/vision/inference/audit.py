@@ -23,7 +23,7 @@ _JITTER = 0.2  # of the gap between audits: a scene that repeats itself must not
 _RECENT = 10
 
 
-class Wager:
+class BettingTest:
     """A bet that an exit disagrees more than its bound; winning it is the proof.
 
     Null hypothesis: given all that went before, an audited answer's disagreement ``x`` in [0, 1]
@@ -158,13 +158,15 @@ class Auditor:
     def _case(self, exit_name: str) -> _Case:
         if exit_name not in self._cases:
             bound = self._bounds.get(exit_name, DEFAULT_BOUND)
-            self._cases[exit_name] = _Case(Wager(bound, self.confidence), deque(maxlen=_RECENT))
+            self._cases[exit_name] = _Case(
+                BettingTest(bound, self.confidence), deque(maxlen=_RECENT)
+            )
         return self._cases[exit_name]
 
 
 @dataclass
 class _Case:
-    wager: Wager
+    wager: BettingTest
     recent: deque[float]
     wait: int = 1  # answers until the next audit
 

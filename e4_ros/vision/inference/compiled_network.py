@@ -9,7 +9,7 @@ import torch
 
 from e4_ros.vision.exit_checkpoint import Exit
 from e4_ros.vision.inference.intermediate_exit import ExitStep
-from e4_ros.vision.inference.learned_temporal_exit import LearntMemory
+from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
 from e4_ros.vision.inference.temporal_exit import TemporalExit
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.runtime.graph_split import split
@@ -87,14 +87,14 @@ def compile_chain(
     entry = runtime.buffer(tuple(example.shape))
     steps: list[ChainStep] = []
     segments = [_prepare(example, temporal, temporal_asked)]
-    joint, carried = entry, temporal.state
+    boundary, carried = entry, temporal.state
     for index, stage in enumerate(stages):
-        piece = runtime.compile(stage.module, [joint], stage=True)
-        joint = piece.outputs[0]
+        piece = runtime.compile(stage.module, [boundary], stage=True)
+        boundary = piece.outputs[0]
         macs, bytes_moved, layers = stage.macs, stage.bytes_moved, stage.layers
         step = None
         if index < len(exits):
-            step = ExitStep(exits[index], joint, temporal, model, runtime, carried)
+            step = ExitStep(exits[index], boundary, temporal, model, runtime, carried)
             carried = step.state or carried
             macs, layers = macs + step.cost.macs, layers + step.cost.layers
             bytes_moved += step.cost.bytes_moved
@@ -108,7 +108,7 @@ def compile_chain(
 def _prepare(example: torch.Tensor, temporal: TemporalExit, asked: bool) -> Segment:
     """Preparing moves the frame's pixels in and the network's input out; then somebody looks."""
     macs, bytes_moved, layers = 0, 5 * example.numel(), 0
-    if asked and isinstance(temporal, LearntMemory):
+    if asked and isinstance(temporal, LearnedTemporalExit):
         macs, layers = temporal.macs, temporal.layers
         bytes_moved += temporal.bytes_moved
     return Segment('prepare', macs, bytes_moved, layers, _PREPARE_CYCLES)

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from e4_ros.vision.agreement import disagreement
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Exit
 from e4_ros.vision.inference.audit import Audit, Auditor
 from e4_ros.vision.inference.compiled_network import compile_chain
-from e4_ros.vision.inference.exit_economics import Payback
+from e4_ros.vision.inference.exit_economics import ExitEconomics
 from e4_ros.vision.inference.exit_timing import measure_exits
 from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentClock
-from e4_ros.vision.inference.hold_exit import HeldAnswer
-from e4_ros.vision.inference.learned_temporal_exit import LearntMemory
+from e4_ros.vision.inference.hold_exit import HoldExit
+from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
 from e4_ros.vision.inference.policy import FULL, TEMPORAL, ExitPolicy
-from e4_ros.vision.inference.temporal_exit import MovedAnswer, TemporalExit
+from e4_ros.vision.inference.temporal_exit import ExtrapolatedExit, TemporalExit
 from e4_ros.vision.model import VisionModel, check_frame
 from e4_ros.vision.nets.temporal_net import TemporalNet
 from e4_ros.vision.runtime.onnx_runtime import Runtime
@@ -41,7 +41,7 @@ class EarlyExitEngine:
 
     Attributes:
         segments: in order, what each asks of the machine.
-        payback: rests exits that do not pay; None, as at first, lets all be asked.
+        economics: rests exits that do not pay; None, as at first, lets all be asked.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class EarlyExitEngine:
         self.runtime = runtime
         self.min_score = min_score
         self.temporal: TemporalExit = (
-            LearntMemory(temporal, runtime) if temporal is not None else _unlearnt(model)
+            LearnedTemporalExit(temporal, runtime) if temporal is not None else _unlearnt(model)
         )
         self.auditor = auditor or Auditor()
-        self.payback: Payback | None = None
+        self.economics: ExitEconomics | None = None
         self._rates = rates
         self._exit_names = [TEMPORAL, *(e.name for e in exits), FULL]
         self._chain = compile_chain(model, exits, self.temporal, runtime, policy.asks(TEMPORAL))
@@ -97,8 +97,8 @@ class EarlyExitEngine:
         clock = SegmentClock(on_segment)
         clock.segment(0)
         result = self._answered(frame, stamp_s, clock)
-        if self.payback is not None:
-            self.payback.note(result.gate_scores, result.exit)
+        if self.economics is not None:
+            self.economics.note(result.gate_scores, result.exit)
         return result
 
     @property
@@ -122,10 +122,10 @@ class EarlyExitEngine:
         if result.exit == FULL or not self.auditor.is_due(result.exit):
             return None
         full = self.process_full(frame, on_segment)
-        apart = disagreement(result.answer, full.answer, self.model.task)
+        apart = disagreement(result.detections, full.detections, self.model.task)
         return Audit(result.exit, apart, full, self.auditor.judge(result.exit, apart))
 
-    def check_pay(self, frame: np.ndarray) -> Payback:
+    def check_pay(self, frame: np.ndarray) -> ExitEconomics:
         """Measure what the exits cost here, and rest those that do not pay from now on.
 
         It takes some ten frames' time; the stream begins anew.
@@ -135,9 +135,9 @@ class EarlyExitEngine:
         """
         costs = measure_exits(self.model, self._chain, self.temporal, frame, self.min_score)
         asked = {name: cost for name, cost in costs.items() if self.policy.asks(name)}
-        self.payback = Payback(asked, self._rates)
+        self.economics = ExitEconomics(asked, self._rates)
         self.reset()
-        return self.payback
+        return self.economics
 
     def process_full(self, frame: np.ndarray, on_segment: OnSegment | None = None) -> FrameResult:
         """Answer one frame by the whole network, without heads; the stream's state stays."""
@@ -148,7 +148,7 @@ class EarlyExitEngine:
         for index, step in enumerate(self._steps):
             clock.segment(index + 1)
             step.stage.run()
-        return FrameResult(self._last_answer(frame), FULL, 0.0, {}, *clock.stop())
+        return FrameResult(self._last_detections(frame), FULL, 0.0, {}, *clock.stop())
 
     def run_segment(self, index: int, frame: np.ndarray, stamp_s: float) -> None:
         """Run one segment alone, on what the frame before left in the buffers: to measure it.
@@ -171,7 +171,7 @@ class EarlyExitEngine:
         if step.exit is not None and self.policy.asks(step.exit.name):
             step.exit.score(frame.shape, self.min_score)
         if index == len(self._steps):
-            self._last_answer(frame)
+            self._last_detections(frame)
 
     def reset(self) -> None:
         """Forget the stream."""
@@ -189,21 +189,21 @@ class EarlyExitEngine:
             diversity, score = self.temporal.look(frame, stamp_s)
             scores[TEMPORAL] = score
             if self._takes(TEMPORAL, score):
-                answer = self.temporal.answer(self.min_score)
-                self.temporal.remember(answer, computed=False)
-                return FrameResult(answer, TEMPORAL, diversity, scores, *clock.stop())
+                detections = self.temporal.detections(self.min_score)
+                self.temporal.remember(detections, computed=False)
+                return FrameResult(detections, TEMPORAL, diversity, scores, *clock.stop())
         self._looked = looks
-        answer, name = self._descend(frame, clock, scores)
+        detections, name = self._descend(frame, clock, scores)
         if looks:
-            self.temporal.remember(answer, computed=True)
+            self.temporal.remember(detections, computed=True)
         for step in self._steps:
             if step.exit is not None and step.exit.name in scores:
-                step.exit.remember(answer)
-        return FrameResult(answer, name, diversity, scores, *clock.stop())
+                step.exit.remember(detections)
+        return FrameResult(detections, name, diversity, scores, *clock.stop())
 
     def _descend(
         self, frame: np.ndarray, clock: SegmentClock, scores: dict[str, float]
-    ) -> tuple[Answer, str]:
+    ) -> tuple[Detections, str]:
         asked = self._looked or not self.policy.asks(TEMPORAL)
         self._input.write(self.model.preprocess(frame))
         for index, step in enumerate(self._steps):
@@ -215,8 +215,8 @@ class EarlyExitEngine:
                 continue
             scores[found.name] = found.score(frame.shape, self.min_score)
             if self._takes(found.name, scores[found.name]):
-                return found.answer(), found.name
-        return self._last_answer(frame), FULL
+                return found.detections(), found.name
+        return self._last_detections(frame), FULL
 
     def _looks(self) -> bool:
         """Whether the temporal exit looks at the next frame: for itself, or for those behind."""
@@ -229,12 +229,12 @@ class EarlyExitEngine:
         return self.policy.takes(name, score) and name not in self.off and self._pays(name)
 
     def _pays(self, name: str) -> bool:
-        return self.payback is None or self.payback.asks(name)
+        return self.economics is None or self.economics.asks(name)
 
-    def _last_answer(self, frame: np.ndarray) -> Answer:
+    def _last_detections(self, frame: np.ndarray) -> Detections:
         outputs = [buffer.read() for buffer in self._steps[-1].stage.outputs]
         return self.model.decode(outputs, frame.shape, self.min_score)
 
 
 def _unlearnt(model: VisionModel) -> TemporalExit:
-    return HeldAnswer() if model.task == 'classify' else MovedAnswer()
+    return HoldExit() if model.task == 'classify' else ExtrapolatedExit()

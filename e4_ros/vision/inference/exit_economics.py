@@ -36,7 +36,7 @@ class ExitCost:
         return self.asked_s / max(self.saved_s, 1e-9)
 
 
-class Payback:
+class ExitEconomics:
     """Keeps a balance of each exit over the last frames, and rests those that are in debt.
 
     A frame's gain is what an answer saves, less what asking costs. An exit rests once its losses

@@ -53,7 +53,7 @@ def measure_exits(
         watch.start()
         temporal.look(frame, index * _STEP_S)
         watch.lap('look')
-        temporal.answer(min_score)
+        temporal.detections(min_score)
         watch.lap('answer')
         chain.input.write(model.preprocess(frame))
         watch.lap('prepare')
@@ -64,9 +64,9 @@ def measure_exits(
                 step.exit.score(frame.shape, min_score)
                 watch.lap(step.exit.name)
         outputs = [buffer.read() for buffer in chain.steps[-1].stage.outputs]
-        answer = model.decode(outputs, frame.shape, min_score)
+        detections = model.decode(outputs, frame.shape, min_score)
         watch.lap('decode')
-        temporal.remember(answer, computed=True)
+        temporal.remember(detections, computed=True)
         watch.lap('remember')
         if index and clock() - began > _LONGEST_S:
             break

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 
 OnSegment = Callable[[int], None]
 
@@ -17,7 +17,7 @@ class FrameResult:
     """The answer for one frame and how it came about.
 
     Attributes:
-        answer: what was found.
+        detections: what was found.
         exit: name of the exit that gave it.
         diversity: 0 to 1, how much the frame differs from what the stream has shown.
         gate_scores: by exit, in the order they were asked.
@@ -25,7 +25,7 @@ class FrameResult:
         latency_s: from the start of the computation to the answer.
     """
 
-    answer: Answer
+    detections: Detections
     exit: str
     diversity: float
     gate_scores: dict[str, float]

@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torchvision.ops import generalized_box_iou_loss
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.tracking.constant_velocity import iou_matrix
 
 _NMS_IOU = 0.6
@@ -25,7 +25,7 @@ _SURE, _DOUBTFUL = 0.5, 0.2  # a teacher's scores
 
 def decode(
     peaks: np.ndarray, sides: np.ndarray, frame_shape: tuple[int, ...], min_score: float
-) -> Answer:
+) -> Detections:
     """Boxes of one frame.
 
     Args:
@@ -47,7 +47,7 @@ def decode(
     limits = np.array([[grid_width], [grid_height]] * 2)
     boxes = (np.clip(corners, 0, limits) * ([[width], [height]] * 2 / limits)).T
     kept = _suppress(boxes, labels)
-    return Answer.of(boxes[kept], flat[found][kept], labels[kept])
+    return Detections.of(boxes[kept], flat[found][kept], labels[kept])
 
 
 def _suppress(boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -65,14 +65,14 @@ BoxTarget = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def box_target(
-    answer: Answer, classes: int, grid: tuple[int, int], size: tuple[int, int]
+    detections: Detections, classes: int, grid: tuple[int, int], size: tuple[int, int]
 ) -> BoxTarget:
     """Training target of one frame from a teacher's answer.
 
     What the teacher scores a half or more is an object; around what it doubts nothing is learned.
 
     Args:
-        answer: boxes in pixels of an image of ``size``.
+        detections: boxes in pixels of an image of ``size``.
         classes: number of classes.
         grid: ``(h, w)``.
         size: ``(H, W)``.
@@ -81,9 +81,9 @@ def box_target(
         Centre map, weights of its cells, boxes in cells, indices of their cells.
     """
     scale = np.array([grid[1] / size[1], grid[0] / size[0]] * 2, np.float32)
-    sure = answer.scores >= _SURE
-    doubtful = ~sure & (answer.scores >= _DOUBTFUL)
-    boxes, labels = torch.from_numpy(answer.boxes * scale), torch.from_numpy(answer.labels)
+    sure = detections.scores >= _SURE
+    doubtful = ~sure & (detections.scores >= _DOUBTFUL)
+    boxes, labels = torch.from_numpy(detections.boxes * scale), torch.from_numpy(detections.labels)
     centres, cells = centre_map(boxes[sure], labels[sure], classes, grid)
     doubts, _ = centre_map(boxes[doubtful], labels[doubtful], classes, grid)
     weight = torch.where(centres == 1, 1.0, 1 - doubts)

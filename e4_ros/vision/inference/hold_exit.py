@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.temporal_exit import TemporalExit
 
 _THUMBNAIL = (96, 72)  # width, height; grey
@@ -14,7 +14,7 @@ _TOLERATED = 0.15  # diversity that brings the score to 1/e
 _TOLERATED_S = 2.0  # so does an answer this old
 
 
-class HeldAnswer(TemporalExit):
+class HoldExit(TemporalExit):
     """Holds the answer of the last frame that a network answered; nothing in it is learnt.
 
     A class is an answer about the whole image, so every change of the image counts.
@@ -22,18 +22,18 @@ class HeldAnswer(TemporalExit):
 
     _remembered: np.ndarray | None
 
-    def answer(self, min_score: float) -> Answer:
+    def detections(self, min_score: float) -> Detections:
         """The answer that is held."""
         return self._held.above(min_score)
 
-    def remember(self, answer: Answer, computed: bool) -> None:
+    def remember(self, detections: Detections, computed: bool) -> None:
         """See `TemporalExit`; an answer of its own teaches it nothing."""
         if computed:
-            self._held, self._answered_s = answer, self._stamp_s
+            self._held, self._answered_s = detections, self._stamp_s
             self._remembered = self._thumbnail
 
     def _forget(self) -> None:
-        self._held = Answer.empty()
+        self._held = Detections.empty()
         self._answered_s = -np.inf
         self._remembered = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Exit
 from e4_ros.vision.inference import grid_boxes
 from e4_ros.vision.inference.temporal_exit import TemporalExit, certainty
@@ -20,7 +20,7 @@ class ExitStep:
     """Answers from the tensor between two stages.
 
     Per frame the engine asks `most` and, if that might do, `score`; where the policy takes the
-    score, `answer`; and tells `remember` once the frame has its answer.
+    score, `detections`; and tells `remember` once the frame has its answer.
 
     An exit without a gate scores by how sure its answer is of itself (as BranchyNet's do, Teerapi-
     ttayanon et al., arXiv 1709.01686), and remembers nothing.
@@ -51,7 +51,7 @@ class ExitStep:
         self.name = fitted.name
         self._model = model
         self._temporal = temporal
-        self._answer = Answer.empty()
+        self._answer = Detections.empty()
         self._gated = fitted.gate is not None
         inputs = [features]
         if fitted.gate is None:
@@ -67,7 +67,7 @@ class ExitStep:
 
     def most(self) -> float:
         """The most that `score` can be for this frame; costs nothing."""
-        return self._temporal.familiarity
+        return self._temporal.in_distribution
 
     def score(self, frame_shape: tuple[int, ...], min_score: float) -> float:
         """Run head and gate on what the stage has just left.
@@ -87,13 +87,13 @@ class ExitStep:
             peaks, sides = outputs[:2]
             self._answer = grid_boxes.decode(peaks[0], sides[0], frame_shape, min_score)
         score = float(outputs[-4][0, 0]) if self._gated else certainty(self._answer)
-        return score * self._temporal.familiarity
+        return score * self._temporal.in_distribution
 
-    def answer(self) -> Answer:
+    def detections(self) -> Detections:
         """The answer that was scored last."""
         return self._answer
 
-    def remember(self, answer: Answer) -> None:
+    def remember(self, detections: Detections) -> None:
         """Hear what this or a later exit answered for the frame scored last; keep its token."""
         if not self._gated:
             return
@@ -106,6 +106,6 @@ class ExitStep:
 
     def reset(self) -> None:
         """Forget the stream."""
-        self._answer = Answer.empty()
+        self._answer = Detections.empty()
         if self._gated:
             self._filled.write(np.zeros(()))

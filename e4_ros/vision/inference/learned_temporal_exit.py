@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference import grid_boxes
 from e4_ros.vision.inference.temporal_exit import TemporalExit
 from e4_ros.vision.inference.temporal_input import as_input, prior_maps, thumbnail
@@ -24,7 +24,7 @@ from e4_ros.vision.runtime.onnx_runtime import Buffer, Runtime
 _SNAPSHOT_S = 3.0  # a frame this old moves to the next slot of the memory
 
 
-class LearntMemory(TemporalExit):
+class LearnedTemporalExit(TemporalExit):
     """Runs a `TemporalNet` on each frame of a stream.
 
     The memory's first slot holds the frame before; the others hold snapshots that are about three
@@ -58,14 +58,14 @@ class LearntMemory(TemporalExit):
         """Of the network, for the frame last looked at; the next look overwrites them."""
         return self._piece.outputs
 
-    def answer(self, min_score: float) -> Answer:
+    def detections(self, min_score: float) -> Detections:
         """What the network sees in the frame last looked at."""
         peaks, sides = (buffer.read()[0] for buffer in self._piece.outputs[:2])
         return grid_boxes.decode(peaks, sides, self._frame_shape, min_score)
 
-    def remember(self, answer: Answer, computed: bool) -> None:
+    def remember(self, detections: Detections, computed: bool) -> None:
         """See `TemporalExit`."""
-        self.tracks.update(answer, self._stamp_s)
+        self.tracks.update(detections, self._stamp_s)
         seen = self._piece.outputs[5].read()[0]
         self._keep(0, seen)
         if self._stamp_s - self._snapshot_s >= _SNAPSHOT_S:
@@ -88,7 +88,7 @@ class LearntMemory(TemporalExit):
         prior = self.tracks.predict(self._stamp_s)
         self._prior.write(prior_maps(prior, self._frame_shape, self._classes))
         self._piece.run()
-        gate, diversity, self.familiarity = (
+        gate, diversity, self.in_distribution = (
             float(buffer.read()[0, 0]) for buffer in self._piece.outputs[2:5]
         )
         if not self._filled.read()[0, 0]:

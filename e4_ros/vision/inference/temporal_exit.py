@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import cv2
 import numpy as np
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.runtime.onnx_runtime import Buffer
 from e4_ros.vision.tracking.constant_velocity import ConstantVelocityTracks
 
@@ -26,7 +26,7 @@ class TemporalExit(ABC):
     """
 
     state: Buffer | None = None  # what the exits behind it are told, ``(1, S)``
-    familiarity = 1.0  # how much the frame last looked at is like what the exits were fitted to
+    in_distribution = 1.0  # how much the frame last looked at is like what the exits were fitted to
 
     def __init__(self) -> None:
         self.tracks = ConstantVelocityTracks()
@@ -52,15 +52,15 @@ class TemporalExit(ABC):
         return self._compare(frame)
 
     @abstractmethod
-    def answer(self, min_score: float) -> Answer:
+    def detections(self, min_score: float) -> Detections:
         """The answer for the frame last looked at."""
 
     @abstractmethod
-    def remember(self, answer: Answer, computed: bool) -> None:
+    def remember(self, detections: Detections, computed: bool) -> None:
         """Take the answer that was given for the frame last looked at.
 
         Args:
-            answer: in pixels of the frame.
+            detections: in pixels of the frame.
             computed: whether a later exit gave it, not this one.
         """
 
@@ -71,7 +71,7 @@ class TemporalExit(ABC):
     def _forget(self) -> None: ...
 
 
-class MovedAnswer(TemporalExit):
+class ExtrapolatedExit(TemporalExit):
     """The last answer moved on by constant-velocity tracks; nothing in it is learnt.
 
     The memory is a small grey thumbnail of the last frame that a network answered, and the tracks
@@ -80,18 +80,18 @@ class MovedAnswer(TemporalExit):
 
     _remembered: np.ndarray | None
 
-    def answer(self, min_score: float) -> Answer:
+    def detections(self, min_score: float) -> Detections:
         """The last answer at the time of the frame last looked at."""
         moved = self.tracks.predict(self._stamp_s)
         height, width = self._frame_shape[:2]
         boxes = moved.boxes.clip(0, np.array([width, height, width, height], np.float32))
         visible = (boxes[:, 2:] - boxes[:, :2] > 1).all(1)
-        return Answer(boxes[visible], moved.scores[visible], moved.labels[visible])
+        return Detections(boxes[visible], moved.scores[visible], moved.labels[visible])
 
-    def remember(self, answer: Answer, computed: bool) -> None:
+    def remember(self, detections: Detections, computed: bool) -> None:
         """See `TemporalExit`; an answer of its own teaches it nothing."""
         if computed:
-            self.tracks.update(answer, self._stamp_s)
+            self.tracks.update(detections, self._stamp_s)
             self._remembered, self._answered_s = self._thumbnail, self._stamp_s
 
     def _forget(self) -> None:
@@ -121,15 +121,15 @@ class MovedAnswer(TemporalExit):
         return near
 
 
-def certainty(answer: Answer) -> float:
+def certainty(detections: Detections) -> float:
     """How far an answer's scores are from undecided: 0 at 0.5, 1 at 0 and 1; mean over objects.
 
     An answer without objects is as uncertain as can be: an early exit that sees nothing may just
     not see.
     """
-    if not len(answer):
+    if not len(detections):
         return 0.0
-    return float(np.abs(2 * answer.scores - 1).mean())
+    return float(np.abs(2 * detections.scores - 1).mean())
 
 
 def _thumbnail(frame: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.nets.temporal_net import GRID, PRIOR, THUMBNAIL
 
 _DOUBLE = (THUMBNAIL[1] * 2, THUMBNAIL[0] * 2)
@@ -33,11 +33,11 @@ def as_input(small: np.ndarray) -> np.ndarray:
     return cv2.dnn.blobFromImage(small, 1 / 127.5, mean=(127.5, 127.5, 127.5))
 
 
-def prior_maps(answer: Answer, frame_shape: tuple[int, ...], classes: int) -> np.ndarray:
+def prior_maps(detections: Detections, frame_shape: tuple[int, ...], classes: int) -> np.ndarray:
     """Draw an answer: for each class its centres as Gaussian blobs, and widths and heights there.
 
     Args:
-        answer: boxes in pixels of the frame; only what scores above a half is drawn.
+        detections: boxes in pixels of the frame; only what scores above a half is drawn.
         frame_shape: ``(H, W, ...)``.
         classes: number of classes.
 
@@ -45,7 +45,7 @@ def prior_maps(answer: Answer, frame_shape: tuple[int, ...], classes: int) -> np
         ``(3·classes, 36, 48)`` float32.
     """
     maps = np.zeros((classes, PRIOR, *GRID), np.float32)
-    sure = answer.above(_SURE)
+    sure = detections.above(_SURE)
     if not len(sure):
         return maps.reshape(-1, *GRID)
     scale = np.array(GRID[::-1], np.float32) / np.array(frame_shape[1::-1], np.float32)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from torch import nn
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.model import Task, check_frame
 
 
@@ -70,14 +70,14 @@ class Classifier:
 
     def decode(
         self, outputs: Sequence[np.ndarray], frame_shape: tuple[int, ...], min_score: float
-    ) -> Answer:
+    ) -> Detections:
         """The likeliest class from ``[(1, C) logits]``; empty if its probability is too low."""
         logits = outputs[0][0]
         label = int(logits.argmax())
         score = float(1 / np.exp(logits - logits[label]).sum())
         if score < min_score:
-            return Answer.empty()
-        return Answer.of_class(label, score, frame_shape)
+            return Detections.empty()
+        return Detections.of_class(label, score, frame_shape)
 
 
 @lru_cache(maxsize=1)

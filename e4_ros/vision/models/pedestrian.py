@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from e4_ros.paths import weights_dir
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.model import ModelError, Task, check_frame
 from e4_ros.vision.models import ssd_boxes
 from e4_ros.vision.models.ssdlite import Ssdlite
@@ -66,7 +66,7 @@ class PedestrianSsdlite:
 
     def decode(
         self, outputs: Sequence[np.ndarray], frame_shape: tuple[int, ...], min_score: float
-    ) -> Answer:
+    ) -> Detections:
         """People of one frame from ``[(1, A, 4) encodings, (1, A, 1) logits]``."""
         encodings, logits = outputs
         return ssd_boxes.decode(encodings[0], logits[0], self._anchors, frame_shape, min_score)

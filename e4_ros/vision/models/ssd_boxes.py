@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torchvision.ops import batched_nms
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.ssdlite import map_sizes
 
 _LEARNED_SIDE = 300
@@ -56,7 +56,7 @@ def decode(
     anchors: np.ndarray,
     frame_shape: tuple[int, ...],
     min_score: float,
-) -> Answer:
+) -> Detections:
     """Boxes of one frame from the raw outputs of an SSD with sigmoid scores.
 
     Scores are compared as logits, so that only what passes is decoded at all.
@@ -76,13 +76,13 @@ def decode(
     floor = np.log(min_score / (1 - min_score))
     rows, labels = np.nonzero(logits >= floor)
     if not len(rows):
-        return Answer.empty()
+        return Detections.empty()
     scores = 1 / (1 + np.exp(-logits[rows, labels]))
     boxes = _boxes(encodings[rows], anchors[rows])
     kept = batched_nms(*map(torch.from_numpy, (boxes, scores, labels)), _NMS_IOU).numpy()[:_MOST]
     height, width = frame_shape[:2]
     boxes = boxes[kept].clip(0, 1) * np.array([width, height, width, height], np.float32)
-    return Answer.of(boxes, scores[kept], labels[kept])
+    return Detections.of(boxes, scores[kept], labels[kept])
 
 
 def _boxes(encodings: np.ndarray, anchors: np.ndarray) -> np.ndarray:

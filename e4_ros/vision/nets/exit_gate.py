@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from e4_ros.vision.nets.attention import AttentionPool, Gate, TokenAttention
-from e4_ros.vision.nets.in_distribution import Familiarity, statistics
+from e4_ros.vision.nets.in_distribution import InDistribution, statistics
 
 SLOTS = 3  # frames in an exit's memory
 STATE = 16  # length of the state that is carried along the exits of a frame
@@ -31,7 +31,7 @@ class ExitGate(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.recall = TokenAttention(channels, SLOTS, attention)
         self.gate = Gate(2 * channels + 1 + STATISTICS, STATE)
-        self.familiarity = Familiarity(channels)
+        self.in_distribution = InDistribution(channels)
 
     def token(self, features: Tensor) -> Tensor:
         """What a frame is remembered by, from `coarse` features: ``(B, C, h, w)`` to ``(B, C)``."""
@@ -63,4 +63,4 @@ class ExitGate(nn.Module):
 
     def trusted(self, features: Tensor) -> Tensor:
         """How far the exit may be trusted in a scene, ``(B, C, h, w)`` to ``(B, 1)`` in [0, 1]."""
-        return self.familiarity(statistics(features))[1]
+        return self.in_distribution(statistics(features))[1]

@@ -19,7 +19,7 @@ _NO_TRUST, _FULL_TRUST = 0.5, 0.75  # shares of held-out frames that an exit was
 _HESITATION = 4.0  # frames' worth of the wider surroundings in a prototype's share
 
 
-class Familiarity(nn.Module):
+class InDistribution(nn.Module):
     """Likeness of a feature map's statistics to prototypes, and the trust that these deserve.
 
     Args:
@@ -42,7 +42,7 @@ class Familiarity(nn.Module):
         """From `statistics`, ``(B, 2·C)``.
 
         Returns:
-            Familiarity ``(B, 1)``: 1 for the footage's like, 1/2 at the limit, then to 0; and the
+            The score ``(B, 1)``: 1 for the footage's like, 1/2 at the limit, then to 0; and the
             same, weighted by the trust in each prototype.
         """
         likeness = self.likeness(tokens)
@@ -66,8 +66,8 @@ def statistics(seen: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fit_familiarity(
-    familiarity: Familiarity, learnt: Sequence[Tensor], held_out: Sequence[Tensor]
+def fit_in_distribution(
+    in_distribution: InDistribution, learnt: Sequence[Tensor], held_out: Sequence[Tensor]
 ) -> None:
     """Remember what the footage looked like, and how far held-out footage strays from it.
 
@@ -75,33 +75,35 @@ def fit_familiarity(
     have nothing in common.
 
     Args:
-        familiarity: filled in place.
+        in_distribution: filled in place.
         learnt: for each source ``(n, 2·C)`` statistics in order of time.
         held_out: likewise, of its held-out frames.
     """
     steps = torch.cat([tokens.diff(dim=0) for tokens in learnt])
-    familiarity.scale.copy_(steps.std(0, keepdim=True) + 1e-6)
+    in_distribution.scale.copy_(steps.std(0, keepdim=True) + 1e-6)
     tokens = torch.cat(list(learnt))
     picks = np.linspace(0, len(tokens) - 1, _PROTOTYPES).round()
-    familiarity.prototypes.copy_(tokens[torch.from_numpy(picks).long()])
-    strays = [familiarity.apart(t).amin(1).sqrt().median() for t in held_out if len(t)]
-    familiarity.limit.copy_(_MARGIN * torch.stack(strays).min().clamp(min=1e-3))
+    in_distribution.prototypes.copy_(tokens[torch.from_numpy(picks).long()])
+    strays = [in_distribution.apart(t).amin(1).sqrt().median() for t in held_out if len(t)]
+    in_distribution.limit.copy_(_MARGIN * torch.stack(strays).min().clamp(min=1e-3))
 
 
 @torch.no_grad()
-def measure_trust(familiarity: Familiarity, tokens: Tensor, right: Tensor) -> None:
+def measure_reliability(in_distribution: InDistribution, tokens: Tensor, right: Tensor) -> None:
     """Trust each prototype as far as the exit was right on held-out frames that are like it.
 
     An exit that is right on half of them or less gets no trust there, on three quarters or more
     gets it all. Where few frames are like a prototype, those in its wider surroundings count too.
 
     Args:
-        familiarity: its trust is set in place.
+        in_distribution: its trust is set in place.
         tokens: ``(n, 2·C)`` statistics of held-out frames.
         right: ``(n,)``, 1 where the exit's answer would have done, else 0.
     """
-    near = 1 / (1 + (familiarity.apart(tokens) / (familiarity.limit / _MARGIN).square()).square())
-    wide = familiarity.likeness(tokens) + 1e-6
+    near = 1 / (
+        1 + (in_distribution.apart(tokens) / (in_distribution.limit / _MARGIN).square()).square()
+    )
+    wide = in_distribution.likeness(tokens) + 1e-6
     surroundings = right @ wide / wide.sum(0)
     share = (right @ near + _HESITATION * surroundings) / (near.sum(0) + _HESITATION)
-    familiarity.trust.copy_(((share - _NO_TRUST) / (_FULL_TRUST - _NO_TRUST)).clamp(0, 1))
+    in_distribution.trust.copy_(((share - _NO_TRUST) / (_FULL_TRUST - _NO_TRUST)).clamp(0, 1))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from e4_ros.vision.nets.attention import AttentionPool, Gate, MemoryAttention, peak_statistics
 from e4_ros.vision.nets.exit_gate import STATE, STATISTICS
 from e4_ros.vision.nets.heads import Separable, biased, local_peaks
-from e4_ros.vision.nets.in_distribution import Familiarity, statistics
+from e4_ros.vision.nets.in_distribution import InDistribution, statistics
 
 THUMBNAIL = (144, 192)  # height, width
 STRIDE = 4
@@ -68,7 +68,7 @@ class TemporalNet(nn.Module):
         self.sides = biased(nn.Conv2d(width, 4, 1), 1.0)
         self.pool = AttentionPool(width, attention)
         self.gate = Gate(width + 1 + STATISTICS, STATE)
-        self.familiarity = Familiarity(width)
+        self.in_distribution = InDistribution(width)
 
     def forward(
         self, image: Tensor, memory: Tensor, filled: Tensor, prior: Tensor
@@ -122,16 +122,16 @@ class TemporalAtRunTime(nn.Module):
 
     Args:
         net: in eval mode.
-        overheard: True also gives what the gate and familiarity are told: coarse features, answer's
+        debug: True also gives what the gate and familiarity are told: coarse features, answer's
             description, statistics of the scene.
     """
 
     quarter: Tensor
 
-    def __init__(self, net: TemporalNet, overheard: bool = False):
+    def __init__(self, net: TemporalNet, debug: bool = False):
         super().__init__()
         self.net = net
-        self.overheard = overheard
+        self.debug = debug
         # `coarse` as a convolution: a quarter of the time of pooling in ONNX Runtime.
         self.register_buffer('quarter', torch.full((net.width, 1, 2, 2), 0.25))
 
@@ -144,10 +144,10 @@ class TemporalAtRunTime(nn.Module):
         features, described = self._coarse(out['features']), peak_statistics(peaks)
         gate, state = self.net.judge(features, out['diversity'], described)
         scene = statistics(out['seen'])
-        familiar, trusted = self.net.familiarity(scene)
+        familiar, trusted = self.net.in_distribution(scene)
         score = torch.sigmoid(gate) * trusted
         given = (peaks, out['sides'], score, out['diversity'], familiar, out['seen'], state)
-        return (*given, features, described, scene) if self.overheard else given
+        return (*given, features, described, scene) if self.debug else given
 
     def _coarse(self, features: Tensor) -> Tensor:
         return F.conv2d(features, self.quarter, stride=2, groups=self.net.width)

@@ -52,10 +52,10 @@ def measure_cuts(
     example = torch.zeros(1, 3, *model.input_size)
     places = _places(find_cuts(model.network, example))
     runtime = OnnxRuntime(threads)
-    joint, pieces = runtime.buffer(tuple(example.shape)), []
+    boundary, pieces = runtime.buffer(tuple(example.shape)), []
     for stage in split(model.network, example, [place.node for place in places]):
-        pieces.append(runtime.compile(stage.module, [joint]))
-        joint = pieces[-1].outputs[0]  # type: ignore[assignment]
+        pieces.append(runtime.compile(stage.module, [boundary]))
+        boundary = pieces[-1].outputs[0]  # type: ignore[assignment]
     rounds = []
     for _ in range(_ROUNDS):
         marks = [clock()]

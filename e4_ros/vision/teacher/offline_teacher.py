@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from e4_ros.paths import cache_dir
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 from e4_ros.vision.teacher.smoothing import smooth
@@ -50,11 +50,11 @@ class OfflineTeacher:
         folder = cache or cache_dir() / 'teacher'
         self._known = _AnswerStore(folder / f'{model.name}-{_fingerprint(model)}.sqlite')
 
-    def teach(
+    def pseudo_label(
         self,
         frames: Iterable[tuple[float, np.ndarray]],
         progress: Callable[[int], None] | None = None,
-    ) -> list[Answer]:
+    ) -> list[Detections]:
         """One answer for each frame of a video, smoothed over time.
 
         A change of size or a time that does not rise begins a new scene.
@@ -63,22 +63,22 @@ class OfflineTeacher:
             frames: time in seconds and ``(H, W, 3)`` uint8 RGB image, in order of time.
             progress: called after each frame with the number of frames done.
         """
-        taught: list[Answer] = []
-        answers: list[Answer] = []
+        pseudo_labels: list[Detections] = []
+        answers: list[Detections] = []
         stamps: list[float] = []
         shape: tuple[int, ...] | None = None
         for count, (stamp_s, frame) in enumerate(frames, 1):
             if stamps and (frame.shape != shape or stamp_s <= stamps[-1]):
-                taught += _within(smooth(answers, stamps), shape)
+                pseudo_labels += _within(smooth(answers, stamps), shape)
                 answers, stamps = [], []
             shape = frame.shape
             answers.append(self.look(frame))
             stamps.append(stamp_s)
             if progress is not None:
                 progress(count)
-        return taught + _within(smooth(answers, stamps), shape)
+        return pseudo_labels + _within(smooth(answers, stamps), shape)
 
-    def look(self, frame: np.ndarray) -> Answer:
+    def look(self, frame: np.ndarray) -> Detections:
         """The answer to a single frame: whole and tiles merged, no smoothing."""
         pixels = frame.tobytes()
         key = hashlib.blake2b(repr(frame.shape).encode() + pixels, digest_size=16).digest()
@@ -89,7 +89,7 @@ class OfflineTeacher:
             self._known.put(key, known)
         return known
 
-    def _ask(self, tile: Tile, frame: np.ndarray) -> Answer:
+    def _ask(self, tile: Tile, frame: np.ndarray) -> Detections:
         part = tile.crop(frame)
         self._input.write(self._model.preprocess(part))
         self._piece.run()
@@ -118,15 +118,17 @@ class _AnswerStore:
             'CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, rows BLOB)'
         )
 
-    def get(self, key: bytes) -> Answer | None:
+    def get(self, key: bytes) -> Detections | None:
         row = self._database.execute('SELECT rows FROM answers WHERE key = ?', (key,)).fetchone()
         if row is None:
             return None
         table = np.frombuffer(row[0], np.float32).reshape(-1, 6)
-        return Answer.of(table[:, :4], table[:, 4], table[:, 5])
+        return Detections.of(table[:, :4], table[:, 4], table[:, 5])
 
-    def put(self, key: bytes, answer: Answer) -> None:
-        table = np.column_stack([answer.boxes, answer.scores, answer.labels]).astype(np.float32)
+    def put(self, key: bytes, detections: Detections) -> None:
+        table = np.column_stack([detections.boxes, detections.scores, detections.labels]).astype(
+            np.float32
+        )
         self._database.execute(
             'INSERT OR REPLACE INTO answers VALUES (?, ?)', (key, table.tobytes())
         )
@@ -141,15 +143,15 @@ def _fingerprint(model: VisionModel) -> str:
     return digest.hexdigest()
 
 
-def _within(answers: list[Answer], shape: tuple[int, ...] | None) -> list[Answer]:
+def _within(answers: list[Detections], shape: tuple[int, ...] | None) -> list[Detections]:
     """Cut boxes where the frame ends; a spline may carry them beyond, some of them wholly."""
     if shape is None:
         return answers
     height, width = shape[:2]
     most = np.array([width, height, width, height], np.float32)
     inside = []
-    for answer in answers:
-        boxes = answer.boxes.clip(0, most)
+    for detections in answers:
+        boxes = detections.boxes.clip(0, most)
         seen = (boxes[:, 2:] - boxes[:, :2] >= 1).all(1)
-        inside.append(Answer(boxes[seen], answer.scores[seen], answer.labels[seen]))
+        inside.append(Detections(boxes[seen], detections.scores[seen], detections.labels[seen]))
     return inside

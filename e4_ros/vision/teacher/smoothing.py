@@ -12,7 +12,7 @@ import numpy as np
 from scipy.interpolate import make_smoothing_spline
 from scipy.optimize import linear_sum_assignment
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.teacher.tiles import suppress
 from e4_ros.vision.tracking.constant_velocity import iou_matrix
 
@@ -56,7 +56,7 @@ class Track:
         self.scores.append(score)
 
 
-def smooth(answers: Sequence[Answer], stamps_s: Sequence[float]) -> list[Answer]:
+def smooth(answers: Sequence[Detections], stamps_s: Sequence[float]) -> list[Detections]:
     """The answers with short tracks removed, gaps filled, boxes and scores smoothed.
 
     Answers of too few frames, or of frames too far apart to follow anything (below about 3 Hz),
@@ -86,7 +86,7 @@ def smooth(answers: Sequence[Answer], stamps_s: Sequence[float]) -> list[Answer]
     return [_answer(rows) for rows in found]
 
 
-def link(answers: Sequence[Answer], stamps_s: np.ndarray) -> list[Track]:
+def link(answers: Sequence[Detections], stamps_s: np.ndarray) -> list[Track]:
     """Chain detections of the same object from frame to frame.
 
     Each frame's detections go to the tracks so that the sum of overlap with the predicted boxes,
@@ -94,30 +94,30 @@ def link(answers: Sequence[Answer], stamps_s: np.ndarray) -> list[Track]:
     """
     ended: list[Track] = []
     alive: list[Track] = []
-    for index, (answer, now) in enumerate(zip(answers, stamps_s, strict=True)):
+    for index, (detections, now) in enumerate(zip(answers, stamps_s, strict=True)):
         unseen = [now - stamps_s[track.indices[-1]] for track in alive]
         ended += [track for track, gap in zip(alive, unseen, strict=True) if gap > _GAP_S]
         alive = [track for track, gap in zip(alive, unseen, strict=True) if gap <= _GAP_S]
-        owners = _assign(alive, answer, [gap for gap in unseen if gap <= _GAP_S])
-        for row, box in enumerate(answer.boxes.astype(float)):
-            score = float(answer.scores[row])
+        owners = _assign(alive, detections, [gap for gap in unseen if gap <= _GAP_S])
+        for row, box in enumerate(detections.boxes.astype(float)):
+            score = float(detections.scores[row])
             if row in owners:
                 track = owners[row]
                 track.add(index, box, score, now - stamps_s[track.indices[-1]])
             else:
-                alive.append(Track(int(answer.labels[row]), [index], [box], [score]))
+                alive.append(Track(int(detections.labels[row]), [index], [box], [score]))
     return ended + alive
 
 
-def _assign(tracks: list[Track], answer: Answer, unseen_s: list[float]) -> dict[int, Track]:
+def _assign(tracks: list[Track], detections: Detections, unseen_s: list[float]) -> dict[int, Track]:
     """The track that each row of the answer continues, where there is one."""
-    if not tracks or not len(answer):
+    if not tracks or not len(detections):
         return {}
     predicted = np.array([t.predict(gap) for t, gap in zip(tracks, unseen_s, strict=True)])
-    overlap = iou_matrix(predicted, answer.boxes)
-    same = np.array([t.label for t in tracks])[:, None] == answer.labels[None]
+    overlap = iou_matrix(predicted, detections.boxes)
+    same = np.array([t.label for t in tracks])[:, None] == detections.labels[None]
     possible = same & (overlap >= _LINK_IOU)
-    worth = np.where(possible, overlap * (0.5 + answer.scores[None]), 0.0)
+    worth = np.where(possible, overlap * (0.5 + detections.scores[None]), 0.0)
     pairs = zip(*linear_sum_assignment(worth, maximize=True), strict=True)
     return {int(column): tracks[row] for row, column in pairs if possible[row, column]}
 
@@ -143,8 +143,8 @@ def _smooth_track(
     return smoothed, near @ scores / near.sum(1)
 
 
-def _answer(rows: list[tuple[np.ndarray, float, int]]) -> Answer:
+def _answer(rows: list[tuple[np.ndarray, float, int]]) -> Detections:
     if not rows:
-        return Answer.empty()
+        return Detections.empty()
     boxes, scores, labels = (np.array(column) for column in zip(*rows, strict=True))
-    return suppress(Answer.of(boxes, scores, labels), _SAME_BOX_IOU)
+    return suppress(Detections.of(boxes, scores, labels), _SAME_BOX_IOU)

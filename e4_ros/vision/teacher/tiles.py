@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torchvision.ops import batched_nms
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 
 _LEAST_SIDE = 320  # pixels; smaller tiles would only be blown up
 _SHARE = 5 / 9  # of the frame's shorter side: 12 tiles for 768×576
@@ -45,7 +45,9 @@ def tiles_of(frame_shape: tuple[int, ...]) -> list[Tile]:
     return [whole, *(Tile(x, y, side, side) for x, y in corners)]
 
 
-def merge(answers: Sequence[Answer], tiles: Sequence[Tile], frame_shape: tuple[int, ...]) -> Answer:
+def merge(
+    answers: Sequence[Detections], tiles: Sequence[Tile], frame_shape: tuple[int, ...]
+) -> Detections:
     """One answer for the frame from one for each tile.
 
     Boxes that a tile's inner border cuts are dropped, since a neighbour or the whole frame sees
@@ -57,9 +59,10 @@ def merge(answers: Sequence[Answer], tiles: Sequence[Tile], frame_shape: tuple[i
         frame_shape: ``(H, W, ...)``.
     """
     moved = [
-        _in_frame(answer, tile, frame_shape) for answer, tile in zip(answers, tiles, strict=True)
+        _in_frame(detections, tile, frame_shape)
+        for detections, tile in zip(answers, tiles, strict=True)
     ]
-    every = Answer.of(
+    every = Detections.of(
         np.concatenate([a.boxes for a in moved]),
         np.concatenate([a.scores for a in moved]),
         np.concatenate([a.labels for a in moved]),
@@ -67,17 +70,17 @@ def merge(answers: Sequence[Answer], tiles: Sequence[Tile], frame_shape: tuple[i
     return suppress(every, _NMS_IOU)
 
 
-def suppress(answer: Answer, iou: float) -> Answer:
+def suppress(detections: Detections, iou: float) -> Detections:
     """Without the boxes that overlap a better one of their class by more than ``iou``."""
     kept = batched_nms(
-        *map(torch.from_numpy, (answer.boxes, answer.scores, answer.labels)), iou
+        *map(torch.from_numpy, (detections.boxes, detections.scores, detections.labels)), iou
     ).numpy()
-    return Answer.of(answer.boxes[kept], answer.scores[kept], answer.labels[kept])
+    return Detections.of(detections.boxes[kept], detections.scores[kept], detections.labels[kept])
 
 
-def _in_frame(answer: Answer, tile: Tile, frame_shape: tuple[int, ...]) -> Answer:
+def _in_frame(detections: Detections, tile: Tile, frame_shape: tuple[int, ...]) -> Detections:
     height, width = frame_shape[:2]
-    left, top, right, bottom = answer.boxes.T
+    left, top, right, bottom = detections.boxes.T
     near_x, near_y = _BORDER * tile.width, _BORDER * tile.height
     cut = (
         ((left < near_x) & (tile.x > 0))
@@ -85,8 +88,8 @@ def _in_frame(answer: Answer, tile: Tile, frame_shape: tuple[int, ...]) -> Answe
         | ((right > tile.width - near_x) & (tile.x + tile.width < width))
         | ((bottom > tile.height - near_y) & (tile.y + tile.height < height))
     )
-    boxes = answer.boxes[~cut] + np.array([tile.x, tile.y, tile.x, tile.y], np.float32)
-    return Answer.of(boxes, answer.scores[~cut], answer.labels[~cut])
+    boxes = detections.boxes[~cut] + np.array([tile.x, tile.y, tile.x, tile.y], np.float32)
+    return Detections.of(boxes, detections.scores[~cut], detections.labels[~cut])
 
 
 def _starts(length: int, side: int) -> list[int]:

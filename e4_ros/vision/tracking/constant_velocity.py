@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 
 _SAME_OBJECT_IOU = 0.3
 _SMOOTHING = 0.5  # weight of the newest velocity
@@ -24,29 +24,29 @@ class ConstantVelocityTracks:
 
     def reset(self) -> None:
         """Forget everything."""
-        self._answer = Answer.empty()
+        self._answer = Detections.empty()
         self._velocity = np.zeros((0, 4), np.float32)
         self._stamp_s: float | None = None
 
-    def update(self, answer: Answer, stamp_s: float) -> None:
+    def update(self, detections: Detections, stamp_s: float) -> None:
         """Take an answer that a network gave for the frame of this time."""
-        velocity = np.zeros_like(answer.boxes)
-        if self._stamp_s is not None and stamp_s > self._stamp_s and len(answer):
+        velocity = np.zeros_like(detections.boxes)
+        if self._stamp_s is not None and stamp_s > self._stamp_s and len(detections):
             elapsed = stamp_s - self._stamp_s
-            old, new = _assign(self.predict(stamp_s), answer)
-            seen = (answer.boxes[new] - self._answer.boxes[old]) / elapsed
+            old, new = _assign(self.predict(stamp_s), detections)
+            seen = (detections.boxes[new] - self._answer.boxes[old]) / elapsed
             before = self._velocity[old]
             # A velocity of exactly zero was never measured.
             fresh = ~before.any(1, keepdims=True)
             velocity[new] = np.where(fresh, seen, before + _SMOOTHING * (seen - before))
-        self._answer, self._velocity, self._stamp_s = answer, velocity, stamp_s
+        self._answer, self._velocity, self._stamp_s = detections, velocity, stamp_s
 
-    def predict(self, stamp_s: float) -> Answer:
+    def predict(self, stamp_s: float) -> Detections:
         """The last answer at another time; objects keep their score and their order."""
         if self._stamp_s is None:
-            return Answer.empty()
+            return Detections.empty()
         boxes = self._answer.boxes + self._velocity * np.float32(stamp_s - self._stamp_s)
-        return Answer(boxes, self._answer.scores, self._answer.labels)
+        return Detections(boxes, self._answer.scores, self._answer.labels)
 
 
 def iou_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -59,9 +59,9 @@ def iou_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return both / np.maximum(area_a[:, None] + area_b[None] - both, 1e-9)
 
 
-def _assign(predicted: Answer, answer: Answer) -> tuple[np.ndarray, np.ndarray]:
-    overlap = iou_matrix(predicted.boxes, answer.boxes)
-    overlap = np.where(predicted.labels[:, None] == answer.labels[None], overlap, 0.0)
+def _assign(predicted: Detections, detections: Detections) -> tuple[np.ndarray, np.ndarray]:
+    overlap = iou_matrix(predicted.boxes, detections.boxes)
+    overlap = np.where(predicted.labels[:, None] == detections.labels[None], overlap, 0.0)
     old, new = linear_sum_assignment(-overlap)
     same = overlap[old, new] >= _SAME_OBJECT_IOU
     return old[same], new[same]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class View:
         seen = cv2.warpAffine(frame, self.matrix, size[::-1], borderMode=cv2.BORDER_REPLICATE)
         return cv2.convertScaleAbs(seen, alpha=self.gain, beta=self.offset)
 
-    def answer(self, answer: Answer, size: tuple[int, int]) -> Answer:
+    def detections(self, detections: Detections, size: tuple[int, int]) -> Detections:
         """An answer as it is in the view; boxes whose centre is outside are left out."""
         scale, shift = self.matrix[[0, 1], [0, 1]], self.matrix[:, 2]
-        corners = answer.boxes.reshape(-1, 2, 2) * scale + shift
+        corners = detections.boxes.reshape(-1, 2, 2) * scale + shift
         boxes = np.concatenate([corners.min(1), corners.max(1)], 1)
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2
         inside = ((centre > 0) & (centre < size[::-1])).all(1)
         boxes = boxes.clip(0, np.array([*size[::-1], *size[::-1]]))
-        return Answer.of(boxes[inside], answer.scores[inside], answer.labels[inside])
+        return Detections.of(boxes[inside], detections.scores[inside], detections.labels[inside])
 
 
 def plain_view(frame_shape: tuple[int, ...], size: tuple[int, int]) -> View:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-SPOILERS = ('dark', 'cover', 'blur')  # change the picture itself
+CORRUPTIONS = ('dark', 'cover', 'blur')  # change the picture itself
 
 
-def spoil(image: np.ndarray, trouble: str, rng: np.random.Generator) -> np.ndarray:
+def corrupt(image: np.ndarray, corruption: str, rng: np.random.Generator) -> np.ndarray:
     """An ``(H, W, 3)`` uint8 image in such a state; unchanged by any other trouble."""
-    if trouble == 'dark':
+    if corruption == 'dark':
         return cv2.convertScaleAbs(image, alpha=rng.uniform(0.05, 0.3))
-    if trouble == 'cover':
+    if corruption == 'cover':
         return np.full_like(image, rng.integers(0, 60))
-    if trouble == 'blur':
+    if corruption == 'blur':
         return cv2.GaussianBlur(image, (0, 0), rng.uniform(2, 6) * image.shape[1] / 192)
     return image

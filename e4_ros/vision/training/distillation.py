@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.grid_boxes import box_loss, box_target
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.nets.heads import ClassHead, GridHead, Head
 from e4_ros.vision.training.augment import plain_view, random_view
-from e4_ros.vision.training.feature_extractor import Probe
+from e4_ros.vision.training.feature_extractor import FeatureExtractor
 from e4_ros.vision.training.resumable import WorkFile, training_device
 
 Progress = Callable[[int, int], None]
@@ -36,16 +36,16 @@ class Lessons:
     """
 
     features: list[Tensor] = field(default_factory=list)
-    answers: list[Answer | Tensor] = field(default_factory=list)
+    answers: list[Detections | Tensor] = field(default_factory=list)
     plain: list[bool] = field(default_factory=list)
 
 
 def prepare(
     model: VisionModel,
-    probe: Probe,
+    probe: FeatureExtractor,
     cuts: int,
     frames: Sequence[np.ndarray],
-    answers: Sequence[Answer],
+    answers: Sequence[Detections],
     views: int,
     seed: int,
     progress: Progress = lambda done, total: None,
@@ -66,27 +66,27 @@ def prepare(
         Lessons for each cut.
     """
     rng = np.random.default_rng(seed)
-    lessons = [Lessons() for _ in range(cuts)]
+    samples = [Lessons() for _ in range(cuts)]
     size = model.input_size
-    for index, (frame, answer) in enumerate(zip(frames, answers, strict=True)):
+    for index, (frame, detections) in enumerate(zip(frames, answers, strict=True)):
         for number in range(views):
             plain = number == 0
             view = plain_view(frame.shape, size) if plain else random_view(frame.shape, size, rng)
             probe.see(frame if plain else view.image(frame, size))
-            taught: Answer | Tensor = view.answer(answer, size)
+            pseudo_labels: Detections | Tensor = view.detections(detections, size)
             if model.task == 'classify':
-                taught = torch.from_numpy(probe.outputs()[0][0].copy())
-            for cut, lesson in enumerate(lessons):
-                lesson.features.append(torch.from_numpy(probe.features(cut)))
-                lesson.answers.append(taught)
-                lesson.plain.append(plain)
+                pseudo_labels = torch.from_numpy(probe.outputs()[0][0].copy())
+            for cut, sample in enumerate(samples):
+                sample.features.append(torch.from_numpy(probe.features(cut)))
+                sample.answers.append(pseudo_labels)
+                sample.plain.append(plain)
         progress(index + 1, len(frames))
-    return lessons
+    return samples
 
 
 def train_head(
     head: Head,
-    lessons: Lessons,
+    samples: Lessons,
     input_size: tuple[int, int],
     epochs: int,
     seed: int,
@@ -100,7 +100,7 @@ def train_head(
 
     Args:
         head: changed in place, and in eval mode afterwards.
-        lessons: features and what the teacher says.
+        samples: features and what the teacher says.
         input_size: ``(H, W)`` of the network, which boxes are relative to.
         epochs: passes over the lessons.
         seed: of their order.
@@ -115,8 +115,8 @@ def train_head(
     """
     device = training_device()
     head.to(device).to(memory_format=torch.channels_last)
-    loss_of = _loss(head, lessons, input_size, weights)
-    count = len(lessons.features)
+    loss_of = _loss(head, samples, input_size, weights)
+    count = len(samples.features)
     optimiser = torch.optim.AdamW(head.parameters(), learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, learning_rate, max(epochs * -(-count // batch), 2)
@@ -128,7 +128,7 @@ def train_head(
         order = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
         losses = []
         for rows in torch.randperm(count, generator=order).split(batch):
-            features = torch.stack([lessons.features[i] for i in rows.tolist()]).to(device).float()
+            features = torch.stack([samples.features[i] for i in rows.tolist()]).to(device).float()
             loss = loss_of(features.contiguous(memory_format=torch.channels_last), rows.tolist())
             optimiser.zero_grad()
             loss.backward()
@@ -144,14 +144,14 @@ def train_head(
 
 
 def _loss(
-    head: Head, lessons: Lessons, input_size: tuple[int, int], weights: Tensor | None
+    head: Head, samples: Lessons, input_size: tuple[int, int], weights: Tensor | None
 ) -> Callable[[Tensor, list[int]], Tensor]:
     if isinstance(head, GridHead):
-        grid = (lessons.features[0].shape[1], lessons.features[0].shape[2])
+        grid = (samples.features[0].shape[1], samples.features[0].shape[2])
         targets = [
-            box_target(answer, head.settings['classes'], grid, input_size)
-            for answer in lessons.answers
-            if isinstance(answer, Answer)
+            box_target(detections, head.settings['classes'], grid, input_size)
+            for detections in samples.answers
+            if isinstance(detections, Detections)
         ]
 
         def boxes(features: Tensor, rows: list[int]) -> Tensor:
@@ -159,32 +159,34 @@ def _loss(
             return box_loss(logits.cpu(), sides.cpu(), [targets[i] for i in rows])
 
         return boxes
-    taught = torch.stack([answer for answer in lessons.answers if isinstance(answer, Tensor)])
-    weigh = torch.ones(len(taught)) if weights is None else weights
+    pseudo_labels = torch.stack(
+        [detections for detections in samples.answers if isinstance(detections, Tensor)]
+    )
+    weigh = torch.ones(len(pseudo_labels)) if weights is None else weights
 
     def classes(features: Tensor, rows: list[int]) -> Tensor:
-        each = distillation_loss(head(features), taught[rows].to(features.device))
+        each = distillation_loss(head(features), pseudo_labels[rows].to(features.device))
         return (each * weigh[rows].to(each.device)).sum() / weigh[rows].sum().clamp_min(1e-6)
 
     return classes
 
 
-def distillation_loss(logits: Tensor, taught: Tensor) -> Tensor:
+def distillation_loss(logits: Tensor, pseudo_labels: Tensor) -> Tensor:
     """``(B,)``: T²·KL(teacher ‖ head), and a little cross-entropy on the teacher's first class.
 
     Sources: Hinton et al. (arXiv 1503.02531); Phuong and Lampert (ICCV 2019) for exits.
 
     Args:
         logits: of the head, ``(B, classes)``.
-        taught: of the teacher for the same views.
+        pseudo_labels: of the teacher for the same views.
     """
     soft = F.kl_div(
         F.log_softmax(logits / TEMPERATURE, 1),
-        F.log_softmax(taught / TEMPERATURE, 1),
+        F.log_softmax(pseudo_labels / TEMPERATURE, 1),
         reduction='none',
         log_target=True,
     ).sum(1)
-    hard = F.cross_entropy(logits, taught.argmax(1), reduction='none')
+    hard = F.cross_entropy(logits, pseudo_labels.argmax(1), reduction='none')
     return (1 - _HARD_SHARE) * TEMPERATURE**2 * soft + _HARD_SHARE * hard
 
 

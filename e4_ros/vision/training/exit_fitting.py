@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Exit
 from e4_ros.vision.inference import grid_boxes
 from e4_ros.vision.model import VisionModel
@@ -18,9 +18,9 @@ from e4_ros.vision.nets.exit_gate import ExitGate
 from e4_ros.vision.nets.heads import Answering, GridHead, Head
 from e4_ros.vision.nets.in_distribution import statistics
 from e4_ros.vision.training.distillation import Lessons, make_head, prepare, train_head
-from e4_ros.vision.training.feature_extractor import Probe
+from e4_ros.vision.training.feature_extractor import FeatureExtractor
 from e4_ros.vision.training.fit_settings import FitSettings
-from e4_ros.vision.training.holdout import Parted, Stretch
+from e4_ros.vision.training.holdout import FootageSegment, HoldoutSplit
 from e4_ros.vision.training.temporal_training import best_threshold, move_threshold
 
 _LEAST_WEIGHT = 0.1  # of a lesson that an earlier exit is sure of
@@ -41,19 +41,19 @@ class ExitFitting:
     def __init__(
         self,
         model: VisionModel,
-        probe: Probe,
-        sources: Sequence[Parted],
+        probe: FeatureExtractor,
+        sources: Sequence[HoldoutSplit],
         settings: FitSettings,
         work: Path | None,
         progress: Callable[[str, int, int], None],
     ):
         self._model, self._probe, self._settings = model, probe, settings
         self._work, self._progress = work, progress
-        learn = _thinned([p.to_learn for p in sources], settings.lessons)
-        held = _thinned([p.kept_back for p in sources], settings.lessons // 4)
-        views = max(1, min(settings.views, settings.lessons // sum(len(s) for s in learn)))
-        self._learn = [self._lessons(s, views, i) for i, s in enumerate(learn)]
-        self._held = [self._lessons(s, 1, 0) for s in held]
+        learn = _thinned([p.training for p in sources], settings.samples)
+        held = _thinned([p.validation for p in sources], settings.samples // 4)
+        views = max(1, min(settings.views, settings.samples // sum(len(s) for s in learn)))
+        self._learn = [self._samples(s, views, i) for i, s in enumerate(learn)]
+        self._held = [self._samples(s, 1, 0) for s in held]
         self._busy = [i for i, s in enumerate(held) if s.shows_objects]
         self._weights: Tensor | None = None
         self._done = 0
@@ -61,13 +61,13 @@ class ExitFitting:
     def fit(self, name: str, cut: str) -> Exit:
         """The next exit, in order of depth; its gate has still to learn."""
         index, self._done = self._done, self._done + 1
-        lessons = _joined([each[index] for each in self._learn])
-        channels = lessons.features[0].shape[0]
+        samples = _joined([each[index] for each in self._learn])
+        channels = samples.features[0].shape[0]
         torch.manual_seed(self._settings.seed + index)
         head = make_head(self._model.task, channels, len(self._model.class_names))
         train_head(
             head,
-            lessons,
+            samples,
             self._model.input_size,
             self._settings.epochs,
             self._settings.seed,
@@ -76,10 +76,10 @@ class ExitFitting:
             progress=lambda a, b: self._progress(name, a, b),
         )
         if isinstance(head, GridHead):
-            kept = _joined([self._held[i][index] for i in self._busy] or [lessons])
+            kept = _joined([self._held[i][index] for i in self._busy] or [samples])
             move_threshold(head, self._threshold(head, kept))
         else:
-            self._weights = self._survivors(head, lessons)
+            self._weights = self._survivors(head, samples)
         settings = self._settings
         gate = ExitGate(channels, settings.attention, settings.memory) if settings.gates else None
         return Exit(name, cut, head.requires_grad_(False), gate)
@@ -91,60 +91,60 @@ class ExitFitting:
             [_scene(each[index]) for each in self._held],
         )
 
-    def _lessons(self, stretch: Stretch, views: int, number: int) -> list[Lessons]:
+    def _samples(self, segment: FootageSegment, views: int, number: int) -> list[Lessons]:
         return prepare(
             self._model,
             self._probe,
             len(self._settings.cuts),
-            stretch.frames,
-            stretch.taught,
+            segment.frames,
+            segment.pseudo_labels,
             views,
             self._settings.seed + number,
             lambda a, b: self._progress(f'features {number + 1}' if number else 'features', a, b),
         )
 
-    def _threshold(self, head: GridHead, lessons: Lessons) -> float:
+    def _threshold(self, head: GridHead, samples: Lessons) -> float:
         answered = []
-        for features, taught in zip(lessons.features, lessons.answers, strict=True):
+        for features, pseudo_labels in zip(samples.features, samples.answers, strict=True):
             with torch.no_grad():
                 peaks, sides = Answering(head)(features.float()[None])
             size = self._model.input_size
-            answer = grid_boxes.decode(peaks[0].numpy(), sides[0].numpy(), size, 0.1)
-            assert isinstance(taught, Answer)
-            answered.append((answer, taught))
+            detections = grid_boxes.decode(peaks[0].numpy(), sides[0].numpy(), size, 0.1)
+            assert isinstance(pseudo_labels, Detections)
+            answered.append((detections, pseudo_labels))
         return best_threshold(answered)
 
     @torch.no_grad()
-    def _survivors(self, head: Head, lessons: Lessons) -> Tensor:
+    def _survivors(self, head: Head, samples: Lessons) -> Tensor:
         """Weights of the lessons for the next exit: little for what this one is sure of."""
         parts = [
-            class_statistics(head(torch.stack(lessons.features[i : i + 64]).float()))[:, 0]
-            for i in range(0, len(lessons.features), 64)
+            class_statistics(head(torch.stack(samples.features[i : i + 64]).float()))[:, 0]
+            for i in range(0, len(samples.features), 64)
         ]
         weights = (1 - torch.cat(parts)).clamp(min=_LEAST_WEIGHT)
         return weights if self._weights is None else self._weights * weights
 
 
-def _thinned(stretches: Sequence[Stretch], most: int) -> list[Stretch]:
+def _thinned(segments: Sequence[FootageSegment], most: int) -> list[FootageSegment]:
     """Every so-manieth frame, so that no more than ``most`` are left."""
-    total = sum(len(s) for s in stretches)
+    total = sum(len(s) for s in segments)
     if total <= most:
-        return list(stretches)
+        return list(segments)
     return [
         s.part(np.linspace(0, len(s) - 1, max(len(s) * most // total, 2)).astype(int).tolist())
-        for s in stretches
+        for s in segments
     ]
 
 
 def _joined(parts: Sequence[Lessons]) -> Lessons:
     whole = Lessons()
-    for lessons in parts:
-        whole.features += lessons.features
-        whole.answers += lessons.answers
-        whole.plain += lessons.plain
+    for samples in parts:
+        whole.features += samples.features
+        whole.answers += samples.answers
+        whole.plain += samples.plain
     return whole
 
 
-def _scene(lessons: Lessons) -> Tensor:
-    rows = [f for f, plain in zip(lessons.features, lessons.plain, strict=True) if plain]
+def _scene(samples: Lessons) -> Tensor:
+    rows = [f for f, plain in zip(samples.features, samples.plain, strict=True) if plain]
     return torch.cat([statistics(features.float()[None]) for features in rows])

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.runtime.graph_split import split
 from e4_ros.vision.runtime.onnx_runtime import Buffer, OnnxRuntime, Piece
 
 
-class Probe:
+class FeatureExtractor:
     """Runs the whole network on a frame and keeps what it computed at each cut.
 
     Args:
@@ -36,10 +36,10 @@ class Probe:
         self._runtime = runtime or OnnxRuntime(threads, arena=True)
         self._input = self._runtime.buffer((1, 3, *model.input_size))
         self._pieces: list[Piece] = []
-        joint: Buffer = self._input
+        boundary: Buffer = self._input
         for stage in split(model.network, torch.zeros(1, 3, *model.input_size), cuts):
-            self._pieces.append(self._runtime.compile(stage.module, [joint], stage=True))
-            joint = self._pieces[-1].outputs[0]
+            self._pieces.append(self._runtime.compile(stage.module, [boundary], stage=True))
+            boundary = self._pieces[-1].outputs[0]
 
     def attach(self, cut: int, module: nn.Module) -> Piece:
         """Compile an eval-mode module onto the tensor at a cut, by its index."""
@@ -59,6 +59,6 @@ class Probe:
         """The network's own outputs; the next `see` overwrites them."""
         return [buffer.read() for buffer in self._pieces[-1].outputs]
 
-    def answer(self, frame_shape: tuple[int, ...], min_score: float = 0.2) -> Answer:
+    def detections(self, frame_shape: tuple[int, ...], min_score: float = 0.2) -> Detections:
         """The network's answer to the frame seen last."""
         return self._model.decode(self.outputs(), frame_shape, min_score)

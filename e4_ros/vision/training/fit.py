@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
 from e4_ros.vision.inference.policy import TEMPORAL
 from e4_ros.vision.model import VisionModel
@@ -20,13 +21,13 @@ from e4_ros.vision.runtime.cut_search import measured_cuts
 from e4_ros.vision.runtime.graph_split import StageError
 from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 from e4_ros.vision.training.exit_fitting import ExitFitting
-from e4_ros.vision.training.feature_extractor import Probe
+from e4_ros.vision.training.feature_extractor import FeatureExtractor
 from e4_ros.vision.training.fit_settings import FitSettings
-from e4_ros.vision.training.gate_rollout import Rehearsal
-from e4_ros.vision.training.gate_training import GateTraining, fit_scenes, trust_where_right
-from e4_ros.vision.training.holdout import Parted, Stretch, frame_marks, part
+from e4_ros.vision.training.gate_rollout import GateRollout
+from e4_ros.vision.training.gate_training import GateTraining, fit_scenes, reliability_where_correct
+from e4_ros.vision.training.holdout import FootageSegment, HoldoutSplit, frame_marks, part
 from e4_ros.vision.training.resumable import chosen_once
-from e4_ros.vision.training.temporal_samples import Moments, footage
+from e4_ros.vision.training.temporal_samples import TemporalSamples, footage
 from e4_ros.vision.training.temporal_training import (
     centre_threshold,
     fit_to_footage,
@@ -72,15 +73,15 @@ def fit(
     settings = settings or FitSettings()
     check_clips(clips)
     cuts = _cuts(model, settings)
-    sources = [part(s, settings.held_out) for s in _teach(model, clips, teacher, progress)]
-    marks = ''.join(frame_marks(parted.source.frames) for parted in sources)
+    sources = [part(s, settings.held_out) for s in _pseudo_label(model, clips, teacher, progress)]
+    marks = ''.join(frame_marks(split.source.frames) for split in sources)
     if work is not None:
         work = work / _digest(model, settings, marks)
         cuts = chosen_once(work / 'cuts.json', cuts)
     temporal = None
     if model.task == 'detect':
         temporal = _temporal(model, sources, settings, work, progress)
-    probe = Probe(model, cuts)
+    probe = FeatureExtractor(model, cuts)
     fitting = ExitFitting(model, probe, sources, settings, work, progress)
     exits = [fitting.fit(f'exit{i + 1}', cut) for i, cut in enumerate(cuts)]
     shares = _judge(model, probe, sources, exits, fitting, temporal, settings, progress)
@@ -123,62 +124,68 @@ def _cuts(model: VisionModel, settings: FitSettings) -> list[str]:
     return [cut if isinstance(cut, str) else next(by_share) for cut in settings.cuts]
 
 
-def _teach(
+def _pseudo_label(
     model: VisionModel, clips: Sequence[Clip], teacher: OfflineTeacher | None, progress: Progress
-) -> list[Stretch]:
-    network = Probe(model, [])
+) -> list[FootageSegment]:
+    network = FeatureExtractor(model, [])
     total = sum(len(clip) for clip in clips)
     if teacher is None and model.task == 'detect':
         teacher = OfflineTeacher(model)
     done, sources = 0, []
     for clip in clips:
         frames = [frame for _, frame in clip]
-        taught: list[Answer] = []
+        pseudo_labels: list[Detections] = []
         if teacher is not None:
-            before = done
-            taught = teacher.teach(clip, lambda n, b=before: progress('teacher', b + n, total))  # type: ignore[misc]
+            told = partial(_told, progress, done, total)
+            pseudo_labels = teacher.pseudo_label(clip, told)
         full = []
         for frame in frames:
             network.see(frame)
-            full.append(network.answer(frame.shape))
+            full.append(network.detections(frame.shape))
             done += 1
             progress('network', done, total)
-        sources.append(Stretch(frames, [stamp for stamp, _ in clip], taught or full, full))
+        sources.append(
+            FootageSegment(frames, [stamp for stamp, _ in clip], pseudo_labels or full, full)
+        )
     if not any(source.shows_objects for source in sources) and model.task == 'detect':
         raise FitError('the teacher finds nothing in this footage; there is nothing to learn')
     return sources
 
 
+def _told(progress: Progress, before: int, total: int, done: int) -> None:
+    progress('teacher', before + done, total)
+
+
 def _temporal(
     model: VisionModel,
-    sources: Sequence[Parted],
+    sources: Sequence[HoldoutSplit],
     settings: FitSettings,
     work: Path | None,
     progress: Progress,
 ) -> TemporalNet:
     classes = len(model.class_names)
-    learn = [footage(parted.to_learn) for parted in sources]
-    held = [footage(parted.kept_back) for parted in sources]
-    busy = [h for h, p in zip(held, sources, strict=True) if p.kept_back.shows_objects]
+    learn = [footage(split.training) for split in sources]
+    held = [footage(split.validation) for split in sources]
+    busy = [h for h, p in zip(held, sources, strict=True) if p.validation.shows_objects]
     torch.manual_seed(settings.seed)
     net = TemporalNet(classes, attention=settings.attention, memory=settings.memory)
     train_net(
         net,
-        Moments(learn, classes, settings.seed, 0.1),
+        TemporalSamples(learn, classes, settings.seed, 0.1),
         settings.steps,
         work=work and work / 'temporal.pt',
         progress=lambda done, total: progress('temporal exit', done, total),
     )
-    moments = Moments(busy or learn, classes, settings.seed + 1, 0.0)
-    move_threshold(net, centre_threshold(net, moments))
+    samples = TemporalSamples(busy or learn, classes, settings.seed + 1, 0.0)
+    move_threshold(net, centre_threshold(net, samples))
     fit_to_footage(net, learn, held)
     return net.requires_grad_(False)
 
 
 def _judge(
     model: VisionModel,
-    probe: Probe,
-    sources: Sequence[Parted],
+    probe: FeatureExtractor,
+    sources: Sequence[HoldoutSplit],
     exits: Sequence[Exit],
     fitting: ExitFitting,
     temporal: TemporalNet | None,
@@ -186,22 +193,22 @@ def _judge(
     progress: Progress,
 ) -> dict[str, float]:
     """Fit all gates to a rehearsal; the share of it that each judges right."""
-    rehearsal = Rehearsal(model, probe, exits, temporal, settings.seed)
-    rehearsal.play(sources, settings.rehearsed, lambda a, b: progress('rehearsal', a, b))
+    rollout = GateRollout(model, probe, exits, temporal, settings.seed)
+    rollout.play(sources, settings.rehearsed, lambda a, b: progress('rehearsal', a, b))
     gated = [i for i, found in enumerate(exits) if found.gate is not None]
     gates = [found.gate for found in exits if found.gate is not None]
-    notes = [rehearsal.notes[i] for i in gated]
+    notes = [rollout.notes[i] for i in gated]
     if temporal is not None:
         temporal.pool.requires_grad_(True)
         temporal.gate.requires_grad_(True)
     names = [*([TEMPORAL] if temporal is not None else []), *(exits[i].name for i in gated)]
     if not names:
         return {}
-    training = GateTraining(temporal, rehearsal.temporal_notes, gates, notes, settings.seed)
+    training = GateTraining(temporal, rollout.temporal_notes, gates, notes, settings.seed)
     training.train(progress=lambda a, b: progress('gates', a, b))
-    trust_where_right(temporal, rehearsal.temporal_notes)
+    reliability_where_correct(temporal, rollout.temporal_notes)
     for i, gate in zip(gated, gates, strict=True):
-        fit_scenes(gate, *fitting.scenes(i), rehearsal.notes[i])
+        fit_scenes(gate, *fitting.scenes(i), rollout.notes[i])
         gate.requires_grad_(False).eval()
     if temporal is not None:
         temporal.requires_grad_(False)

@@ -15,7 +15,7 @@ class FitSettings:
         steps: training steps of the temporal exit.
         epochs: passes of each exit between stages over its lessons.
         views: the most views of each frame in those lessons.
-        lessons: the most lessons; footage that would give more gives fewer views, then frames.
+        samples: the most lessons; footage that would give more gives fewer views, then frames.
         rehearsed: how many frames the held-out footage is played for, in streams.
         cuts: where exits between stages go: shares of the network's time on this machine, or names
             of traced nodes, which are the same on every machine.
@@ -29,7 +29,7 @@ class FitSettings:
     steps: int = 1000
     epochs: int = 8
     views: int = 5
-    lessons: int = 2000
+    samples: int = 2000
     rehearsed: int = 1200
     cuts: tuple[float | str, ...] = (0.4,)
     attention: bool = True

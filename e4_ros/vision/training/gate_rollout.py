@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from e4_ros.vision.agreement import quality_lost
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Exit
 from e4_ros.vision.inference import grid_boxes
-from e4_ros.vision.inference.learned_temporal_exit import LearntMemory
+from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.nets.attention import coarse
 from e4_ros.vision.nets.exit_gate import SLOTS
@@ -27,10 +27,10 @@ from e4_ros.vision.nets.in_distribution import statistics
 from e4_ros.vision.nets.temporal_net import TemporalAtRunTime, TemporalNet
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 from e4_ros.vision.training.augment import View, random_view
-from e4_ros.vision.training.corruptions import SPOILERS, spoil
-from e4_ros.vision.training.feature_extractor import Probe
-from e4_ros.vision.training.gate_samples import Notes
-from e4_ros.vision.training.holdout import Parted, Stretch
+from e4_ros.vision.training.corruptions import CORRUPTIONS, corrupt
+from e4_ros.vision.training.feature_extractor import FeatureExtractor
+from e4_ros.vision.training.gate_samples import GateSamples
+from e4_ros.vision.training.holdout import FootageSegment, HoldoutSplit
 
 _WARM_UP_S = (6.2, 3.1)  # ages of the frames that fill a temporal exit's older memory slots
 _TROUBLE = 0.04  # chance that a trouble begins at a frame
@@ -38,7 +38,7 @@ _OTHER_PLACE = 0.15  # chance that the memory is of another place: a scene cut
 _LEAST_SCORE = 0.2
 
 
-class Rehearsal:
+class GateRollout:
     """Plays stretches of footage through exits that have heads but no gates yet.
 
     An answer does if it costs at most ``tolerance · exp(depth / 2)`` of quality against the full
@@ -60,7 +60,7 @@ class Rehearsal:
     def __init__(
         self,
         model: VisionModel,
-        probe: Probe,
+        probe: FeatureExtractor,
         exits: Sequence[Exit],
         temporal: TemporalNet | None,
         seed: int,
@@ -70,15 +70,15 @@ class Rehearsal:
         self._rng = np.random.default_rng(seed)
         self._answering = [Answering(e.head).eval() for e in exits]
         self._heads = [probe.attach(i, answering) for i, answering in enumerate(self._answering)]
-        self._temporal = None if temporal is None else _Overheard(temporal, probe.threads)
-        self.temporal_notes = None if temporal is None else Notes()
-        self.notes = [Notes() for _ in exits]
+        self._temporal = None if temporal is None else _DebugOutputs(temporal, probe.threads)
+        self.temporal_notes = None if temporal is None else GateSamples()
+        self.notes = [GateSamples() for _ in exits]
 
     def play(
-        self, sources: Sequence[Parted], frames: int, progress: Callable[[int, int], None]
+        self, sources: Sequence[HoldoutSplit], frames: int, progress: Callable[[int, int], None]
     ) -> None:
         """Play what is held out, again and again in other views, until ``frames`` were played."""
-        held = [(parted.source, rows) for parted in sources for rows in parted.held_out]
+        held = [(split.source, rows) for split in sources for rows in split.held_out]
         total = sum(len(rows) for _, rows in held)
         played = [(source, rows[: math.ceil(len(rows) * frames / total)]) for source, rows in held]
         takes = max(1, round(frames / total))
@@ -90,13 +90,16 @@ class Rehearsal:
                 progress(done, whole)
 
     def _take(
-        self, source: Stretch, rows: range, others: Sequence[tuple[Stretch, range]] | None
+        self,
+        source: FootageSegment,
+        rows: range,
+        others: Sequence[tuple[FootageSegment, range]] | None,
     ) -> None:
         """Play a stretch once, as it is or, given other places to come from, in a random view."""
         shape = source.frames[0].shape
         if others is None:
             self._warm_up(source, rows[0], (view := View(np.eye(2, 3))), source.stamps_s[rows[0]])
-            self._play(source, rows, view, troubled=False)
+            self._play(source, rows, view, corrupted=False)
             return
         view = random_view(shape, shape[:2], self._rng)
         origin, start = source, rows[0]
@@ -104,9 +107,9 @@ class Rehearsal:
             origin, _ = others[int(self._rng.integers(len(others)))]
             start = int(self._rng.integers(1, len(origin) + 1))
         self._warm_up(origin, start, view, source.stamps_s[rows[0]])
-        self._play(source, rows, view, troubled=True)
+        self._play(source, rows, view, corrupted=True)
 
-    def _warm_up(self, source: Stretch, start: int, view: View, now_s: float) -> None:
+    def _warm_up(self, source: FootageSegment, start: int, view: View, now_s: float) -> None:
         """Fill the temporal exit's memory with what came before row ``start``."""
         if self._temporal is None:
             return
@@ -121,47 +124,49 @@ class Rehearsal:
             self._temporal.memory.look(
                 view.image(source.frames[row], size[:2]), now_s - 0.1 - (last - stamps[row])
             )
-            self._temporal.memory.remember(view.answer(source.full[row], size[:2]), computed=True)
+            self._temporal.memory.remember(
+                view.detections(source.full[row], size[:2]), computed=True
+            )
 
-    def _play(self, source: Stretch, rows: range, view: View, troubled: bool) -> None:
+    def _play(self, source: FootageSegment, rows: range, view: View, corrupted: bool) -> None:
         rng = self._rng
         boldness = rng.choice([0.5, 0.8, 0.95])
         asked: list[list[int]] = [[] for _ in self.notes]
-        trouble, left = '', 0
+        corruption, left = '', 0
         for row in rows:
             if left:
                 left -= 1
             else:
-                begins = troubled and rng.random() < _TROUBLE
-                trouble = str(rng.choice([*SPOILERS, 'shake'])) if begins else ''
+                begins = corrupted and rng.random() < _TROUBLE
+                corruption = str(rng.choice([*CORRUPTIONS, 'shake'])) if begins else ''
                 left = int(rng.integers(1, 8)) if begins else 0
-            seen = _shaken(view, source.frames[row].shape, rng) if trouble == 'shake' else view
+            seen = _shaken(view, source.frames[row].shape, rng) if corruption == 'shake' else view
             size = source.frames[row].shape[:2]
-            image = spoil(seen.image(source.frames[row], size), trouble, rng)
-            taught = seen.answer(source.taught[row], size)
-            self._frame(image, source.stamps_s[row], taught, boldness, asked, not trouble)
+            image = corrupt(seen.image(source.frames[row], size), corruption, rng)
+            pseudo_labels = seen.detections(source.pseudo_labels[row], size)
+            self._frame(image, source.stamps_s[row], pseudo_labels, boldness, asked, not corruption)
 
     def _frame(
         self,
         image: np.ndarray,
         stamp_s: float,
-        taught: Answer,
+        pseudo_labels: Detections,
         boldness: float,
         asked: list[list[int]],
         clear: bool,
     ) -> None:
         """Ask every exit about a frame, note how each did, and give the stream one answer."""
         self._probe.see(image)
-        full = self._probe.answer(image.shape, _LEAST_SCORE)
+        full = self._probe.detections(image.shape, _LEAST_SCORE)
         given, taken = full, False
         if self._temporal is not None and self.temporal_notes is not None:
             remembers = self._temporal.look(image, stamp_s)
-            early = self._temporal.memory.answer(_LEAST_SCORE)
+            early = self._temporal.memory.detections(_LEAST_SCORE)
             if not remembers:  # a stream's first frame: nothing can be answered early
                 self._temporal.memory.remember(full, computed=True)
                 return
             features, described, scene = self._temporal.heard()
-            right = self._does(early, full, taught, 0)
+            right = self._does(early, full, pseudo_labels, 0)
             self.temporal_notes.add(features, described, scene, [], right, clear)
             if self._rng.random() < boldness:
                 given, taken = early, True
@@ -169,7 +174,7 @@ class Rehearsal:
             early, described = self._head(depth, image.shape)
             seen = torch.from_numpy(self._probe.features(depth)).float()[None]
             features, scene = coarse(seen)[0].half(), statistics(seen)[0]
-            right = self._does(early, full, taught, depth + 1)
+            right = self._does(early, full, pseudo_labels, depth + 1)
             notes.add(features, described, scene, asked[depth][:SLOTS], right, clear)
             if not taken:
                 asked[depth].insert(0, len(notes.right) - 1)
@@ -178,7 +183,7 @@ class Rehearsal:
         if self._temporal is not None:
             self._temporal.memory.remember(given, computed=True)
 
-    def _head(self, depth: int, frame_shape: tuple[int, ...]) -> tuple[Answer, Tensor]:
+    def _head(self, depth: int, frame_shape: tuple[int, ...]) -> tuple[Detections, Tensor]:
         piece = self._heads[depth]
         piece.run()
         outputs = [buffer.read() for buffer in piece.outputs]
@@ -188,17 +193,19 @@ class Rehearsal:
         peaks, sides = outputs
         return grid_boxes.decode(peaks[0], sides[0], frame_shape, _LEAST_SCORE), described
 
-    def _does(self, early: Answer, full: Answer, taught: Answer, depth: int) -> float:
-        lost = quality_lost(early, full, taught, self._model.task)
+    def _does(
+        self, early: Detections, full: Detections, pseudo_labels: Detections, depth: int
+    ) -> float:
+        lost = quality_lost(early, full, pseudo_labels, self._model.task)
         return float(lost <= self._tolerance * math.exp(depth / 2))
 
 
-class _Overheard:
+class _DebugOutputs:
     """A temporal exit at run time, and what its gate is told."""
 
     def __init__(self, net: TemporalNet, threads: int | None):
-        at_run_time = TemporalAtRunTime(net, overheard=True).eval()
-        self.memory = LearntMemory(net, OnnxRuntime(threads), at_run_time)
+        at_run_time = TemporalAtRunTime(net, debug=True).eval()
+        self.memory = LearnedTemporalExit(net, OnnxRuntime(threads), at_run_time)
 
     def look(self, image: np.ndarray, stamp_s: float) -> bool:
         """Look at a frame; whether there is a memory to answer from."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 @dataclass
-class Notes:
+class GateSamples:
     """What an exit saw and how it did, a row for each frame; rows of all exits belong together.
 
     Attributes:

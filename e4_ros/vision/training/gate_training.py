@@ -9,9 +9,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from e4_ros.vision.nets.exit_gate import SLOTS, STATE, ExitGate
-from e4_ros.vision.nets.in_distribution import fit_familiarity, measure_trust
+from e4_ros.vision.nets.in_distribution import fit_in_distribution, measure_reliability
 from e4_ros.vision.nets.temporal_net import TemporalNet
-from e4_ros.vision.training.gate_samples import Notes
+from e4_ros.vision.training.gate_samples import GateSamples
 
 _BATCH = 64
 
@@ -30,9 +30,9 @@ class GateTraining:
     def __init__(
         self,
         temporal: TemporalNet | None,
-        temporal_notes: Notes | None,
+        temporal_notes: GateSamples | None,
         gates: Sequence[ExitGate],
-        notes: Sequence[Notes],
+        notes: Sequence[GateSamples],
         seed: int,
     ):
         self._temporal, self._temporal_notes = temporal, temporal_notes
@@ -112,18 +112,18 @@ class GateTraining:
         ]
 
     @staticmethod
-    def _wanted(notes: Notes, rows: Tensor) -> Tensor:
+    def _wanted(notes: GateSamples, rows: Tensor) -> Tensor:
         return torch.tensor(notes.right)[rows]
 
 
-def trust_where_right(temporal: TemporalNet | None, notes: Notes | None) -> None:
+def reliability_where_correct(temporal: TemporalNet | None, notes: GateSamples | None) -> None:
     """Let the temporal exit trust the scenes in which it was right on clear frames."""
     if temporal is not None and notes is not None:
-        measure_trust(temporal.familiarity, *_clear(notes))
+        measure_reliability(temporal.in_distribution, *_clear(notes))
 
 
 def fit_scenes(
-    gate: ExitGate, learnt: Sequence[Tensor], held_out: Sequence[Tensor], notes: Notes
+    gate: ExitGate, learnt: Sequence[Tensor], held_out: Sequence[Tensor], notes: GateSamples
 ) -> None:
     """Tell a gate what its camera's scenes look like, and where its exit was right.
 
@@ -133,21 +133,21 @@ def fit_scenes(
         held_out: likewise, of held-out frames.
         notes: of a rehearsal.
     """
-    fit_familiarity(gate.familiarity, learnt, held_out)
-    measure_trust(gate.familiarity, *_clear(notes))
+    fit_in_distribution(gate.in_distribution, learnt, held_out)
+    measure_reliability(gate.in_distribution, *_clear(notes))
 
 
-def _clear(notes: Notes) -> tuple[Tensor, Tensor]:
+def _clear(notes: GateSamples) -> tuple[Tensor, Tensor]:
     rows = [i for i, clear in enumerate(notes.clear) if clear]
     return torch.stack([notes.scene[i] for i in rows]), torch.tensor([notes.right[i] for i in rows])
 
 
-def _rows(notes: Notes, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+def _rows(notes: GateSamples, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
     features = torch.stack([notes.features[i] for i in rows]).float()
     return features, torch.stack([notes.described[i] for i in rows])
 
 
-def _past(notes: Notes, rows: Sequence[int], tokens: Tensor) -> tuple[Tensor, Tensor]:
+def _past(notes: GateSamples, rows: Sequence[int], tokens: Tensor) -> tuple[Tensor, Tensor]:
     memory, filled = torch.zeros(len(rows), SLOTS, tokens.shape[1]), torch.zeros(len(rows), SLOTS)
     for index, row in enumerate(rows):
         past = notes.past[row]

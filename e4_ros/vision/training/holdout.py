@@ -8,48 +8,48 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 
 _HELD_OUT_FRAMES = 60  # in a held-out stretch, about; there are at least two of them
 _STRETCHES = (2, 20)
 
 
 @dataclass(frozen=True)
-class Stretch:
+class FootageSegment:
     """A piece of a source.
 
     Attributes:
         frames: ``(H, W, 3)`` uint8 RGB of one size, in order of time.
         stamps_s: their times.
-        taught: the teacher's answers.
+        pseudo_labels: the teacher's answers.
         full: the full network's.
     """
 
     frames: list[np.ndarray]
     stamps_s: list[float]
-    taught: list[Answer]
-    full: list[Answer]
+    pseudo_labels: list[Detections]
+    full: list[Detections]
 
     def __len__(self) -> int:
         return len(self.frames)
 
-    def part(self, rows: Sequence[int]) -> Stretch:
+    def part(self, rows: Sequence[int]) -> FootageSegment:
         """Some of its frames."""
-        return Stretch(
+        return FootageSegment(
             [self.frames[i] for i in rows],
             [self.stamps_s[i] for i in rows],
-            [self.taught[i] for i in rows],
+            [self.pseudo_labels[i] for i in rows],
             [self.full[i] for i in rows],
         )
 
     @property
     def shows_objects(self) -> bool:
         """Whether the teacher is sure of anything in it."""
-        return any(len(answer.above(0.5)) for answer in self.taught)
+        return any(len(detections.above(0.5)) for detections in self.pseudo_labels)
 
 
 @dataclass(frozen=True)
-class Parted:
+class HoldoutSplit:
     """A source of which stretches were held out.
 
     Attributes:
@@ -58,22 +58,22 @@ class Parted:
         held_out: rows of each stretch that is held out.
     """
 
-    source: Stretch
+    source: FootageSegment
     learn: list[int]
     held_out: list[range]
 
     @property
-    def to_learn(self) -> Stretch:
+    def training(self) -> FootageSegment:
         """What is learned from, as one."""
         return self.source.part(self.learn)
 
     @property
-    def kept_back(self) -> Stretch:
+    def validation(self) -> FootageSegment:
         """What is held out, as one."""
         return self.source.part([i for rows in self.held_out for i in rows])
 
 
-def part(source: Stretch, share: float) -> Parted:
+def part(source: FootageSegment, share: float) -> HoldoutSplit:
     """Hold out a share of a source, in stretches that are spread evenly over it.
 
     Whole stretches, because neighbouring frames say nearly the same; several of them, because what
@@ -81,12 +81,12 @@ def part(source: Stretch, share: float) -> Parted:
     """
     total = len(source)
     held = round(total * share)
-    stretches = int(np.clip(round(held / _HELD_OUT_FRAMES), *_STRETCHES))
-    length = held // stretches
-    starts = [round((k + 0.75) * total / stretches - length / 2) for k in range(stretches)]
+    segments = int(np.clip(round(held / _HELD_OUT_FRAMES), *_STRETCHES))
+    length = held // segments
+    starts = [round((k + 0.75) * total / segments - length / 2) for k in range(segments)]
     ranges = [range(max(start, 0), min(start + length, total)) for start in starts]
     kept = {i for rows in ranges for i in rows}
-    return Parted(source, [i for i in range(total) if i not in kept], ranges)
+    return HoldoutSplit(source, [i for i in range(total) if i not in kept], ranges)
 
 
 def frame_marks(frames: Sequence[np.ndarray]) -> str:

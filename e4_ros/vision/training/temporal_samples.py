@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.temporal_input import as_input, double_thumbnail, prior_maps
 from e4_ros.vision.nets.temporal_net import SLOTS, THUMBNAIL
 from e4_ros.vision.training.augment import View, random_view
-from e4_ros.vision.training.corruptions import SPOILERS, spoil
-from e4_ros.vision.training.holdout import Stretch
+from e4_ros.vision.training.corruptions import CORRUPTIONS, corrupt
+from e4_ros.vision.training.holdout import FootageSegment
 
-_TROUBLES = ('cut', *SPOILERS, 'shake', 'lost')
+_TROUBLES = ('cut', *CORRUPTIONS, 'shake', 'lost')
 
 
 @dataclass
@@ -23,101 +23,103 @@ class Footage:
 
     Attributes:
         frames: double thumbnails, ``(288, 384, 3)`` uint8.
-        taught: the teacher's answers, in pixels of the source.
+        pseudo_labels: the teacher's answers, in pixels of the source.
         full: the full network's, likewise.
         frame_shape: ``(H, W, ...)`` of the source.
     """
 
     frames: list[np.ndarray]
-    taught: list[Answer]
-    full: list[Answer]
+    pseudo_labels: list[Detections]
+    full: list[Detections]
     frame_shape: tuple[int, ...]
 
 
 @dataclass
-class Moment:
+class TemporalSample:
     """One sample; boxes are in pixels of the thumbnail.
 
     Attributes:
         images: ``(1 + K, 3, 144, 192)``: now, then the memory's slots.
         filled: ``(K,)``.
         prior: ``(3·classes, 36, 48)``.
-        taught: the teacher's answer now.
+        pseudo_labels: the teacher's answer now.
     """
 
     images: np.ndarray
     filled: np.ndarray
     prior: np.ndarray
-    taught: Answer
+    pseudo_labels: Detections
 
 
-def footage(stretch: Stretch) -> Footage:
+def footage(segment: FootageSegment) -> Footage:
     """What a temporal exit needs of a stretch."""
-    small = [double_thumbnail(frame) for frame in stretch.frames]
-    return Footage(small, stretch.taught, stretch.full, stretch.frames[0].shape)
+    small = [double_thumbnail(frame) for frame in segment.frames]
+    return Footage(small, segment.pseudo_labels, segment.full, segment.frames[0].shape)
 
 
-class Moments:
+class TemporalSamples:
     """Draws random moments from footage.
 
     Args:
         sources: drawn from in proportion to their length.
         classes: number of classes.
         seed: of everything that is random.
-        trouble: share of moments with a scene cut, darkness, a covered lens and the like.
+        corruption: share of moments with a scene cut, darkness, a covered lens and the like.
     """
 
-    def __init__(self, sources: Sequence[Footage], classes: int, seed: int, trouble: float = 0.1):
+    def __init__(
+        self, sources: Sequence[Footage], classes: int, seed: int, corruption: float = 0.1
+    ):
         self._sources = list(sources)
         self._classes = classes
         self._seed = seed
-        self._trouble = trouble
+        self._corruption = corruption
         lengths = np.array([len(source.frames) for source in sources], float)
         self._shares = lengths / lengths.sum()
 
-    def batch(self, number: int, count: int) -> list[Moment]:
+    def batch(self, number: int, count: int) -> list[TemporalSample]:
         """A batch, which depends on the seed and on its number alone."""
         self._rng = np.random.default_rng([self._seed, number])
         return [self._draw() for _ in range(count)]
 
-    def _draw(self) -> Moment:
+    def _draw(self) -> TemporalSample:
         rng = self._rng
         source = self._sources[rng.choice(len(self._sources), p=self._shares)]
         now = int(rng.integers(len(source.frames)))
         view = random_view(source.frames[0].shape, THUMBNAIL, rng)
-        trouble = str(rng.choice(_TROUBLES)) if rng.random() < self._trouble else ''
-        past, filled = self._past(source, now, trouble)
-        images = [spoil(view.image(source.frames[now], THUMBNAIL), trouble, rng)]
-        remembered = self._other_view(view) if trouble == 'shake' else view
-        origin = self._sources[rng.integers(len(self._sources))] if trouble == 'cut' else source
+        corruption = str(rng.choice(_TROUBLES)) if rng.random() < self._corruption else ''
+        past, filled = self._past(source, now, corruption)
+        images = [corrupt(view.image(source.frames[now], THUMBNAIL), corruption, rng)]
+        remembered = self._other_view(view) if corruption == 'shake' else view
+        origin = self._sources[rng.integers(len(self._sources))] if corruption == 'cut' else source
         images += [remembered.image(origin.frames[i % len(origin.frames)], THUMBNAIL) for i in past]
-        return Moment(
+        return TemporalSample(
             np.concatenate([as_input(image) for image in images]),
             filled,
             self._prior(origin, past[0] % len(origin.frames), remembered, filled),
-            _through(source, source.taught[now], view),
+            _through(source, source.pseudo_labels[now], view),
         )
 
-    def _past(self, source: Footage, now: int, trouble: str) -> tuple[list[int], np.ndarray]:
+    def _past(self, source: Footage, now: int, corruption: str) -> tuple[list[int], np.ndarray]:
         """Frames in the memory: a few frames ago, then two that are older; not all always there."""
         rng = self._rng
-        if trouble == 'cut':
+        if corruption == 'cut':
             past = rng.integers(0, len(source.frames), SLOTS)
         else:
             ages = np.cumsum([rng.integers(1, 6), rng.integers(5, 40), rng.integers(20, 80)])
             past = now - ages[:SLOTS]
         filled = (past >= 0) & (rng.random(SLOTS) > 0.1)
-        filled &= trouble != 'lost'
+        filled &= corruption != 'lost'
         return [max(int(i), 0) for i in past], filled.astype(np.float32)
 
     def _prior(self, source: Footage, index: int, view: View, filled: np.ndarray) -> np.ndarray:
         """The last answer, with the mistakes that last answers have."""
         rng = self._rng
         if not filled[0]:
-            return prior_maps(Answer.empty(), THUMBNAIL, self._classes)
-        given = source.full if rng.random() < 0.3 else source.taught
-        answer = _through(source, given[index], view)
-        boxes, labels, scores = answer.boxes, answer.labels, answer.scores
+            return prior_maps(Detections.empty(), THUMBNAIL, self._classes)
+        given = source.full if rng.random() < 0.3 else source.pseudo_labels
+        detections = _through(source, given[index], view)
+        boxes, labels, scores = detections.boxes, detections.labels, detections.scores
         kept = rng.random(len(boxes)) > 0.15
         boxes, labels, scores = boxes[kept], labels[kept], scores[kept]
         boxes = boxes + rng.normal(0, 1.5, boxes.shape).astype(np.float32)
@@ -126,7 +128,7 @@ class Moments:
             stray = boxes[pick] + np.tile(rng.uniform(-40, 40, 2), 2).astype(np.float32)
             boxes = np.vstack([boxes, stray])
             labels, scores = np.append(labels, labels[pick]), np.append(scores, 1.0)
-        return prior_maps(Answer.of(boxes, scores, labels), THUMBNAIL, self._classes)
+        return prior_maps(Detections.of(boxes, scores, labels), THUMBNAIL, self._classes)
 
     def _other_view(self, view: View) -> View:
         shift = np.zeros((2, 3))
@@ -134,8 +136,10 @@ class Moments:
         return View(view.matrix + shift, view.gain, view.offset)
 
 
-def _through(source: Footage, answer: Answer, view: View) -> Answer:
+def _through(source: Footage, detections: Detections, view: View) -> Detections:
     """An answer in source pixels as it is in a view of the double thumbnail."""
     scale = np.array(source.frames[0].shape[1::-1] * 2) / np.array(source.frame_shape[1::-1] * 2)
-    doubled = Answer(answer.boxes * scale.astype(np.float32), answer.scores, answer.labels)
-    return view.answer(doubled, THUMBNAIL)
+    doubled = Detections(
+        detections.boxes * scale.astype(np.float32), detections.scores, detections.labels
+    )
+    return view.detections(doubled, THUMBNAIL)

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from e4_ros.vision.agreement import f1
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference import grid_boxes
 from e4_ros.vision.inference.grid_boxes import box_loss, box_target
 from e4_ros.vision.inference.temporal_input import as_input
 from e4_ros.vision.nets.heads import GridHead, local_peaks
-from e4_ros.vision.nets.in_distribution import fit_familiarity, statistics
+from e4_ros.vision.nets.in_distribution import fit_in_distribution, statistics
 from e4_ros.vision.nets.temporal_net import GRID, SLOTS, THUMBNAIL, TemporalNet
 from e4_ros.vision.training.resumable import WorkFile, training_device
-from e4_ros.vision.training.temporal_samples import Footage, Moment, Moments
+from e4_ros.vision.training.temporal_samples import Footage, TemporalSample, TemporalSamples
 
 Progress = Callable[[int, int], None]
 
@@ -29,7 +29,7 @@ _KEEP_EVERY = 100  # steps
 
 def train_net(
     net: TemporalNet,
-    moments: Moments,
+    samples: TemporalSamples,
     steps: int,
     batch: int = 16,
     learning_rate: float = 4e-3,
@@ -40,7 +40,7 @@ def train_net(
 
     Args:
         net: changed in place, and in eval mode afterwards.
-        moments: to learn from.
+        samples: to learn from.
         steps: of the optimiser.
         batch: moments in a step.
         learning_rate: the highest.
@@ -57,9 +57,11 @@ def train_net(
     kept = WorkFile(work, net=net, optimiser=optimiser, schedule=schedule)
     history = []
     for step in range(kept.resume(), steps):
-        drawn = moments.batch(step, batch)
+        drawn = samples.batch(step, batch)
         out = _look(net, drawn)
-        targets = [box_target(m.taught, net.settings['classes'], GRID, THUMBNAIL) for m in drawn]
+        targets = [
+            box_target(m.pseudo_labels, net.settings['classes'], GRID, THUMBNAIL) for m in drawn
+        ]
         loss = box_loss(out['logits'].cpu(), out['sides'].cpu(), targets)
         optimiser.zero_grad()
         loss.backward()
@@ -74,15 +76,15 @@ def train_net(
     return history
 
 
-def centre_threshold(net: TemporalNet, moments: Moments, batches: int = 25) -> float:
+def centre_threshold(net: TemporalNet, samples: TemporalSamples, batches: int = 25) -> float:
     """Score threshold with the best F1 against the teacher, by moments not learned from."""
     answered = [
-        pair for number in range(batches) for pair in _answers(net, moments.batch(number, 16))
+        pair for number in range(batches) for pair in _answers(net, samples.batch(number, 16))
     ]
     return best_threshold(answered)
 
 
-def best_threshold(answered: Sequence[tuple[Answer, Answer]]) -> float:
+def best_threshold(answered: Sequence[tuple[Detections, Detections]]) -> float:
     """Score threshold with the best mean F1, from pairs of an answer and the teacher's."""
     quality = [np.mean([f1(a, b, t, truth_score=0.5) for a, b in answered]) for t in _THRESHOLDS]
     return float(_THRESHOLDS[int(np.argmax(quality))])
@@ -98,7 +100,7 @@ def move_threshold(net: TemporalNet | GridHead, threshold: float) -> None:
 def fit_to_footage(
     net: TemporalNet, learnt: Sequence[Footage], held_out: Sequence[Footage]
 ) -> None:
-    """Tell the net what its camera's frames look like; see `familiarity`."""
+    """Tell the net what its camera's frames look like; see `in_distribution`."""
 
     def tokens(source: Footage) -> Tensor:
         images = (cv2.resize(frame, THUMBNAIL[::-1]) for frame in source.frames)
@@ -106,16 +108,18 @@ def fit_to_footage(
             seen = [statistics(net.encoder(torch.from_numpy(as_input(image)))) for image in images]
         return torch.cat(seen)
 
-    fit_familiarity(net.familiarity, [tokens(s) for s in learnt], [tokens(s) for s in held_out])
+    fit_in_distribution(
+        net.in_distribution, [tokens(s) for s in learnt], [tokens(s) for s in held_out]
+    )
 
 
-def _look(net: TemporalNet, drawn: Sequence[Moment]) -> dict[str, Tensor]:
+def _look(net: TemporalNet, drawn: Sequence[TemporalSample]) -> dict[str, Tensor]:
     device = net.centre.weight.device
 
     def stacked(arrays: Sequence[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.stack(arrays)).to(device)
 
-    images = stacked([moment.images for moment in drawn])
+    images = stacked([sample.images for sample in drawn])
     with torch.no_grad():  # the memory was made by the same encoder, some steps ago
         past = images[:, 1:].flatten(0, 1).contiguous(memory_format=torch.channels_last)
         memory = net.encoder(past).unflatten(0, (len(drawn), SLOTS))
@@ -125,10 +129,12 @@ def _look(net: TemporalNet, drawn: Sequence[Moment]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _answers(net: TemporalNet, drawn: Sequence[Moment]) -> list[tuple[Answer, Answer]]:
+def _answers(
+    net: TemporalNet, drawn: Sequence[TemporalSample]
+) -> list[tuple[Detections, Detections]]:
     out = _look(net, drawn)
     peaks, sides = local_peaks(out['logits']).numpy(), out['sides'].numpy()
     return [
-        (grid_boxes.decode(peaks[i], sides[i], THUMBNAIL, 0.1), moment.taught)
-        for i, moment in enumerate(drawn)
+        (grid_boxes.decode(peaks[i], sides[i], THUMBNAIL, 0.1), sample.pseudo_labels)
+        for i, sample in enumerate(drawn)
     ]

@@ -7,23 +7,23 @@ from e4_ros.benchmarks.exits import tables
 from e4_ros.benchmarks.exits.footage import Judged
 from e4_ros.benchmarks.exits.risk import Setting, closed_after, row_of
 from e4_ros.benchmarks.exits.ways import Said
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Checkpoint
 
 FRAME = np.zeros((8, 8, 3), np.uint8)
-BOX = Answer.of(np.array([[0, 0, 10, 20]]), np.array([0.9]))
-NONE = Answer.empty()
+BOX = Detections.of(np.array([[0, 0, 10, 20]]), np.array([0.9]))
+NONE = Detections.empty()
 EXITS = Checkpoint('a network', 'its hash')
 
 
 class Scripted:
     """Answers as it is told, and may have been switched off."""
 
-    def __init__(self, answers: list[Answer], exits: list[str], off_at: int | None):
+    def __init__(self, answers: list[Detections], exits: list[str], off_at: int | None):
         self.off_at = off_at
         self._said = iter([Said(a, 0.0, e) for a, e in zip(answers, exits, strict=True)])
 
-    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+    def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
         return next(self._said)
 
 

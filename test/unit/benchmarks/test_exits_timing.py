@@ -5,7 +5,7 @@ import pytest
 
 from e4_ros.benchmarks.exits.timing import early_share, timed
 from e4_ros.benchmarks.exits.ways import EveryKth, Said
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 
 FRAME = np.zeros((8, 8, 3), np.uint8)
 CLIP = [(index / 10, FRAME) for index in range(8)]
@@ -20,11 +20,11 @@ class Scripted:
     def reset(self) -> None:
         self.number, self.index = self.number + 1, -1
 
-    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+    def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
         self.index += 1
         if self.log is not None:
             self.log.append(self.name)
-        return Said(Answer.empty(), self.passes[self.number][self.index], f'pass {self.number}')
+        return Said(Detections.empty(), self.passes[self.number][self.index], f'pass {self.number}')
 
 
 def test_a_slow_moment_of_the_machine_is_forgotten():
@@ -62,7 +62,7 @@ def test_who_goes_first_alternates():
 
 
 def test_early_share_counts_what_the_full_network_did_not_answer():
-    said = [Said(Answer.empty(), 1.0, name) for name in ('full', 'temporal', 'exit1', 'full')]
+    said = [Said(Detections.empty(), 1.0, name) for name in ('full', 'temporal', 'exit1', 'full')]
     assert early_share(said, 'full') == 0.5
 
 
@@ -75,7 +75,9 @@ class Walker:
     def process_full(self, frame: np.ndarray) -> Said:
         left = 10.0 * int(frame[0, 0, 0])
         self.asked.append(int(frame[0, 0, 0]))
-        return Said(Answer.of(np.array([[left, 0, left + 100, 50]]), np.array([0.9])), 0.0, 'full')
+        return Said(
+            Detections.of(np.array([[left, 0, left + 100, 50]]), np.array([0.9])), 0.0, 'full'
+        )
 
 
 @pytest.mark.parametrize(('moving', 'left'), [(False, [0, 0, 0, 30, 30, 30]),
@@ -84,10 +86,10 @@ def test_every_third_answer_is_held_or_moved_on(moving, left):
     full = Walker()
     way = EveryKth(full, 3, moving)
     clip = [(index / 10, np.full((4, 4, 3), index, np.uint8)) for index in range(6)]
-    said = [way.answer(frame, stamp_s) for stamp_s, frame in clip]
+    said = [way.detections(frame, stamp_s) for stamp_s, frame in clip]
     assert full.asked == [0, 3]
-    assert [float(one.answer.boxes[0, 0]) for one in said] == pytest.approx(left, abs=1e-3)
+    assert [float(one.detections.boxes[0, 0]) for one in said] == pytest.approx(left, abs=1e-3)
     assert early_share(said, 'full') == pytest.approx(4 / 6)
     way.reset()
-    way.answer(*reversed(clip[4]))
+    way.detections(*reversed(clip[4]))
     assert full.asked[-1] == 4

@@ -89,8 +89,8 @@ def test_reliability_goes_by_the_names_of_the_graph(image, namespace, topic):
 
 
 def test_the_helper_finds_a_served_board():
-    helper, _ = BRINGUPS['perception'].specs({'sysfs_root': '/tmp/orin'})
-    assert helper.parameters['sysfs_root'] == '/tmp/orin'
+    daemon, _ = BRINGUPS['perception'].specs({'sysfs_root': '/tmp/orin'})
+    assert daemon.parameters['sysfs_root'] == '/tmp/orin'
 
 
 def _declared(node: str) -> set[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from e4_ros.energy.daemon.daemon import Helper, HelperConfig
+from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.energy.virtual.board import write_tree
 
@@ -25,8 +25,8 @@ def board_root(short_dir: Path) -> Path:
 
 
 @pytest.fixture
-def config(short_dir: Path, board_root: Path) -> HelperConfig:
-    return HelperConfig(
+def config(short_dir: Path, board_root: Path) -> DaemonConfig:
+    return DaemonConfig(
         root=board_root,
         state_dir=short_dir / 'state',
         socket_path=short_dir / 'helper.sock',
@@ -36,8 +36,8 @@ def config(short_dir: Path, board_root: Path) -> HelperConfig:
 
 
 @pytest.fixture
-def helper(config: HelperConfig) -> Iterator[Helper]:
-    with Helper(config) as running:
+def daemon(config: DaemonConfig) -> Iterator[Daemon]:
+    with Daemon(config) as running:
         yield running
 
 

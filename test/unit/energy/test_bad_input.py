@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from e4_ros.energy.client.client import ClientState, DvfsClient, HelperError
+from e4_ros.energy.client.client import ClientState, DaemonError, DvfsClient
 from e4_ros.energy.client.status_page import PageWriter
 from e4_ros.energy.daemon.access import SocketPathError
-from e4_ros.energy.daemon.core import ClocksLost, HelperCore
-from e4_ros.energy.daemon.daemon import Helper, HelperConfig
-from e4_ros.energy.daemon.undo_log import Journal, JournalError
+from e4_ros.energy.daemon.core import ClocksLost, DaemonCore
+from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
+from e4_ros.energy.daemon.undo_log import UndoLog, UndoLogError
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.virtual.mount import mounted
 
@@ -31,9 +31,9 @@ def state_of(root: Path) -> list[dict[str, str]]:
 
 @contextlib.contextmanager
 def lease_below_a_fault(root: Path, folder: Path, fault: str) -> Iterator[DvfsClient]:
-    config = HelperConfig(root=root, state_dir=folder / 's', socket_path=folder / 'h')
+    config = DaemonConfig(root=root, state_dir=folder / 's', socket_path=folder / 'h')
     fail(root, fault)
-    with Helper(config), DvfsClient(config.socket_path) as client:
+    with Daemon(config), DvfsClient(config.socket_path) as client:
         client.acquire('test')
         yield client
 
@@ -46,7 +46,7 @@ def fail(root: Path, *faults: str) -> None:
 
 
 @pytest.fixture
-def holder(helper, config, sweep) -> Iterator[DvfsClient]:
+def holder(daemon, config, sweep) -> Iterator[DvfsClient]:
     """A client at segment 1 of a plan."""
     with DvfsClient(config.socket_path) as client:
         client.acquire('holder')
@@ -60,7 +60,7 @@ def holder(helper, config, sweep) -> Iterator[DvfsClient]:
 
 
 @pytest.mark.parametrize(
-    ('spoil', 'says'),
+    ('corrupt', 'says'),
     [
         ({'tables': {'dla': (1, 2)}}, 'unknown domain dla'),
         ({'tables': {'cpu': (1,)}}, 'no frequency 1 Hz'),
@@ -68,11 +68,11 @@ def holder(helper, config, sweep) -> Iterator[DvfsClient]:
     ],
     ids=['domain', 'frequency', 'board'],
 )
-def test_wrong_plan_leaves_point_plan_and_lease(spoil, says, holder, board_root, sweep, helper):
+def test_wrong_plan_leaves_point_plan_and_lease(corrupt, says, holder, board_root, sweep, daemon):
     before = point_of(board_root)
-    with pytest.raises(HelperError, match=says):
-        holder.set_plan(sweep(**spoil))
-    assert point_of(board_root) == before == helper.core.plan.point('full', 1)
+    with pytest.raises(DaemonError, match=says):
+        holder.set_plan(sweep(**corrupt))
+    assert point_of(board_root) == before == daemon.core.plan.point('full', 1)
     assert holder.status()['plan'] == 'sweep'
     assert holder.step(0, 2)
 
@@ -82,23 +82,23 @@ def test_a_plan_that_is_wrong_in_its_last_point_sets_not_even_the_first(holder, 
     tables = {name: table[:4] for name, table in holder.frequencies_hz.items()}
     plan = sweep(tables).model_dump(mode='json')
     plan['paths']['full']['points'][3]['gpu'] = 1
-    with pytest.raises(HelperError, match='no frequency 1 Hz'):
+    with pytest.raises(DaemonError, match='no frequency 1 Hz'):
         holder._ask(b'\x03' + json.dumps(plan).encode())
     assert state_of(board_root) == before
 
 
-def test_lease_that_is_not_held_changes_nothing(helper, config, board_root, sweep):
+def test_lease_that_is_not_held_changes_nothing(daemon, config, board_root, sweep):
     before = state_of(board_root)
-    plan = sweep(helper.core.frequencies_hz)
+    plan = sweep(daemon.core.frequencies_hz)
     with pytest.raises(ValueError, match='no lease is held'):
-        helper.server.set_plan('a token', plan)
+        daemon.server.set_plan('a token', plan)
     with pytest.raises(ValueError, match='no lease is held'):
-        helper.server.release('a token')
+        daemon.server.release('a token')
     with DvfsClient(config.socket_path) as holder:
         holder.acquire('holder')
         with pytest.raises(ValueError, match='held by holder'):
-            helper.server.set_plan('a token', plan)
-        with pytest.raises(HelperError, match='held by holder'):
+            daemon.server.set_plan('a token', plan)
+        with pytest.raises(DaemonError, match='held by holder'):
             DvfsClient(config.socket_path).acquire('another')
     assert state_of(board_root) == before
 
@@ -113,24 +113,24 @@ def test_helper_without_a_socket_touches_nothing_and_leaves_no_lock(
     before = state_of(board_root)
     path = config.socket_path
     if kind == 'live':
-        other = HelperConfig(root=board_root, state_dir=short_dir / 'other', socket_path=path)
-        with Helper(other), pytest.raises(SocketPathError, match='a helper is running'):
-            Helper(config)
+        other = DaemonConfig(root=board_root, state_dir=short_dir / 'other', socket_path=path)
+        with Daemon(other), pytest.raises(SocketPathError, match='a helper is running'):
+            Daemon(config)
     else:
         path.write_text('mine') if kind == 'file' else path.mkdir()
         with pytest.raises(SocketPathError, match='not a socket'):
-            Helper(config)
+            Daemon(config)
         assert path.exists()
         path.unlink() if kind == 'file' else path.rmdir()
     assert state_of(board_root) == before
-    with Helper(config), DvfsClient(path) as client:
+    with Daemon(config), DvfsClient(path) as client:
         client.acquire('after all')
 
 
 @pytest.mark.parametrize('damage', ['truncated', 'altered', 'of another board'])
 def test_helper_with_a_bad_journal_applies_nothing_of_it(damage, config, board_root, sweep):
-    with Helper(config) as helper:
-        helper.core.set_plan(sweep(helper.core.frequencies_hz))
+    with Daemon(config) as daemon:
+        daemon.core.set_plan(sweep(daemon.core.frequencies_hz))
         path = config.state_dir / 'originals.json'
         whole = path.read_text()
     held = state_of(board_root)
@@ -143,8 +143,8 @@ def test_helper_with_a_bad_journal_applies_nothing_of_it(damage, config, board_r
         path.write_text(spoilt)
         says = 'not a whole journal'
     kept = path.read_text()
-    with pytest.raises(JournalError, match=says):
-        Helper(config)
+    with pytest.raises(UndoLogError, match=says):
+        Daemon(config)
     assert state_of(board_root) == held
     assert path.read_text() == kept
 
@@ -160,11 +160,11 @@ def orin_mount(request, tmp_path_factory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def stepped(orin_mount, sweep) -> Iterator[tuple[HelperCore, Path, list[dict[str, str]]]]:
+def stepped(orin_mount, sweep) -> Iterator[tuple[DaemonCore, Path, list[dict[str, str]]]]:
     """A core that has gone 0, 1, 0 in CPU and GPU, so that the bare way to 1 is known."""
     before, page = state_of(orin_mount), PageWriter()
     with tempfile.TemporaryDirectory() as name:
-        core = HelperCore('jetson_orin_nano', orin_mount, discover(orin_mount), Journal(name), page)
+        core = DaemonCore('jetson_orin_nano', orin_mount, discover(orin_mount), UndoLog(name), page)
         tables = {name: core.frequencies_hz[name] for name in ('cpu', 'gpu')}
         core.set_plan(sweep(tables))
         for segment in (0, 1, 0):
@@ -201,12 +201,12 @@ def test_step_that_is_refused_half_way_leaves_the_point_before(kind, stepped):
 @pytest.mark.fuse
 @pytest.mark.parametrize('kind', ['ebusy', 'eio', 'eacces'])
 def test_step_that_cannot_be_undone_gives_everything_back(kind, stepped):
-    core, root, originals = stepped
+    core, root, saved = stepped
     fail(root, f'{kind}:*/policy4/scaling_setspeed')  # policy0 has been written by then
     with pytest.raises(ClocksLost):
         core.step(0, 1)
     assert core.plan is None
-    assert state_of(root) == originals
+    assert state_of(root) == saved
 
 
 @pytest.mark.fuse
@@ -220,17 +220,17 @@ def test_value_that_does_not_stick_is_shown_as_it_is(stepped):
 
 @pytest.mark.fuse
 def test_device_that_goes_away_in_a_step_ends_the_plan_with_the_originals(stepped):
-    core, root, originals = stepped
+    core, root, saved = stepped
     fail(root, 'gone:*17000000.gpu/*')
     with pytest.raises(ClocksLost, match='disappeared'):
         core.step(0, 1)
     assert core.plan is None
     there = [domain.snapshot() for domain in discover(root)]
-    assert len(there) == len(originals) - 1
-    assert all(snapshot in originals for snapshot in there)
+    assert len(there) == len(saved) - 1
+    assert all(snapshot in saved for snapshot in there)
     # A device that comes again is a new one on a real machine; here it is as it was left.
     fail(root)
-    for domain, snapshot in zip(discover(root), originals, strict=True):
+    for domain, snapshot in zip(discover(root), saved, strict=True):
         assert domain.restore(snapshot) == []
 
 
@@ -259,7 +259,7 @@ def test_file_that_cannot_be_taken_refuses_the_plan_and_keeps_the_lease(
 ):
     before = state_of(orin_mount)
     with lease_below_a_fault(orin_mount, short_dir, f'eacces:{file}') as client:
-        with pytest.raises(HelperError, match='install the udev rules'):
+        with pytest.raises(DaemonError, match='install the udev rules'):
             client.set_plan(sweep(client.frequencies_hz))
         assert not client.step(0, 1)
         assert state_of(orin_mount) == before

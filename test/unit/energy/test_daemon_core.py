@@ -5,9 +5,9 @@ import errno
 import pytest
 
 from e4_ros.energy.client.status_page import PageWriter, State
-from e4_ros.energy.daemon.core import MAX_FAILURES, ClocksLost, HelperCore
+from e4_ros.energy.daemon.core import MAX_FAILURES, ClocksLost, DaemonCore
 from e4_ros.energy.daemon.daemon import identify
-from e4_ros.energy.daemon.undo_log import Journal
+from e4_ros.energy.daemon.undo_log import UndoLog
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.errors import DeviceGone, DomainError, NotPermitted, WriteRefused
 from e4_ros.energy.plan import PlanError
@@ -21,8 +21,8 @@ def domains(board_root, bad_domain):
 
 
 @pytest.fixture
-def journal(short_dir):
-    return Journal(short_dir / 'state')
+def undo_log(short_dir):
+    return UndoLog(short_dir / 'state')
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def page():
 
 
 @pytest.fixture
-def core(board_root, domains, journal, page):
-    return HelperCore('jetson_orin_nano', board_root, list(domains.values()), journal, page)
+def core(board_root, domains, undo_log, page):
+    return DaemonCore('jetson_orin_nano', board_root, list(domains.values()), undo_log, page)
 
 
 def clocks(core):
@@ -54,13 +54,13 @@ def test_steps_bring_the_plans_points_and_the_end_brings_the_originals(
     assert files(board_root) == before
 
 
-def test_originals_are_on_disk_before_the_first_write(core, domains, journal, sweep, files):
+def test_originals_are_on_disk_before_the_first_write(core, domains, undo_log, sweep, files):
     seen = []
-    domains['cpu'].__dict__['open'] = lambda: seen.append(journal.read())
+    domains['cpu'].__dict__['open'] = lambda: seen.append(undo_log.read())
     core.set_plan(sweep(core.frequencies_hz))
     assert [entry.name for entry in seen[0].entries] == ['cpu', 'gpu', 'emc']
     core.end()
-    assert journal.read() is None
+    assert undo_log.read() is None
 
 
 def test_step_that_changes_nothing_is_skipped(core, page, sweep):
@@ -84,10 +84,12 @@ def test_plan_that_does_not_fit_leaves_the_one_before(core, sweep):
     assert core.plan.name == 'sweep'
 
 
-def test_configured_limits_bind(board_root, domains, journal, page, sweep):
+def test_configured_limits_bind(board_root, domains, undo_log, page, sweep):
     gpu = domains['gpu'].frequencies_hz
     limits = {'gpu': (0, gpu[1])}
-    core = HelperCore('jetson_orin_nano', board_root, list(domains.values()), journal, page, limits)
+    core = DaemonCore(
+        'jetson_orin_nano', board_root, list(domains.values()), undo_log, page, limits
+    )
     assert core.frequencies_hz['gpu'] == gpu[:2]
     with pytest.raises(PlanError, match='outside the allowed'):
         core.set_plan(sweep({'gpu': gpu[2:3]}))
@@ -96,19 +98,19 @@ def test_configured_limits_bind(board_root, domains, journal, page, sweep):
 @pytest.mark.parametrize(
     ('limits', 'says'), [({'dla': (1, 2)}, 'unknown domain'), ({'gpu': (1, 2)}, 'no frequency')]
 )
-def test_senseless_limits(board_root, domains, journal, page, limits, says):
+def test_senseless_limits(board_root, domains, undo_log, page, limits, says):
     with pytest.raises(ValueError, match=says):
-        HelperCore('jetson_orin_nano', board_root, list(domains.values()), journal, page, limits)
+        DaemonCore('jetson_orin_nano', board_root, list(domains.values()), undo_log, page, limits)
 
 
-def test_read_only_file_takes_nothing(core, domains, board_root, journal, sweep, files):
+def test_read_only_file_takes_nothing(core, domains, board_root, undo_log, sweep, files):
     before = files(board_root)
     domains['emc'].open_error = NotPermitted(errno.EACCES, 'rate is read-only')
     with pytest.raises(NotPermitted, match='read-only'):
         core.set_plan(sweep(core.frequencies_hz))
     assert files(board_root) == before
     assert core.plan is None
-    assert journal.read() is None
+    assert undo_log.read() is None
     core.step(0, 1)
     assert files(board_root) == before
 
@@ -169,32 +171,32 @@ def test_device_that_disappears_ends_the_plan(core, domains, board_root, sweep, 
     assert core.plan is None
 
 
-def test_rest_gives_back_until_the_next_step(core, board_root, page, journal, sweep, files):
+def test_rest_gives_back_until_the_next_step(core, board_root, page, undo_log, sweep, files):
     before = files(board_root)
     core.set_plan(sweep(core.frequencies_hz))
     core.step(0, 2)
     core.rest()
     assert files(board_root) == before
-    assert journal.read() is None
+    assert undo_log.read() is None
     core.step(0, 2)
     assert clocks(core) == core.plan.point('full', 2)
-    assert journal.read() is not None
+    assert undo_log.read() is not None
 
 
-def test_what_does_not_come_back_is_tried_again(core, domains, journal, sweep):
+def test_what_does_not_come_back_is_tried_again(core, domains, undo_log, sweep):
     core.set_plan(sweep(core.frequencies_hz))
     core.step(0, 1)
     domains['gpu'].restore_lines = ['gpu is stuck']
     assert core.end() == ['gpu is stuck']
-    assert journal.read() is not None
-    assert 'gpu is stuck' in core.custody.why_not()
+    assert undo_log.read() is not None
+    assert 'gpu is stuck' in core.ownership.why_not()
     assert core.recover() == []
-    assert core.custody.why_not() == ''
-    assert journal.read() is None
+    assert core.ownership.why_not() == ''
+    assert undo_log.read() is None
 
 
-def test_damaged_journal_stops_a_plan_before_any_write(core, journal, board_root, sweep, files):
-    journal.path.write_text('{')
+def test_damaged_journal_stops_a_plan_before_any_write(core, undo_log, board_root, sweep, files):
+    undo_log.path.write_text('{')
     before = files(board_root)
     with pytest.raises(DomainError, match='not a whole journal'):
         core.set_plan(sweep(core.frequencies_hz))

@@ -51,12 +51,12 @@ def test_every_byte_of_a_plain_tree_comes_back(name: str, tmp_path: Path) -> Non
     root = write_tree(name, tmp_path)
     before = _tree(root)
     for domain in discover(root):
-        originals = domain.snapshot()
+        saved = domain.snapshot()
         domain.open()
         for hz in (*domain.allowed_hz, *domain.allowed_hz[::-1], domain.allowed_hz[-1]):
             assert domain.set_hz(hz) == hz
             assert domain.current_hz() == hz
-        assert domain.restore(originals) == []
+        assert domain.restore(saved) == []
         domain.close()
     assert _tree(root) == before
 
@@ -219,14 +219,14 @@ def test_an_empty_root_has_no_clocks(tmp_path: Path) -> None:
 def test_a_device_that_has_gone_says_so(tmp_path: Path) -> None:
     root = write_tree('jetson_orin_nano', tmp_path)
     gpu = discover(root)[1]
-    originals = gpu.snapshot()
+    saved = gpu.snapshot()
     for name in ('cur_freq', 'min_freq', 'max_freq'):
         (root / 'sys/class/devfreq/17000000.gpu' / name).unlink()
     with pytest.raises(DeviceGone, match='disappeared'):
         gpu.open()
     with pytest.raises(DeviceGone):
         gpu.current_hz()
-    problems = gpu.restore(originals)
+    problems = gpu.restore(saved)
     assert len(problems) == 2
     assert all('disappeared' in line for line in problems)
 

@@ -67,25 +67,25 @@ def _domain(root: Path, name: str) -> Domain:
 @pytest.mark.parametrize('name', ['cpu', 'gpu', 'emc'])
 def test_every_frequency_is_taken_and_everything_comes_back(name: str, orin: Path) -> None:
     domain = _domain(orin, name)
-    originals = domain.snapshot()
+    saved = domain.snapshot()
     domain.open()
     for hz in (*domain.allowed_hz, *domain.allowed_hz[::-1]):
         assert domain.set_hz(hz) == hz
-    assert domain.restore(originals) == []
+    assert domain.restore(saved) == []
     domain.close()
-    assert domain.snapshot() == originals
+    assert domain.snapshot() == saved
 
 
 def test_steps_of_a_cpu_go_through_the_userspace_governor(orin: Path) -> None:
     cpu = _domain(orin, 'cpu')
-    originals = cpu.snapshot()
+    saved = cpu.snapshot()
     policy = orin / 'sys/devices/system/cpu/cpufreq/policy4'
     cpu.open()
     cpu.set_hz(960_000_000)
     assert (policy / 'scaling_governor').read_text() == 'userspace\n'
     assert (policy / 'scaling_setspeed').read_text() == '960000\n'
     cpu.close()
-    assert restore_snapshot(orin, cpu.kind, originals) == []
+    assert restore_snapshot(orin, cpu.kind, saved) == []
     assert (policy / 'scaling_governor').read_text() == 'schedutil\n'
 
 
@@ -95,7 +95,7 @@ def test_steps_of_a_cpu_go_through_the_userspace_governor(orin: Path) -> None:
 @given(st.lists(st.tuples(st.sampled_from(['cpu', 'gpu', 'emc']), st.integers(0, 99)), max_size=20))
 def test_any_order_of_steps_sticks(orin: Path, steps: list[tuple[str, int]]) -> None:
     domains = {domain.name: domain for domain in discover(orin)}
-    originals = {name: domain.snapshot() for name, domain in domains.items()}
+    saved = {name: domain.snapshot() for name, domain in domains.items()}
     for domain in domains.values():
         domain.open()
     for name, choice in steps:
@@ -104,42 +104,42 @@ def test_any_order_of_steps_sticks(orin: Path, steps: list[tuple[str, int]]) -> 
         assert domain.set_hz(hz) == hz
     for name, domain in domains.items():
         domain.close()
-        assert restore_snapshot(orin, domain.kind, originals[name]) == []
+        assert restore_snapshot(orin, domain.kind, saved[name]) == []
 
 
 def test_a_driver_without_userspace_is_pinned_by_its_limits(laptop: Path) -> None:
     (cpu,) = discover(laptop)
-    originals = cpu.snapshot()
+    saved = cpu.snapshot()
     cpu.open()
     for hz in (800_000_000, 3_000_000_000, 400_000_000, 4_000_000_000):
         assert cpu.set_hz(hz) == hz
     policy = laptop / 'sys/devices/system/cpu/cpufreq/policy2'
     assert (policy / 'scaling_governor').read_text() == 'powersave\n'
     assert (policy / 'scaling_min_freq').read_text() == '4000000\n'
-    assert cpu.restore(originals) == []
+    assert cpu.restore(saved) == []
     cpu.close()
 
 
 def test_somebody_else_s_limits_do_not_stop_a_step(orin: Path) -> None:
     gpu = _domain(orin, 'gpu')
-    originals = gpu.snapshot()
+    saved = gpu.snapshot()
     gpu.open()
     gpu.set_hz(510_000_000)
     # Behind the domain's back: on an old kernel the next step's first write is refused.
     for name in ('min_freq', 'max_freq'):
         (orin / GPU / name).write_text('306000000\n')
     assert gpu.set_hz(408_000_000) == 408_000_000
-    assert gpu.restore(originals) == []
+    assert gpu.restore(saved) == []
     gpu.close()
 
 
 def test_clocks_pinned_by_jetson_clocks_can_be_lowered_and_come_back_pinned(orin: Path) -> None:
     (orin / GPU / 'min_freq').write_text('918000000\n')
     gpu = _domain(orin, 'gpu')
-    originals = gpu.snapshot()
+    saved = gpu.snapshot()
     gpu.open()
     assert gpu.set_hz(306_000_000) == 306_000_000
-    assert gpu.restore(originals) == []
+    assert gpu.restore(saved) == []
     gpu.close()
     assert (orin / GPU / 'min_freq').read_text() == '918000000\n'
     (orin / GPU / 'min_freq').write_text('306000000\n')
@@ -163,41 +163,41 @@ def test_a_refused_step_names_the_file_and_leaves_the_way_back(
     fault: str, error: type[DomainError], name: str, glob: str, orin: Path
 ) -> None:
     domain = _domain(orin, name)
-    originals = domain.snapshot()
+    saved = domain.snapshot()
     domain.open()
     _faults(orin, f'{fault}:{glob}')
     with pytest.raises(error, match=glob.rpartition('/')[2]):
         domain.set_hz(domain.allowed_hz[0])
     _faults(orin)
-    assert domain.restore(originals) == []
+    assert domain.restore(saved) == []
     domain.close()
 
 
 @pytest.mark.parametrize('name', ['cpu', 'gpu', 'emc'])
 def test_a_refused_opening_can_be_taken_back(name: str, orin: Path) -> None:
     domain = _domain(orin, name)
-    originals = domain.snapshot()
+    saved = domain.snapshot()
     _faults(orin, 'eio:*policy4/scaling_governor', 'gone:*/min_freq', 'ebusy:*/mrq_rate_locked')
     with pytest.raises(DomainError):
         domain.open()
     _faults(orin)
     with pytest.raises(DomainError, match='not open'):
         domain.set_hz(domain.allowed_hz[0])
-    assert restore_snapshot(orin, domain.kind, originals) == []
+    assert restore_snapshot(orin, domain.kind, saved) == []
 
 
 @pytest.mark.parametrize(('file', 'index'), [('min_freq', 3), ('max_freq', 1)])
 def test_a_value_that_does_not_stick_is_reported(file: str, index: int, orin: Path) -> None:
     gpu = _domain(orin, 'gpu')
-    originals = gpu.snapshot()
+    saved = gpu.snapshot()
     gpu.open()
     gpu.set_hz(gpu.allowed_hz[2])
     _faults(orin, f'stuck:*17000000.gpu/{file}')
     assert gpu.set_hz(gpu.allowed_hz[index]) == gpu.allowed_hz[2]
-    problems = gpu.restore(originals)
+    problems = gpu.restore(saved)
     assert any(file in line for line in problems)
     _faults(orin)
-    assert gpu.restore(originals) == []
+    assert gpu.restore(saved) == []
     gpu.close()
 
 
@@ -205,29 +205,29 @@ def test_heat_that_wins_is_reported(kernel: str, orin: Path) -> None:
     if kernel == 'old':
         pytest.skip('an old kernel shows the request, not what heat made of it')
     gpu = _domain(orin, 'gpu')
-    originals = gpu.snapshot()
+    saved = gpu.snapshot()
     gpu.open()
     (orin / 'e4/temperature_c').write_text('99')
     assert gpu.set_hz(918_000_000) < 918_000_000
     (orin / 'e4/temperature_c').write_text('30')
     assert gpu.set_hz(918_000_000) == 918_000_000
-    assert gpu.restore(originals) == []
+    assert gpu.restore(saved) == []
     gpu.close()
 
 
 def test_restoring_goes_on_after_an_error_and_says_what_is_missing(orin: Path) -> None:
     cpu = _domain(orin, 'cpu')
-    originals = cpu.snapshot()
+    saved = cpu.snapshot()
     cpu.open()
     cpu.set_hz(499_200_000)
     _faults(orin, 'eio:*policy0/scaling_governor')
-    (line,) = restore_snapshot(orin, cpu.kind, originals)
+    (line,) = restore_snapshot(orin, cpu.kind, saved)
     assert 'policy0/scaling_governor' in line
     assert (
         orin / 'sys/devices/system/cpu/cpufreq/policy4/scaling_governor'
     ).read_text() == 'schedutil\n'
     _faults(orin)
-    assert cpu.restore(originals) == []
+    assert cpu.restore(saved) == []
     cpu.close()
 
 
@@ -239,7 +239,7 @@ def test_a_group_is_all_that_a_user_needs() -> None:
         with mounted('jetson_orin_nano', Path(public) / 'root') as root:
             files = [root / GPU / name for name in ('min_freq', 'max_freq')]
             gpu = _domain(root, 'gpu')
-            originals = gpu.snapshot()
+            saved = gpu.snapshot()
             try:
                 os.seteuid(user)
                 assert gpu.unwritable() == files
@@ -254,7 +254,7 @@ def test_a_group_is_all_that_a_user_needs() -> None:
                 assert gpu.unwritable() == []
                 gpu.open()
                 assert gpu.set_hz(510_000_000) == 510_000_000
-                assert gpu.restore(originals) == []
+                assert gpu.restore(saved) == []
             finally:
                 os.seteuid(0)
                 os.setegid(0)
@@ -263,12 +263,12 @@ def test_a_group_is_all_that_a_user_needs() -> None:
 
 def test_a_slow_write_is_waited_for(orin: Path) -> None:
     gpu = _domain(orin, 'gpu')
-    originals = gpu.snapshot()
+    saved = gpu.snapshot()
     gpu.open()
     _faults(orin, 'slow:*17000000.gpu/m*_freq:0.05')
     assert gpu.set_hz(510_000_000) == 510_000_000
     _faults(orin)
-    assert gpu.restore(originals) == []
+    assert gpu.restore(saved) == []
     gpu.close()
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from e4_ros.energy.client.client import DvfsClient, HelperError
-from e4_ros.energy.daemon.daemon import Helper
+from e4_ros.energy.client.client import DaemonError, DvfsClient
+from e4_ros.energy.daemon.daemon import Daemon
 from e4_ros.energy.daemon.hold_point import hold, parse_hz, parse_point
 from e4_ros.energy.domains.discovery import discover
 
@@ -38,7 +38,7 @@ def test_points_as_people_write_them():
 @pytest.mark.parametrize('running', [False, True])
 def test_point_is_held_and_given_back(config, board_root, files, running):
     before = files(board_root)
-    server = Helper(config) if running else None
+    server = Daemon(config) if running else None
     with hold(POINT, config) as held:
         assert clocks(board_root).items() >= POINT.items()
         assert held.lost_because == ''
@@ -49,27 +49,27 @@ def test_point_is_held_and_given_back(config, board_root, files, running):
 
 def test_point_is_renewed_well_before_the_watchdog_of_the_helper(config):
     hasty = config.model_copy(update={'watchdog_s': 1.0})
-    with Helper(hasty), hold(POINT, hasty) as held:
+    with Daemon(hasty), hold(POINT, hasty) as held:
         assert held._period_s == 0.25
 
 
 def test_point_that_cannot_be_held_changes_nothing(config, board_root, files):
     before = files(board_root)
-    with pytest.raises(HelperError, match='the nearest is 306000000'), hold({'gpu': 1}, config):
+    with pytest.raises(DaemonError, match='the nearest is 306000000'), hold({'gpu': 1}, config):
         pass
     assert files(board_root) == before
 
 
 def test_lease_of_another_is_respected(config):
-    with Helper(config), DvfsClient(config.socket_path) as other:
+    with Daemon(config), DvfsClient(config.socket_path) as other:
         other.acquire('robot')
-        with pytest.raises(HelperError, match='held by robot'), hold(POINT, config):
+        with pytest.raises(DaemonError, match='held by robot'), hold(POINT, config):
             pass
 
 
 def test_losing_the_helper_is_noticed(config):
-    with Helper(config) as helper, pytest.raises(HelperError), hold(POINT, config) as held:  # noqa: PT012
-        helper.stop()
+    with Daemon(config) as daemon, pytest.raises(DaemonError), hold(POINT, config) as held:  # noqa: PT012
+        daemon.stop()
         held.wait(60)
         assert 'stopped' in held.lost_because
-        raise HelperError(held.lost_because)
+        raise DaemonError(held.lost_because)

@@ -88,12 +88,12 @@ def test_the_table_is_that_of_the_fastest_memory_up_to_the_boost_cap() -> None:
 def test_locking_and_unlocking() -> None:
     library = Nvml()
     gpu = _gpu(library)
-    originals = gpu.snapshot()
+    saved = gpu.snapshot()
     gpu.open()
     assert gpu.set_hz(210_000_000) == 210_000_000
     assert library.locked == (210, 210)
     assert gpu.current_hz() == 210_000_000
-    assert nvml.NvmlDomain.give_back(Path('/'), originals, KernelFiles(), library) == []
+    assert nvml.NvmlDomain.give_back(Path('/'), saved, KernelFiles(), library) == []
     assert library.locked is None
 
 

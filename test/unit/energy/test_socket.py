@@ -14,10 +14,10 @@ import time
 import pytest
 
 from e4_ros.energy.client import protocol
-from e4_ros.energy.client.client import ClientState, DvfsClient, HelperError
+from e4_ros.energy.client.client import ClientState, DaemonError, DvfsClient
 from e4_ros.energy.daemon import access
-from e4_ros.energy.daemon.daemon import Helper, HelperConfig, parse_limits
-from e4_ros.energy.daemon.undo_log import HelperRunning, JournalError
+from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig, parse_limits
+from e4_ros.energy.daemon.undo_log import DaemonRunning, UndoLogError
 from e4_ros.energy.errors import DomainError
 
 
@@ -38,8 +38,8 @@ def client(config):
 
 
 @pytest.fixture
-def plan(helper, sweep):
-    return sweep(helper.core.frequencies_hz)
+def plan(daemon, sweep):
+    return sweep(daemon.core.frequencies_hz)
 
 
 def begin(client, plan):
@@ -49,7 +49,7 @@ def begin(client, plan):
     assert until(lambda: client.applied().point == plan.point('full', 1))
 
 
-def test_a_whole_lease(helper, client, plan, board_root, files):
+def test_a_whole_lease(daemon, client, plan, board_root, files):
     before = files(board_root)
     with client:
         begin(client, plan)
@@ -63,10 +63,10 @@ def test_a_whole_lease(helper, client, plan, board_root, files):
     assert client.state is ClientState.CLOSED
 
 
-def test_second_client_is_refused_until_the_first_leaves(helper, client, plan, config):
+def test_second_client_is_refused_until_the_first_leaves(daemon, client, plan, config):
     begin(client, plan)
     other = DvfsClient(config.socket_path)
-    with pytest.raises(HelperError, match='held by test'):
+    with pytest.raises(DaemonError, match='held by test'):
         other.acquire('other')
     assert other.status()['holder'].startswith('test')
     client.release()
@@ -74,24 +74,24 @@ def test_second_client_is_refused_until_the_first_leaves(helper, client, plan, c
     other.release()
 
 
-def test_client_that_hangs_up_gives_back(helper, client, plan, board_root, files):
+def test_client_that_hangs_up_gives_back(daemon, client, plan, board_root, files):
     before = files(board_root)
     begin(client, plan)
     client.close()
-    assert until(lambda: helper.server.leases.holder is None)
+    assert until(lambda: daemon.server.leases.holder is None)
     assert files(board_root) == before
 
 
-def test_same_client_may_come_back_at_once(helper, client, plan):
+def test_same_client_may_come_back_at_once(daemon, client, plan):
     for _ in range(20):
         begin(client, plan)
         client.release()
 
 
-def test_steps_do_not_raise_when_the_helper_stops(helper, client, plan, board_root, files):
+def test_steps_do_not_raise_when_the_helper_stops(daemon, client, plan, board_root, files):
     before = files(board_root)
     begin(client, plan)
-    helper.stop()
+    daemon.stop()
     assert files(board_root) == before
     assert not client.step(0, 2)
     assert client.state is ClientState.LOST
@@ -101,14 +101,14 @@ def test_steps_do_not_raise_when_the_helper_stops(helper, client, plan, board_ro
     assert point == {}
     assert math.isnan(energy_j)
     assert source == 'none'
-    with pytest.raises(HelperError, match='no helper listens'):
+    with pytest.raises(DaemonError, match='no helper listens'):
         client.acquire('again')
 
 
 def test_helper_that_comes_back_is_acquired_again(config, client, sweep):
     for _ in range(2):
-        with Helper(config) as helper:
-            begin(client, sweep(helper.core.frequencies_hz))
+        with Daemon(config) as daemon:
+            begin(client, sweep(daemon.core.frequencies_hz))
         client.step(0, 2)
 
 
@@ -116,9 +116,9 @@ def test_watchdog_brings_originals_and_the_next_step_the_point(
     config, client, sweep, board_root, files
 ):
     before = files(board_root)
-    with Helper(config.model_copy(update={'watchdog_s': 0.05})) as helper:
+    with Daemon(config.model_copy(update={'watchdog_s': 0.05})) as daemon:
         client.acquire('test')
-        client.set_plan(sweep(helper.core.frequencies_hz))
+        client.set_plan(sweep(daemon.core.frequencies_hz))
         # A slow machine may rest before anybody could look at the point, so steps are counted.
         for step in (1, 2):
             assert client.step(0, step)
@@ -132,55 +132,55 @@ def warm(zone, text):
         file.write(text)
 
 
-def test_heat_brings_originals_and_ends_the_lease(helper, client, plan, board_root, config):
+def test_heat_brings_originals_and_ends_the_lease(daemon, client, plan, board_root, config):
     zone = next(board_root.glob('sys/class/thermal/thermal_zone*/temp'))
     cool = zone.read_text()
     begin(client, plan)
     before = DvfsClient(config.socket_path)
     warm(zone, '99000\n')
-    assert until(lambda: helper.server.leases.holder is None)
+    assert until(lambda: daemon.server.leases.holder is None)
     assert not client.step(0, 2)
     assert 'too hot: 99.0' in client.lost_because
-    with pytest.raises(HelperError, match='too hot'):
+    with pytest.raises(DaemonError, match='too hot'):
         before.acquire('eager')
     warm(zone, '91000\n')
     time.sleep(0.3)
-    with pytest.raises(HelperError, match='too hot'):
+    with pytest.raises(DaemonError, match='too hot'):
         before.acquire('eager')
     warm(zone, cool)
-    assert until(lambda: not helper.server.leases._refusal)
+    assert until(lambda: not daemon.server.leases._refusal)
     before.acquire('patient')
     before.release()
 
 
-def test_refused_plan_keeps_the_lease_and_the_plan(helper, client, plan, sweep):
+def test_refused_plan_keeps_the_lease_and_the_plan(daemon, client, plan, sweep):
     begin(client, plan)
-    with pytest.raises(HelperError, match='made for board'):
-        client.set_plan(sweep(helper.core.frequencies_hz, board='another'))
+    with pytest.raises(DaemonError, match='made for board'):
+        client.set_plan(sweep(daemon.core.frequencies_hz, board='another'))
     assert client.step(0, 3)
     assert until(lambda: client.applied().point == plan.point('full', 3))
 
 
-def test_requests_without_a_lease(helper, client, plan):
-    with pytest.raises(HelperError, match='acquire the lease first'):
+def test_requests_without_a_lease(daemon, client, plan):
+    with pytest.raises(DaemonError, match='acquire the lease first'):
         client.set_plan(plan)
     assert not client.step(0, 0)
     client.release()
 
 
-def test_reserved_lease_goes_to_the_token(helper, client):
-    token = helper.server.leases.reserve('robot')
-    with pytest.raises(HelperError, match='reserved for robot'):
+def test_reserved_lease_goes_to_the_token(daemon, client):
+    token = daemon.server.leases.reserve('robot')
+    with pytest.raises(DaemonError, match='reserved for robot'):
         client.acquire('thief')
     client.acquire('robot', token)
-    helper.server.release(token)
-    assert helper.server.leases.holder is None
+    daemon.server.release(token)
+    assert daemon.server.leases.holder is None
 
 
-def test_newest_of_many_steps_wins(helper, client, plan):
+def test_newest_of_many_steps_wins(daemon, client, plan):
     begin(client, plan)
     received = client.counters().received
-    with helper.core._lock:
+    with daemon.core._lock:
         sent = sum(client.step(0, segment % 4) for segment in range(50))
         sent += client.step(0, 3)
     assert until(lambda: client.counters().received == received + sent)
@@ -188,9 +188,9 @@ def test_newest_of_many_steps_wins(helper, client, plan):
     assert client.counters().applied <= 4
 
 
-def test_full_socket_does_not_block(helper, client, plan):
+def test_full_socket_does_not_block(daemon, client, plan):
     begin(client, plan)
-    with helper.core._lock:
+    with daemon.core._lock:
         while client.step(0, 1):
             pass
         assert client.unsent == 1
@@ -289,14 +289,14 @@ def test_stranger_needs_the_group(short_dir, gid, groups, may):
             assert caller.wait(60) == 0
 
 
-def test_second_helper_on_the_same_state(helper, config, short_dir):
-    with pytest.raises(HelperRunning, match='a helper is running'):
-        Helper(config.model_copy(update={'socket_path': short_dir / 'second.sock'}))
+def test_second_helper_on_the_same_state(daemon, config, short_dir):
+    with pytest.raises(DaemonRunning, match='a helper is running'):
+        Daemon(config.model_copy(update={'socket_path': short_dir / 'second.sock'}))
 
 
-def test_second_helper_on_the_same_socket(helper, config, short_dir):
+def test_second_helper_on_the_same_socket(daemon, config, short_dir):
     with pytest.raises(access.SocketPathError, match='somebody listens'):
-        Helper(config.model_copy(update={'state_dir': short_dir / 'second'}))
+        Daemon(config.model_copy(update={'state_dir': short_dir / 'second'}))
 
 
 def test_damaged_journal_stops_the_start(config, board_root, files):
@@ -304,34 +304,34 @@ def test_damaged_journal_stops_the_start(config, board_root, files):
     (config.state_dir / 'originals.json').write_text('{"version": 1, "rec')
     before = files(board_root)
     for _ in range(2):
-        with pytest.raises(JournalError, match='nothing of it was applied'):
-            Helper(config)
+        with pytest.raises(UndoLogError, match='nothing of it was applied'):
+            Daemon(config)
     assert files(board_root) == before
 
 
 def test_machine_without_clocks(short_dir):
-    empty = HelperConfig(
+    empty = DaemonConfig(
         root=short_dir / 'none', state_dir=short_dir / 's', socket_path=short_dir / 'h'
     )
     with pytest.raises(DomainError, match='no clock'):
-        Helper(empty)
+        Daemon(empty)
     assert not (short_dir / 'h').exists()
 
 
-def test_page_cannot_be_written_by_a_client(helper, client):
+def test_page_cannot_be_written_by_a_client(daemon, client):
     import mmap
 
     client.acquire('test')
     with pytest.raises(PermissionError):
-        mmap.mmap(helper.page.fd, mmap.PAGESIZE)
+        mmap.mmap(daemon.page.fd, mmap.PAGESIZE)
     with pytest.raises(PermissionError):
-        os.ftruncate(os.open(f'/proc/self/fd/{helper.page.fd}', os.O_RDWR), 0)
+        os.ftruncate(os.open(f'/proc/self/fd/{daemon.page.fd}', os.O_RDWR), 0)
 
 
-def test_silent_connections_do_not_keep_others_waiting(helper, client, plan):
+def test_silent_connections_do_not_keep_others_waiting(daemon, client, plan):
     silent = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(20)]
     for connection in silent:
-        connection.connect(str(helper.server.socket_path))
+        connection.connect(str(daemon.server.socket_path))
     begin(client, plan)
     for connection in silent:
         connection.close()
@@ -339,7 +339,7 @@ def test_silent_connections_do_not_keep_others_waiting(helper, client, plan):
 
 def test_threads_end_with_the_helper(config):
     before = threading.active_count()
-    with Helper(config), DvfsClient(config.socket_path) as client:
+    with Daemon(config), DvfsClient(config.socket_path) as client:
         client.acquire('test')
     assert threading.active_count() == before
     assert not config.socket_path.exists()

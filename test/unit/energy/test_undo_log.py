@@ -4,11 +4,11 @@ import pytest
 
 from e4_ros.energy.daemon.recovery import recover
 from e4_ros.energy.daemon.undo_log import (
+    DaemonRunning,
     Entry,
-    HelperRunning,
-    Journal,
-    JournalError,
     Record,
+    UndoLog,
+    UndoLogError,
     boot_id,
 )
 from e4_ros.energy.domains.discovery import discover
@@ -17,126 +17,126 @@ MIN = 'sys/devices/system/cpu/cpufreq/policy0/scaling_min_freq'
 
 
 @pytest.fixture
-def journal(tmp_path):
-    return Journal(tmp_path / 'state')
+def undo_log(tmp_path):
+    return UndoLog(tmp_path / 'state')
 
 
 def record(root, board='jetson_orin_nano', boot=None):
     cpu = next(domain for domain in discover(root) if domain.name == 'cpu')
-    originals = {**cpu.snapshot(), MIN: '115200'}
-    return Record(board, str(root), boot or boot_id(), (Entry('cpu', cpu.kind, originals),))
+    saved = {**cpu.snapshot(), MIN: '115200'}
+    return Record(board, str(root), boot or boot_id(), (Entry('cpu', cpu.kind, saved),))
 
 
-def test_what_was_written_is_read(journal, board_root):
-    assert journal.read() is None
-    journal.write(record(board_root))
-    assert journal.read() == record(board_root)
-    journal.clear()
-    assert journal.read() is None
+def test_what_was_written_is_read(undo_log, board_root):
+    assert undo_log.read() is None
+    undo_log.write(record(board_root))
+    assert undo_log.read() == record(board_root)
+    undo_log.clear()
+    assert undo_log.read() is None
 
 
-def test_every_truncation_is_noticed(journal, board_root):
-    journal.write(record(board_root))
-    whole = journal.path.read_bytes()
+def test_every_truncation_is_noticed(undo_log, board_root):
+    undo_log.write(record(board_root))
+    whole = undo_log.path.read_bytes()
     for length in range(len(whole)):
-        journal.path.write_bytes(whole[:length])
-        with pytest.raises(JournalError, match='nothing of it was applied'):
-            journal.read()
+        undo_log.path.write_bytes(whole[:length])
+        with pytest.raises(UndoLogError, match='nothing of it was applied'):
+            undo_log.read()
 
 
-def test_altered_text_is_noticed(journal, board_root):
-    journal.write(record(board_root))
-    journal.path.write_text(journal.path.read_text().replace('115200', '999999'))
-    with pytest.raises(JournalError, match='checksum'):
-        journal.read()
+def test_altered_text_is_noticed(undo_log, board_root):
+    undo_log.write(record(board_root))
+    undo_log.path.write_text(undo_log.path.read_text().replace('115200', '999999'))
+    with pytest.raises(UndoLogError, match='checksum'):
+        undo_log.read()
 
 
 @pytest.mark.parametrize('name', ['/etc/passwd', 'sys/../etc/passwd'])
-def test_file_outside_the_root_is_refused(journal, name):
-    journal.write(Record('b', '/', 'x', (Entry('cpu', 'cpufreq', {name: '0'}),)))
-    with pytest.raises(JournalError, match='leaves the root'):
-        journal.read()
+def test_file_outside_the_root_is_refused(undo_log, name):
+    undo_log.write(Record('b', '/', 'x', (Entry('cpu', 'cpufreq', {name: '0'}),)))
+    with pytest.raises(UndoLogError, match='leaves the root'):
+        undo_log.read()
 
 
 def test_folder_that_others_may_write_is_refused(tmp_path):
     (tmp_path / 'open').mkdir()
     (tmp_path / 'open').chmod(0o777)
-    with pytest.raises(JournalError, match='only you may write'):
-        Journal(tmp_path / 'open')
+    with pytest.raises(UndoLogError, match='only you may write'):
+        UndoLog(tmp_path / 'open')
 
 
-def test_one_helper_a_folder(journal):
-    other = Journal(journal.directory)
-    journal.lock()
-    with pytest.raises(HelperRunning):
+def test_one_helper_a_folder(undo_log):
+    other = UndoLog(undo_log.directory)
+    undo_log.lock()
+    with pytest.raises(DaemonRunning):
         other.lock()
-    journal.unlock()
+    undo_log.unlock()
     other.lock()
     other.unlock()
 
 
-def test_originals_come_back_from_the_journal_alone(journal, board_root):
+def test_originals_come_back_from_the_journal_alone(undo_log, board_root):
     (board_root / MIN).write_text('1344000\n')
-    journal.write(record(board_root))
-    assert recover(journal, 'jetson_orin_nano', board_root) == []
+    undo_log.write(record(board_root))
+    assert recover(undo_log, 'jetson_orin_nano', board_root) == []
     assert (board_root / MIN).read_text().strip() == '115200'
-    assert journal.read() is None
+    assert undo_log.read() is None
 
 
-def test_journal_of_another_board_is_not_applied(journal, board_root):
+def test_journal_of_another_board_is_not_applied(undo_log, board_root):
     (board_root / MIN).write_text('1344000\n')
-    journal.write(record(board_root, board='jetson_nano'))
-    with pytest.raises(JournalError, match="holds the originals of board 'jetson_nano'"):
-        recover(journal, 'jetson_orin_nano', board_root)
+    undo_log.write(record(board_root, board='jetson_nano'))
+    with pytest.raises(UndoLogError, match="holds the originals of board 'jetson_nano'"):
+        recover(undo_log, 'jetson_orin_nano', board_root)
     assert (board_root / MIN).read_text().strip() == '1344000'
-    assert journal.path.exists()
+    assert undo_log.path.exists()
 
 
-def test_journal_of_an_earlier_boot_is_forgotten(journal, board_root):
+def test_journal_of_an_earlier_boot_is_forgotten(undo_log, board_root):
     (board_root / MIN).write_text('1344000\n')
-    journal.write(record(board_root, boot='earlier'))
-    assert recover(journal, 'jetson_orin_nano', board_root) == []
+    undo_log.write(record(board_root, boot='earlier'))
+    assert recover(undo_log, 'jetson_orin_nano', board_root) == []
     assert (board_root / MIN).read_text().strip() == '1344000'
-    assert journal.read() is None
+    assert undo_log.read() is None
 
 
-def test_device_that_disappeared_holds_nothing_up(journal, board_root):
+def test_device_that_disappeared_holds_nothing_up(undo_log, board_root):
     entries = (
         Entry('gpu', 'devfreq', {'sys/class/devfreq/gone/min_freq': '1'}),
         *record(board_root).entries,
     )
     (board_root / MIN).write_text('1344000\n')
-    journal.write(record(board_root)._replace(entries=entries))
-    assert recover(journal, 'jetson_orin_nano', board_root) == []
+    undo_log.write(record(board_root)._replace(entries=entries))
+    assert recover(undo_log, 'jetson_orin_nano', board_root) == []
     assert (board_root / MIN).read_text().strip() == '115200'
 
 
-def test_journal_put_aside_is_kept(journal, board_root):
+def test_journal_put_aside_is_kept(undo_log, board_root):
     for number in (1, 2):
-        journal.path.write_text(f'damaged {number}')
-        aside = journal.set_aside()
+        undo_log.path.write_text(f'damaged {number}')
+        aside = undo_log.set_aside()
         assert aside is not None
         assert aside.read_text() == f'damaged {number}'
-    assert journal.read() is None
-    assert journal.set_aside() is None
+    assert undo_log.read() is None
+    assert undo_log.set_aside() is None
 
 
-def test_only_what_did_not_come_back_is_tried_again(journal, board_root):
+def test_only_what_did_not_come_back_is_tried_again(undo_log, board_root):
     entries = tuple(Entry(d.name, d.kind, d.snapshot()) for d in discover(board_root))
     assert len(entries) > 1
-    journal.write(Record('jetson_orin_nano', str(board_root), boot_id(), entries))
+    undo_log.write(Record('jetson_orin_nano', str(board_root), boot_id(), entries))
     governor = board_root / 'sys/devices/system/cpu/cpufreq/policy0/scaling_governor'
     text = governor.read_text()
     governor.unlink()
     governor.mkdir()  # nobody can write that, root neither
-    assert recover(journal, 'jetson_orin_nano', board_root)
-    left = journal.read()
+    assert recover(undo_log, 'jetson_orin_nano', board_root)
+    left = undo_log.read()
     assert left is not None
     assert [entry.name for entry in left.entries] == ['cpu']
     device = next(d for d in discover(board_root) if d.name == 'gpu').device
     (device / 'min_freq').write_text('510000000')  # somebody else's by now
     governor.rmdir()
     governor.write_text(text)
-    assert recover(journal, 'jetson_orin_nano', board_root) == []
-    assert journal.read() is None
+    assert recover(undo_log, 'jetson_orin_nano', board_root) == []
+    assert undo_log.read() is None
     assert (device / 'min_freq').read_text() == '510000000'

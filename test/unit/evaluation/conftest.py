@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from e4_ros.perception.records import FrameRecord, RunInfo
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.frame_result import FrameResult
 
 EXITS = ['temporal', 'exit1', 'full']
@@ -15,18 +15,20 @@ LATENCY_S = {'temporal': 0.001, 'exit1': 0.004, 'full': 0.010}
 ENERGY_J = {'temporal': 0.002, 'exit1': 0.010, 'full': 0.030}
 
 
-def make_result(exit_name: str, answer: Answer | None = None, slower: float = 1.0) -> FrameResult:
+def make_result(
+    exit_name: str, detections: Detections | None = None, slower: float = 1.0
+) -> FrameResult:
     depth = EXITS.index(exit_name) + 1
     latency_s = LATENCY_S[exit_name] * slower
-    if answer is None:
-        answer = Answer.of(np.array([[4, 4, 20, 40]]), np.array([0.9]))
-    return FrameResult(answer, exit_name, 0.25, {}, [latency_s / depth] * depth, latency_s)
+    if detections is None:
+        detections = Detections.of(np.array([[4, 4, 20, 40]]), np.array([0.9]))
+    return FrameResult(detections, exit_name, 0.25, {}, [latency_s / depth] * depth, latency_s)
 
 
 def make_record(
-    frame: int, exit_name: str, answer: Answer | None = None, compared: bool = True
+    frame: int, exit_name: str, detections: Detections | None = None, compared: bool = True
 ) -> FrameRecord:
-    result = make_result(exit_name, answer)
+    result = make_result(exit_name, detections)
     depth = len(result.segment_s)
     return FrameRecord(
         frame=frame,
@@ -36,7 +38,7 @@ def make_record(
         points=[{'cpu': 10**9 * (i + 1), 'gpu': 500_000_000} for i in range(depth)],
         energy_j=ENERGY_J[exit_name],
         energy_source='modelled',
-        full=make_result('full', answer) if compared else None,
+        full=make_result('full', detections) if compared else None,
     )
 
 

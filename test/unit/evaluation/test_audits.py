@@ -5,13 +5,13 @@ import math
 import pytest
 
 from e4_ros.perception.audit_totals import AuditTotals
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.audit import Audit
 from e4_ros.vision.inference.frame_result import FrameResult
 
 
 def audit(name, apart, switched_off=''):
-    full = FrameResult(Answer.empty(), 'full', 0.0, {}, [0.01], 0.01)
+    full = FrameResult(Detections.empty(), 'full', 0.0, {}, [0.01], 0.01)
     return Audit(name, apart, full, switched_off)
 
 

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e4_ros.evaluation.metrics import agreement, f1, top1
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.tracking.constant_velocity import iou_matrix
 
 
-def answer(*rows: tuple[float, ...], labels: list[int] | None = None) -> Answer:
+def detections(*rows: tuple[float, ...], labels: list[int] | None = None) -> Detections:
     """Boxes from rows of ``x0, y0, x1, y1, score``."""
     table = np.array(rows, float).reshape(-1, 5)
-    return Answer.of(table[:, :4], table[:, 4], None if labels is None else np.array(labels))
+    return Detections.of(table[:, :4], table[:, 4], None if labels is None else np.array(labels))
 
 
 A, B = (0, 0, 10, 10), (100, 0, 110, 10)
@@ -23,42 +23,42 @@ A, B = (0, 0, 10, 10), (100, 0, 110, 10)
 
 def test_f1_counts_over_all_frames():
     # Frame 1: both found. Frame 2: one of two found, and one invented: 3 true of 4 and 4.
-    found = [answer((*A, 0.9), (*B, 0.9)), answer((*A, 0.9), (200, 0, 210, 10, 0.9))]
-    reference = [answer((*A, 0.9), (*B, 0.9)), answer((*A, 0.9), (*B, 0.9))]
+    found = [detections((*A, 0.9), (*B, 0.9)), detections((*A, 0.9), (200, 0, 210, 10, 0.9))]
+    reference = [detections((*A, 0.9), (*B, 0.9)), detections((*A, 0.9), (*B, 0.9))]
     assert f1(found, reference) == pytest.approx(0.75)
 
 
 def test_only_boxes_above_the_score_count():
-    assert f1([answer((*A, 0.5))], [answer((*A, 0.9))]) == 0.0
-    assert f1([answer((*A, 0.5))], [answer((*A, 0.9))], score=0.4) == 1.0
+    assert f1([detections((*A, 0.5))], [detections((*A, 0.9))]) == 0.0
+    assert f1([detections((*A, 0.5))], [detections((*A, 0.9))], score=0.4) == 1.0
 
 
 def test_nothing_seen_twice_agrees_and_nothing_against_something_does_not():
-    assert f1([Answer.empty()], [Answer.empty()]) == 1.0
-    assert f1([Answer.empty()], [answer((*A, 0.9))]) == 0.0
+    assert f1([Detections.empty()], [Detections.empty()]) == 1.0
+    assert f1([Detections.empty()], [detections((*A, 0.9))]) == 0.0
 
 
 def test_a_box_matches_one_box_only():
-    twice = answer((*A, 0.9), (0, 0, 10, 9, 0.8))
-    assert f1([twice], [answer((*A, 0.9))]) == pytest.approx(2 / 3)
+    twice = detections((*A, 0.9), (0, 0, 10, 9, 0.8))
+    assert f1([twice], [detections((*A, 0.9))]) == pytest.approx(2 / 3)
 
 
 def test_labels_must_be_the_same():
-    a = answer((*A, 0.9), labels=[1])
-    assert f1([a], [answer((*A, 0.9), labels=[2])]) == 0.0
+    a = detections((*A, 0.9), labels=[1])
+    assert f1([a], [detections((*A, 0.9), labels=[2])]) == 0.0
     assert f1([a], [a]) == 1.0
 
 
 def test_the_most_matches_are_found_where_greedy_would_lose_one():
     # The first box overlaps both references, best with the one that only it can leave over.
-    a = answer((0, 0, 10, 10, 0.9), (0, 0, 10, 6, 0.8))
-    b = answer((0, 0, 10, 9, 0.9), (0, 2, 10, 12, 0.8))
+    a = detections((0, 0, 10, 10, 0.9), (0, 0, 10, 6, 0.8))
+    b = detections((0, 0, 10, 9, 0.9), (0, 2, 10, 12, 0.8))
     assert f1([a], [b]) == 1.0
 
 
 def test_lists_of_different_length_are_refused():
     with pytest.raises(ValueError, match='shorter'):
-        f1([Answer.empty()], [])
+        f1([Detections.empty()], [])
 
 
 coordinate = st.integers(0, 12)
@@ -69,7 +69,9 @@ boxes = st.lists(
 
 @given(boxes, boxes)
 def test_matches_equal_a_search_through_all_pairings(first, second):
-    a, b = (answer(*[(x, y, x + w, y + h, 0.9) for x, y, w, h in rows]) for rows in (first, second))
+    a, b = (
+        detections(*[(x, y, x + w, y + h, 0.9) for x, y, w, h in rows]) for rows in (first, second)
+    )
     few, many = sorted((a, b), key=len)
     hits = iou_matrix(few.boxes, many.boxes) >= 0.5
     best = max(
@@ -81,14 +83,14 @@ def test_matches_equal_a_search_through_all_pairings(first, second):
 
 
 def test_top1_is_about_the_best_label():
-    cat, dog = (Answer.of_class(label, 0.8, (10, 10)) for label in (1, 2))
-    assert top1([cat, cat, dog, Answer.empty()], [cat, dog, dog, Answer.empty()]) == 0.75
+    cat, dog = (Detections.of_class(label, 0.8, (10, 10)) for label in (1, 2))
+    assert top1([cat, cat, dog, Detections.empty()], [cat, dog, dog, Detections.empty()]) == 0.75
     with pytest.raises(ValueError, match='no answers'):
         top1([], [])
 
 
 def test_agreement_follows_the_task():
-    a = answer((*A, 0.9), (*B, 0.8))
-    b = answer((*A, 0.9))
+    a = detections((*A, 0.9), (*B, 0.8))
+    b = detections((*A, 0.9))
     assert agreement('detect', [a], [b]) == pytest.approx(2 / 3)
     assert agreement('classify', [a], [b]) == 1.0

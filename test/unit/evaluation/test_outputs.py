@@ -13,7 +13,7 @@ from e4_ros.evaluation.report.run_outputs import choose_samples, write_outputs
 from e4_ros.evaluation.report.video_writer import VideoWriter
 from e4_ros.perception.annotate import Annotator
 from e4_ros.perception.palette import exit_colors, hertz, joules, rgb
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 
 
 def decoded(path) -> list[np.ndarray]:
@@ -50,8 +50,8 @@ def test_a_line_says_what_the_format_promises(outputs):
 
 
 def test_weak_detections_stay_out_of_the_lines(record, info, tmp_path):
-    answer = Answer.of(np.array([[0, 0, 9, 9], [20, 0, 29, 9]]), np.array([0.2, 0.19]))
-    records = [record(0, 'full', answer)]
+    detections = Detections.of(np.array([[0, 0, 9, 9], [20, 0, 29, 9]]), np.array([0.2, 0.19]))
+    records = [record(0, 'full', detections)]
     outputs = write_outputs(records, info(records), tmp_path, min_score=0.2)
     line = json.loads(outputs.detections_jsonl.read_text())
     assert [d['score'] for d in line['detections']] == [0.2]
@@ -93,7 +93,7 @@ def test_progress_counts_drawn_frames(records, info, frames, tmp_path):
 
 
 def test_samples_show_every_exit_and_the_busiest_frames(records, record):
-    crowd = Answer.of(np.array([[0, 0, 9, 9]] * 3), np.full(3, 0.9))
+    crowd = Detections.of(np.array([[0, 0, 9, 9]] * 3), np.full(3, 0.9))
     records[7] = record(7, 'temporal', crowd)
     chosen = choose_samples(records)
     assert {records[i].result.exit for i in chosen} == {'temporal', 'exit1', 'full'}
@@ -128,8 +128,8 @@ def test_the_page_without_comparison_and_joules_promises_neither(records, info, 
 
 def test_boxes_are_drawn_where_they_are_in_the_colour_of_the_exit(record):
     frame = np.zeros((240, 320, 3), np.uint8)
-    answer = Answer.of(np.array([[80, 90, 160, 200]]), np.array([0.9]))
-    picture = Annotator(['temporal', 'full'], ['person']).draw(frame, record(0, 'full', answer))
+    detections = Detections.of(np.array([[80, 90, 160, 200]]), np.array([0.9]))
+    picture = Annotator(['temporal', 'full'], ['person']).draw(frame, record(0, 'full', detections))
     color = np.array(rgb(exit_colors(['temporal', 'full'])['full']))
     for x, y in ((81, 150), (159, 150), (120, 199)):
         assert np.abs(picture[y, x].astype(int) - color).max() < 10, (x, y)
@@ -142,7 +142,9 @@ def test_boxes_below_the_score_and_outside_the_picture_are_not_drawn(record):
     frame = np.zeros((240, 320, 3), np.uint8)
     annotator = Annotator(['full'], ['person'])
     boxes = np.array([[10, 10, 90, 90], [400, 300, 500, 400], [-50, -50, -10, -10]])
-    picture = annotator.draw(frame, record(0, 'full', Answer.of(boxes, np.array([0.4, 0.9, 0.9]))))
+    picture = annotator.draw(
+        frame, record(0, 'full', Detections.of(boxes, np.array([0.4, 0.9, 0.9])))
+    )
     assert picture[:240].max() == 0
 
 
@@ -157,7 +159,7 @@ def test_pictures_have_even_sides(record, shape):
 
 def test_a_class_is_named(record):
     frame = np.zeros((240, 320, 3), np.uint8)
-    cat = record(0, 'full', Answer.of_class(0, 0.8, frame.shape))
+    cat = record(0, 'full', Detections.of_class(0, 0.8, frame.shape))
     tagged = Annotator(['full'], ['cat'], task='classify').draw(frame, cat)
     assert tagged[:60, :160].max() > 150
     assert tagged[120:240].max() == 0

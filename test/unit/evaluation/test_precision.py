@@ -8,7 +8,7 @@ from torch import nn
 from e4_ros.evaluation import precision
 from e4_ros.evaluation.precision import try_precision
 from e4_ros.evaluation.sources import open_source
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Checkpoint, CheckpointError, network_hash
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.factory import build
@@ -34,7 +34,7 @@ class Tiny:
         return frame.transpose(2, 0, 1)[None].astype(np.float32) / 255
 
     def decode(self, outputs, frame_shape, min_score):
-        return Answer.of_class(int(outputs[0][0].argmax()), 1.0, frame_shape)
+        return Detections.of_class(int(outputs[0][0].argmax()), 1.0, frame_shape)
 
 
 @pytest.fixture

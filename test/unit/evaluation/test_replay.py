@@ -6,7 +6,7 @@ import pytest
 from e4_ros.evaluation.replay import recorded, replay
 from e4_ros.evaluation.sources import open_source
 from e4_ros.perception.perceiver import Perceiver
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.compiled_network import Segment
 from e4_ros.vision.inference.frame_result import FrameResult
 
@@ -25,7 +25,7 @@ class Engine:
 
     def process_full(self, frame):
         self.diary.append((self.name, int(frame[0, 0, 0])))
-        return FrameResult(Answer.empty(), 'full', 0.0, {}, [0.01], 0.01)
+        return FrameResult(Detections.empty(), 'full', 0.0, {}, [0.01], 0.01)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from e4_ros.evaluation.report.summary import Summary, summarise
 from e4_ros.perception.audit_totals import AuditTotals
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 
 KEYS = [
     'frames_received', 'frames_processed', 'frames_dropped', 'exits', 'latency_ms',
@@ -79,9 +79,9 @@ def test_without_a_comparison_nothing_is_compared(records, info):
 
 
 def test_only_compared_frames_are_compared(record, info):
-    wrong = Answer.of(np.array([[100, 100, 120, 140]]), np.array([0.9]))
+    wrong = Detections.of(np.array([[100, 100, 120, 140]]), np.array([0.9]))
     mixed = [replace(record(0, 'full'), full=None), record(1, 'exit1'), record(2, 'exit1')]
-    mixed[2] = replace(mixed[2], result=replace(mixed[2].result, answer=wrong))
+    mixed[2] = replace(mixed[2], result=replace(mixed[2].result, detections=wrong))
     summary = summarise(mixed, info(mixed))
     assert summary.f1_vs_full == pytest.approx(0.5)
 

@@ -49,7 +49,9 @@ class Recording:
             self.topics[topic] = self.writer.add_connection(topic, kind, typestore=self.store)
         self.writer.write(self.topics[topic], 1, self.store.serialize_cdr(message, kind))
 
-    def answer(self, stamp_ns: int, exit_name: str, prefix: str = '', known: bool = True, **more):
+    def detections(
+        self, stamp_ns: int, exit_name: str, prefix: str = '', known: bool = True, **more
+    ):
         self.processed += not prefix
         found = self.make(
             'Detection', class_name='person', class_index=0, score=0.75,
@@ -105,9 +107,9 @@ def recording(store, tmp_path):
 
 def test_a_recording_becomes_records(recording):
     recording.state()
-    recording.answer(5_000_000_000, 'exit1')
-    recording.answer(5_100_000_000, 'full')
-    recording.answer(5_100_000_000, 'full', prefix='baseline/', energy_j=0.04)
+    recording.detections(5_000_000_000, 'exit1')
+    recording.detections(5_100_000_000, 'full')
+    recording.detections(5_100_000_000, 'full', prefix='baseline/', energy_j=0.04)
     records, info = read_telemetry(recording.close(), source='bikes')
     first, second = records
     assert [record.frame for record in records] == [0, 1]
@@ -117,7 +119,7 @@ def test_a_recording_becomes_records(recording):
     assert list(first.segments) == ['prepare', 'stage0']
     assert first.points == [{'cpu': 10**9, 'gpu': 5 * 10**8}] * 2
     assert first.energy_j == pytest.approx(0.01)
-    np.testing.assert_array_equal(first.result.answer.boxes, [[1, 2, 30, 40]])
+    np.testing.assert_array_equal(first.result.detections.boxes, [[1, 2, 30, 40]])
     assert first.full is None
     assert second.full.latency_s == pytest.approx(0.02)
     assert (info.model, info.task, info.board) == ('walkers', 'detect', 'jetson_orin_nano')
@@ -132,7 +134,7 @@ def test_a_recording_becomes_records(recording):
 
 def test_stamps_tell_which_frame_of_the_source_it_was(recording, tmp_path):
     for stamp_ns in (7, 8, 9):
-        recording.answer(stamp_ns, 'full')
+        recording.detections(stamp_ns, 'full')
     file = tmp_path / 'stamps.csv'
     file.write_text('10,7\n11,8\n13,9\n')
     records, _ = read_telemetry(recording.close(), source='bikes', frames=read_stamps(file))
@@ -140,7 +142,7 @@ def test_stamps_tell_which_frame_of_the_source_it_was(recording, tmp_path):
 
 
 def test_without_a_helper_nothing_is_known_of_clocks_and_joules(recording):
-    recording.answer(1, 'full', known=False)
+    recording.detections(1, 'full', known=False)
     (record,), info = read_telemetry(recording.close(), source='bikes')
     assert record.points == ()
     assert math.isnan(record.energy_j)
@@ -149,8 +151,8 @@ def test_without_a_helper_nothing_is_known_of_clocks_and_joules(recording):
 
 
 def test_answers_that_were_not_recorded_are_reported(recording):
-    recording.answer(1, 'full')
-    recording.answer(2, 'full', frames_processed=9)
+    recording.detections(1, 'full')
+    recording.detections(2, 'full', frames_processed=9)
     records, info = read_telemetry(recording.close(), source='bikes')
     assert info.problems == ['7 answers are missing from the recording']
     assert info.frames_received == len(records) + info.frames_dropped

@@ -11,20 +11,20 @@ import pytest
 
 from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import load_board
-from e4_ros.energy.client.client import DvfsClient, HelperError
-from e4_ros.energy.daemon.daemon import Helper, HelperConfig
+from e4_ros.energy.client.client import DaemonError, DvfsClient
+from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.plan import PlanError
 from e4_ros.energy.virtual.board import write_tree
 from e4_ros.perception.frequency_control import (
     LONGEST_WAIT_S,
-    HelperClocks,
-    ModelledClocks,
-    NoClocks,
+    DaemonControl,
+    ModelledControl,
+    NoControl,
     cost_at,
 )
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.profiling.planning import planner
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.compiled_network import Segment
 from e4_ros.vision.inference.frame_result import FrameResult
 
@@ -51,7 +51,7 @@ class Engine:
             on_segment(index)
             time.sleep(self.wait_s)
         depth = len(self.paths[self.exit])
-        return FrameResult(Answer.empty(), self.exit, 0.0, {}, [0.001] * depth, 0.001 * depth)
+        return FrameResult(Detections.empty(), self.exit, 0.0, {}, [0.001] * depth, 0.001 * depth)
 
 
 FRAME = np.zeros((8, 8, 3), np.uint8)
@@ -76,7 +76,7 @@ def test_a_record_names_its_segments_and_knows_nothing_without_clocks():
 
 @pytest.mark.parametrize('exit_name', PATHS)
 def test_a_modelled_board_costs_what_the_plan_expects(plan, exit_name):
-    spent = ModelledClocks(load_board(BOARD), WORKS, plan).end(exit_name, PATHS[exit_name])
+    spent = ModelledControl(load_board(BOARD), WORKS, plan).end(exit_name, PATHS[exit_name])
     path = plan.paths[exit_name]
     assert spent.energy_j == pytest.approx(path.expected_energy_j)
     assert spent.source == 'modelled'
@@ -90,18 +90,18 @@ def test_a_modelled_board_costs_what_the_plan_expects(plan, exit_name):
 
 def test_without_a_plan_a_modelled_board_runs_at_its_default_clocks(plan):
     board = load_board(BOARD)
-    default = ModelledClocks(board, WORKS).end('full', PATHS['full'])
+    default = ModelledControl(board, WORKS).end('full', PATHS['full'])
     model = BoardModel(board)
     point = model.default_point()
     expected = sum(model.segment_cost(work, point).energy_j for work in WORKS)
     assert default.energy_j == pytest.approx(expected)
     assert list(default.points) == [point] * 3
-    assert ModelledClocks(board, WORKS, plan).end('full', PATHS['full']).energy_j < expected
+    assert ModelledControl(board, WORKS, plan).end('full', PATHS['full']).energy_j < expected
 
 
 def test_a_plan_for_another_board_is_refused(plan):
     with pytest.raises(PlanError, match='made for board'):
-        ModelledClocks(load_board('jetson_nano'), WORKS, plan)
+        ModelledControl(load_board('jetson_nano'), WORKS, plan)
 
 
 def test_clocks_the_model_does_not_have_are_ignored():
@@ -112,29 +112,29 @@ def test_clocks_the_model_does_not_have_are_ignored():
 
 
 @pytest.fixture
-def helper():
+def daemon():
     with tempfile.TemporaryDirectory(prefix='e4') as folder:
         root = write_tree(BOARD, Path(folder) / 'root')
-        config = HelperConfig(
+        config = DaemonConfig(
             root=root,
             state_dir=Path(folder) / 'state',
             socket_path=Path(folder) / 'helper.sock',
             priority=0,
         )
-        with Helper(config) as running:
+        with Daemon(config) as running:
             yield running
 
 
 @pytest.fixture
-def client(helper, plan):
-    with DvfsClient(helper.config.socket_path) as connected:
+def client(daemon, plan):
+    with DvfsClient(daemon.config.socket_path) as connected:
         connected.acquire('test')
         connected.set_plan(plan)
         yield connected
 
 
 def test_each_segment_runs_at_the_clocks_of_the_plan(client, plan):
-    perceiver = Perceiver(Engine(wait_s=0.02), HelperClocks(client, WORKS, plan))
+    perceiver = Perceiver(Engine(wait_s=0.02), DaemonControl(client, WORKS, plan))
     record = perceiver.process(FRAME, 0.0, 0)
     applied = [{name: point[name] for name in plan.domains} for point in record.points]
     assert applied == plan.paths['full'].points
@@ -145,7 +145,7 @@ def test_each_segment_runs_at_the_clocks_of_the_plan(client, plan):
 
 def test_an_early_exit_has_as_many_points_as_segments(client, plan):
     engine = Engine(wait_s=0.005)
-    perceiver = Perceiver(engine, HelperClocks(client, WORKS, plan))
+    perceiver = Perceiver(engine, DaemonControl(client, WORKS, plan))
     for engine.exit in ('full', 'temporal', 'exit1'):
         record = perceiver.process(FRAME, 0.0, 0)
         assert len(record.points) == len(PATHS[engine.exit])
@@ -167,42 +167,42 @@ def only(plan, point):
     return plan.model_copy(update={'name': 'another', 'paths': paths})
 
 
-def test_after_an_answer_the_first_segments_clocks_come_back(helper, client, plan):
+def test_after_an_answer_the_first_segments_clocks_come_back(daemon, client, plan):
     first, last = plan.paths['full'].points[0], {'cpu': 729_600_000, 'gpu': 306_000_000}
     assert first != last
     points = [first, last, last]
     path = plan.paths['full'].model_copy(update={'points': points})
     mixed = plan.model_copy(update={'paths': {'full': path}})
     client.set_plan(mixed)
-    clocks = HelperClocks(client, WORKS, mixed)
+    clocks = DaemonControl(client, WORKS, mixed)
     record = Perceiver(Engine(wait_s=0.02), clocks).process(FRAME, 0.0, 0)
     assert record.points[-1]['cpu'] == last['cpu']
     until(lambda: client.applied().point.items() >= first.items())
 
 
-def test_another_plan_is_stepped_through_from_the_next_frame_on(helper, client, plan):
-    clocks = HelperClocks(client, WORKS, plan)
+def test_another_plan_is_stepped_through_from_the_next_frame_on(daemon, client, plan):
+    clocks = DaemonControl(client, WORKS, plan)
     perceiver = Perceiver(Engine(wait_s=0.02), clocks)
     perceiver.process(FRAME, 0.0, 0)
     point = {'cpu': 729_600_000, 'gpu': 510_000_000}
     clocks.replace(only(plan, point))
-    assert helper.core.plan.name == 'another'
+    assert daemon.core.plan.name == 'another'
     record = perceiver.process(FRAME, 0.1, 1)
     assert all(seen.items() >= point.items() for seen in record.points)
 
 
-def test_a_plan_the_helper_refuses_leaves_the_one_before(helper, client, plan):
-    clocks = HelperClocks(client, WORKS, plan)
-    with pytest.raises(HelperError, match='no frequency 1 Hz'):
+def test_a_plan_the_helper_refuses_leaves_the_one_before(daemon, client, plan):
+    clocks = DaemonControl(client, WORKS, plan)
+    with pytest.raises(DaemonError, match='no frequency 1 Hz'):
         clocks.replace(only(plan, {'cpu': 1, 'gpu': 306_000_000}))
-    assert helper.core.plan.name == plan.name
+    assert daemon.core.plan.name == plan.name
     record = Perceiver(Engine(wait_s=0.02), clocks).process(FRAME, 0.0, 0)
     applied = [{name: point[name] for name in plan.domains} for point in record.points]
     assert applied == plan.paths['full'].points
 
 
 def test_a_meter_that_measures_is_believed(client, plan, monkeypatch):
-    clocks = HelperClocks(client, WORKS, plan)
+    clocks = DaemonControl(client, WORKS, plan)
     readings = iter([1.0, 1.5, 2.0, 2.5])
     applied = client.applied()
     monkeypatch.setattr(
@@ -216,7 +216,7 @@ def test_a_meter_that_measures_is_believed(client, plan, monkeypatch):
 def test_a_frame_pays_for_the_wait_before_it_at_the_clocks_that_were_left(client, plan):
     client.set_plan(still := only(plan, {'cpu': 729_600_000, 'gpu': 510_000_000}))
     now = [0.0]
-    clocks = HelperClocks(client, WORKS, still, clock=lambda: now[0])
+    clocks = DaemonControl(client, WORKS, still, clock=lambda: now[0])
     perceiver = Perceiver(Engine(wait_s=0.02), clocks)
     records = []
     for now[0] in (0.0, 0.1, 0.3, 0.4 + LONGEST_WAIT_S):
@@ -235,7 +235,7 @@ def test_an_audit_that_is_not_due_does_not_shorten_the_wait(client, plan):
     client.set_plan(still := only(plan, {'cpu': 729_600_000, 'gpu': 510_000_000}))
     now, engine = [0.0], Engine(wait_s=0.02)
     engine.exit, engine.audit = 'temporal', lambda frame, result, on_segment: None
-    perceiver = Perceiver(engine, HelperClocks(client, WORKS, still, clock=lambda: now[0]))
+    perceiver = Perceiver(engine, DaemonControl(client, WORKS, still, clock=lambda: now[0]))
     for begin_s in (0.0, 0.1, 0.2):
         now[0] = begin_s
         record = perceiver.process(FRAME, begin_s, 0)
@@ -254,7 +254,7 @@ def test_a_meter_is_read_from_answer_to_answer(client, plan, monkeypatch):
     monkeypatch.setattr(
         client, 'applied', lambda: applied._replace(energy_j=meter[0], source='measured')
     )
-    clocks = HelperClocks(client, WORKS, plan, clock=lambda: now[0])
+    clocks = DaemonControl(client, WORKS, plan, clock=lambda: now[0])
 
     def joules(before_j: float, frame_j: float, pause_s: float) -> float:
         meter[0] += before_j
@@ -268,10 +268,10 @@ def test_a_meter_is_read_from_answer_to_answer(client, plan, monkeypatch):
     assert joules(90.0, 1.0, 2 * LONGEST_WAIT_S) == pytest.approx(1.0)
 
 
-def test_when_the_helper_is_gone_frames_go_on_and_it_is_said_once(helper, client, plan, caplog):
-    perceiver = Perceiver(Engine(), HelperClocks(client, WORKS, plan))
+def test_when_the_helper_is_gone_frames_go_on_and_it_is_said_once(daemon, client, plan, caplog):
+    perceiver = Perceiver(Engine(), DaemonControl(client, WORKS, plan))
     perceiver.process(FRAME, 0.0, 0)
-    helper.stop()
+    daemon.stop()
     with caplog.at_level(logging.WARNING):
         lost = [perceiver.process(FRAME, index / 10, index) for index in range(1, 4)]
     assert all(record.energy_source == 'none' and not record.points for record in lost)
@@ -279,7 +279,7 @@ def test_when_the_helper_is_gone_frames_go_on_and_it_is_said_once(helper, client
 
 
 def test_no_clocks_step_nothing():
-    clocks = NoClocks()
+    clocks = NoControl()
     clocks.begin()
     clocks.step(0)
     assert clocks.end('full', [0]).points == ()

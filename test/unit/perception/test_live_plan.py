@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from e4_ros.energy.board_model import SegmentWork
-from e4_ros.energy.client.client import DvfsClient, HelperError
-from e4_ros.energy.daemon.daemon import Helper, HelperConfig
+from e4_ros.energy.client.client import DaemonError, DvfsClient
+from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.plan import PlanError
 from e4_ros.energy.virtual.board import write_tree
 from e4_ros.perception.active_plan import Stream
@@ -38,9 +38,9 @@ def begin():
         folder = Path(name)
         stop = []
 
-        def start(limits=None, board=BOARD, **settings) -> tuple[LivePlan, Helper]:
-            helper = Helper(
-                HelperConfig(
+        def start(limits=None, board=BOARD, **settings) -> tuple[LivePlan, Daemon]:
+            daemon = Daemon(
+                DaemonConfig(
                     root=write_tree(BOARD, folder / 'root'),
                     board=board,
                     state_dir=folder / 'state',
@@ -49,11 +49,11 @@ def begin():
                     priority=0,
                 )
             )
-            stop.append(helper.stop)
-            client = DvfsClient(helper.config.socket_path)
+            stop.append(daemon.stop)
+            client = DvfsClient(daemon.config.socket_path)
             client.acquire('test')
             stop.append(client.close)
-            return LivePlan(client, STREAM, threading.Lock(), **settings), helper
+            return LivePlan(client, STREAM, threading.Lock(), **settings), daemon
 
         yield start
         for step in reversed(stop):
@@ -80,19 +80,19 @@ def plan_file(tmp_path) -> str:
 
 
 def test_it_begins_with_a_plan_of_its_own_and_says_so(begin):
-    live, helper = begin()
-    assert helper.core.plan == live.active.plan
+    live, daemon = begin()
+    assert daemon.core.plan == live.active.plan
     assert live.active.why == 'the stream begins'
     assert len(live.active.id) == 8
 
 
 def test_exits_that_drift_bring_a_new_plan_to_the_helper(begin):
-    live, helper = begin(deadline_s=TIGHT_S, exit_shares={'full': 1.0})
+    live, daemon = begin(deadline_s=TIGHT_S, exit_shares={'full': 1.0})
     first = live.active
     for _ in range(400):
         live.observe(record('temporal', live))
     assert live.active.why == 'the exits drifted'
-    assert helper.core.plan == live.active.plan
+    assert daemon.core.plan == live.active.plan
     assert live.active.id != first.id
     assert live.active.plan.name != first.plan.name
     assert 1 < live.made <= 6
@@ -101,9 +101,9 @@ def test_exits_that_drift_bring_a_new_plan_to_the_helper(begin):
 
 
 def test_memory_is_clocked_where_that_is_wanted(begin):
-    live, helper = begin(domains=['cpu', 'gpu', 'emc'])
+    live, daemon = begin(domains=['cpu', 'gpu', 'emc'])
     assert set(live.active.plan.domains) == {'cpu', 'gpu', 'emc'}
-    assert helper.core.plan == live.active.plan
+    assert daemon.core.plan == live.active.plan
 
 
 def test_domains_that_the_board_lacks_are_told(begin):
@@ -121,14 +121,14 @@ def test_switched_off_it_leaves_the_plan_alone(begin):
 
 
 def test_a_lower_limit_is_kept_at_once(begin):
-    live, helper = begin(deadline_s=1.0)
-    tables = helper.core.frequencies_hz
+    live, daemon = begin(deadline_s=1.0)
+    tables = daemon.core.frequencies_hz
     used = highest(live, 'gpu')
     lower = [hz for hz in tables['gpu'] if hz < used]
     live.set_tables(tables | {'gpu': lower})
     assert live.active.why == 'the limits changed'
     assert highest(live, 'gpu') <= lower[-1]
-    assert helper.core.plan == live.active.plan
+    assert daemon.core.plan == live.active.plan
 
 
 def test_the_plan_begins_within_the_helpers_limits(begin):
@@ -138,8 +138,8 @@ def test_the_plan_begins_within_the_helpers_limits(begin):
 
 
 def test_clocks_held_down_by_heat_are_planned_around(begin):
-    live, helper = begin()
-    got = [hz for hz in helper.core.frequencies_hz['gpu'] if hz < highest(live, 'gpu')][-1]
+    live, daemon = begin()
+    got = [hz for hz in daemon.core.frequencies_hz['gpu'] if hz < highest(live, 'gpu')][-1]
     for _ in range(PATIENCE_FRAMES):
         live.observe(record('full', live, gpu=got))
     assert live.active.why == 'clocks are held down'
@@ -147,16 +147,16 @@ def test_clocks_held_down_by_heat_are_planned_around(begin):
 
 
 def test_limits_that_break_the_deadline_are_told_and_the_plan_stays(begin):
-    live, helper = begin()
+    live, daemon = begin()
     live.set_deadline(TIGHT_S)
     first = live.active
-    live.set_tables({n: hz[:1] for n, hz in helper.core.frequencies_hz.items()})
+    live.set_tables({n: hz[:1] for n, hz in daemon.core.frequencies_hz.items()})
     assert 'no plan fits' in live.problem
     assert live.active is first
 
 
 def test_a_new_deadline_is_met_and_an_impossible_one_refused(begin):
-    live, helper = begin()
+    live, daemon = begin()
     slow_s = live.active.plan.paths['full'].expected_latency_s
     assert slow_s > TIGHT_S
     live.set_deadline(TIGHT_S)
@@ -166,32 +166,32 @@ def test_a_new_deadline_is_met_and_an_impossible_one_refused(begin):
     for refuse in (live.check_deadline, live.set_deadline):
         with pytest.raises(PlanningError, match='the fastest needs'):
             refuse(1e-6)
-    assert helper.core.plan == before.plan == live.active.plan
+    assert daemon.core.plan == before.plan == live.active.plan
 
 
 def test_a_plan_file_is_put_in_force_and_taken_away(begin, plan_file):
-    live, helper = begin()
+    live, daemon = begin()
     live.load(plan_file)
     assert live.active.why == f'from {plan_file}'
-    assert helper.core.plan == live.active.plan
+    assert daemon.core.plan == live.active.plan
     for _ in range(400):
         live.observe(record('temporal', live))
     assert live.active.why == f'from {plan_file}'  # it is the user's
     live.load('')
     assert live.active.why == 'the plan file was taken away'
-    assert helper.core.plan == live.active.plan
+    assert daemon.core.plan == live.active.plan
 
 
 def test_a_plan_file_gives_way_to_limits_and_comes_back(begin, plan_file):
-    live, helper = begin(plan_file=plan_file)
-    tables = helper.core.frequencies_hz
+    live, daemon = begin(plan_file=plan_file)
+    tables = daemon.core.frequencies_hz
     used = highest(live, 'gpu')
     live.set_tables(tables | {'gpu': [hz for hz in tables['gpu'] if hz < used]})
     assert live.active.why == 'the limits changed'
     assert highest(live, 'gpu') < used
     live.set_tables(tables)
     assert live.active.why == f'from {plan_file}'
-    assert helper.core.plan == live.active.plan
+    assert daemon.core.plan == live.active.plan
 
 
 @pytest.mark.parametrize(
@@ -205,12 +205,12 @@ def test_a_plan_file_gives_way_to_limits_and_comes_back(begin, plan_file):
 def test_a_plan_for_something_else_is_refused_and_the_old_one_stays(
     begin, plan_file, tmp_path, change, says
 ):
-    live, helper = begin(plan_file=plan_file)
+    live, daemon = begin(plan_file=plan_file)
     bad = live.active.plan.model_copy(update=change)
     bad.save(tmp_path / 'bad.yaml')
     with pytest.raises(PlanError, match=says):
         live.load(str(tmp_path / 'bad.yaml'))
-    assert helper.core.plan == live.active.plan
+    assert daemon.core.plan == live.active.plan
     assert live.active.why == f'from {plan_file}'
 
 
@@ -254,10 +254,10 @@ def test_on_a_board_nobody_described_the_file_is_all(begin, plan_file, tmp_path)
 
 
 def test_a_helper_that_is_gone_is_a_problem_not_an_error_in_the_stream(begin):
-    live, helper = begin(deadline_s=TIGHT_S, exit_shares={'full': 1.0})
-    helper.stop()
+    live, daemon = begin(deadline_s=TIGHT_S, exit_shares={'full': 1.0})
+    daemon.stop()
     for _ in range(400):
         live.observe(record('temporal', live))
     assert 'planning again failed' in live.problem
-    with pytest.raises(HelperError):
+    with pytest.raises(DaemonError):
         live.set_deadline(0.044)

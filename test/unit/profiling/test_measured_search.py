@@ -9,7 +9,7 @@ import pytest
 from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import load_board
 from e4_ros.energy.client.client import ClientState
-from e4_ros.energy.daemon.daemon import HelperConfig
+from e4_ros.energy.daemon.daemon import DaemonConfig
 from e4_ros.energy.daemon.hold_point import leased
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.meters.meters import open_meter
@@ -299,7 +299,7 @@ def test_a_virtual_board_is_measured_through_helper_and_rails(tmp_path):
     config_at = {'state_dir': tmp_path / 's', 'socket_path': tmp_path / 'sock'}
     with (
         mount.mounted(name, tmp_path / 'board') as root,
-        leased(HelperConfig(root=root, **config_at), 'test') as client,
+        leased(DaemonConfig(root=root, **config_at), 'test') as client,
     ):
         domains = discover(root)
         clocks = lambda: {d.name: d.current_hz() for d in domains}  # noqa: E731

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from e4_ros.cli import app
 from e4_ros.energy.client.client import DvfsClient
-from e4_ros.energy.daemon.daemon import Helper, HelperConfig
+from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.energy.virtual.board import MARK, write_tree
 from e4_ros.profiling.measuring import prober
@@ -29,7 +29,7 @@ from e4_ros.profiling.planning.objective import SwitchCost
 
 
 @pytest.fixture(autouse=True)
-def _hurry(monkeypatch):
+def _set_fifo_priority(monkeypatch):
     monkeypatch.setattr(prober, 'SETTLE_S', 0.0)
     monkeypatch.setattr('e4_ros.profiling.measuring.power.CELL_S', 0.02)
     monkeypatch.setattr('e4_ros.profiling.measuring.this_machine._AS_FOUND_S', 0.02)
@@ -105,8 +105,8 @@ def test_an_unknown_machine_without_sensors_may_borrow_a_power_model(folder):
 
 def test_the_lease_of_another_is_respected(folder):
     root = write_tree('jetson_nano', folder / 'root')
-    config = HelperConfig(root=root, state_dir=folder / 'state', socket_path=folder / 'sock')
-    with Helper(config), DvfsClient(folder / 'sock') as other:
+    config = DaemonConfig(root=root, state_dir=folder / 'state', socket_path=folder / 'sock')
+    with Daemon(config), DvfsClient(folder / 'sock') as other:
         other.acquire('perception')
         result = run(folder, root)
     assert result.exit_code == 2
@@ -137,7 +137,7 @@ def domain(name: str, allowed_hz=(1, 2, 3), closed=()):
 
 
 def test_why_no_clock_may_be_set(folder):
-    config = HelperConfig(root=folder, socket_path=folder / 'sock')
+    config = DaemonConfig(root=folder, socket_path=folder / 'sock')
     may_set({'cpu': domain('cpu')}, config)
     with pytest.raises(NothingToSetError, match='no clock was found'):
         may_set({}, config)
@@ -149,8 +149,8 @@ def test_why_no_clock_may_be_set(folder):
 
 def test_a_running_helper_may_set_what_this_user_may_not(folder):
     root = write_tree('jetson_nano', folder / 'root')
-    config = HelperConfig(root=root, state_dir=folder / 'state', socket_path=folder / 'sock')
-    with Helper(config):
+    config = DaemonConfig(root=root, state_dir=folder / 'state', socket_path=folder / 'sock')
+    with Daemon(config):
         may_set({'gpu': domain('gpu', closed=['/sys/x'])}, config)
 
 

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from e4_ros.vision.agreement import f1
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 
 
 def boxes(*lefts, score=0.9, label=0):
     made = np.array([[x, 0, x + 10, 20] for x in lefts], np.float32).reshape(-1, 4)
-    return Answer.of(made, np.full(len(made), score), np.full(len(made), label))
+    return Detections.of(made, np.full(len(made), score), np.full(len(made), label))
 
 
 @pytest.mark.parametrize(
-    ('answer', 'truth', 'expected'),
+    ('detections', 'truth', 'expected'),
     [
         (boxes(0, 100), boxes(0, 100), 1.0),
         (boxes(), boxes(), 1.0),
@@ -26,8 +26,8 @@ def boxes(*lefts, score=0.9, label=0):
         (boxes(4), boxes(0), 0.0),  # IoU 6/14
     ],
 )
-def test_f1_of_known_answers(answer, truth, expected):
-    assert f1(answer, truth) == pytest.approx(expected)
+def test_f1_of_known_answers(detections, truth, expected):
+    assert f1(detections, truth) == pytest.approx(expected)
 
 
 def test_as_many_pairs_as_possible():

@@ -3,40 +3,40 @@
 import numpy as np
 import pytest
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 
 
 def test_the_highest_score_comes_first_and_dtypes_are_fixed():
-    answer = Answer.of([[0, 0, 1, 1], [2, 2, 3, 3]], [0.2, 0.7], [5, 6])
-    assert answer.labels.tolist() == [6, 5]
-    assert answer.boxes[0].tolist() == [2, 2, 3, 3]
-    dtypes = [a.dtype for a in (answer.boxes, answer.scores, answer.labels)]
+    detections = Detections.of([[0, 0, 1, 1], [2, 2, 3, 3]], [0.2, 0.7], [5, 6])
+    assert detections.labels.tolist() == [6, 5]
+    assert detections.boxes[0].tolist() == [2, 2, 3, 3]
+    dtypes = [a.dtype for a in (detections.boxes, detections.scores, detections.labels)]
     assert dtypes == [np.float32, np.float32, np.int64]
 
 
 def test_equal_scores_keep_their_order():
-    answer = Answer.of(np.zeros((4, 4)), [0.5, 0.9, 0.5, 0.5], [0, 1, 2, 3])
-    assert answer.labels.tolist() == [1, 0, 2, 3]
+    detections = Detections.of(np.zeros((4, 4)), [0.5, 0.9, 0.5, 0.5], [0, 1, 2, 3])
+    assert detections.labels.tolist() == [1, 0, 2, 3]
 
 
 def test_above_includes_its_bound():
-    answer = Answer.of(np.zeros((4, 4)), [0.9, 0.5, 0.5, 0.3])
-    assert len(answer.above(0.5)) == 3
-    assert len(answer.above(0.95)) == 0
-    assert len(answer.above(0.0)) == 4
+    detections = Detections.of(np.zeros((4, 4)), [0.9, 0.5, 0.5, 0.3])
+    assert len(detections.above(0.5)) == 3
+    assert len(detections.above(0.95)) == 0
+    assert len(detections.above(0.0)) == 4
 
 
 def test_an_empty_answer_has_the_right_shapes():
-    empty = Answer.empty()
+    empty = Detections.empty()
     assert (empty.boxes.shape, empty.scores.shape, empty.labels.shape) == ((0, 4), (0,), (0,))
 
 
 def test_a_class_is_a_box_over_the_whole_image():
-    answer = Answer.of_class(7, 0.8, (480, 640, 3))
-    assert answer.boxes.tolist() == [[0, 0, 640, 480]]
-    assert answer.labels.tolist() == [7]
+    detections = Detections.of_class(7, 0.8, (480, 640, 3))
+    assert detections.boxes.tolist() == [[0, 0, 640, 480]]
+    assert detections.labels.tolist() == [7]
 
 
 def test_shapes_that_do_not_belong_together_are_refused():
     with pytest.raises(ValueError, match='boxes'):
-        Answer(np.zeros((2, 4)), np.zeros(3), np.zeros(3))
+        Detections(np.zeros((2, 4)), np.zeros(3), np.zeros(3))

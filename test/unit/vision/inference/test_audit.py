@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from e4_ros.vision.inference.audit import Auditor, Wager
+from e4_ros.vision.inference.audit import Auditor, BettingTest
 from e4_ros.vision.inference.audit_record import AuditRecord
 
 
@@ -27,7 +27,7 @@ def test_wager_is_fair_where_the_exit_is_as_bad_as_allowed(bound):
     """Over every possible outcome of eight audits the capital stays 1 on average, exactly."""
     mean = 0.0
     for outcome in itertools.product([0, 1], repeat=8):
-        wager = Wager(bound)
+        wager = BettingTest(bound)
         for x in outcome:
             wager.settle(x)
         mean += np.prod([bound if x else 1 - bound for x in outcome]) * wager.capital
@@ -40,7 +40,7 @@ def test_good_exit_is_switched_off_no_more_often_than_promised(at, most):
     rng = np.random.default_rng(0)
     lost = 0
     for _ in range(20):
-        wager = Wager(0.3, confidence=0.95)
+        wager = BettingTest(0.3, confidence=0.95)
         lost += any(wager.settle(x) for x in rng.beta(2 * at, 2 * (1 - at), 10_000).tolist())
     assert lost <= most
 
@@ -136,4 +136,4 @@ def test_share_that_is_none_is_refused(share):
 @pytest.mark.parametrize(('bound', 'confidence'), [(0, 0.9), (1, 0.9), (0.3, 0), (0.3, 1)])
 def test_senseless_promise_is_refused(bound, confidence):
     with pytest.raises(ValueError, match='in \\(0, 1\\)'):
-        Wager(bound, confidence)
+        BettingTest(bound, confidence)

@@ -7,10 +7,10 @@ import pytest
 
 from e4_ros.evaluation.sources import open_source
 from e4_ros.vision.agreement import f1
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.audit import Auditor
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.exit_economics import ExitCost, Payback
+from e4_ros.vision.inference.exit_economics import ExitCost, ExitEconomics
 from e4_ros.vision.inference.factory import build
 from e4_ros.vision.inference.policy import ThresholdPolicy
 from e4_ros.vision.models import load_model
@@ -33,7 +33,7 @@ def engine(shared):
     shared.reset()
     policy, shared.auditor = shared.policy, Auditor()
     yield shared
-    shared.policy, shared.payback = policy, None
+    shared.policy, shared.economics = policy, None
 
 
 def feed(engine, frames, start_s=0.0, fps=25.0):
@@ -61,7 +61,7 @@ def plain():
     )
 
 
-def troubles(frame):
+def corruptions(frame):
     yield 'cut', np.random.default_rng(0).integers(0, 256, frame.shape, dtype=np.uint8)
     yield 'covered', np.zeros_like(frame)
     yield 'night', frame // 20
@@ -71,14 +71,14 @@ def troubles(frame):
 @pytest.mark.parametrize('name', ['cut', 'covered', 'night', 'glare'])
 def test_trouble_closes_every_early_exit(engine, frames, name):
     feed(engine, [frames[0]] * 2)
-    result = engine.process(dict(troubles(frames[0]))[name], 0.12)
+    result = engine.process(dict(corruptions(frames[0]))[name], 0.12)
     assert result.exit == 'full'
 
 
 def test_scene_cut_closes_the_exit_that_was_never_fitted(plain, frames):
     plain.reset()
     feed(plain, [frames[0]] * 2)
-    result = plain.process(dict(troubles(frames[0]))['cut'], 0.12)
+    result = plain.process(dict(corruptions(frames[0]))['cut'], 0.12)
     assert result.exit == 'full'
     assert result.diversity > 0.5
 
@@ -87,7 +87,7 @@ def test_exit_that_was_never_fitted_repeats_the_answer_of_a_still_image(plain, f
     plain.reset()
     first, *later = feed(plain, [frames[0]] * 3)
     assert [r.exit for r in later] == ['temporal'] * 2
-    assert f1(later[-1].answer, first.answer) == 1.0
+    assert f1(later[-1].detections, first.detections) == 1.0
     assert later[0].diversity == 0
 
 
@@ -115,8 +115,8 @@ def test_full_policy_is_the_network_itself(frames, engine):
     assert full.paths == {'full': [0, 1]}
     result = full.process(frames[0], 0.0)
     assert (result.exit, result.gate_scores) == ('full', {})
-    alone = engine.process_full(frames[0]).answer
-    np.testing.assert_allclose(result.answer.boxes, alone.boxes, atol=1e-2)
+    alone = engine.process_full(frames[0]).detections
+    np.testing.assert_allclose(result.detections.boxes, alone.boxes, atol=1e-2)
 
 
 def test_process_full_leaves_the_stream_alone(engine, frames):
@@ -136,7 +136,7 @@ def test_other_frame_size_starts_a_new_stream(engine, frames):
     smaller = np.ascontiguousarray(frames[0][::2, ::2])
     result = engine.process(smaller, 0.2)
     assert result.exit != 'temporal'
-    assert (result.answer.boxes <= max(smaller.shape)).all()
+    assert (result.detections.boxes <= max(smaller.shape)).all()
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_time_that_is_no_number_is_refused(engine, frames, stamp_s):
 @pytest.mark.parametrize('shape', [(1, 1, 3), (1, 4000, 3), (3000, 3, 3)])
 def test_odd_image_sizes_are_answered(engine, shape):
     frame = np.full(shape, 127, np.uint8)
-    assert all(len(r.answer) == 0 for r in feed(engine, [frame] * 2))
+    assert all(len(r.detections) == 0 for r in feed(engine, [frame] * 2))
 
 
 def test_classifier_without_exits_has_temporal_and_full(frames):
@@ -172,7 +172,7 @@ def test_classifier_without_exits_has_temporal_and_full(frames):
     assert list(engine.paths) == ['temporal', 'full']
     first, second = feed(engine, [frames[0]] * 2)
     assert (first.exit, second.exit) == ('full', 'temporal')
-    assert first.answer.labels[:1] == second.answer.labels[:1]
+    assert first.detections.labels[:1] == second.detections.labels[:1]
 
 
 def test_runtimes_give_the_same_answers(engine, frames):
@@ -180,12 +180,12 @@ def test_runtimes_give_the_same_answers(engine, frames):
     ours, theirs = feed(engine, frames[:3]), feed(reference, frames[:3])
     for a, b in zip(ours, theirs, strict=True):
         assert a.exit == b.exit
-        np.testing.assert_allclose(a.answer.boxes, b.answer.boxes, atol=0.5)
+        np.testing.assert_allclose(a.detections.boxes, b.detections.boxes, atol=0.5)
 
 
-def elsewhere(answer):
+def elsewhere(detections):
     """An answer that has nothing in common with the given one."""
-    return Answer.of(np.array([[0, 0, 3, 3]]), np.array([0.99]))
+    return Detections.of(np.array([[0, 0, 3, 3]]), np.array([0.99]))
 
 
 def with_audits(engine, frames, monkeypatch, **settings):
@@ -193,8 +193,8 @@ def with_audits(engine, frames, monkeypatch, **settings):
     engine.policy = ThresholdPolicy({'temporal': 0.0})
     engine.process(frames[0], 0.0)
     monkeypatch.setattr(engine, 'auditor', Auditor(**settings))
-    honest = engine.temporal.answer
-    monkeypatch.setattr(engine.temporal, 'answer', lambda score: elsewhere(honest(score)))
+    honest = engine.temporal.detections
+    monkeypatch.setattr(engine.temporal, 'detections', lambda score: elsewhere(honest(score)))
     return engine
 
 
@@ -231,7 +231,7 @@ def test_audit_leaves_the_stream_alone(engine, frames):
             engine.audit(frame, results[-1][-1])
     for a, b in zip(*results, strict=True):
         assert a.exit == b.exit
-        np.testing.assert_array_equal(a.answer.boxes, b.answer.boxes)
+        np.testing.assert_array_equal(a.detections.boxes, b.detections.boxes)
 
 
 def test_exits_are_measured_on_this_machine(engine, frames):
@@ -243,25 +243,25 @@ def test_exits_are_measured_on_this_machine(engine, frames):
 
 def test_exits_that_answer_too_rarely_rest(engine, frames):
     engine.policy = ThresholdPolicy({'temporal': 1.01, 'exit1': 1.01})
-    engine.payback = Payback({'temporal': ExitCost(1.0, 9.0), 'exit1': ExitCost(1.0, 4.0)})
+    engine.economics = ExitEconomics({'temporal': ExitCost(1.0, 9.0), 'exit1': ExitCost(1.0, 4.0)})
     results = [engine.process(frames[i % 24], i / 25) for i in range(40)]
     asked = [bool(result.gate_scores) for result in results]
     assert asked == [True] * 19 + [False] * 21  # until twice 9 s are lost
 
 
 def test_exits_at_rest_leave_the_whole_network(engine, frames):
-    engine.payback = Payback({'temporal': ExitCost(1.0, 0.5)}, {'temporal': 0.1})
+    engine.economics = ExitEconomics({'temporal': ExitCost(1.0, 0.5)}, {'temporal': 0.1})
     result = engine.process(frames[0], 0.0)
     assert (result.exit, result.gate_scores) == ('full', {})
-    assert len(result.answer) == len(engine.process_full(frames[0]).answer)
+    assert len(result.detections) == len(engine.process_full(frames[0]).detections)
 
 
 def test_memory_from_before_a_rest_is_not_answered_from(engine, frames):
     engine.policy = ThresholdPolicy({'temporal': 1e-6})
     feed(engine, [frames[0]] * 3)
-    engine.payback = Payback({'temporal': ExitCost(1.0, 0.5)}, {'temporal': 0.1})
+    engine.economics = ExitEconomics({'temporal': ExitCost(1.0, 0.5)}, {'temporal': 0.1})
     engine.process(frames[0], 0.2)
-    engine.payback = None
+    engine.economics = None
     assert engine.process(frames[0], 0.24).exit == 'full'
     assert engine.process(frames[0], 0.28).exit == 'temporal'
 

@@ -26,24 +26,24 @@ def encoded(boxes):
 def test_targets_decode_to_the_boxes_they_were_made_from():
     boxes = [[1.2, 2.0, 3.6, 8.0], [9.0, 1.0, 11.0, 6.5]]
     target, sides, _ = encoded(boxes)
-    answer = decode((target == 1).float().numpy(), sides.numpy(), FRAME, 0.5)
+    detections = decode((target == 1).float().numpy(), sides.numpy(), FRAME, 0.5)
     expected = np.array(boxes) * [20, 10, 20, 10]
-    np.testing.assert_allclose(np.sort(answer.boxes, 0), np.sort(expected, 0), rtol=1e-5)
+    np.testing.assert_allclose(np.sort(detections.boxes, 0), np.sort(expected, 0), rtol=1e-5)
 
 
 def test_boxes_end_at_the_frame_and_doubles_are_merged():
     peaks = np.zeros((1, *GRID), np.float32)
     peaks[0, 5, 7], peaks[0, 5, 9] = 0.9, 0.8
-    answer = decode(peaks, np.full((4, *GRID), 30, np.float32), FRAME, 0.2)
-    np.testing.assert_array_equal(answer.boxes, [[0, 0, 320, 120]])
-    assert answer.scores == pytest.approx([0.9])
+    detections = decode(peaks, np.full((4, *GRID), 30, np.float32), FRAME, 0.2)
+    np.testing.assert_array_equal(detections.boxes, [[0, 0, 320, 120]])
+    assert detections.scores == pytest.approx([0.9])
 
 
 def test_same_place_different_class_both_stay():
     peaks = np.zeros((2, *GRID), np.float32)
     peaks[:, 5, 7] = 0.9, 0.8
-    answer = decode(peaks, np.ones((4, *GRID), np.float32), FRAME, 0.2)
-    assert answer.labels.tolist() == [0, 1]
+    detections = decode(peaks, np.ones((4, *GRID), np.float32), FRAME, 0.2)
+    assert detections.labels.tolist() == [0, 1]
 
 
 def test_nothing_above_the_score_is_no_answer():

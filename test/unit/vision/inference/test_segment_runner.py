@@ -32,11 +32,11 @@ def test_segments_run_alone_take_as_long_as_in_a_frame(engine):
 
 def test_running_a_segment_leaves_the_stream_as_it_was(engine):
     runner = SegmentRunner(engine, FRAMES)
-    expected = engine.process_full(FRAMES[-1]).answer
+    expected = engine.process_full(FRAMES[-1]).detections
     before = engine.process(FRAMES[-1], 10.0)
     for index in range(len(runner.segments)):
         runner.run(index, 0.002)
-    after = engine.process_full(FRAMES[-1]).answer
+    after = engine.process_full(FRAMES[-1]).detections
     assert np.array_equal(after.boxes, expected.boxes)
     assert before.gate_scores.keys() == engine.process(FRAMES[-1], 10.02).gate_scores.keys()
 

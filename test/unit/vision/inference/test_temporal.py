@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from e4_ros.vision.detections import Answer
-from e4_ros.vision.inference.learned_temporal_exit import LearntMemory
+from e4_ros.vision.detections import Detections
+from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
 from e4_ros.vision.inference.temporal_input import prior_maps, thumbnail
 from e4_ros.vision.nets.in_distribution import (
-    Familiarity,
-    fit_familiarity,
-    measure_trust,
+    InDistribution,
+    fit_in_distribution,
+    measure_reliability,
     statistics,
 )
 from e4_ros.vision.nets.temporal_net import GRID, SLOTS, THUMBNAIL, TemporalAtRunTime, TemporalNet
 from e4_ros.vision.runtime.onnx_runtime import make_runtime
-from e4_ros.vision.training.holdout import Stretch
-from e4_ros.vision.training.temporal_samples import Moments, footage
+from e4_ros.vision.training.holdout import FootageSegment
+from e4_ros.vision.training.temporal_samples import TemporalSamples, footage
 from e4_ros.vision.training.temporal_training import train_net
 
 
@@ -35,12 +35,12 @@ def walking_square(count):
         frame = ground.copy()
         frame[40:80, left : left + 20] = 220
         frames.append(frame)
-        answers.append(Answer.of(np.array([[left, 40, left + 20, 80]]), np.array([0.95])))
+        answers.append(Detections.of(np.array([[left, 40, left + 20, 80]]), np.array([0.95])))
     return frames, answers
 
 
 def walk(frames, answers):
-    return Stretch(frames, [i / 10 for i in range(len(frames))], answers, answers)
+    return FootageSegment(frames, [i / 10 for i in range(len(frames))], answers, answers)
 
 
 @pytest.mark.parametrize('switches', [{}, {'attention': False}, {'memory': False}])
@@ -68,27 +68,29 @@ def test_training_lowers_the_loss_and_is_repeatable():
         torch.manual_seed(1)
         net = TemporalNet(1, width=8, depth=1)
         source = footage(walk(frames, answers))
-        losses.append(train_net(net, Moments([source], 1, seed=1), steps=30, batch=8))
+        losses.append(train_net(net, TemporalSamples([source], 1, seed=1), steps=30, batch=8))
     assert np.mean(losses[0][-5:]) < 0.6 * np.mean(losses[0][:3])
     assert losses[0] == losses[1]
 
 
 def test_prior_has_a_peak_at_the_centre_and_its_size():
-    answer = Answer.of(np.array([[40, 40, 80, 120]]), np.array([0.9]))
-    maps = prior_maps(answer, (144, 192, 3), 1)
+    detections = Detections.of(np.array([[40, 40, 80, 120]]), np.array([0.9]))
+    maps = prior_maps(detections, (144, 192, 3), 1)
     assert np.unravel_index(maps[0].argmax(), GRID) == (20, 15)
     assert maps[1, 20, 15] == pytest.approx(10 / 4)
     assert maps[2, 20, 15] == pytest.approx(20 / 8)
 
 
 def test_doubtful_objects_are_no_prior():
-    answer = Answer.of(np.array([[40, 40, 80, 120]]), np.array([0.4]))
-    assert not prior_maps(answer, (144, 192, 3), 1).any()
+    detections = Detections.of(np.array([[40, 40, 80, 120]]), np.array([0.4]))
+    assert not prior_maps(detections, (144, 192, 3), 1).any()
 
 
 def test_objects_at_the_rim_stay_on_the_grid():
-    answer = Answer.of(np.array([[150, 100, 400, 400], [-90, -90, 4, 4]]), np.array([0.9, 0.9]))
-    assert np.isfinite(prior_maps(answer, (144, 192, 3), 2)).all()
+    detections = Detections.of(
+        np.array([[150, 100, 400, 400], [-90, -90, 4, 4]]), np.array([0.9, 0.9])
+    )
+    assert np.isfinite(prior_maps(detections, (144, 192, 3), 2)).all()
 
 
 @pytest.mark.parametrize('shape', [(1, 1, 3), (2000, 3, 3), (576, 768, 3)])
@@ -97,7 +99,7 @@ def test_thumbnail_of_any_frame(shape):
 
 
 def test_memory_starts_empty_and_is_emptied():
-    memory = LearntMemory(TemporalNet(1, width=8, depth=1).eval(), make_runtime('torch'))
+    memory = LearnedTemporalExit(TemporalNet(1, width=8, depth=1).eval(), make_runtime('torch'))
     frames, answers = walking_square(3)
     assert memory.look(frames[0], 0.0) == (1.0, 0.0)
     memory.remember(answers[0], computed=True)
@@ -111,12 +113,12 @@ def test_familiar_is_what_was_seen_and_its_like():
     rng = torch.Generator().manual_seed(0)
     scene = torch.rand(1, 4, 6, 6, generator=rng)
     seen = scene + 0.01 * torch.randn(80, 4, 6, 6, generator=rng)
-    familiarity = Familiarity(4)
+    in_distribution = InDistribution(4)
     tokens = statistics(seen)
-    fit_familiarity(familiarity, [tokens[:60]], [tokens[60:]])
-    assert familiarity(tokens)[0].min() > 0.9
+    fit_in_distribution(in_distribution, [tokens[:60]], [tokens[60:]])
+    assert in_distribution(tokens)[0].min() > 0.9
     other = statistics(torch.rand(5, 4, 6, 6, generator=rng))
-    assert familiarity(other)[0].max() < 0.1
+    assert in_distribution(other)[0].max() < 0.1
 
 
 def test_no_trust_where_an_exit_was_wrong():
@@ -127,11 +129,11 @@ def test_no_trust_where_an_exit_was_wrong():
         )
         for _ in range(2)
     )
-    familiarity = Familiarity(4)
-    fit_familiarity(familiarity, [here[:60], there[:60]], [here[60:], there[60:]])
+    in_distribution = InDistribution(4)
+    fit_in_distribution(in_distribution, [here[:60], there[:60]], [here[60:], there[60:]])
     held = torch.cat([here[60:], there[60:]])
-    measure_trust(familiarity, held, torch.cat([torch.ones(20), torch.zeros(20)]))
-    familiar, trusted = familiarity(held)
+    measure_reliability(in_distribution, held, torch.cat([torch.ones(20), torch.zeros(20)]))
+    familiar, trusted = in_distribution(held)
     assert familiar.min() > 0.9
     assert trusted[:20].min() > 0.9
     assert trusted[20:].max() < 0.1

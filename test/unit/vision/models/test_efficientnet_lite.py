@@ -58,10 +58,10 @@ def test_any_size_of_frame_is_prepared(model, size):
 def test_decode_names_the_likeliest_class(model):
     logits = np.zeros((1, 1000), np.float32)
     logits[0, 207] = 20
-    answer = model.decode([logits], (480, 640, 3), 0.5)
-    assert model.class_names[answer.labels[0]] == 'golden retriever'
-    assert answer.scores[0] == pytest.approx(1, abs=1e-4)
-    assert answer.boxes.tolist() == [[0, 0, 640, 480]]
+    detections = model.decode([logits], (480, 640, 3), 0.5)
+    assert model.class_names[detections.labels[0]] == 'golden retriever'
+    assert detections.scores[0] == pytest.approx(1, abs=1e-4)
+    assert detections.boxes.tolist() == [[0, 0, 640, 480]]
 
 
 def test_an_unsure_answer_is_empty(model):

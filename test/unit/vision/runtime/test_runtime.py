@@ -29,10 +29,10 @@ def cache(tmp_path, monkeypatch):
 
 def run_chain(runtime, stages, image):
     entry = runtime.buffer(image.shape)
-    pieces, joint = [], entry
+    pieces, boundary = [], entry
     for stage in stages:
-        pieces.append(runtime.compile(stage.module, [joint]))
-        joint = pieces[-1].outputs[0]
+        pieces.append(runtime.compile(stage.module, [boundary]))
+        boundary = pieces[-1].outputs[0]
     entry.write(image)
     for piece in pieces:
         piece.run()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.teacher.smoothing import link, smooth
 
 STAMPS = np.arange(40) / 10
@@ -17,7 +17,7 @@ def walker(start, pixels_per_frame, frames=40):
 
 
 def seen(boxes, score=0.9):
-    return [Answer.of([box], [score]) for box in boxes]
+    return [Detections.of([box], [score]) for box in boxes]
 
 
 def test_noise_is_taken_out():
@@ -34,7 +34,7 @@ def test_a_gap_is_filled_where_the_object_must_have_been():
     truth = walker(0, 4)
     answers = seen(truth)
     for index in (15, 16, 17, 18):
-        answers[index] = Answer.empty()
+        answers[index] = Detections.empty()
     filled = smooth(answers, STAMPS)
     for index in (15, 16, 17, 18):
         np.testing.assert_allclose(filled[index].boxes[0], truth[index], atol=0.5)
@@ -43,29 +43,29 @@ def test_a_gap_is_filled_where_the_object_must_have_been():
 def test_a_longer_absence_ends_the_track():
     answers = seen(walker(0, 4))
     for index in range(12, 22):
-        answers[index] = Answer.empty()
+        answers[index] = Detections.empty()
     filled = smooth(answers, STAMPS)
     assert all(len(filled[index]) == 0 for index in range(12, 22))
     assert all(len(filled[index]) == 1 for index in (11, 22))
 
 
 def test_a_flash_of_one_or_two_frames_is_no_object():
-    answers = [Answer.empty()] * 40
-    answers[7] = answers[8] = Answer.of([BOX], [0.95])
+    answers = [Detections.empty()] * 40
+    answers[7] = answers[8] = Detections.of([BOX], [0.95])
     assert all(len(a) == 0 for a in smooth(answers, STAMPS))
 
 
 def test_what_is_never_sure_is_no_object_and_one_sure_look_carries_the_rest():
     doubtful = seen(walker(0, 4), score=0.4)
     assert all(len(a) == 0 for a in smooth(doubtful, STAMPS))
-    doubtful[20] = Answer.of(doubtful[20].boxes, [0.8])
+    doubtful[20] = Detections.of(doubtful[20].boxes, [0.8])
     assert all(len(a) == 1 for a in smooth(doubtful, STAMPS))
 
 
 def test_people_who_pass_each_other_keep_their_tracks():
     right, left = walker(0, 5), walker(195, -5)
     below = [box + np.array([0, 30, 0, 30]) for box in left]
-    crossing = [Answer.of(pair, [0.9, 0.8]) for pair in zip(right, below, strict=True)]
+    crossing = [Detections.of(pair, [0.9, 0.8]) for pair in zip(right, below, strict=True)]
     tracks = link(crossing, STAMPS)
     assert len(tracks) == 2
     for track in tracks:
@@ -74,7 +74,7 @@ def test_people_who_pass_each_other_keep_their_tracks():
 
 
 def test_classes_are_not_linked():
-    changing = [Answer.of([BOX], [0.9], [index % 2]) for index in range(40)]
+    changing = [Detections.of([BOX], [0.9], [index % 2]) for index in range(40)]
     tracks = link(changing, STAMPS)
     assert sorted(track.label for track in tracks) == [0, 1]
 
@@ -90,4 +90,4 @@ def test_too_few_frames_or_too_slow_footage_come_back_as_they_are():
 @pytest.mark.parametrize('stamps', [[0, 0], [1, 0], [0]])
 def test_times_that_do_not_rise_are_refused(stamps):
     with pytest.raises(ValueError, match='each later'):
-        smooth([Answer.empty()] * 2, stamps)
+        smooth([Detections.empty()] * 2, stamps)

@@ -50,11 +50,11 @@ def test_it_finds_at_least_what_one_pass_finds(model, teacher, frame):
 
 def test_a_still_scene_is_answered_the_same_in_every_frame(teacher, frame):
     counts = []
-    taught = teacher.teach([(i / 10, frame) for i in range(6)], counts.append)
+    pseudo_labels = teacher.pseudo_label([(i / 10, frame) for i in range(6)], counts.append)
     assert counts == [1, 2, 3, 4, 5, 6]
     sure = teacher.look(frame).above(0.5)
-    for answer in taught:
-        np.testing.assert_allclose(answer.boxes[: len(sure)], sure.boxes, atol=0.01)
+    for detections in pseudo_labels:
+        np.testing.assert_allclose(detections.boxes[: len(sure)], sure.boxes, atol=0.01)
 
 
 def test_a_known_frame_is_not_computed_again(model, cache, frame, monkeypatch):
@@ -80,7 +80,7 @@ def test_an_interrupted_run_keeps_what_it_did(model, tmp_path, frame, monkeypatc
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        OfflineTeacher(model, 1, tmp_path).teach(interrupted())
+        OfflineTeacher(model, 1, tmp_path).pseudo_label(interrupted())
     again = OfflineTeacher(model, 1, tmp_path)
     break_network(again, monkeypatch)
     again.look(frame)
@@ -102,11 +102,11 @@ def test_a_damaged_memory_is_made_anew(model, tmp_path, frame):
 def test_a_change_of_size_or_a_time_that_falls_back_begins_a_new_scene(teacher, frame):
     small = frame[:240, :320]
     stream = [(0.0, frame), (0.1, frame), (0.2, small), (0.3, small), (0.0, small)]
-    assert len(teacher.teach(stream)) == 5
+    assert len(teacher.pseudo_label(stream)) == 5
 
 
 def test_no_frames_no_answers(teacher):
-    assert teacher.teach([]) == []
+    assert teacher.pseudo_label([]) == []
 
 
 def test_a_classifier_is_refused(cache):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.teacher.tiles import Tile, merge, suppress, tiles_of
 
 
@@ -37,15 +37,18 @@ def test_a_small_frame_is_only_the_whole(size):
 
 def test_a_box_cut_by_an_inner_border_is_dropped_but_not_one_at_the_frames_edge():
     left, right = Tile(0, 0, 320, 320), Tile(280, 0, 320, 320)
-    cut = Answer.of([[250, 100, 320, 200]], [0.9])
-    at_the_edge = Answer.of([[280, 0, 320, 100]], [0.8])
+    cut = Detections.of([[250, 100, 320, 200]], [0.9])
+    at_the_edge = Detections.of([[280, 0, 320, 100]], [0.8])
     merged = merge([cut, at_the_edge], [left, right], (320, 600, 3))
     assert merged.boxes.tolist() == [[560, 0, 600, 100]]
 
 
 def test_an_object_found_in_two_tiles_is_kept_once_with_the_higher_score():
     tiles = [Tile(0, 0, 320, 320), Tile(160, 0, 320, 320)]
-    first, second = Answer.of([[200, 50, 240, 150]], [0.6]), Answer.of([[42, 50, 82, 150]], [0.9])
+    first, second = (
+        Detections.of([[200, 50, 240, 150]], [0.6]),
+        Detections.of([[42, 50, 82, 150]], [0.9]),
+    )
     merged = merge([first, second], tiles, (320, 480, 3))
     assert merged.boxes.tolist() == [[202, 50, 242, 150]]
     assert merged.scores.tolist() == [np.float32(0.9)]
@@ -53,9 +56,9 @@ def test_an_object_found_in_two_tiles_is_kept_once_with_the_higher_score():
 
 def test_classes_do_not_suppress_each_other():
     box = [10, 10, 20, 20]
-    assert len(suppress(Answer.of([box, box], [0.9, 0.8], [0, 1]), 0.45)) == 2
+    assert len(suppress(Detections.of([box, box], [0.9, 0.8], [0, 1]), 0.45)) == 2
 
 
 def test_nothing_found_merges_to_nothing():
     tiles = tiles_of((576, 768))
-    assert len(merge([Answer.empty()] * len(tiles), tiles, (576, 768))) == 0
+    assert len(merge([Detections.empty()] * len(tiles), tiles, (576, 768))) == 0

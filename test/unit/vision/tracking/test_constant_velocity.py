@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from e4_ros.vision.detections import Answer
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.tracking.constant_velocity import ConstantVelocityTracks, iou_matrix
 
 
 def at(x, label=0, score=0.9):
-    return Answer.of(np.array([[x, 10, x + 20, 50]]), np.array([score]), np.array([label]))
+    return Detections.of(np.array([[x, 10, x + 20, 50]]), np.array([score]), np.array([label]))
 
 
 def test_object_goes_on_at_its_speed():
@@ -22,8 +22,8 @@ def test_object_goes_on_at_its_speed():
 
 def test_growing_box_goes_on_growing():
     tracks = ConstantVelocityTracks()
-    tracks.update(Answer.of(np.array([[0, 0, 10, 10]]), np.array([0.9])), 0.0)
-    tracks.update(Answer.of(np.array([[-1, -1, 11, 11]]), np.array([0.9])), 1.0)
+    tracks.update(Detections.of(np.array([[0, 0, 10, 10]]), np.array([0.9])), 0.0)
+    tracks.update(Detections.of(np.array([[-1, -1, 11, 11]]), np.array([0.9])), 1.0)
     np.testing.assert_allclose(tracks.predict(2.0).boxes, [[-2, -2, 12, 12]], atol=1e-5)
 
 
@@ -47,7 +47,7 @@ def test_crossing_objects_keep_their_own_speed():
         boxes = np.array(
             [[step * 4, 0, step * 4 + 30, 60], [100 - step * 4, 0, 130 - step * 4, 60]]
         )
-        tracks.update(Answer.of(boxes, np.array([0.9, 0.8])), step * 0.1)
+        tracks.update(Detections.of(boxes, np.array([0.9, 0.8])), step * 0.1)
     moved = tracks.predict(0.4)
     np.testing.assert_allclose(moved.boxes[:, 0], [16, 84], atol=0.5)
 
@@ -63,7 +63,7 @@ def test_without_an_answer_there_is_nothing():
 def test_empty_answer_ends_all_tracks():
     tracks = ConstantVelocityTracks()
     tracks.update(at(0), 0.0)
-    tracks.update(Answer.empty(), 0.1)
+    tracks.update(Detections.empty(), 0.1)
     assert len(tracks.predict(0.2)) == 0
 
 

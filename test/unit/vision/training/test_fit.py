@@ -22,24 +22,24 @@ from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.policy import ThresholdPolicy
 from e4_ros.vision.models import load_model
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
-from e4_ros.vision.training.feature_extractor import Probe
+from e4_ros.vision.training.feature_extractor import FeatureExtractor
 from e4_ros.vision.training.fit import LEAST_FRAMES, FitError, fit
 from e4_ros.vision.training.fit_settings import FitSettings
 
-SETTINGS = FitSettings(steps=2, epochs=2, views=1, lessons=12, rehearsed=8, cuts=('add_1',))
+SETTINGS = FitSettings(steps=2, epochs=2, views=1, samples=12, rehearsed=8, cuts=('add_1',))
 
 
 class Hasty:
     """A teacher that takes no tiles: the network's answer to the frame."""
 
     def __init__(self, model):
-        self._probe = Probe(model, [], 1)
+        self._probe = FeatureExtractor(model, [], 1)
 
-    def teach(self, clip, progress):
+    def pseudo_label(self, clip, progress):
         answers = []
         for number, (_, frame) in enumerate(clip, 1):
             self._probe.see(frame)
-            answers.append(self._probe.answer(frame.shape))
+            answers.append(self._probe.detections(frame.shape))
             progress(number)
         return answers
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from e4_ros.vision.detections import Answer
-from e4_ros.vision.training.holdout import Stretch, frame_marks, part, seen_share
+from e4_ros.vision.detections import Detections
+from e4_ros.vision.training.holdout import FootageSegment, frame_marks, part, seen_share
 
 
 @pytest.fixture
@@ -13,26 +13,28 @@ def frames():
     return [rng.integers(0, 256, (16, 16, 3), dtype=np.uint8) for _ in range(100)]
 
 
-def stretch(frames):
-    answers = [Answer.of(np.array([[0, 0, i + 1, 1]]), np.array([0.4])) for i in range(len(frames))]
-    return Stretch(frames, list(range(len(frames))), answers, answers)
+def segment(frames):
+    answers = [
+        Detections.of(np.array([[0, 0, i + 1, 1]]), np.array([0.4])) for i in range(len(frames))
+    ]
+    return FootageSegment(frames, list(range(len(frames))), answers, answers)
 
 
 @pytest.mark.parametrize('count', [40, 99, 100, 1000, 5000])
 def test_every_frame_is_learned_from_or_held_out(frames, count):
-    parted = part(stretch([frames[0]] * count), 0.2)
-    held = [i for rows in parted.held_out for i in rows]
-    assert sorted(parted.learn + held) == list(range(count))
-    assert len(held) == pytest.approx(0.2 * count, abs=len(parted.held_out))
-    assert len(parted.held_out) >= 2
+    split = part(segment([frames[0]] * count), 0.2)
+    held = [i for rows in split.held_out for i in rows]
+    assert sorted(split.learn + held) == list(range(count))
+    assert len(held) == pytest.approx(0.2 * count, abs=len(split.held_out))
+    assert len(split.held_out) >= 2
 
 
 def test_parts_keep_frames_and_answers_together(frames):
-    parted = part(stretch(frames), 0.2)
-    kept = parted.kept_back
-    first = parted.held_out[0][0]
+    split = part(segment(frames), 0.2)
+    kept = split.validation
+    first = split.held_out[0][0]
     assert kept.frames[0] is frames[first]
-    assert kept.taught[0].boxes[0, 2] == first + 1
+    assert kept.pseudo_labels[0].boxes[0, 2] == first + 1
     assert not kept.shows_objects
 
 
