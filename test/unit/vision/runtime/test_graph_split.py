@@ -134,7 +134,7 @@ def test_untraceable_network_names_the_operation():
             return x if x.sum() > 0 else -x
 
     said = (
-        r'Branching.* at `return x if x\.sum\(\) > 0 else -x` \(test_stages\.py, line \d+\).*flow'
+        r'Branching.* at `return x if x\.sum\(\) > 0 else -x` \(test_graph_split\.py, line \d+\).*flow'
     )
     with pytest.raises(StageError, match=said):
         split(Branching().eval(), torch.randn(1, 3, 8, 8), [])
