@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,10 @@ import numpy as np
 from e4_ros.evaluation.metrics import agreement
 from e4_ros.paths import cache_dir
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.export.onnx_export import ModuleProgram
+from e4_ros.vision.export.quantize import write_reduced
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
-from e4_ros.vision.runtime.precision import PrecisionError, reduced_path, write_reduced
+from e4_ros.vision.runtime.precision import PrecisionError, reduced_path
 from e4_ros.vision.training.feature_extractor import FeatureExtractor
 
 LEAST_FRAMES = 40
@@ -82,11 +83,11 @@ def try_precision(
     later = len(frames) * 2 // 3
     exported: list[Path] = []
 
-    def noted(path: Path) -> Path:
-        exported.append(path)
-        return path
+    def noted(program: ModuleProgram) -> ModuleProgram:
+        exported.append(program.file())
+        return program
 
-    plain = _probe(model, cuts, threads, noted)
+    plain = FeatureExtractor(model, cuts, threads, noted)
     inputs = _stage_inputs(model, plain, len(cuts), _spread(frames[:later], _MADE_FROM))
     with tempfile.TemporaryDirectory(dir=cache_dir()) as folder:
         made: dict[Path, Path] = {}
@@ -94,7 +95,7 @@ def try_precision(
             progress(f'making {precision}', index, len(exported))
             made[path] = write_reduced(path, precision, inputs[index], Path(folder))
         progress(f'making {precision}', len(exported), len(exported))
-        reduced = _probe(model, cuts, threads, made.__getitem__)
+        reduced = FeatureExtractor(model, cuts, threads, lambda stage: _Reduced(stage, made))
         trial = _compare(
             model, precision, (plain, reduced), _spread(frames[later:], _TRIED_ON), least_agreement,
             lambda done, total: progress(f'trying {precision}', done, total),
@@ -120,10 +121,15 @@ def check_frames(count: int) -> None:
         )
 
 
-def _probe(
-    model: VisionModel, cuts: Sequence[str], threads: int | None, stage_file: Callable[[Path], Path]
-) -> FeatureExtractor:
-    return FeatureExtractor(model, cuts, runtime=OnnxRuntime(threads, stage_file=stage_file))
+class _Reduced:
+    """A stage that runs from the file made of it."""
+
+    def __init__(self, stage: ModuleProgram, made: Mapping[Path, Path]):
+        self.name, self.inputs, self.outputs = stage.name, stage.inputs, stage.outputs
+        self._file = made[stage.file()]
+
+    def onnx(self) -> bytes:
+        return self._file.read_bytes()
 
 
 def _stage_inputs(

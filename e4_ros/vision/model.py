@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -28,6 +28,7 @@ class VisionModel(Protocol):
         input_size: ``(H, W)`` that the network takes.
         network: torch module in eval mode: ``(1, 3, H, W)`` float32 to a tensor or a tuple of
             tensors; traceable by ``torch.fx``.
+        output_names: what the network's outputs are called, in order.
     """
 
     name: str
@@ -35,18 +36,19 @@ class VisionModel(Protocol):
     class_names: Sequence[str]
     input_size: tuple[int, int]
     network: nn.Module
+    output_names: tuple[str, ...]
 
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
         """Turn an ``(H, W, 3)`` uint8 RGB frame into the network's ``(1, 3, H, W)`` float32."""
         ...
 
     def decode(
-        self, outputs: Sequence[np.ndarray], frame_shape: tuple[int, ...], min_score: float
+        self, outputs: Mapping[str, np.ndarray], frame_shape: tuple[int, ...], min_score: float
     ) -> Detections:
         """Turn the network's raw outputs for one frame into an answer.
 
         Args:
-            outputs: the network's outputs in order, batch of one.
+            outputs: the network's outputs by name, batch of one.
             frame_shape: shape of the source frame, ``(H, W, ...)``.
             min_score: what scores less is left out.
         """

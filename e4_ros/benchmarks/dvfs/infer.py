@@ -7,7 +7,7 @@ import numpy as np
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.policy import FullPolicy
 from e4_ros.vision.models import load_model
-from e4_ros.vision.runtime.onnx_runtime import make_runtime
+from e4_ros.vision.runtime.factory import make_runtime
 
 
 def main() -> None:

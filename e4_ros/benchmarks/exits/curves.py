@@ -18,7 +18,7 @@ from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.factory import build
 from e4_ros.vision.inference.policy import FULL, TEMPORAL, FullPolicy, ThresholdPolicy
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.runtime.onnx_runtime import make_runtime
+from e4_ros.vision.runtime.factory import make_runtime
 
 STEPS = (2, 3, 4, 6, 8, 12)
 SIDES = (284, 268, 252, 236, 220, 204, 172, 140)  # pixels; the detector's own is 300

@@ -15,7 +15,7 @@ from e4_ros.vision.inference.audit import Auditor
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.policy import FULL, ExitPolicy, FullPolicy, ThresholdPolicy
 from e4_ros.vision.models import load_model
-from e4_ros.vision.runtime.onnx_runtime import make_runtime
+from e4_ros.vision.runtime.factory import make_runtime
 from e4_ros.vision.tracking.constant_velocity import ConstantVelocityTracks
 
 

@@ -22,8 +22,8 @@ def model_works(model: str, segments: int = SEGMENTS) -> list[SegmentWork]:
     import torch
 
     from e4_ros.energy.board_model import SegmentWork
+    from e4_ros.vision.export import graph_split
     from e4_ros.vision.models import load_model
-    from e4_ros.vision.runtime import graph_split
 
     loaded = load_model(model)
     example = torch.zeros(1, 3, *loaded.input_size)

@@ -14,7 +14,7 @@ from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.frame_result import FrameResult
 from e4_ros.vision.inference.policy import FULL, TEMPORAL, ThresholdPolicy
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.runtime.onnx_runtime import make_runtime
+from e4_ros.vision.runtime.factory import make_runtime
 from e4_ros.vision.runtime.precision import FP32
 
 _LEAST_BLOCKS = 8  # that an exit must have answered in for its bound to mean anything
@@ -49,9 +49,10 @@ class PlayedStream:
         self._engine = EarlyExitEngine(
             model,
             ThresholdPolicy({}),
-            make_runtime('onnxruntime', threads, precision),
+            make_runtime('onnxruntime', threads),
             checkpoint.exits,
             checkpoint.temporal,
+            precision=precision,
         )
         process = self._engine.process_full
         self.full = [process(frame).detections for clip in clips for _, frame in clip]

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from e4_ros.vision.clips.motion import motion_macs, motion_map
 from e4_ros.vision.exit_checkpoint import network_hash
+from e4_ros.vision.export.graph_split import Cut, StageError, find_cuts, split
+from e4_ros.vision.export.onnx_export import ModuleProgram
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.runtime.graph_split import Cut, StageError, find_cuts, split
-from e4_ros.vision.runtime.onnx_runtime import Buffer, OnnxRuntime, Piece
+from e4_ros.vision.runtime.interfaces import Buffer, Piece
+from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 
 _STRIDE = 8  # of the map that motion is read from
 
@@ -79,21 +81,25 @@ class ClipBackbone:
             image.write(self._model.preprocess(frame)[0], (index,))
         early_piece.run()
         late_piece.run()
-        early = torch.from_numpy(early_piece.outputs[0].read())
+        early = torch.from_numpy(early_piece.outputs['y'].read())
         first = early[:1] if before is None else before
         motion = motion_map(early, torch.cat([first, early[:-1]]))
         if before is None:
             motion[:1] = 0
-        deep = torch.from_numpy(late_piece.outputs[0].read().copy())
+        deep = torch.from_numpy(late_piece.outputs['y'].read().copy())
         return Seen(deep, motion, early[-1:].clone())
 
     def _pieces(self, frames: int) -> tuple[Buffer, Piece, Piece]:
         if frames not in self._compiled:
             image = self._runtime.buffer((frames, 3, *self._model.input_size))
-            early = self._runtime.compile(self._stages[0], [image])
-            late = self._runtime.compile(self._stages[1], early.outputs)
+            early = self._compile('early', self._stages[0], image)
+            late = self._compile('late', self._stages[1], early.outputs['y'])
             self._compiled[frames] = image, early, late
         return self._compiled[frames]
+
+    def _compile(self, name: str, module: nn.Module, features: Buffer) -> Piece:
+        program = ModuleProgram(name, module, {'x': tuple(features.shape)}, ('y',))
+        return self._runtime.compile(program, {'x': features})
 
 
 class _Pooled(nn.Module):

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import torch
 
 from e4_ros.vision.exit_checkpoint import Exit
+from e4_ros.vision.export.graph_split import split
+from e4_ros.vision.export.onnx_export import stage_programs
 from e4_ros.vision.inference.intermediate_exit import ExitStep
 from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
 from e4_ros.vision.inference.temporal_exit import TemporalExit
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.runtime.graph_split import split
-from e4_ros.vision.runtime.onnx_runtime import Buffer, Piece, Runtime
+from e4_ros.vision.runtime.interfaces import Buffer, Piece, Runtime
+from e4_ros.vision.runtime.precision import FP32
 
 # What the pedestrian detector's resizing and decoding took on one EPYC core (0.28 ms and 0.07 ms
 # for a 768x576 frame), at an assumed 3.5 GHz.
@@ -69,6 +71,7 @@ def compile_chain(
     temporal: TemporalExit,
     runtime: Runtime,
     temporal_asked: bool,
+    precision: str = FP32,
 ) -> Chain:
     """Cut a network at its exits and compile the pieces onto joint buffers.
 
@@ -78,19 +81,21 @@ def compile_chain(
         temporal: what looks at a frame before any stage.
         runtime: what runs the pieces.
         temporal_asked: whether it looks at all; if not, it costs nothing.
+        precision: precision of the stages, one of `PRECISIONS`.
 
     Raises:
         StageError: the network cannot be traced, or not be cut where an exit needs it.
     """
     example = torch.zeros(1, 3, *model.input_size)
     stages = split(model.network, example, [e.cut for e in exits])
+    programs = stage_programs(stages, tuple(example.shape), model.output_names, precision)
     entry = runtime.buffer(tuple(example.shape))
     steps: list[ChainStep] = []
     segments = [_prepare(example, temporal, temporal_asked)]
     boundary, carried = entry, temporal.state
     for index, stage in enumerate(stages):
-        piece = runtime.compile(stage.module, [boundary], stage=True)
-        boundary = piece.outputs[0]
+        piece = runtime.compile(programs[index], {'x': boundary})
+        boundary = next(iter(piece.outputs.values()))
         macs, bytes_moved, layers = stage.macs, stage.bytes_moved, stage.layers
         step = None
         if index < len(exits):

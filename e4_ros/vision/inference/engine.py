@@ -20,7 +20,8 @@ from e4_ros.vision.inference.policy import FULL, TEMPORAL, ExitPolicy
 from e4_ros.vision.inference.temporal_exit import ExtrapolatedExit, TemporalExit
 from e4_ros.vision.model import VisionModel, check_frame
 from e4_ros.vision.nets.temporal_net import TemporalNet
-from e4_ros.vision.runtime.onnx_runtime import Runtime
+from e4_ros.vision.runtime.interfaces import Runtime
+from e4_ros.vision.runtime.precision import FP32
 
 
 class EarlyExitEngine:
@@ -37,6 +38,7 @@ class EarlyExitEngine:
         temporal: network of the temporal exit; without one it moves the last answer on.
         min_score: detections that score less are left out.
         auditor: says which early answers `audit` checks.
+        precision: precision of the stages, one of `PRECISIONS`.
         rates: share of all frames that each exit answered in calibration, where that is known.
 
     Attributes:
@@ -54,6 +56,7 @@ class EarlyExitEngine:
         min_score: float = 0.2,
         auditor: Auditor | None = None,
         rates: Mapping[str, float] | None = None,
+        precision: str = FP32,
     ):
         self.model = model
         self.policy = policy
@@ -66,7 +69,9 @@ class EarlyExitEngine:
         self.economics: ExitEconomics | None = None
         self._rates = rates
         self._exit_names = [TEMPORAL, *(e.name for e in exits), FULL]
-        self._chain = compile_chain(model, exits, self.temporal, runtime, policy.asks(TEMPORAL))
+        self._chain = compile_chain(
+            model, exits, self.temporal, runtime, policy.asks(TEMPORAL), precision
+        )
         self._input, self._steps = self._chain.input, self._chain.steps
         self.segments = self._chain.segments
         self._looked = False
@@ -232,7 +237,8 @@ class EarlyExitEngine:
         return self.economics is None or self.economics.asks(name)
 
     def _last_detections(self, frame: np.ndarray) -> Detections:
-        outputs = [buffer.read() for buffer in self._steps[-1].stage.outputs]
+        stage = self._steps[-1].stage
+        outputs = {name: buffer.read() for name, buffer in stage.outputs.items()}
         return self.model.decode(outputs, frame.shape, self.min_score)
 
 

@@ -63,7 +63,8 @@ def measure_exits(
             if step.exit is not None:
                 step.exit.score(frame.shape, min_score)
                 watch.lap(step.exit.name)
-        outputs = [buffer.read() for buffer in chain.steps[-1].stage.outputs]
+        stage = chain.steps[-1].stage
+        outputs = {name: buffer.read() for name, buffer in stage.outputs.items()}
         detections = model.decode(outputs, frame.shape, min_score)
         watch.lap('decode')
         temporal.remember(detections, computed=True)

@@ -20,8 +20,9 @@ from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.policy import FULL, TEMPORAL, FullPolicy, ThresholdPolicy
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.models import load_model
-from e4_ros.vision.runtime.onnx_runtime import make_runtime
-from e4_ros.vision.runtime.precision import FP32
+from e4_ros.vision.runtime.factory import make_runtime
+from e4_ros.vision.runtime.interfaces import RuntimeUnavailableError
+from e4_ros.vision.runtime.precision import FP32, check_precision
 
 POLICIES = ('full', 'e4')
 _BOUNDS = 0.02, 0.98  # a wager needs room on both sides
@@ -61,9 +62,14 @@ def build(
     if policy not in POLICIES:
         raise ValueError(f'there is no policy {policy!r}; choose one of {POLICIES}')
     model = load_model(model_name)
-    runner = make_runtime(runtime, threads, precision)
+    check_precision(precision)
+    if runtime == 'torch' and precision != FP32:
+        raise RuntimeUnavailableError(f'the runtime torch has no {precision}, only {FP32}')
+    runner = make_runtime(runtime, threads)
     if policy == FULL:
-        return EarlyExitEngine(model, FullPolicy(), runner, min_score=min_score)
+        return EarlyExitEngine(
+            model, FullPolicy(), runner, min_score=min_score, precision=precision
+        )
     fitted = _fitted(model, checkpoint)
     _check_promise(fitted, precision)
     return EarlyExitEngine(
@@ -75,6 +81,7 @@ def build(
         min_score,
         _auditor(fitted, audit_share, _record(model, checkpoint) if keep_audits else None),
         fitted.notes.get('rates'),
+        precision,
     )
 
 

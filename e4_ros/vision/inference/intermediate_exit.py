@@ -7,13 +7,14 @@ import torch
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Exit
+from e4_ros.vision.export.node_costs import module_cost
+from e4_ros.vision.export.onnx_export import ModuleProgram
 from e4_ros.vision.inference import grid_boxes
 from e4_ros.vision.inference.temporal_exit import TemporalExit, certainty
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.nets.exit_gate import SLOTS, STATE
 from e4_ros.vision.nets.heads import Answering, AnsweringAndJudging
-from e4_ros.vision.runtime.node_costs import module_cost
-from e4_ros.vision.runtime.onnx_runtime import Buffer, Runtime
+from e4_ros.vision.runtime.interfaces import Buffer, Runtime
 
 
 class ExitStep:
@@ -53,17 +54,23 @@ class ExitStep:
         self._temporal = temporal
         self._answer = Detections.empty()
         self._gated = fitted.gate is not None
-        inputs = [features]
+        inputs = {'features': features}
         if fitted.gate is None:
-            module: torch.nn.Module = Answering(fitted.head).eval()
+            module: Answering | AnsweringAndJudging = Answering(fitted.head).eval()
         else:
             module = AnsweringAndJudging(fitted.head, fitted.gate).eval()
             self._memory = runtime.buffer((1, SLOTS, fitted.gate.channels))
             self._filled = runtime.buffer((1, SLOTS))
-            inputs += [self._memory, self._filled, carried or runtime.buffer((1, STATE))]
-        self._piece = runtime.compile(module, inputs)
-        self.cost = module_cost(module, *(torch.zeros(buffer.shape) for buffer in inputs))
-        self.state = self._piece.outputs[-1] if self._gated else None
+            inputs |= {
+                'memory': self._memory,
+                'filled': self._filled,
+                'state': carried or runtime.buffer((1, STATE)),
+            }
+        shapes = {name: tuple(buffer.shape) for name, buffer in inputs.items()}
+        program = ModuleProgram(self.name, module, shapes, module.output_names)
+        self._piece = runtime.compile(program, inputs)
+        self.cost = module_cost(module, *map(torch.zeros, shapes.values()))
+        self.state = self._piece.outputs['next_state'] if self._gated else None
 
     def most(self) -> float:
         """The most that `score` can be for this frame; costs nothing."""
@@ -80,13 +87,13 @@ class ExitStep:
             The gate score in [0, 1].
         """
         self._piece.run()
-        outputs = [buffer.read() for buffer in self._piece.outputs]
+        outputs = {name: buffer.read() for name, buffer in self._piece.outputs.items()}
         if self._model.task == 'classify':
-            self._answer = self._model.decode(outputs[:1], frame_shape, min_score)
+            self._answer = self._model.decode(outputs, frame_shape, min_score)
         else:
-            peaks, sides = outputs[:2]
-            self._answer = grid_boxes.decode(peaks[0], sides[0], frame_shape, min_score)
-        score = float(outputs[-4][0, 0]) if self._gated else certainty(self._answer)
+            peaks, sides = outputs['peaks'][0], outputs['sides'][0]
+            self._answer = grid_boxes.decode(peaks, sides, frame_shape, min_score)
+        score = float(outputs['gate'][0, 0]) if self._gated else certainty(self._answer)
         return score * self._temporal.in_distribution
 
     def detections(self) -> Detections:
@@ -98,9 +105,8 @@ class ExitStep:
         if not self._gated:
             return
         held = self._memory.read().copy()
-        self._memory.write(
-            np.concatenate([self._piece.outputs[-2].read()[:, None], held[:, :-1]], 1)
-        )
+        token = self._piece.outputs['token'].read()
+        self._memory.write(np.concatenate([token[:, None], held[:, :-1]], 1))
         filled = self._filled.read().copy()
         self._filled.write(np.concatenate([np.ones((1, 1)), filled[:, :-1]], 1))
 

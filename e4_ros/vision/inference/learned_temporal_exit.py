@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
 
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.export.node_costs import module_cost
+from e4_ros.vision.export.onnx_export import ModuleProgram
 from e4_ros.vision.inference import grid_boxes
 from e4_ros.vision.inference.temporal_exit import TemporalExit
 from e4_ros.vision.inference.temporal_input import as_input, prior_maps, thumbnail
-from e4_ros.vision.nets.temporal_net import (
-    GRID,
-    PRIOR,
-    SLOTS,
-    THUMBNAIL,
-    TemporalAtRunTime,
-    TemporalNet,
-)
-from e4_ros.vision.runtime.node_costs import module_cost
-from e4_ros.vision.runtime.onnx_runtime import Buffer, Runtime
+from e4_ros.vision.nets.temporal_net import TemporalAtRunTime, TemporalNet
+from e4_ros.vision.runtime.interfaces import Buffer, Runtime
 
 _SNAPSHOT_S = 3.0  # a frame this old moves to the next slot of the memory
 
@@ -39,34 +32,36 @@ class LearnedTemporalExit(TemporalExit):
     _snapshot: np.ndarray | None
     _snapshot_s: float
 
-    def __init__(self, net: TemporalNet, runtime: Runtime, at_run_time: nn.Module | None = None):
+    def __init__(
+        self, net: TemporalNet, runtime: Runtime, at_run_time: TemporalAtRunTime | None = None
+    ):
         self._classes = net.settings['classes']
-        self._image = runtime.buffer((1, 3, *THUMBNAIL))
-        self._memory = runtime.buffer((1, SLOTS, net.width, *GRID))
-        self._filled = runtime.buffer((1, SLOTS))
-        self._prior = runtime.buffer((1, PRIOR * self._classes, *GRID))
-        inputs = [self._image, self._memory, self._filled, self._prior]
         at_run_time = at_run_time or TemporalAtRunTime(net).eval()
-        self._piece = runtime.compile(at_run_time, inputs)
-        self.state = self._piece.outputs[6]
-        cost = module_cost(at_run_time, *(torch.zeros(b.shape) for b in inputs))
+        shapes = at_run_time.input_shapes
+        program = ModuleProgram('temporal', at_run_time, shapes, at_run_time.output_names)
+        inputs = {name: runtime.buffer(shape) for name, shape in shapes.items()}
+        self._image, self._memory = inputs['image'], inputs['memory']
+        self._filled, self._prior = inputs['filled'], inputs['prior']
+        self._piece = runtime.compile(program, inputs)
+        self.state = self._piece.outputs['state']
+        cost = module_cost(at_run_time, *map(torch.zeros, shapes.values()))
         self.macs, self.bytes_moved, self.layers = cost.macs, cost.bytes_moved, cost.layers
         super().__init__()
 
     @property
-    def outputs(self) -> list[Buffer]:
-        """Of the network, for the frame last looked at; the next look overwrites them."""
+    def outputs(self) -> dict[str, Buffer]:
+        """The network's outputs for the frame last looked at; the next look overwrites them."""
         return self._piece.outputs
 
     def detections(self, min_score: float) -> Detections:
         """What the network sees in the frame last looked at."""
-        peaks, sides = (buffer.read()[0] for buffer in self._piece.outputs[:2])
+        peaks, sides = (self._piece.outputs[name].read()[0] for name in ('peaks', 'sides'))
         return grid_boxes.decode(peaks, sides, self._frame_shape, min_score)
 
     def remember(self, detections: Detections, computed: bool) -> None:
         """See `TemporalExit`."""
         self.tracks.update(detections, self._stamp_s)
-        seen = self._piece.outputs[5].read()[0]
+        seen = self._piece.outputs['seen'].read()[0]
         self._keep(0, seen)
         if self._stamp_s - self._snapshot_s >= _SNAPSHOT_S:
             if self._snapshot is not None:
@@ -89,7 +84,8 @@ class LearnedTemporalExit(TemporalExit):
         self._prior.write(prior_maps(prior, self._frame_shape, self._classes))
         self._piece.run()
         gate, diversity, self.in_distribution = (
-            float(buffer.read()[0, 0]) for buffer in self._piece.outputs[2:5]
+            float(self._piece.outputs[name].read()[0, 0])
+            for name in ('gate', 'diversity', 'in_distribution')
         )
         if not self._filled.read()[0, 0]:
             return 1.0, 0.0  # without a memory there is nothing to answer from

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.runtime.onnx_runtime import Buffer
+from e4_ros.vision.runtime.interfaces import Buffer
 from e4_ros.vision.tracking.constant_velocity import ConstantVelocityTracks
 
 _THUMBNAIL = (96, 72)  # width, height; grey

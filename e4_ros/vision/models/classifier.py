@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -58,6 +58,7 @@ class Classifier:
     """
 
     task: Task = 'classify'
+    output_names: tuple[str, ...] = ('logits',)
 
     def __init__(
         self, name: str, network: nn.Module, class_names: Sequence[str], preparation: Preparation
@@ -69,10 +70,10 @@ class Classifier:
         self.preprocess = preparation
 
     def decode(
-        self, outputs: Sequence[np.ndarray], frame_shape: tuple[int, ...], min_score: float
+        self, outputs: Mapping[str, np.ndarray], frame_shape: tuple[int, ...], min_score: float
     ) -> Detections:
-        """The likeliest class from ``[(1, C) logits]``; empty if its probability is too low."""
-        logits = outputs[0][0]
+        """The likeliest class from ``logits`` ``(1, C)``; empty if its probability is too low."""
+        logits = outputs['logits'][0]
         label = int(logits.argmax())
         score = float(1 / np.exp(logits - logits[label]).sum())
         if score < min_score:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -40,6 +40,7 @@ class PedestrianSsdlite:
     name = 'pedestrian_ssdlite'
     task: Task = 'detect'
     class_names: Sequence[str] = ('person',)
+    output_names: tuple[str, ...] = ('encodings', 'logits')
 
     def __init__(self, weights: Weights = PRETRAINED, input_size: tuple[int, int] = (300, 300)):
         if any(side < _STEP or side % _STEP != _LEARNED_SIDE % _STEP for side in input_size):
@@ -65,8 +66,8 @@ class PedestrianSsdlite:
         )
 
     def decode(
-        self, outputs: Sequence[np.ndarray], frame_shape: tuple[int, ...], min_score: float
+        self, outputs: Mapping[str, np.ndarray], frame_shape: tuple[int, ...], min_score: float
     ) -> Detections:
-        """People of one frame from ``[(1, A, 4) encodings, (1, A, 1) logits]``."""
-        encodings, logits = outputs
-        return ssd_boxes.decode(encodings[0], logits[0], self._anchors, frame_shape, min_score)
+        """People of one frame from ``encodings`` ``(1, A, 4)`` and ``logits`` ``(1, A, 1)``."""
+        encodings, logits = outputs['encodings'][0], outputs['logits'][0]
+        return ssd_boxes.decode(encodings, logits, self._anchors, frame_shape, min_score)

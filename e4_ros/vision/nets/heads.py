@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from e4_ros.vision.nets.attention import class_statistics, coarse, peak_statistics
 from e4_ros.vision.nets.exit_gate import ExitGate
 
+#: What a head with its gate gives besides its answer.
+GATE_OUTPUTS = ('gate', 'diversity', 'token', 'next_state')
+
 
 class GridHead(nn.Module):
     """Boxes from a feature map ``(B, C, h, w)``, on a grid of the same size.
@@ -79,6 +82,7 @@ class Answering(nn.Module):
         super().__init__()
         self.head = head
         self.boxes = head.task == 'detect'
+        self.output_names = ('peaks', 'sides') if self.boxes else ('logits',)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """Peaks ``(B, classes, h, w)`` and sides ``(B, 4, h, w)``, or logits ``(B, classes)``."""
@@ -104,6 +108,7 @@ class AnsweringAndJudging(nn.Module):
         super().__init__()
         self.answering = Answering(head)
         self.gate = gate
+        self.output_names = (*self.answering.output_names, *GATE_OUTPUTS)
 
     def forward(
         self, features: Tensor, memory: Tensor, filled: Tensor, state: Tensor

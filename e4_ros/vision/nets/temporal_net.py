@@ -115,15 +115,21 @@ class TemporalNet(nn.Module):
         return self.gate(evidence, torch.zeros_like(evidence[:, :1]).expand(-1, STATE))
 
 
+_OUTPUTS = ('peaks', 'sides', 'gate', 'diversity', 'in_distribution', 'seen', 'state')
+_DEBUG_OUTPUTS = ('features', 'description', 'scene')
+
+
 class TemporalAtRunTime(nn.Module):
     """A `TemporalNet` as it is exported.
 
-    It gives a tuple: peaks, sides, gate score, diversity, familiarity, seen, state.
-
     Args:
         net: in eval mode.
-        debug: True also gives what the gate and familiarity are told: coarse features, answer's
-            description, statistics of the scene.
+        debug: True also gives what the gate and the in-distribution score are told: coarse
+            features, the answer's description, statistics of the scene.
+
+    Attributes:
+        input_shapes: shape of each input by its name, for one frame.
+        output_names: what `forward` gives, in order.
     """
 
     quarter: Tensor
@@ -132,6 +138,13 @@ class TemporalAtRunTime(nn.Module):
         super().__init__()
         self.net = net
         self.debug = debug
+        self.input_shapes = {
+            'image': (1, 3, *THUMBNAIL),
+            'memory': (1, SLOTS, net.width, *GRID),
+            'filled': (1, SLOTS),
+            'prior': (1, PRIOR * net.settings['classes'], *GRID),
+        }
+        self.output_names = (*_OUTPUTS, *_DEBUG_OUTPUTS) if debug else _OUTPUTS
         # `coarse` as a convolution: a quarter of the time of pooling in ONNX Runtime.
         self.register_buffer('quarter', torch.full((net.width, 1, 2, 2), 0.25))
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from e4_ros.vision.runtime.onnx_runtime import Buffer
+from e4_ros.vision.runtime.interfaces import (
+    Buffer,
+    Program,
+    RuntimeUnavailableError,
+    check_inputs,
+)
 
 
 class TorchRuntime:
@@ -22,11 +25,15 @@ class TorchRuntime:
         """See `Runtime`."""
         return TorchBuffer(torch.zeros(shape))
 
-    def compile(
-        self, module: nn.Module, inputs: Sequence[Buffer], stage: bool = False
-    ) -> TorchPiece:
-        """See `Runtime`."""
-        return TorchPiece(module, inputs)
+    def compile(self, program: Program, inputs: Mapping[str, Buffer]) -> TorchPiece:
+        """See `Runtime`; the program must hold the torch module that it was written from."""
+        check_inputs(program, inputs)
+        module = getattr(program, 'module', None)
+        if not isinstance(module, nn.Module):
+            raise RuntimeUnavailableError(
+                f'{program.name} has no torch module; the runtime torch runs programs that hold one'
+            )
+        return TorchPiece(module, program, inputs)
 
 
 class TorchBuffer:
@@ -52,16 +59,20 @@ class TorchBuffer:
 class TorchPiece:
     """A module that leaves its result in fixed tensors."""
 
-    def __init__(self, module: nn.Module, inputs: Sequence[Buffer]):
+    def __init__(self, module: nn.Module, program: Program, inputs: Mapping[str, Buffer]):
         self._module = module
-        self._inputs = [b.tensor for b in inputs if isinstance(b, TorchBuffer)]
-        assert len(self._inputs) == len(inputs), 'buffers come from the same runtime'
-        self.outputs: list[Buffer] = [TorchBuffer(t.clone()) for t in self._compute()]
+        self._inputs: list[Tensor] = []
+        for name in program.inputs:
+            buffer = inputs[name]
+            assert isinstance(buffer, TorchBuffer), 'buffers come from the same runtime'
+            self._inputs.append(buffer.tensor)
+        self._results = [TorchBuffer(result.clone()) for result in self._compute()]
+        self.outputs: dict[str, Buffer] = dict(zip(program.outputs, self._results, strict=True))
 
     def run(self) -> None:
         """See `Piece`."""
-        for buffer, result in zip(self.outputs, self._compute(), strict=True):
-            buffer.tensor.copy_(result)  # type: ignore[attr-defined]
+        for buffer, result in zip(self._results, self._compute(), strict=True):
+            buffer.tensor.copy_(result)
 
     def _compute(self) -> tuple[Tensor, ...]:
         with torch.no_grad():

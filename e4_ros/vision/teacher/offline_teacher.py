@@ -16,6 +16,7 @@ import numpy as np
 
 from e4_ros.paths import cache_dir
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.export.onnx_export import ModuleProgram
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 from e4_ros.vision.teacher.smoothing import smooth
@@ -46,7 +47,9 @@ class OfflineTeacher:
         self._model = model
         self._runtime = OnnxRuntime(threads, arena=True)
         self._input = self._runtime.buffer((1, 3, *model.input_size))
-        self._piece = self._runtime.compile(model.network, [self._input])
+        shapes = {'x': tuple(self._input.shape)}
+        program = ModuleProgram(model.name, model.network, shapes, model.output_names)
+        self._piece = self._runtime.compile(program, {'x': self._input})
         folder = cache or cache_dir() / 'teacher'
         self._known = _AnswerStore(folder / f'{model.name}-{_fingerprint(model)}.sqlite')
 
@@ -93,7 +96,7 @@ class OfflineTeacher:
         part = tile.crop(frame)
         self._input.write(self._model.preprocess(part))
         self._piece.run()
-        outputs = [buffer.read() for buffer in self._piece.outputs]
+        outputs = {name: buffer.read() for name, buffer in self._piece.outputs.items()}
         return self._model.decode(outputs, part.shape, _LEAST_SCORE)
 
 

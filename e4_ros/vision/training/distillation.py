@@ -75,7 +75,7 @@ def prepare(
             probe.see(frame if plain else view.image(frame, size))
             pseudo_labels: Detections | Tensor = view.detections(detections, size)
             if model.task == 'classify':
-                pseudo_labels = torch.from_numpy(probe.outputs()[0][0].copy())
+                pseudo_labels = torch.from_numpy(probe.outputs()['logits'][0].copy())
             for cut, sample in enumerate(samples):
                 sample.features.append(torch.from_numpy(probe.features(cut)))
                 sample.answers.append(pseudo_labels)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.export.graph_split import split
+from e4_ros.vision.export.onnx_export import ModuleProgram, stage_programs
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.runtime.graph_split import split
-from e4_ros.vision.runtime.onnx_runtime import Buffer, OnnxRuntime, Piece
+from e4_ros.vision.runtime.interfaces import Buffer, Piece, Program
+from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 
 
 class FeatureExtractor:
@@ -21,7 +23,7 @@ class FeatureExtractor:
         model: the network.
         cuts: names of traced nodes, in order of execution.
         threads: threads within one operation; None for one per core.
-        runtime: another one than ONNX Runtime with so many threads.
+        adapt: gives what is run in the place of each stage.
     """
 
     def __init__(
@@ -29,21 +31,31 @@ class FeatureExtractor:
         model: VisionModel,
         cuts: Sequence[str],
         threads: int | None = None,
-        runtime: OnnxRuntime | None = None,
+        adapt: Callable[[ModuleProgram], Program] = lambda program: program,
     ):
         self._model = model
         self.threads = threads
-        self._runtime = runtime or OnnxRuntime(threads, arena=True)
+        self._runtime = OnnxRuntime(threads, arena=True)
         self._input = self._runtime.buffer((1, 3, *model.input_size))
         self._pieces: list[Piece] = []
         boundary: Buffer = self._input
-        for stage in split(model.network, torch.zeros(1, 3, *model.input_size), cuts):
-            self._pieces.append(self._runtime.compile(stage.module, [boundary], stage=True))
-            boundary = self._pieces[-1].outputs[0]
+        stages = split(model.network, torch.zeros(1, 3, *model.input_size), cuts)
+        shape = tuple(self._input.shape)
+        for program in stage_programs(stages, shape, model.output_names):
+            self._pieces.append(self._runtime.compile(adapt(program), {'x': boundary}))
+            boundary = next(iter(self._pieces[-1].outputs.values()))
 
-    def attach(self, cut: int, module: nn.Module) -> Piece:
-        """Compile an eval-mode module onto the tensor at a cut, by its index."""
-        return self._runtime.compile(module, [self._pieces[cut].outputs[0]])
+    def attach(self, cut: int, module: nn.Module, outputs: tuple[str, ...]) -> Piece:
+        """Compile an eval-mode module onto the tensor at a cut.
+
+        Args:
+            cut: index of the cut.
+            module: takes that tensor.
+            outputs: names of what it gives.
+        """
+        features = self._pieces[cut].outputs['y']
+        program = ModuleProgram('attached', module, {'x': tuple(features.shape)}, outputs)
+        return self._runtime.compile(program, {'x': features})
 
     def see(self, frame: np.ndarray) -> None:
         """Run every stage on an ``(H, W, 3)`` uint8 RGB frame."""
@@ -53,11 +65,11 @@ class FeatureExtractor:
 
     def features(self, cut: int) -> np.ndarray:
         """``(C, h, w)`` at a cut, by its index; a copy in half precision, which is enough."""
-        return self._pieces[cut].outputs[0].read()[0].astype(np.float16)
+        return self._pieces[cut].outputs['y'].read()[0].astype(np.float16)
 
-    def outputs(self) -> list[np.ndarray]:
-        """The network's own outputs; the next `see` overwrites them."""
-        return [buffer.read() for buffer in self._pieces[-1].outputs]
+    def outputs(self) -> dict[str, np.ndarray]:
+        """The network's own outputs by name; the next `see` overwrites them."""
+        return {name: buffer.read() for name, buffer in self._pieces[-1].outputs.items()}
 
     def detections(self, frame_shape: tuple[int, ...], min_score: float = 0.2) -> Detections:
         """The network's answer to the frame seen last."""

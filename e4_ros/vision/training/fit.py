@@ -14,11 +14,11 @@ import torch
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
+from e4_ros.vision.export.cut_search import measured_cuts
+from e4_ros.vision.export.graph_split import StageError
 from e4_ros.vision.inference.policy import TEMPORAL
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.nets.temporal_net import TemporalNet
-from e4_ros.vision.runtime.cut_search import measured_cuts
-from e4_ros.vision.runtime.graph_split import StageError
 from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 from e4_ros.vision.training.exit_fitting import ExitFitting
 from e4_ros.vision.training.feature_extractor import FeatureExtractor

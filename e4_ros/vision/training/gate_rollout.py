@@ -69,7 +69,7 @@ class GateRollout:
         self._model, self._probe, self._tolerance = model, probe, tolerance
         self._rng = np.random.default_rng(seed)
         self._answering = [Answering(e.head).eval() for e in exits]
-        self._heads = [probe.attach(i, answering) for i, answering in enumerate(self._answering)]
+        self._heads = [probe.attach(i, a, a.output_names) for i, a in enumerate(self._answering)]
         self._temporal = None if temporal is None else _DebugOutputs(temporal, probe.threads)
         self.temporal_notes = None if temporal is None else GateSamples()
         self.notes = [GateSamples() for _ in exits]
@@ -186,12 +186,14 @@ class GateRollout:
     def _head(self, depth: int, frame_shape: tuple[int, ...]) -> tuple[Detections, Tensor]:
         piece = self._heads[depth]
         piece.run()
-        outputs = [buffer.read() for buffer in piece.outputs]
-        described = self._answering[depth].described(tuple(map(torch.from_numpy, outputs)))[0]
+        outputs = {name: buffer.read() for name, buffer in piece.outputs.items()}
+        described = self._answering[depth].described(
+            tuple(torch.from_numpy(output) for output in outputs.values())
+        )[0]
         if self._model.task == 'classify':
             return self._model.decode(outputs, frame_shape, _LEAST_SCORE), described
-        peaks, sides = outputs
-        return grid_boxes.decode(peaks[0], sides[0], frame_shape, _LEAST_SCORE), described
+        peaks, sides = outputs['peaks'][0], outputs['sides'][0]
+        return grid_boxes.decode(peaks, sides, frame_shape, _LEAST_SCORE), described
 
     def _does(
         self, early: Detections, full: Detections, pseudo_labels: Detections, depth: int
@@ -214,7 +216,8 @@ class _DebugOutputs:
     def heard(self) -> tuple[Tensor, Tensor, Tensor]:
         """Coarse features, diversity with the answer's description, and scene of the last frame."""
         diversity, features, described, scene = (
-            torch.from_numpy(self.memory.outputs[i].read()[0].copy()) for i in (3, -3, -2, -1)
+            torch.from_numpy(self.memory.outputs[name].read()[0].copy())
+            for name in ('diversity', 'features', 'description', 'scene')
         )
         return features.half(), torch.cat([diversity, described]), scene
 

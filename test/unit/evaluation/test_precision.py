@@ -14,7 +14,8 @@ from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.factory import build
 from e4_ros.vision.inference.policy import FullPolicy
 from e4_ros.vision.models import load_model
-from e4_ros.vision.runtime.onnx_runtime import RuntimeUnavailableError, make_runtime
+from e4_ros.vision.runtime.factory import make_runtime
+from e4_ros.vision.runtime.interfaces import RuntimeUnavailableError
 from e4_ros.vision.runtime.precision import PrecisionError
 
 
@@ -22,6 +23,7 @@ class Tiny:
     """Tells apart which colour there is most of."""
 
     name, task, class_names, input_size = 'tiny', 'classify', ('red', 'green', 'blue'), (16, 16)
+    output_names = ('logits',)
 
     def __init__(self):
         torch.manual_seed(0)
@@ -34,7 +36,7 @@ class Tiny:
         return frame.transpose(2, 0, 1)[None].astype(np.float32) / 255
 
     def decode(self, outputs, frame_shape, min_score):
-        return Detections.of_class(int(outputs[0][0].argmax()), 1.0, frame_shape)
+        return Detections.of_class(int(outputs['logits'][0].argmax()), 1.0, frame_shape)
 
 
 @pytest.fixture
@@ -56,27 +58,28 @@ def any_speed(monkeypatch):
     monkeypatch.setattr(precision, '_LEAST_SPEEDUP', 0.0)
 
 
-def logits(model, runtime, frame):
-    engine = EarlyExitEngine(model, FullPolicy(), runtime)
+def logits(model, bits, frame):
+    runtime = make_runtime('onnxruntime', 1)
+    engine = EarlyExitEngine(model, FullPolicy(), runtime, precision=bits)
     engine.process_full(frame)
-    return engine._steps[-1].stage.outputs[0].read().copy()
+    return engine._steps[-1].stage.outputs['logits'].read().copy()
 
 
 @pytest.mark.parametrize('bits', ['int8', 'fp16'])
 def test_what_is_kept_runs_and_is_not_fp32(tiny, frames, bits, any_speed):
     trial = try_precision(tiny, [], bits, frames, threads=1)
     assert (trial.refused, trial.agreement) == ('', 1.0)
-    exact = logits(tiny, make_runtime('onnxruntime', 1), frames[0])
-    reduced = logits(tiny, make_runtime('onnxruntime', 1, bits), frames[0])
+    exact = logits(tiny, 'fp32', frames[0])
+    reduced = logits(tiny, bits, frames[0])
     assert 0 < np.abs(reduced - exact).max() < 0.01
 
 
 def test_every_stage_is_made(tiny, frames, any_speed):
     assert not try_precision(tiny, ['_1'], 'int8', frames, threads=1).refused
     with pytest.raises(PrecisionError):  # the uncut network is another stage
-        logits(tiny, make_runtime('onnxruntime', 1, 'int8'), frames[0])
+        logits(tiny, 'int8', frames[0])
     assert not try_precision(tiny, [], 'int8', frames, threads=1).refused
-    logits(tiny, make_runtime('onnxruntime', 1, 'int8'), frames[0])
+    logits(tiny, 'int8', frames[0])
 
 
 def test_what_is_not_faster_is_not_kept_and_takes_away_what_was(
@@ -86,7 +89,7 @@ def test_what_is_not_faster_is_not_kept_and_takes_away_what_was(
     monkeypatch.setattr(precision, '_LEAST_SPEEDUP', 1e6)
     assert try_precision(tiny, [], 'int8', frames, threads=1).refused == 'not faster'
     with pytest.raises(PrecisionError, match='run `e4 precision'):
-        logits(tiny, make_runtime('onnxruntime', 1, 'int8'), frames[0])
+        logits(tiny, 'int8', frames[0])
 
 
 def test_what_says_something_else_is_not_kept(tiny, frames, any_speed):
@@ -109,9 +112,9 @@ def test_too_few_frames_say_how_many(tiny, frames):
 
 def test_precisions_that_do_not_exist_are_named():
     with pytest.raises(PrecisionError, match='int8'):
-        make_runtime('onnxruntime', 1, 'int4')
+        build('pedestrian_ssdlite', precision='int4')
     with pytest.raises(RuntimeUnavailableError, match='torch has no int8'):
-        make_runtime('torch', 1, 'int8')
+        build('pedestrian_ssdlite', runtime='torch', precision='int8')
 
 
 def test_a_promise_holds_in_the_precision_it_was_made_in(tmp_path):

@@ -14,7 +14,7 @@ from e4_ros.vision.inference.exit_economics import ExitCost, ExitEconomics
 from e4_ros.vision.inference.factory import build
 from e4_ros.vision.inference.policy import ThresholdPolicy
 from e4_ros.vision.models import load_model
-from e4_ros.vision.runtime.onnx_runtime import make_runtime
+from e4_ros.vision.runtime.factory import make_runtime
 
 
 @pytest.fixture(scope='module')

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.export.onnx_export import ModuleProgram
 from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
 from e4_ros.vision.inference.temporal_input import prior_maps, thumbnail
 from e4_ros.vision.nets.in_distribution import (
@@ -13,8 +14,8 @@ from e4_ros.vision.nets.in_distribution import (
     measure_reliability,
     statistics,
 )
-from e4_ros.vision.nets.temporal_net import GRID, SLOTS, THUMBNAIL, TemporalAtRunTime, TemporalNet
-from e4_ros.vision.runtime.onnx_runtime import make_runtime
+from e4_ros.vision.nets.temporal_net import GRID, THUMBNAIL, TemporalAtRunTime, TemporalNet
+from e4_ros.vision.runtime.factory import make_runtime
 from e4_ros.vision.training.holdout import FootageSegment
 from e4_ros.vision.training.temporal_samples import TemporalSamples, footage
 from e4_ros.vision.training.temporal_training import train_net
@@ -50,15 +51,17 @@ def test_runtimes_agree(switches):
     for name in ('onnxruntime', 'torch'):
         rng = np.random.default_rng(0)
         runtime = make_runtime(name, 1)
-        shapes = [(1, 3, *THUMBNAIL), (1, SLOTS, 8, *GRID), (1, SLOTS), (1, 3, *GRID)]
-        inputs = [runtime.buffer(shape) for shape in shapes]
-        for buffer in inputs:
+        program = ModuleProgram('temporal', net, net.input_shapes, net.output_names)
+        inputs = {name: runtime.buffer(shape) for name, shape in program.inputs.items()}
+        for buffer in inputs.values():
             buffer.write(rng.random(buffer.shape))
-        piece = runtime.compile(net, inputs)
+        piece = runtime.compile(program, inputs)
         piece.run()
-        results.append([buffer.read() for buffer in piece.outputs])
-    for ours, reference in zip(*results, strict=True):
-        np.testing.assert_allclose(ours, reference, atol=1e-3)
+        results.append({name: buffer.read() for name, buffer in piece.outputs.items()})
+    ours, reference = results
+    assert list(ours) == list(reference) == list(net.output_names)
+    for name in ours:
+        np.testing.assert_allclose(ours[name], reference[name], atol=1e-3)
 
 
 def test_training_lowers_the_loss_and_is_repeatable():

@@ -58,7 +58,7 @@ def test_any_size_of_frame_is_prepared(model, size):
 def test_decode_names_the_likeliest_class(model):
     logits = np.zeros((1, 1000), np.float32)
     logits[0, 207] = 20
-    detections = model.decode([logits], (480, 640, 3), 0.5)
+    detections = model.decode({'logits': logits}, (480, 640, 3), 0.5)
     assert model.class_names[detections.labels[0]] == 'golden retriever'
     assert detections.scores[0] == pytest.approx(1, abs=1e-4)
     assert detections.boxes.tolist() == [[0, 0, 640, 480]]
@@ -66,8 +66,8 @@ def test_decode_names_the_likeliest_class(model):
 
 def test_an_unsure_answer_is_empty(model):
     flat = np.zeros((1, 1000), np.float32)
-    assert len(model.decode([flat], (480, 640, 3), 0.2)) == 0
-    assert len(model.decode([flat], (480, 640, 3), 0.0)) == 1
+    assert len(model.decode({'logits': flat}, (480, 640, 3), 0.2)) == 0
+    assert len(model.decode({'logits': flat}, (480, 640, 3), 0.0)) == 1
 
 
 def test_torch_fx_sees_the_same_network(model):

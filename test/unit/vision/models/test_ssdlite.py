@@ -17,6 +17,12 @@ FIXTURE = Path(__file__).parents[3] / 'fixtures' / 'detector'
 ORIGINAL = np.load(FIXTURE / 'detections.npz')
 
 
+def named(outputs):
+    return {
+        name: output.numpy() for name, output in zip(('encodings', 'logits'), outputs, strict=True)
+    }
+
+
 @pytest.fixture(scope='module')
 def model():
     return models.load_model('pedestrian_ssdlite')
@@ -30,7 +36,7 @@ def answers(model):
         frame = cv2.cvtColor(cv2.imread(str(FIXTURE / f'{key}.webp')), cv2.COLOR_BGR2RGB)
         with torch.inference_mode():
             outputs = model.network(torch.from_numpy(model.preprocess(frame)))
-        ours = model.decode([o.numpy() for o in outputs], frame.shape, 0.01)
+        ours = model.decode(named(outputs), frame.shape, 0.01)
         rows = ORIGINAL[key]
         found[key] = ours, rows[:, 0], rows[:, [2, 1, 4, 3]] * 300
     return found
@@ -68,19 +74,19 @@ def test_boxes_are_in_pixels_of_the_source(model):
     frame = cv2.cvtColor(cv2.imread(str(FIXTURE / f'{key}.webp')), cv2.COLOR_BGR2RGB)
     with torch.inference_mode():
         outputs = model.network(torch.from_numpy(model.preprocess(frame)))
-    arrays = [o.numpy() for o in outputs]
+    arrays = named(outputs)
     square = model.decode(arrays, (300, 300), 0.5)
     wide = model.decode(arrays, (600, 1200, 3), 0.5)
     np.testing.assert_allclose(wide.boxes, square.boxes * [4, 2, 4, 2], rtol=1e-5)
 
 
 def test_no_detections_is_an_empty_answer(model):
-    quiet = [np.zeros((1, 1917, 4), np.float32), np.full((1, 1917, 1), -20, np.float32)]
+    quiet = named([torch.zeros(1, 1917, 4), torch.full((1, 1917, 1), -20.0)])
     assert len(model.decode(quiet, (480, 640, 3), 0.2)) == 0
 
 
 def test_a_threshold_outside_zero_and_one_is_refused(model):
-    outputs = [np.zeros((1, 1917, 4), np.float32), np.zeros((1, 1917, 1), np.float32)]
+    outputs = named([torch.zeros(1, 1917, 4), torch.zeros(1, 1917, 1)])
     for bad in (0.0, 1.0, -1, float('nan')):
         with pytest.raises(ValueError, match='between 0 and 1'):
             model.decode(outputs, (480, 640, 3), bad)
@@ -115,7 +121,7 @@ def test_a_smaller_input_still_finds_most_of_the_people(answers):
         frame = cv2.cvtColor(cv2.imread(str(FIXTURE / f'{key}.webp')), cv2.COLOR_BGR2RGB)
         with torch.inference_mode():
             outputs = smaller.network(torch.from_numpy(smaller.preprocess(frame)))
-        ours = smaller.decode([o.numpy() for o in outputs], frame.shape, 0.2)
+        ours = smaller.decode(named(outputs), frame.shape, 0.2)
         overlap = box_iou(torch.from_numpy(people.boxes), torch.from_numpy(ours.boxes))
         found += int((overlap > 0.5).any(1).sum())
         total += len(people)

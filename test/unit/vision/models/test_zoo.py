@@ -39,7 +39,7 @@ def test_a_torchvision_classifier_without_weights(name):
     with torch.inference_mode():
         logits = model.network(torch.from_numpy(x)).numpy()
     assert logits.shape == (1, len(model.class_names))
-    assert len(model.decode([logits], (480, 640, 3), 0.0)) == 1
+    assert len(model.decode({'logits': logits}, (480, 640, 3), 0.0)) == 1
 
 
 def test_weights_and_classes_of_ones_own(tmp_path):

@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import nn
 
+from e4_ros.vision.export.graph_split import split
+from e4_ros.vision.export.onnx_export import ExportError, ModuleProgram, export, stage_programs
 from e4_ros.vision.models import load_model
-from e4_ros.vision.runtime.graph_split import split
-from e4_ros.vision.runtime.onnx_export import ExportError, export
-from e4_ros.vision.runtime.onnx_runtime import RuntimeUnavailableError, make_runtime
+from e4_ros.vision.runtime.factory import make_runtime
+from e4_ros.vision.runtime.interfaces import RuntimeUnavailableError
 
 
 class Small(nn.Module):
@@ -27,35 +28,42 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / 'onnx'
 
 
-def run_chain(runtime, stages, image):
+def run_chain(runtime, programs, image):
     entry = runtime.buffer(image.shape)
     pieces, boundary = [], entry
-    for stage in stages:
-        pieces.append(runtime.compile(stage.module, [boundary]))
-        boundary = pieces[-1].outputs[0]
+    for program in programs:
+        pieces.append(runtime.compile(program, {'x': boundary}))
+        boundary = next(iter(pieces[-1].outputs.values()))
     entry.write(image)
     for piece in pieces:
         piece.run()
-    return [buffer.read() for buffer in pieces[-1].outputs]
+    return {name: buffer.read() for name, buffer in pieces[-1].outputs.items()}
+
+
+def small(side=8):
+    return ModuleProgram('small', Small().eval(), {'x': (1, 3, side, side)}, ('map', 'mean'))
 
 
 def test_runtimes_agree_on_the_detector():
-    network = load_model('pedestrian_ssdlite').network
-    stages = split(network, torch.zeros(1, 3, 300, 300), [0.4, 0.7])
+    model = load_model('pedestrian_ssdlite')
+    shape = (1, 3, 300, 300)
+    stages = split(model.network, torch.zeros(shape), [0.4, 0.7])
+    programs = stage_programs(stages, shape, model.output_names)
     image = np.random.default_rng(0).uniform(-1, 1, (1, 3, 300, 300)).astype(np.float32)
-    ours = run_chain(make_runtime('onnxruntime', threads=1), stages, image)
-    reference = run_chain(make_runtime('torch'), stages, image)
-    for a, b in zip(ours, reference, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-3)
+    ours = run_chain(make_runtime('onnxruntime', threads=1), programs, image)
+    reference = run_chain(make_runtime('torch'), programs, image)
+    assert list(ours) == list(reference) == ['encodings', 'logits']
+    for name in ours:
+        np.testing.assert_allclose(ours[name], reference[name], atol=1e-3)
 
 
 def test_pieces_share_their_buffers():
     runtime = make_runtime('onnxruntime', threads=1)
     entry = runtime.buffer((1, 3, 8, 8))
-    first = runtime.compile(Small().eval(), [entry])
+    first = runtime.compile(small(), {'x': entry})
     entry.write(np.ones(entry.shape))
     first.run()
-    seen = first.outputs[0].read()
+    seen = first.outputs['map'].read()
     before = seen.copy()
     entry.write(np.zeros(entry.shape))
     first.run()
@@ -63,26 +71,54 @@ def test_pieces_share_their_buffers():
 
 
 def test_export_is_made_once(cache):
-    module, example = Small().eval(), [torch.zeros(1, 3, 8, 8)]
-    path = export(module, example)
+    program = small()
+    path = program.file()
     made = path.stat().st_mtime_ns
-    assert export(module, example) == path
+    assert program.file() == path
     assert path.stat().st_mtime_ns == made
     assert [p.name for p in cache.iterdir()] == [path.name]  # no scratch file is left
 
 
 def test_other_weights_or_shapes_are_another_file(cache):
-    module, example = Small().eval(), [torch.zeros(1, 3, 8, 8)]
-    paths = {export(module, example), export(module, [torch.zeros(1, 3, 9, 9)])}
+    module, shapes, names = Small().eval(), {'x': (1, 3, 8, 8)}, ('map', 'mean')
+    paths = {export(module, shapes, names), export(module, {'x': (1, 3, 9, 9)}, names)}
+    paths |= {export(module, {'y': (1, 3, 8, 8)}, names), export(module, shapes, ('a', 'b'))}
     with torch.no_grad():
         module.layers[0].bias += 1
-    paths.add(export(module, example))
-    assert len(paths) == 3
+    paths.add(export(module, shapes, names))
+    assert len(paths) == 5
+
+
+def test_outputs_without_a_name_are_refused(cache):
+    with pytest.raises(ExportError, match='2 outputs'):
+        export(Small().eval(), {'x': (1, 3, 8, 8)}, ('map',))
+
+
+@pytest.mark.parametrize('name', ['onnxruntime', 'torch'])
+def test_inputs_are_found_by_name(cache, name):
+    class Difference(nn.Module):
+        def forward(self, one, other):
+            return one - other
+
+    program = ModuleProgram(
+        'difference', Difference().eval(), {'one': (1, 2), 'other': (1, 2)}, ('apart',)
+    )
+    runtime = make_runtime(name)
+    one, other = runtime.buffer((1, 2)), runtime.buffer((1, 2))
+    one.write(np.array([[5, 7]]))
+    other.write(np.array([[1, 2]]))
+    piece = runtime.compile(program, {'other': other, 'one': one})
+    piece.run()
+    assert piece.outputs['apart'].read().tolist() == [[4, 5]]
+    with pytest.raises(ValueError, match='other'):
+        runtime.compile(program, {'one': one})
+    with pytest.raises(ValueError, match='shape'):
+        runtime.compile(program, {'one': one, 'other': runtime.buffer((1, 3))})
 
 
 def test_training_mode_is_refused(cache):
     with pytest.raises(ExportError, match='eval mode'):
-        export(Small(), [torch.zeros(1, 3, 8, 8)])
+        export(Small(), {'x': (1, 3, 8, 8)}, ('map', 'mean'))
 
 
 def test_what_onnx_cannot_say_is_refused_and_leaves_nothing(cache):
@@ -91,7 +127,7 @@ def test_what_onnx_cannot_say_is_refused_and_leaves_nothing(cache):
             return torch.linalg.eigvals(x).real
 
     with pytest.raises(ExportError, match='Strange'):
-        export(Strange().eval(), [torch.zeros(1, 1, 4, 4)])
+        export(Strange().eval(), {'x': (1, 1, 4, 4)}, ('y',))
     assert list(cache.iterdir()) == []
 
 

@@ -44,7 +44,8 @@ def break_network(teacher, monkeypatch):
 def test_it_finds_at_least_what_one_pass_finds(model, teacher, frame):
     teacher._input.write(model.preprocess(frame))
     teacher._piece.run()
-    once = model.decode([b.read() for b in teacher._piece.outputs], frame.shape, 0.5)
+    outputs = {name: buffer.read() for name, buffer in teacher._piece.outputs.items()}
+    once = model.decode(outputs, frame.shape, 0.5)
     assert len(teacher.look(frame).above(0.5)) >= len(once) >= 1
 
 

@@ -4,9 +4,9 @@ from itertools import accumulate, chain
 
 import pytest
 
+from e4_ros.vision.export.cut_search import measure_cuts, measured_cuts
+from e4_ros.vision.export.graph_split import StageError
 from e4_ros.vision.models import load_model
-from e4_ros.vision.runtime.cut_search import measure_cuts, measured_cuts
-from e4_ros.vision.runtime.graph_split import StageError
 
 
 @pytest.fixture(scope='module')

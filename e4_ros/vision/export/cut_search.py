@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from e4_ros.vision.export.graph_split import Cut, find_cuts, nearest_cuts, split
+from e4_ros.vision.export.onnx_export import stage_programs
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.runtime.graph_split import Cut, find_cuts, nearest_cuts, split
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 
 _CANDIDATES = 24
@@ -53,9 +54,10 @@ def measure_cuts(
     places = _places(find_cuts(model.network, example))
     runtime = OnnxRuntime(threads)
     boundary, pieces = runtime.buffer(tuple(example.shape)), []
-    for stage in split(model.network, example, [place.node for place in places]):
-        pieces.append(runtime.compile(stage.module, [boundary]))
-        boundary = pieces[-1].outputs[0]  # type: ignore[assignment]
+    stages = split(model.network, example, [place.node for place in places])
+    for program in stage_programs(stages, tuple(example.shape), model.output_names):
+        pieces.append(runtime.compile(program, {'x': boundary}))
+        boundary = next(iter(pieces[-1].outputs.values()))  # type: ignore[assignment]
     rounds = []
     for _ in range(_ROUNDS):
         marks = [clock()]

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import fx, nn
 
-from e4_ros.vision.runtime.node_costs import NodeCost, node_costs
+from e4_ros.vision.export.node_costs import NodeCost, node_costs
 
 
 class StageError(ValueError):
@@ -32,6 +32,7 @@ class Stage:
         macs: multiply-accumulates for one input.
         bytes_moved: bytes that its layers read and write (activations and weights) for one input.
         layers: operations that a runtime starts one by one.
+        shape: shape of the tensor that it gives; empty for the last, which may give several.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Stage:
     macs: int
     bytes_moved: int
     layers: int
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,4 +215,5 @@ def _stage(
         macs=sum(costs[node.name].macs for node in piece),
         bytes_moved=sum(costs[node.name].bytes_moved for node in piece),
         layers=sum(costs[node.name].layers for node in piece),
+        shape=() if piece[-1].op == 'output' else costs[piece[-1].name].shape,
     )

@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torch import nn
 
-from e4_ros.vision.runtime.graph_split import StageError, find_cuts, nearest_cuts, split
+from e4_ros.vision.export.graph_split import StageError, find_cuts, nearest_cuts, split
 
 FAMILIES = [
     'alexnet',
@@ -133,8 +133,7 @@ def test_untraceable_network_names_the_operation():
         def forward(self, x):
             return x if x.sum() > 0 else -x
 
-    said = (
-        r'Branching.* at `return x if x\.sum\(\) > 0 else -x` \(test_graph_split\.py, line \d+\).*flow'
-    )
+    where = r'`return x if x\.sum\(\) > 0 else -x` \(test_graph_split\.py, line \d+\)'
+    said = rf'Branching.* at {where}.*flow'
     with pytest.raises(StageError, match=said):
         split(Branching().eval(), torch.randn(1, 3, 8, 8), [])

@@ -1,0 +1,1 @@
+"""What torch leaves behind: networks cut into stages, costed, and written as ONNX."""
