@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
+from e4_ros.vision.boxes import iou_matrix, match
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.tracking.constant_velocity import iou_matrix
 
 
 def matches(
@@ -33,8 +32,7 @@ def matches(
     same = (overlap >= iou) & (detections.labels[:, None] == truth.labels[None])
     # One more pair is worth more than any sum of overlaps.
     worth = np.where(same, min(same.shape) + overlap, 0.0)
-    rows, columns = linear_sum_assignment(worth, maximize=True)
-    return int(same[rows, columns].sum())
+    return len(match(worth)[0])
 
 
 def f1(

@@ -14,8 +14,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torchvision.ops import generalized_box_iou_loss
 
+from e4_ros.vision.boxes import nms
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.tracking.constant_velocity import iou_matrix
 
 _NMS_IOU = 0.6
 _MOST = 100
@@ -46,19 +46,9 @@ def decode(
     corners += (columns + 0.5, rows + 0.5, columns + 0.5, rows + 0.5)
     limits = np.array([[grid_width], [grid_height]] * 2)
     boxes = (np.clip(corners, 0, limits) * ([[width], [height]] * 2 / limits)).T
-    kept = _suppress(boxes, labels)
-    return Detections.of(boxes[kept], flat[found][kept], labels[kept])
-
-
-def _suppress(boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Greedy non-maximum suppression of boxes in falling score; mask of what stays."""
-    if len(boxes) < 2:
-        return np.ones(len(boxes), bool)
-    clash = (iou_matrix(boxes, boxes) > _NMS_IOU) & (labels[:, None] == labels[None])
-    kept = np.ones(len(boxes), bool)
-    for index in range(1, len(boxes)):
-        kept[index] = not (clash[index, :index] & kept[:index]).any()
-    return kept
+    scores = flat[found]
+    kept = nms(boxes, scores, _NMS_IOU, labels)
+    return Detections.of(boxes[kept], scores[kept], labels[kept])
 
 
 BoxTarget = tuple[Tensor, Tensor, Tensor, Tensor]

@@ -9,9 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import torch
-from torchvision.ops import batched_nms
 
+from e4_ros.vision.boxes import nms
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.ssdlite import map_sizes
 
@@ -79,7 +78,7 @@ def decode(
         return Detections.empty()
     scores = 1 / (1 + np.exp(-logits[rows, labels]))
     boxes = _boxes(encodings[rows], anchors[rows])
-    kept = batched_nms(*map(torch.from_numpy, (boxes, scores, labels)), _NMS_IOU).numpy()[:_MOST]
+    kept = nms(boxes, scores, _NMS_IOU, labels, _MOST)
     height, width = frame_shape[:2]
     boxes = boxes[kept].clip(0, 1) * np.array([width, height, width, height], np.float32)
     return Detections.of(boxes, scores[kept], labels[kept])

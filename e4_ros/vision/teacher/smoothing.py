@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.interpolate import make_smoothing_spline
-from scipy.optimize import linear_sum_assignment
 
+from e4_ros.vision.boxes import iou_matrix, match
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.teacher.tiles import suppress
-from e4_ros.vision.tracking.constant_velocity import iou_matrix
 
 _LINK_IOU = 0.3
 _GAP_S = 0.6  # a track unseen for longer has ended
@@ -118,8 +117,7 @@ def _assign(tracks: list[Track], detections: Detections, unseen_s: list[float]) 
     same = np.array([t.label for t in tracks])[:, None] == detections.labels[None]
     possible = same & (overlap >= _LINK_IOU)
     worth = np.where(possible, overlap * (0.5 + detections.scores[None]), 0.0)
-    pairs = zip(*linear_sum_assignment(worth, maximize=True), strict=True)
-    return {int(column): tracks[row] for row, column in pairs if possible[row, column]}
+    return {int(column): tracks[row] for row, column in zip(*match(worth), strict=True)}
 
 
 def _smooth_track(

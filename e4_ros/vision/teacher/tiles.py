@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torchvision.ops import batched_nms
 
+from e4_ros.vision.boxes import nms
 from e4_ros.vision.detections import Detections
 
 _LEAST_SIDE = 320  # pixels; smaller tiles would only be blown up
@@ -72,9 +71,7 @@ def merge(
 
 def suppress(detections: Detections, iou: float) -> Detections:
     """Without the boxes that overlap a better one of their class by more than ``iou``."""
-    kept = batched_nms(
-        *map(torch.from_numpy, (detections.boxes, detections.scores, detections.labels)), iou
-    ).numpy()
+    kept = nms(detections.boxes, detections.scores, iou, detections.labels)
     return Detections.of(detections.boxes[kept], detections.scores[kept], detections.labels[kept])
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
+from e4_ros.vision.boxes import iou_matrix, match
 from e4_ros.vision.detections import Detections
 
 _SAME_OBJECT_IOU = 0.3
@@ -49,19 +49,9 @@ class ConstantVelocityTracks:
         return Detections(boxes, self._answer.scores, self._answer.labels)
 
 
-def iou_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of every pair of ``(N, 4)`` and ``(M, 4)`` boxes, ``(N, M)``."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    both = (high - low).clip(0).prod(-1)
-    area_a = (a[:, 2:] - a[:, :2]).clip(0).prod(-1)
-    area_b = (b[:, 2:] - b[:, :2]).clip(0).prod(-1)
-    return both / np.maximum(area_a[:, None] + area_b[None] - both, 1e-9)
-
-
 def _assign(predicted: Detections, detections: Detections) -> tuple[np.ndarray, np.ndarray]:
     overlap = iou_matrix(predicted.boxes, detections.boxes)
     overlap = np.where(predicted.labels[:, None] == detections.labels[None], overlap, 0.0)
-    old, new = linear_sum_assignment(-overlap)
+    old, new = match(overlap)
     same = overlap[old, new] >= _SAME_OBJECT_IOU
     return old[same], new[same]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e4_ros.evaluation.metrics import agreement, f1, top1
+from e4_ros.vision.boxes import iou_matrix
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.tracking.constant_velocity import iou_matrix
 
 
 def detections(*rows: tuple[float, ...], labels: list[int] | None = None) -> Detections:

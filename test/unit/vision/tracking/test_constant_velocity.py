@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.tracking.constant_velocity import ConstantVelocityTracks, iou_matrix
+from e4_ros.vision.tracking.constant_velocity import ConstantVelocityTracks
 
 
 def at(x, label=0, score=0.9):
@@ -65,9 +64,3 @@ def test_empty_answer_ends_all_tracks():
     tracks.update(at(0), 0.0)
     tracks.update(Detections.empty(), 0.1)
     assert len(tracks.predict(0.2)) == 0
-
-
-def test_iou_of_known_boxes():
-    boxes = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 6], [0, 0, 0, 0]], np.float32)
-    expected = [[1, 1 / 3, 0, 0], [1 / 3, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
-    assert iou_matrix(boxes, boxes) == pytest.approx(np.array(expected))
