@@ -353,7 +353,7 @@ def test_an_exit_that_went_wrong_is_switched_off_and_the_diagnostics_say_what_to
     nonsense = FrameDetections.of(np.array([[0, 0, 9, 9]]), np.array([0.99]))
     monkeypatch.setattr(engine, 'policy', ThresholdPolicy({'temporal': 0.0}))
     monkeypatch.setattr(engine, 'auditor', Auditor({'temporal': 0.3}))  # keeps nothing on disk
-    monkeypatch.setattr(engine, 'payback', None)
+    monkeypatch.setattr(engine, 'economics', None)
     monkeypatch.setattr(engine.temporal, 'detections', lambda min_score: nonsense)
     taken = []
     for _ in range(60):
