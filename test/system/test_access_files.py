@@ -206,7 +206,7 @@ def test_unit_is_accepted():
 
 SOURCES = {
     'dvfs_helper': ['dvfs_helper'],
-    'perception': ['perception', 'outputs', 'clock_steps', 'helper_link'],
+    'perception': ['perception', 'outputs', 'clock_steps', 'daemon_link'],
     'profiler': ['profiler'],
 }
 
