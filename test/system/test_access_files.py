@@ -242,7 +242,7 @@ def used(node: str, method: str) -> set[str]:
         for call in ast.walk(ast.parse(source_of(file))):
             if isinstance(call, ast.Call) and getattr(call.func, 'attr', '') == method:
                 names |= set(re.findall(r"'([^']+)'", ast.unparse(call.args[1])))
-    others = {'{helper}': 'dvfs_helper', '{other}': 'perception'}
+    others = {'{daemon}': 'dvfs_helper', '{other}': 'perception'}
     return {re.sub(r'\{\w+\}', lambda found: others[found[0]], name) for name in names}
 
 
