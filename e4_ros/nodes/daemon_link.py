@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
 from rclpy.timer import Timer
 
 from e4_ros.energy.client.client import ClientState, DaemonError, DvfsClient
+from e4_ros.nodes.timers import steady_timer
 from e4_ros.perception.live_plan import LivePlan
 from e4_ros.srv import AcquireLease
 
@@ -46,9 +46,7 @@ class DaemonLink:
     def start(self, settled: Callable[[], None]) -> None:
         """Begin to ask; ``settled`` is called once it is known whether there are steps."""
         self._settled = settled
-        # The steady clock: with use_sim_time and no /clock, no other would ever fire.
-        clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = self._node.create_timer(self._retry_s, self._look_after, clock=clock)
+        self._timer = steady_timer(self._node, self._retry_s, self._look_after)
         self._look_after()
 
     @property

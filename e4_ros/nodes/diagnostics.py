@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.subscription import Subscription
+
+from e4_ros.nodes.timers import steady_timer
 
 SILENCE_S = 5.0
 """Seconds without a message after which the diagnostics say why."""
@@ -22,8 +23,7 @@ class Diagnostics:
         self._node = node
         self._statuses = statuses
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # The steady clock: with use_sim_time and no /clock, no other would ever fire.
-        node.create_timer(period_s, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady_timer(node, period_s, self.publish)
 
     def publish(self) -> None:
         """Publish now."""

@@ -24,6 +24,7 @@ from e4_ros.msg import DomainState, DvfsState, EnergyTelemetry
 from e4_ros.nodes.dvfs_parameters import PARAMETERS
 from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.parameters import declare, value
+from e4_ros.nodes.timers import steady_timer
 from e4_ros.srv import AcquireLease, ReleaseLease, SetPlan
 
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -69,7 +70,7 @@ class DvfsHelper(AutostartNode):
         self._joules = None if meter is None else Joules(meter)
         self._shown = DvfsState()
         done = super().on_activate(state)
-        self._timer = self.create_timer(1 / value(self, 'publish_rate_hz'), self._publish)
+        self._timer = steady_timer(self, 1 / value(self, 'publish_rate_hz'), self._publish)
         self._publish()
         core = self._daemon.core
         self.get_logger().info(

@@ -10,12 +10,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+
+from e4_ros.nodes.timers import steady_timer
 
 
 class AutostartNode(LifecycleNode):
@@ -33,9 +34,7 @@ class AutostartNode(LifecycleNode):
             'Configure and activate at start; false where a lifecycle manager does it.',
             read_only=True,
         ):
-            # The steady clock, because with use_sim_time nothing would fire before /clock does.
-            clock = Clock(clock_type=ClockType.STEADY_TIME)
-            self._autostart_timer = self.create_timer(0.0, self._autostart, clock=clock)
+            self._autostart_timer = steady_timer(self, 0.0, self._autostart)
 
     def describe(
         self,

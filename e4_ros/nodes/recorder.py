@@ -14,6 +14,7 @@ from e4_ros.nodes.bag_file import BagFile
 from e4_ros.nodes.interfaces import message_class
 from e4_ros.nodes.lifecycle import run
 from e4_ros.nodes.parameters import ParameterSpec, declare, value
+from e4_ros.nodes.timers import steady_timer
 
 PARAMETERS = (
     ParameterSpec(
@@ -39,7 +40,7 @@ class Recorder(Node):
         self._subscribed: dict[str, Subscription] = {}
         self._unknown: set[str] = set()
         self._bag = BagFile(Path(value(self, 'output')))
-        self._look_timer = self.create_timer(0.1, self._look_for_topics)
+        self._look_timer = steady_timer(self, 0.1, self._look_for_topics)
         self._look_for_topics()
 
     def stop(self) -> None:

@@ -203,6 +203,13 @@ def test_simulated_board_needs_nothing_else(start, asker, folder):
         assert client.domains
 
 
+def test_it_goes_on_telling_where_time_comes_from_clock_and_nobody_publishes_it(start, asker):
+    start(board=BOARD, use_sim_time='true')
+    for _ in range(3):  # the first message is published at activation, the others by a timer
+        asker.energy = None
+        assert asker.until(lambda: asker.energy is not None), 'no joules any more'
+
+
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
 def test_signal_gives_everything_back(start, asker, root, make_plan, number):
     before = snapshot(root)

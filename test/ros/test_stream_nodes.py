@@ -220,3 +220,15 @@ def test_what_is_recorded_can_be_read_without_this_package(start, ros_context, t
     scores = [m.detections[0].score for topic, m in messages if topic == '/found']
     assert scores == [0.5, 0.75]
     assert [m.model for topic, m in messages if topic == '/before'] == ['early']
+
+
+def test_topics_that_appear_later_are_recorded_without_a_clock(start, ros_context, tmp_path):
+    node = rclpy.create_node('late_talker', context=ros_context)
+    early = node.create_publisher(Detections, 'first', 10)
+    recorder = start('recorder', output=tmp_path / 'late.mcap', use_sim_time=True)
+    until(lambda: early.get_subscription_count() == 1)
+    late = node.create_publisher(Detections, 'second', 10)
+    until(lambda: late.get_subscription_count() == 1)
+    recorder.send_signal(signal.SIGINT)
+    assert recorder.wait(20) == 0
+    node.destroy_node()
