@@ -19,7 +19,7 @@ from e4_ros.benchmarks.dvfs.latency import DOMAINS, measure, percentiles
 from e4_ros.energy.client.client import ClientState, DvfsClient
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.daemon.realtime import steady_process
-from e4_ros.srv import AcquireLease, ReleaseLease, SetPlan
+from e4_ros.srv import AcquireLease
 
 _DISCOVERY_S = 30.0
 
@@ -81,26 +81,18 @@ def _measure(socket_path: str, steps: str) -> None:
 
 
 def _fuzz(socket_path: str, requests: str) -> None:
-    """Ask the real node for anything while another client holds the lease."""
+    """Ask the real node for the lease under hostile names while another client holds the lease."""
     rng = random.Random(1)
     rclpy.init()
     node = rclpy.create_node('bench_stranger')
-    kinds = {'acquire': AcquireLease, 'set_plan': SetPlan, 'release': ReleaseLease}
-    clients = {
-        name: node.create_client(kind, f'dvfs_helper/{name}') for name, kind in kinds.items()
-    }
-    for service in clients.values():
-        if not service.wait_for_service(_DISCOVERY_S):
-            raise TimeoutError('no helper on the ROS graph')
+    acquire = node.create_client(AcquireLease, 'dvfs_helper/acquire')
+    if not acquire.wait_for_service(_DISCOVERY_S):
+        raise TimeoutError('no DVFS daemon on the ROS graph')
     stolen = tried = 0
     with DvfsClient(socket_path) as holder:
         holder.acquire('holder')
         for _ in range(int(requests)):
-            name = rng.choice(list(clients))
-            fields = {
-                field: _nonsense(rng) for field in kinds[name].Request.get_fields_and_field_types()
-            }
-            future = clients[name].call_async(kinds[name].Request(**fields))
+            future = acquire.call_async(AcquireLease.Request(client=_nonsense(rng)))
             rclpy.spin_until_future_complete(node, future, timeout_sec=10)
             stolen += future.result() is not None and future.result().success
             tried += future.done()

@@ -1,6 +1,6 @@
-"""The DVFS helper as a ROS node: leases and plans by service, clocks and joules by topic.
+"""The DVFS daemon as a ROS node: the lease by service, clocks and joules by topic.
 
-Steps do not come this way; they take the socket that `~/acquire` names.
+Plans, steps and the lease's end take the socket that `~/acquire` names.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from std_msgs.msg import Header
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig, parse_limits
 from e4_ros.energy.daemon.realtime import log_asynchronously, steady_process
 from e4_ros.energy.meters.meters import Meter
-from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.energy.virtual.board import board_of, write_tree
 from e4_ros.msg import DomainState, DvfsState, EnergyTelemetry
 from e4_ros.nodes.dvfs_parameters import PARAMETERS
 from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.parameters import declare, value
 from e4_ros.nodes.timers import steady_timer
-from e4_ros.srv import AcquireLease, ReleaseLease, SetPlan
+from e4_ros.srv import AcquireLease
 
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -45,8 +44,6 @@ class DvfsHelper(AutostartNode):
         self._state = self.create_lifecycle_publisher(DvfsState, '~/state', latched)
         self._energy = self.create_lifecycle_publisher(EnergyTelemetry, '~/energy', 10)
         self.create_service(AcquireLease, '~/acquire', self._acquire)
-        self.create_service(SetPlan, '~/set_plan', self._set_plan)
-        self.create_service(ReleaseLease, '~/release', self._release)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Check the settings; make the simulated board, if one is asked for."""
@@ -143,30 +140,6 @@ class DvfsHelper(AutostartNode):
         response.socket_path = str(self._config.socket_path)
         response.board = daemon.core.board
         response.domains = list(daemon.core.domains)
-        return response
-
-    def _set_plan(self, request: SetPlan.Request, response: SetPlan.Response) -> SetPlan.Response:
-        try:
-            if self._daemon is None:
-                raise ValueError(_INACTIVE)
-            plan = FrequencyPlan.from_yaml(request.plan_yaml)
-            self._daemon.server.set_plan(request.token, plan)
-            response.success = True
-        except (ValueError, OSError) as error:
-            response.message = str(error)
-        return response
-
-    def _release(
-        self, request: ReleaseLease.Request, response: ReleaseLease.Response
-    ) -> ReleaseLease.Response:
-        try:
-            if self._daemon is None:
-                raise ValueError(_INACTIVE)
-            self._daemon.server.release(request.token)
-            response.message = self._daemon.core.ownership.why_not()
-            response.success = not response.message
-        except ValueError as error:
-            response.message = str(error)
         return response
 
     def _publish(self) -> None:

@@ -80,10 +80,6 @@ class DaemonServer:
             self.core.set_plan(plan)
             _log.info('%s set plan %r', lease, plan.name)
 
-    def release(self, token: str) -> None:
-        """End the lease that the token proves; when this returns the clocks are as before."""
-        self.end(self.leases.check(token), 'it was released')
-
     def end(self, lease: Lease, reason: str, hang_up: bool = True) -> None:
         """Give the clocks back, then the lease, then hang up. Ending one twice changes nothing."""
         with self._control:

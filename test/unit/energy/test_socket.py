@@ -173,7 +173,7 @@ def test_reserved_lease_goes_to_the_token(daemon, client):
     with pytest.raises(DaemonError, match='reserved for robot'):
         client.acquire('thief')
     client.acquire('robot', token)
-    daemon.server.release(token)
+    client.release()
     assert daemon.server.leases.holder is None
 
 
