@@ -30,24 +30,23 @@ def motion_map(now: Tensor, before: Tensor, radius: int = RADIUS) -> Tensor:
         match less the mean cosine), and how much the cell itself changed (1 − cosine).
     """
     batch, _, height, width = now.shape
-    side = 2 * radius + 1
-    unit, unit_before = F.normalize(now, dim=1), F.normalize(before, dim=1)
-    padded = F.pad(unit_before, [radius] * 4)
-    likeness = torch.stack(
-        [
-            (unit * padded[:, :, dy : dy + height, dx : dx + width]).sum(1)
-            for dy in range(side)
-            for dx in range(side)
-        ],
-        1,
-    )
-    weights = (_SHARPNESS * likeness).softmax(1).view(batch, side, side, height, width)
+    side, wide = 2 * radius + 1, width + 2 * radius
+    unit = F.normalize(now, dim=1).permute(0, 2, 3, 1)
+    unit_before = F.pad(F.normalize(before, dim=1), [radius] * 4).permute(0, 2, 1, 3)
+    # Cosines of every cell of a row with every cell of a row before: a matrix product does more
+    # than is needed, and takes half the time of one product for each displacement.
+    rows = torch.stack([unit @ unit_before[:, dy : dy + height] for dy in range(side)], 1)
+    # Only the band beside the diagonal is near enough: one more column a row, and it is upright.
+    rows = F.pad(rows.reshape(batch, side * height, width * wide), [0, width])
+    band = rows.reshape(batch, side, height, width, wide + 1)[..., :side]
+    likeness = band.permute(0, 2, 3, 1, 4).reshape(batch, height, width, side * side)
+    weights = (_SHARPNESS * likeness).softmax(3).reshape(batch, height, width, side, side)
     # A cell that was found to the left of here has moved to the right.
     offsets = torch.arange(radius, -radius - 1, -1, dtype=now.dtype, device=now.device)
-    x = (weights.sum(1) * offsets[:, None, None]).sum(1)
-    y = (weights.sum(2) * offsets[:, None, None]).sum(1)
-    sure = likeness.amax(1) - likeness.mean(1)
-    changed = 1 - likeness[:, side * side // 2]
+    x = (weights.sum(3) * offsets).sum(3)
+    y = (weights.sum(4) * offsets).sum(3)
+    sure = likeness.amax(3) - likeness.mean(3)
+    changed = 1 - likeness[..., side * side // 2]
     return torch.stack([x, y, sure, changed], 1)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
 from e4_ros.vision.clips.motion import motion_map
 
@@ -28,3 +29,19 @@ def test_what_stands_still_has_not_changed():
 def test_unlike_frames_leave_no_sure_match():
     a, b = torch.randn(2, 1, 32, 16, 16, generator=torch.Generator().manual_seed(1))
     assert motion_map(a, b)[0, 2].mean() < _moved(1, 0)[0, 2].mean()
+
+
+def test_every_displacement_is_compared_as_if_one_by_one():
+    now, before = torch.randn(2, 2, 6, 9, 11, generator=torch.Generator().manual_seed(2))
+    unit, unit_before = functional.normalize(now, dim=1), functional.normalize(before, dim=1)
+    padded = functional.pad(unit_before, [3] * 4)
+    cosines = torch.stack(
+        [(unit * padded[:, :, y : y + 9, x : x + 11]).sum(1) for y in range(7) for x in range(7)], 1
+    )
+    weights = (30 * cosines).softmax(1)
+    shift = torch.tensor([[3.0 - k % 7, 3.0 - k // 7] for k in range(49)])
+    want = torch.einsum('bkhw,kd->bdhw', weights, shift)
+    got = motion_map(now, before)
+    torch.testing.assert_close(got[:, :2], want, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(got[:, 2], cosines.amax(1) - cosines.mean(1))
+    torch.testing.assert_close(got[:, 3], 1 - cosines[:, 24])
