@@ -38,6 +38,7 @@ class CascadeGate(nn.Module):
     def __init__(self, settings: NetSettings):
         super().__init__()
         self._frames = settings.frames
+        self.state_size = _STATE
         self.gate = Gate(_CONFIDENCE + 3, _STATE)
 
     def step(
@@ -46,13 +47,31 @@ class CascadeGate(nn.Module):
         """Logit ``(B,)`` after the last of the frames given, and what to remember."""
         now = logits[-1]
         before = logits[-2] if len(logits) > 1 else torch.zeros_like(now)
-        change = (now.softmax(1) - before.softmax(1)).abs().sum(1, keepdim=True) / 2
-        passed = torch.full_like(change, len(logits) / self._frames)
-        seen = torch.cat([class_statistics(now), states[-1].diversity, change, passed], 1)
         if memory is None:
             memory = now.new_zeros(len(now), _STATE)
-        score, memory = self.gate(seen, memory)
+        state = states[-1]
+        score, memory = self.judge(now, before, state.diversity, state.seen, memory)
         return score.squeeze(1), memory
+
+    def judge(
+        self, now: Tensor, before: Tensor, diversity: Tensor, seen: Tensor, memory: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Judge the answer after one frame.
+
+        Args:
+            now: class logits after this frame, ``(B, classes)``.
+            before: those after the frame before; zeros at the first frame.
+            diversity: of this frame, ``(B, 1)``.
+            seen: number of frames seen, this one included, ``(1, 1)``.
+            memory: what was remembered at the frame before, ``(B, S)``; zeros at the first.
+
+        Returns:
+            Logit ``(B, 1)`` of "good enough to stop" and what to remember, ``(B, S)``.
+        """
+        change = (now.softmax(1) - before.softmax(1)).abs().sum(1, keepdim=True) / 2
+        passed = torch.zeros_like(change) + seen / self._frames
+        found = torch.cat([class_statistics(now), diversity, change, passed], 1)
+        return self.gate(found, memory)
 
 
 class MaxPoolGate(nn.Module):

@@ -8,7 +8,7 @@ for each step.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
@@ -53,13 +53,13 @@ class ClipState:
     """What is known after some frames of each of ``B`` clips.
 
     Attributes:
-        step: number of frames seen.
-        gathered: ``(B, C)``.
-        tokens: of the frames so far, newest first: ``(B, T, C)``.
-        diversity: how little the last frame resembles those before, ``(B, 1)``.
+        seen: number of frames seen, ``(1, 1)``; the same for all clips.
+        gathered: recurrent state or running maximum, ``(B, W)``.
+        tokens: tokens of the frames so far, newest first, then zeros: ``(B, K, W)``.
+        diversity: how little the last frame resembles those before, ``(B, 1)`` in [0, 1].
     """
 
-    step: int
+    seen: Tensor
     gathered: Tensor
     tokens: Tensor
     diversity: Tensor
@@ -108,19 +108,23 @@ class ClipNet(nn.Module):
             nn.Linear(self.motion.size + 32, width), nn.LayerNorm(width), nn.ReLU(), nn.Dropout(0.2)
         )
         self.recurrent = settings.aggregation == 'recurrent'
+        self.slots = max(settings.frames - 1, 1)  # frames that the last one has before it
         if self.recurrent:
             if settings.memory:
-                slots = max(settings.frames - 1, 1)
-                self.attention = TokenAttention(width, slots, settings.attend)
+                self.attention = TokenAttention(width, self.slots, settings.attend)
             self.state = nn.GRUCell(width * (2 if settings.memory else 1), width)
         heads = 1 if self.recurrent else settings.frames
         self.classify = nn.ModuleList(nn.Linear(width, settings.classes) for _ in range(heads))
 
     def start(self, clips: int) -> ClipState:
         """Before the first frame."""
-        width = self.settings.width
-        nothing = torch.zeros(clips, width, device=next(self.parameters()).device)
-        return ClipState(0, nothing, nothing[:, None][:, :0], nothing[:, :1])
+        width, device = self.settings.width, next(self.parameters()).device
+        return ClipState(
+            torch.zeros(1, 1, device=device),
+            torch.zeros(clips, width, device=device),
+            torch.zeros(clips, self.slots, width, device=device),
+            torch.zeros(clips, 1, device=device),
+        )
 
     def step(self, state: ClipState, deep: Tensor, motion_map: Tensor) -> tuple[Tensor, ClipState]:
         """See one more frame.
@@ -166,20 +170,10 @@ class ClipNet(nn.Module):
         elif not self.settings.memory:
             gathered = self.state(token, state.gathered)
         else:
-            remembered, diversity = self._remember(state, token)
+            filled = (torch.arange(self.slots, device=token.device) < state.seen).to(token.dtype)
+            filled = filled.expand(token.shape[0], -1)
+            remembered, diversity = self.attention(token, state.tokens, filled)
             gathered = self.state(torch.cat([token, remembered], 1), state.gathered)
-        head = self.classify[0 if self.recurrent else state.step]
-        tokens = torch.cat([token[:, None], state.tokens], 1)
-        return head(gathered), replace(
-            state, step=state.step + 1, gathered=gathered, tokens=tokens, diversity=diversity
-        )
-
-    def _remember(self, state: ClipState, token: Tensor) -> tuple[Tensor, Tensor]:
-        slots = max(self.settings.frames - 1, 1)
-        tokens = state.tokens[:, :slots]
-        empty = slots - tokens.shape[1]
-        filled = torch.cat(
-            [tokens.new_ones(tokens.shape[:2]), tokens.new_zeros(len(token), empty)], 1
-        )
-        padding = tokens.new_zeros(len(token), empty, tokens.shape[2])
-        return self.attention(token, torch.cat([tokens, padding], 1), filled)
+        head = self.classify[0 if self.recurrent else int(state.seen)]
+        tokens = torch.cat([token[:, None], state.tokens[:, :-1]], 1)
+        return head(gathered), ClipState(state.seen + 1, gathered, tokens, diversity)

@@ -214,13 +214,13 @@ def _resume(path: Path, parts: dict[str, Any]) -> int:
 def _slim(state: ClipState) -> ClipState:
     """Without the tokens, which no gate needs."""
     return ClipState(
-        state.step, state.gathered.cpu(), state.tokens[:, :0].cpu(), state.diversity.cpu()
+        state.seen.cpu(), state.gathered.cpu(), state.tokens[:, :0].cpu(), state.diversity.cpu()
     )
 
 
 def _joined(states: list[ClipState]) -> ClipState:
     return ClipState(
-        states[0].step,
+        states[0].seen,
         torch.cat([state.gathered for state in states]),
         torch.cat([state.tokens for state in states]),
         torch.cat([state.diversity for state in states]),
