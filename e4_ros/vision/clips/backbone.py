@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from e4_ros.vision.clips.motion import motion_macs, motion_map
+from e4_ros.vision.clips.motion import motion_map
 from e4_ros.vision.exit_checkpoint import network_hash
 from e4_ros.vision.export.graph_split import Cut, StageError, find_cuts, split
 from e4_ros.vision.export.onnx_export import ModuleProgram
@@ -21,17 +21,16 @@ _STRIDE = 8  # of the map that motion is read from
 
 @dataclass(frozen=True)
 class Seen:
-    """What the backbone makes of consecutive frames.
+    """What the backbone makes of consecutive frames of one clip.
 
     Attributes:
         deep: appearance of each frame, ``(T, D)``.
-        motion: since the frame before, ``(T, 4, h, w)``; see `motion_map`.
-        early: early map of the last frame ``(1, C, h, w)``, to go on with.
+        motion: motion since the frame before, ``(T, 4, h, w)``; zeros for the first frame. See
+            `motion_map`.
     """
 
     deep: Tensor
     motion: Tensor
-    early: Tensor
 
 
 class ClipBackbone:
@@ -41,77 +40,86 @@ class ClipBackbone:
 
     Args:
         model: any network of the zoo; its own answer is not used.
-        threads: of one operation; None for one per core.
+        threads: threads of one operation; None for one per core.
 
     Attributes:
-        name: of the model.
+        model: the network with its preprocessing.
         key: changes with the weights and with what this code makes of them.
         deep_size: length of a frame's appearance vector.
-        grid: rows and columns of the motion map.
-        macs: multiply-accumulates for each frame, motion included.
+        early: channels, rows and columns of the map that motion is read from.
+        macs: multiply-accumulates for each frame, without those of the motion.
+        bytes_moved: bytes that the layers read and write for each frame.
+        layers: operations that a runtime starts one by one.
 
     Raises:
         StageError: the network has no stage whose map is an eighth of the image.
     """
 
     def __init__(self, model: VisionModel, threads: int | None = None):
-        self.name = model.name
+        self.model = model
         self.key = f'{model.name.replace("/", "_")}-{network_hash(model.network)}-v1'
-        self._model = model
         self._runtime = OnnxRuntime(threads)
         example = torch.zeros(1, 3, *model.input_size)
         cuts = find_cuts(model.network, example)
         early, late = _early(model.name, cuts, model.input_size), _late(cuts)
         stages = split(model.network, example, [early.node, late.node])[:2]
-        self._stages = stages[0].module, _Pooled(stages[1].module)
-        self._compiled: dict[int, tuple[Buffer, Piece, Piece]] = {}
-        self.grid = early.shape[2], early.shape[3]
+        self._network = _EarlyAndLate(stages[0].module, stages[1].module)
+        self._compiled: dict[int, tuple[Buffer, Piece]] = {}
+        channels, rows, columns = early.shape[1:]
+        self.early = channels, rows, columns
         self.deep_size = late.shape[1]
-        self.macs = sum(stage.macs for stage in stages) + motion_macs(early.shape[1], *self.grid)
+        self.macs = sum(stage.macs for stage in stages)
+        self.bytes_moved = sum(stage.bytes_moved for stage in stages)
+        self.layers = sum(stage.layers for stage in stages)
 
-    def see(self, frames: np.ndarray, before: Tensor | None = None) -> Seen:
+    def program(self, frames: int = 1) -> ModuleProgram:
+        """The program from ``image`` ``(T, 3, H, W)`` to the features of ``T`` frames.
+
+        They are ``early`` ``(T, C, h, w)`` and ``appearance`` ``(T, D)``.
+
+        Args:
+            frames: number of frames ``T`` at a time.
+        """
+        inputs = {'image': (frames, 3, *self.model.input_size)}
+        return ModuleProgram('backbone', self._network, inputs, ('early', 'appearance'))
+
+    def see(self, frames: np.ndarray) -> Seen:
         """See consecutive frames of one clip.
 
         Args:
             frames: ``(T, H, W, 3)`` uint8 RGB.
-            before: early map of the frame before the first; None if there is none: no motion then.
         """
-        image, early_piece, late_piece = self._pieces(len(frames))
+        image, piece = self._piece(len(frames))
         for index, frame in enumerate(frames):
-            image.write(self._model.preprocess(frame)[0], (index,))
-        early_piece.run()
-        late_piece.run()
-        early = torch.from_numpy(early_piece.outputs['y'].read())
-        first = early[:1] if before is None else before
-        motion = motion_map(early, torch.cat([first, early[:-1]]))
-        if before is None:
-            motion[:1] = 0
-        deep = torch.from_numpy(late_piece.outputs['y'].read().copy())
-        return Seen(deep, motion, early[-1:].clone())
+            image.write(self.model.preprocess(frame)[0], (index,))
+        piece.run()
+        early, deep = (
+            torch.from_numpy(piece.outputs[name].read()) for name in ('early', 'appearance')
+        )
+        motion = motion_map(early, torch.cat([early[:1], early[:-1]]))
+        motion[:1] = 0
+        return Seen(deep.clone(), motion)
 
-    def _pieces(self, frames: int) -> tuple[Buffer, Piece, Piece]:
+    def _piece(self, frames: int) -> tuple[Buffer, Piece]:
         if frames not in self._compiled:
-            image = self._runtime.buffer((frames, 3, *self._model.input_size))
-            early = self._compile('early', self._stages[0], image)
-            late = self._compile('late', self._stages[1], early.outputs['y'])
-            self._compiled[frames] = image, early, late
+            program = self.program(frames)
+            image = self._runtime.buffer(program.inputs['image'])
+            self._compiled[frames] = image, self._runtime.compile(program, {'image': image})
         return self._compiled[frames]
 
-    def _compile(self, name: str, module: nn.Module, features: Buffer) -> Piece:
-        program = ModuleProgram(name, module, {'x': tuple(features.shape)}, ('y',))
-        return self._runtime.compile(program, {'x': features})
 
+class _EarlyAndLate(nn.Module):
+    """Two stages of a network: the first one's map, and the mean over places of the second's."""
 
-class _Pooled(nn.Module):
-    """A stage, then the mean over places."""
-
-    def __init__(self, stage: nn.Module):
+    def __init__(self, early: nn.Module, late: nn.Module):
         super().__init__()
-        self.stage = stage
+        self.early = early
+        self.late = late
         self.eval()
 
-    def forward(self, features: Tensor) -> Tensor:
-        return self.stage(features).mean((2, 3))
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        early = self.early(image)
+        return early, self.late(early).mean((2, 3))
 
 
 def _early(name: str, cuts: list[Cut], input_size: tuple[int, int]) -> Cut:

@@ -86,8 +86,8 @@ def run(
     for each in shapes:
         net, gate, held = train(each, settings, learn_set, work, group, progress)
         val = traces(gate, *look_at(net, judge_set))
-        macs = backbone.macs + frame_macs(each, backbone.grid, with_gate=False)
-        gated = backbone.macs + frame_macs(each, backbone.grid, with_gate=True)
+        macs = backbone.macs + frame_macs(each, backbone.early, with_gate=False)
+        gated = backbone.macs + frame_macs(each, backbone.early, with_gate=True)
         if each is shape:
             threshold = choose(gate_score, held, tolerance)
             model = ClipModel(backbone.key, each, net, gate, list(class_names), threshold)

@@ -51,5 +51,9 @@ def motion_map(now: Tensor, before: Tensor, radius: int = RADIUS) -> Tensor:
 
 
 def motion_macs(channels: int, height: int, width: int, radius: int = RADIUS) -> int:
-    """Multiply-accumulates of `motion_map` for one frame."""
+    """Multiply-accumulates that the displacements of one frame need.
+
+    The matrix products of `motion_map` compute ``(width + 2 radius) / (2 radius + 1)`` times as
+    many, most of them for cells that are too far apart.
+    """
     return (2 * radius + 1) ** 2 * channels * height * width

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from e4_ros.vision.clips import motion
 from e4_ros.vision.clips.gates import make_gate
 from e4_ros.vision.clips.net import ClipNet, NetSettings
 from e4_ros.vision.clips.training import Traces
@@ -42,18 +43,22 @@ class ClipPoint:
         return asdict(self)
 
 
-def frame_macs(settings: NetSettings, grid: tuple[int, int], with_gate: bool) -> int:
-    """Multiply-accumulates of network and gate for one frame of one clip, backbone excluded."""
-    from e4_ros.vision.clips import motion
+def frame_macs(settings: NetSettings, early: tuple[int, int, int], with_gate: bool) -> int:
+    """Multiply-accumulates of motion, network and gate for one frame, backbone excluded.
 
+    Args:
+        settings: shape of the network.
+        early: channels, rows and columns of the map that motion is read from.
+        with_gate: whether a gate judges the answer.
+    """
     net, gate = ClipNet(settings).eval(), make_gate(settings).eval()
     deep = torch.zeros(1, settings.deep_size)
-    maps = torch.zeros(1, motion.CHANNELS, *grid)
+    maps = torch.zeros(1, motion.CHANNELS, *early[1:])
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         logits, state = net.step(net.start(1), deep, maps)
         if with_gate:
             gate.step([logits], [state], None)
-    return counter.get_total_flops() // 2
+    return counter.get_total_flops() // 2 + motion.motion_macs(*early)
 
 
 def stops(scores: np.ndarray, threshold: float) -> np.ndarray:

@@ -1,8 +1,8 @@
 """One step of clip mode as a module of fixed shapes, the form in which it is exported as ONNX.
 
-`ClipNet.step` and the gate take a memory that grows with the clip; ONNX Runtime wants the same
-shapes for every frame. Here the memory has a slot for every frame that a clip can have, and a
-counter says how many of them are filled. A clip begins with zeros in every input of the state.
+ONNX Runtime wants the same shapes for every frame, so the memory has a slot for every frame that a
+clip may have, and a counter says how many of them are filled. What the frame before has left comes
+in under its name and ``_before``; a clip begins with zeros in all of them.
 """
 
 from __future__ import annotations
@@ -14,77 +14,73 @@ from e4_ros.vision.clips.gates import CascadeGate
 from e4_ros.vision.clips.motion import motion_map
 from e4_ros.vision.clips.net import ClipNet, ClipState
 
-INPUTS = ('early', 'early_before', 'appearance', 'seen', 'gathered', 'tokens', 'logits', 'memory')
 OUTPUTS = ('logits', 'gate', 'diversity', 'gathered', 'tokens', 'memory')
 
 
 class ClipStep(nn.Module):
-    """One more frame of one clip: from its two feature maps and the state to answer and gate.
+    """One more frame of one clip: from its features and the state to the answer and the gate.
 
     Args:
-        net: recurrent network in eval mode.
+        net: network in eval mode, recurrent as every trained clip model is.
         gate: its gate in eval mode.
-
-    Raises:
-        ValueError: the network is not recurrent; only those are trained to be run.
     """
 
     def __init__(self, net: ClipNet, gate: CascadeGate):
         super().__init__()
-        if not net.recurrent:
-            raise ValueError('only a recurrent clip network runs frame by frame, not max pooling')
         self.net = net
         self.gate = gate
         self.eval()
 
-    def examples(self, early: tuple[int, int, int]) -> tuple[Tensor, ...]:
-        """Zeros for each of `INPUTS`: the state before a clip's first frame.
+    def inputs(self, early: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+        """Shape of each input by its name, in the order of `forward`.
 
         Args:
             early: channels, rows and columns of the early feature map.
         """
         settings = self.net.settings
-        return (
-            torch.zeros(1, *early),
-            torch.zeros(1, *early),
-            torch.zeros(1, settings.deep_size),
-            torch.zeros(1, 1),
-            torch.zeros(1, settings.width),
-            torch.zeros(1, self.net.slots, settings.width),
-            torch.zeros(1, settings.classes),
-            torch.zeros(1, self.gate.state_size),
-        )
+        return {
+            'early': (1, *early),
+            'appearance': (1, settings.deep_size),
+            'seen': (1, 1),
+            'early_before': (1, *early),
+            'logits_before': (1, settings.classes),
+            'gathered_before': (1, settings.width),
+            'tokens_before': (1, self.net.slots, settings.width),
+            'memory_before': (1, self.gate.state_size),
+        }
 
     def forward(
         self,
         early: Tensor,
-        early_before: Tensor,
         appearance: Tensor,
         seen: Tensor,
-        gathered: Tensor,
-        tokens: Tensor,
-        logits: Tensor,
-        memory: Tensor,
+        early_before: Tensor,
+        logits_before: Tensor,
+        gathered_before: Tensor,
+        tokens_before: Tensor,
+        memory_before: Tensor,
     ) -> tuple[Tensor, ...]:
         """See one more frame.
 
         Args:
             early: early map of the frame, ``(1, C, h, w)``.
-            early_before: that of the clip's frame before.
             appearance: mean of the frame's last map, ``(1, D)``.
             seen: number of the clip's frames before this one, ``(1, 1)``.
-            gathered: recurrent state, ``(1, W)``.
-            tokens: of the frames before, newest first, ``(1, K, W)``.
-            logits: after the frame before, ``(1, classes)``.
-            memory: of the gate, ``(1, S)``.
+            early_before: early map of the frame before.
+            logits_before: class logits after the frame before, ``(1, classes)``.
+            gathered_before: recurrent state, ``(1, W)``.
+            tokens_before: tokens of the frames before, newest first, ``(1, K, W)``.
+            memory_before: memory of the gate, ``(1, S)``.
 
         Returns:
-            Logits ``(1, classes)``, the gate's score ``(1, 1)`` in [0, 1], the diversity ``(1, 1)``
-            and the next ``gathered``, ``tokens`` and ``memory``.
+            Class logits ``(1, classes)``, the gate's score ``(1, 1)`` in [0, 1], the diversity
+            ``(1, 1)`` in [0, 1], and the next recurrent state, tokens and memory of the gate.
         """
         # The first frame has none before it to have moved from.
         moved = motion_map(early, early_before) * seen.clamp(0, 1)[:, :, None, None]
-        before = ClipState(seen, gathered, tokens, torch.zeros_like(seen))
-        now, state = self.net.step(before, appearance, moved)
-        score, memory = self.gate.judge(now, logits, state.diversity, state.seen, memory)
-        return now, torch.sigmoid(score), state.diversity, state.gathered, state.tokens, memory
+        before = ClipState(seen, gathered_before, tokens_before, torch.zeros_like(seen))
+        logits, now = self.net.step(before, appearance, moved)
+        score, memory = self.gate.judge(
+            logits, logits_before, now.diversity, now.seen, memory_before
+        )
+        return logits, torch.sigmoid(score), now.diversity, now.gathered, now.tokens, memory

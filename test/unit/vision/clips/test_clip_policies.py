@@ -62,6 +62,6 @@ def test_scores_are_not_changed_by_stopping():
 @pytest.mark.parametrize('aggregation', ['recurrent', 'max'])
 def test_the_gate_costs_something_and_little(aggregation):
     settings = NetSettings(1280, 10, aggregation=aggregation)
-    without, gated = (frame_macs(settings, (28, 28), gate) for gate in (False, True))
+    without, gated = (frame_macs(settings, (40, 28, 28), gate) for gate in (False, True))
     assert 0 < gated - without < 0.05 * without
     assert without < 0.02 * 385e6, 'small beside the backbone'
