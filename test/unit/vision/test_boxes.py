@@ -22,6 +22,12 @@ some_boxes = st.lists(box, max_size=40)
 limits = st.sampled_from([0.0, 0.3, 0.45, 0.5, 0.6, 0.7, 1.0])
 
 
+@pytest.fixture(scope='module')
+def torchs():
+    """The yardstick, imported before hypothesis looks at the time."""
+    return pytest.importorskip('torch'), pytest.importorskip('torchvision.ops')
+
+
 def corners(rows):
     return np.array([(x, y, x + w, y + h) for x, y, w, h in rows], np.float32).reshape(-1, 4)
 
@@ -50,16 +56,16 @@ def test_boxes_of_any_type_overlap_alike(kind):
 
 
 @given(some_boxes, some_boxes)
-def test_overlap_equals_torchvisions(first, second):
-    torch, ops = pytest.importorskip('torch'), pytest.importorskip('torchvision.ops')
+def test_overlap_equals_torchvisions(torchs, first, second):
+    torch, ops = torchs
     a, b = corners(first), corners(second)
     theirs = ops.box_iou(torch.from_numpy(a), torch.from_numpy(b)).numpy()
     assert np.array_equal(iou_matrix(a, b), np.nan_to_num(theirs))  # 0 / 0 is NaN there
 
 
 @given(some_boxes, limits, st.integers(0, 99))
-def test_suppression_equals_torchvisions(rows, iou, seed):
-    torch, ops = pytest.importorskip('torch'), pytest.importorskip('torchvision.ops')
+def test_suppression_equals_torchvisions(torchs, rows, iou, seed):
+    torch, ops = torchs
     boxes, scores, labels = scored(rows, seed)
     tensors = [torch.from_numpy(array) for array in (boxes, scores, labels)]
     assert nms(boxes, scores, iou).tolist() == ops.nms(*tensors[:2], iou).tolist()
@@ -67,8 +73,8 @@ def test_suppression_equals_torchvisions(rows, iou, seed):
 
 
 @pytest.mark.parametrize('count', [127, 128, 129, 1000])
-def test_a_crowd_is_suppressed_as_by_torchvision(count):
-    torch, ops = pytest.importorskip('torch'), pytest.importorskip('torchvision.ops')
+def test_a_crowd_is_suppressed_as_by_torchvision(torchs, count):
+    torch, ops = torchs
     rng = np.random.default_rng(count)
     low = rng.uniform(0, 300, (count, 2))
     boxes = np.concatenate([low, low + rng.uniform(5, 80, (count, 2))], 1).astype(np.float32)
