@@ -15,11 +15,11 @@ from e4_ros.energy.boards import load_board
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.evaluation.replay import StampedFrames, replay
 from e4_ros.evaluation.sources import Source
+from e4_ros.perception.frame_energy import default_cost
 from e4_ros.perception.frequency_control import (
     FrequencyControl,
     ModelledControl,
     NoControl,
-    default_cost,
 )
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.records import FrameRecord, RunInfo

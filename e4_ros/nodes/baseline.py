@@ -9,7 +9,8 @@ import numpy as np
 from e4_ros.energy.board_model import BoardModel, Cost
 from e4_ros.energy.boards import BoardError, load_board
 from e4_ros.evaluation.job import full_cost
-from e4_ros.perception.frequency_control import LONGEST_WAIT_S, waiting_j
+from e4_ros.perception.frame_energy import waiting_j
+from e4_ros.perception.frequency_control import LONGEST_WAIT_S
 from e4_ros.perception.records import NO_SOURCE, FrameRecord
 from e4_ros.vision.inference.engine import EarlyExitEngine
 

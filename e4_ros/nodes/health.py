@@ -37,7 +37,7 @@ class Health:
         self._drops: Counter[str] = Counter()
         self._errors: deque[tuple[float, str]] = deque(maxlen=20)
         self._last_image_s = time.monotonic()
-        self._lost = 0
+        self._processed = self._dropped = self._lost = 0
 
     def arrived(self) -> None:
         """Note that an image came."""
@@ -45,18 +45,21 @@ class Health:
 
     def lost(self, number: int) -> None:
         """Count images that the middleware lost on the way; they were never received."""
-        self._lost += number
+        with self._lock:
+            self._lost += number
 
     def processed(self, exit_name: str) -> Counts:
-        """Count an answered image."""
+        """Count an answered image; the totals with it, none of another's in between."""
         with self._lock:
             self._exits[exit_name] += 1
-        return self.counts()
+            self._processed += 1
+            return Counts(self._processed, self._dropped)
 
     def dropped(self, reason: str) -> None:
         """Count an image without an answer."""
         with self._lock:
             self._drops[reason] += 1
+            self._dropped += 1
 
     def failed(self, error: str) -> None:
         """Keep an error for a while."""
@@ -66,7 +69,7 @@ class Health:
     def counts(self) -> Counts:
         """Totals since activation."""
         with self._lock:
-            return Counts(self._exits.total(), self._drops.total())
+            return Counts(self._processed, self._dropped)
 
     def silence_s(self) -> float:
         """Seconds since the last image, or since activation."""
@@ -85,21 +88,21 @@ class Health:
             complaint: What is wrong besides; empty when nothing is.
         """
         errors = self.recent_errors()
-        counts = self.counts()
         with self._lock:
-            exits, drops = dict(self._exits), dict(self._drops)
+            counts = Counts(self._processed, self._dropped)
+            exits, drops, lost = dict(self._exits), dict(self._drops), self._lost
         values: dict[str, object] = {
             'frames_received': counts.received,
             'frames_processed': counts.processed,
             'frames_dropped': counts.dropped,
-            'lost_before_receipt': self._lost,
+            'lost_before_receipt': lost,
         }
         values |= {f'exit_share.{e}': f'{n / counts.processed:.3f}' for e, n in exits.items()}
         values |= {f'dropped.{reason}': number for reason, number in drops.items()}
         values |= {f'error.{i}': f'{n}× {t}' for i, (t, n) in enumerate(errors.items())}
-        if self._lost and not complaint:
+        if lost and not complaint:
             complaint = (
-                f'{self._lost} images were lost on the way here: subscribe reliably '
+                f'{lost} images were lost on the way here: subscribe reliably '
                 '(launch with reliability:=reliable) or set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA'
             )
         fine = f'{counts.processed} of {counts.received} images processed'

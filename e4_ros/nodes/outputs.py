@@ -46,10 +46,10 @@ class Outputs:
     def publish(
         self, frame: np.ndarray, header: Header, record: FrameRecord, at: Counts, plan_id: str
     ) -> None:
-        """Publish the answer, the telemetry and, while someone listens, the picture."""
+        """Publish detections and telemetry; the picture and vision_msgs while someone listens."""
         detections = record.result.detections
         self._detections.publish(self._to_detections(record.result, header))
-        if self._array is not None:
+        if self._array is not None and self._array.get_subscription_count():
             names = self._model.class_names
             self._array.publish(conversions.to_detection_2d_array(detections, header, names))
         self._telemetry.publish(self._to_telemetry(header, record, at, plan_id))

@@ -9,6 +9,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
@@ -53,6 +54,8 @@ class Perception(AutostartNode):
         self._subscription: Subscription | None = None
         self._health = Health()
         declare(self, PARAMETERS, lambda: self._network is not None)
+        self._max_pixels = value(self, 'max_pixels')
+        self.add_post_set_parameters_callback(self._follow)
         period_s = value(self, 'diagnostics_period_s')
         self._diagnostics = Diagnostics(self, period_s, self._statuses)
         self.create_service(SetBool, '~/enable', self._enable)
@@ -136,7 +139,7 @@ class Perception(AutostartNode):
         """Answer one image and tell everybody; runs in the worker's thread."""
         steps = self._steps
         try:
-            frame = to_rgb(message, value(self, 'max_pixels'))
+            frame = to_rgb(message, self._max_pixels)
             record = self._answer(frame, conversions.seconds(message.header))
             plan_id = '' if steps is None else steps.plan_id
         except ImageError as error:
@@ -194,6 +197,12 @@ class Perception(AutostartNode):
             self.destroy_subscription(self._subscription)
             self._subscription = None
         return response
+
+    def _follow(self, parameters: list[Parameter]) -> None:
+        """Keep what frames ask for: looking a parameter up takes longer than using it."""
+        for parameter in parameters:
+            if parameter.name == 'max_pixels':
+                self._max_pixels = parameter.value
 
     # -- parts --------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from e4_ros.energy.board_model import SegmentWork
@@ -60,7 +61,7 @@ class ActivePlan:
     why: str
     since_s: float = field(default_factory=time.time)
 
-    @property
+    @cached_property  # asked on every frame
     def id(self) -> str:
         """Eight hex digits."""
         return hashlib.sha256(self.plan.model_dump_json().encode()).hexdigest()[:8]

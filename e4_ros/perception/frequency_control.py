@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from e4_ros.energy.board_model import BoardModel, Cost, SegmentWork
+from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import Board, BoardError, load_board
 from e4_ros.energy.client.client import ClientState, DvfsClient
 from e4_ros.energy.plan import FrequencyPlan
+from e4_ros.perception.frame_energy import FrameEnergy, OperatingPoint, default_cost
 from e4_ros.perception.records import NO_SOURCE
-
-OperatingPoint = Mapping[str, int]
 
 LONGEST_WAIT_S = 2.0
 """A longer pause between two frames is nobody's wait: the stream had stopped."""
@@ -137,8 +136,7 @@ class DaemonControl:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
-        self._works = works
-        self._model = _board_model(plan.board)
+        self._energy = _frame_energy(plan.board, works)
         self._clock = clock
         self._use(plan)
         self._points: list[OperatingPoint] = []
@@ -192,41 +190,15 @@ class DaemonControl:
         self._ended_j = now.energy_j if measured else math.nan
         if measured:
             return Spent(points, now.energy_j - self._before_j, 'measured')
-        if self._model is None:
+        if self._energy is None:
             return Spent(points, math.nan, NO_SOURCE)
-        frame = cost_at(self._model, [self._works[i] for i in segments], points)
+        frame = self._energy.frame(segments, points)
         self._frame_s = frame.latency_s
-        wait_j = waiting_j(self._model, self._waited_at, self._waited_s)
+        wait_j = self._energy.wait_j(self._waited_at, self._waited_s)
         return Spent(points, frame.energy_j + wait_j, 'modelled')
 
     def _use(self, plan: FrequencyPlan) -> None:
         self._paths, self._clocked = _deepest_paths(plan), plan.domains
-
-
-def cost_at(
-    model: BoardModel, works: Sequence[SegmentWork], points: Sequence[OperatingPoint]
-) -> Cost:
-    """Modelled cost of segments at the point each of them had; unknown domains are ignored."""
-    costs = [
-        model.segment_cost(work, _known(model, point))
-        for work, point in zip(works, points, strict=True)
-    ]
-    return Cost(sum(c.latency_s for c in costs), sum(c.energy_j for c in costs))
-
-
-def waiting_j(model: BoardModel, point: OperatingPoint, wait_s: float) -> float:
-    """Modelled joules of a board that waits; domains that are not in ``point`` at the lowest."""
-    return model.idle_w(model.idle_point() | _known(model, point)) * wait_s if wait_s > 0 else 0.0
-
-
-def default_cost(model: BoardModel, works: Sequence[SegmentWork], segments: Sequence[int]) -> Cost:
-    """Cost of ``segments`` at the clocks that the stock system would run them at."""
-    point = model.default_point()
-    return cost_at(model, [works[i] for i in segments], [point] * len(segments))
-
-
-def _known(model: BoardModel, point: OperatingPoint) -> dict[str, int]:
-    return {name: hz for name, hz in point.items() if name in model.domains}
 
 
 def _deepest_paths(plan: FrequencyPlan) -> dict[int, int]:
@@ -238,8 +210,8 @@ def _deepest_paths(plan: FrequencyPlan) -> dict[int, int]:
     }
 
 
-def _board_model(name: str) -> BoardModel | None:
+def _frame_energy(board: str, works: Sequence[SegmentWork]) -> FrameEnergy | None:
     try:
-        return BoardModel(load_board(name))
+        return FrameEnergy(BoardModel(load_board(board)), works)
     except BoardError:
         return None

@@ -26,7 +26,7 @@ def software() -> Iterator[Check]:
     yield _interfaces()
     yield library('torch', 'loads the networks: `pip install torch torchvision`', _torch_facts)
     yield library('onnxruntime', 'runs them: `pip install onnxruntime`', _onnx_facts)
-    yield _conversion()
+    yield library('cv2', 'converts images: `pip install opencv-python-headless`', _version)
     if _importable('vision_msgs'):
         yield Check('software', 'vision_msgs', 'ok', 'Detection2DArray is published, too')
     else:
@@ -86,6 +86,10 @@ def library(name: str, advice: str, facts: Callable[[object], str]) -> Check:
         return Check('software', name, 'missing', found, advice)
 
 
+def _version(module: object) -> str:
+    return str(module.__version__)  # type: ignore[attr-defined]
+
+
 def _torch_facts(torch: object) -> str:
     cuda = torch.cuda.is_available()  # type: ignore[attr-defined]
     return f'{torch.__version__}, {"CUDA" if cuda else "CPU only"}'  # type: ignore[attr-defined]
@@ -95,21 +99,6 @@ def _onnx_facts(onnxruntime: object) -> str:
     providers = onnxruntime.get_available_providers()  # type: ignore[attr-defined]
     names = ', '.join(name.removesuffix('ExecutionProvider') for name in providers)
     return f'{onnxruntime.__version__}, providers: {names}'  # type: ignore[attr-defined]
-
-
-def _conversion() -> Check:
-    from e4_ros.perception.images import backend
-
-    used = backend()
-    if used == 'cv_bridge':
-        return Check('software', 'image conversion', 'ok', 'cv_bridge')
-    if not _importable('rosbags.image'):
-        return Check(
-            'software', 'image conversion', 'missing', 'neither cv_bridge nor rosbags-image',
-            '`pip install rosbags-image`, or `sudo apt install ros-$ROS_DISTRO-cv-bridge`',
-        )  # fmt: skip
-    why = 'cv_bridge is here but does not work' if _importable('cv_bridge') else 'no cv_bridge'
-    return Check('software', 'image conversion', 'ok', f'rosbags-image ({why})')
 
 
 def _importable(name: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from e4_ros.evaluation.sources.base import Source, SourceError
-from e4_ros.perception.images import ImageError, decode
+from e4_ros.perception.image_file import ImageError, decode
 
 _SUFFIXES = {'.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.ppm', '.pgm'}
 

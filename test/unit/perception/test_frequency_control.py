@@ -15,12 +15,12 @@ from e4_ros.energy.client.client import DaemonError, DvfsClient
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.plan import PlanError
 from e4_ros.energy.virtual.board import write_tree
+from e4_ros.perception.frame_energy import cost_at
 from e4_ros.perception.frequency_control import (
     LONGEST_WAIT_S,
     DaemonControl,
     ModelledControl,
     NoControl,
-    cost_at,
 )
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.profiling.planning import planner

@@ -1,0 +1,122 @@
+"""Bytes of an image file (JPEG, PNG, WebP, TIFF, BMP …) to an RGB array, checked before decoding.
+
+A decoder believes the header: it would allocate what a broken one asks for, and turn a JPEG that
+was cut off into a picture with a grey half.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import cv2
+import numpy as np
+
+DEFAULT_MAX_PIXELS = 50_000_000
+"""Largest image accepted by default: 8000 × 6000 passes, a few more pixels do not."""
+
+_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+# Cameras pad after the end marker: with zeros up to the buffer's size, or with a short trailer.
+_JPEG_TRAILER = 4096
+_PNG_START = b'\x89PNG\r\n\x1a\n'
+# Decoding to RGB saves a pass over the picture; OpenCV 4.10 and later can.
+_READ_RGB = getattr(cv2, 'IMREAD_COLOR_RGB', None)
+
+
+class ImageError(ValueError):
+    """An image that cannot be used; the text says what is wrong and what to do."""
+
+
+def decode(data: bytes | memoryview, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray:
+    """Decode the bytes of an image file.
+
+    Args:
+        data: the whole file; it is not copied.
+        max_pixels: upper bound of height × width.
+
+    Returns:
+        ``(H, W, 3)`` uint8, RGB; an EXIF orientation is applied, alpha is dropped.
+
+    Raises:
+        ImageError: the bytes are no image, stop early, or hold more than ``max_pixels`` pixels.
+    """
+    view = memoryview(data).cast('B')
+    if not view:
+        raise ImageError('the compressed image holds no data')
+    check_size(*_size(view), max_pixels)
+    if view[:2] == _JPEG_START and not _has_end(view):
+        raise ImageError(
+            f'the JPEG ends early ({len(view)} bytes and no end marker): it was cut off'
+        )
+    try:
+        how = cv2.IMREAD_COLOR if _READ_RGB is None else _READ_RGB
+        image = cv2.imdecode(np.frombuffer(view, np.uint8), how)
+    except cv2.error as error:
+        raise ImageError(f'the image does not decode: {error}') from None
+    if image is None:
+        raise ImageError('the image does not decode; check the sender or the file')
+    return image if _READ_RGB is not None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raise `ImageError` for an image without pixels or with too many."""
+    if width <= 0 or height <= 0:
+        raise ImageError(f'the image is {width}×{height}: it has no pixels')
+    if width * height > max_pixels:
+        raise ImageError(
+            f'the image is {width}×{height}, over the limit of {max_pixels} pixels; '
+            'let the camera send less, or raise max_pixels'
+        )
+
+
+def _size(view: memoryview) -> tuple[int, int]:
+    """Width and height as the header says; what cameras send is read here, the rest by Pillow."""
+    size = None
+    if view[:2] == _JPEG_START:
+        size = _jpeg_size(view)
+    elif view[:8] == _PNG_START and len(view) >= 24:
+        size = _number(view[16:20]), _number(view[20:24])
+    return size or _any_size(view)
+
+
+def _jpeg_size(view: memoryview) -> tuple[int, int] | None:
+    """Size in the first start-of-frame segment (ITU T.81, B.2.2); None where there is none."""
+    at = 2
+    while at + 9 <= len(view) and view[at] == 0xFF:
+        marker = view[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return _number(view[at + 7 : at + 9]), _number(view[at + 5 : at + 7])
+        # Fill bytes, and markers that stand alone, have no length.
+        if marker == 0xFF:
+            at += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            at += 2
+        else:
+            at += 2 + _number(view[at + 2 : at + 4])
+    return None
+
+
+def _number(octets: memoryview) -> int:
+    return int.from_bytes(octets, 'big')
+
+
+def _any_size(view: memoryview) -> tuple[int, int]:
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(view)) as header:
+                return header.size
+    except Image.DecompressionBombError as error:
+        raise ImageError(str(error)) from None
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ImageError(
+            f'the data is no image ({error}); known are JPEG, PNG, WebP, TIFF and BMP'
+        ) from None
+
+
+def _has_end(view: memoryview) -> bool:
+    if _JPEG_END in bytes(view[-_JPEG_TRAILER:]):
+        return True
+    return _JPEG_END in bytes(view).rstrip(b'\0')[-_JPEG_TRAILER:]

@@ -1,0 +1,49 @@
+"""Counts of images: each change and what it is told with belong together, from any thread."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from e4_ros.nodes.health import Health
+
+
+def test_every_answer_has_a_number_of_its_own():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads change places between any two steps
+    try:
+        health, numbers = Health(), []
+
+        def work():
+            for _ in range(2000):
+                numbers.append(health.processed('full').processed)
+                health.dropped('bad_image')
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert sorted(numbers) == list(range(1, 8001))
+    assert health.counts().received == 16000
+
+
+def test_diagnostics_say_what_was_counted():
+    health = Health()
+    health.processed('temporal')
+    health.processed('full')
+    health.dropped('newer_image')
+    health.lost(3)
+    status = health.status()
+    values = {pair.key: pair.value for pair in status.values}
+    assert values['frames_received'] == '3'
+    assert values['exit_share.full'] == '0.500'
+    assert values['dropped.newer_image'] == '1'
+    assert values['lost_before_receipt'] == '3'
+    assert '3 images were lost' in status.message
