@@ -13,10 +13,10 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from e4_ros.evaluation.simulation.playback import Policy
     from e4_ros.evaluation.simulation.reproduction import Backbone, Scene, Workload
+    from e4_ros.perception.controllers import Learnt
 
-    Trainer = Callable[[Scene, str], Policy] | None
+    Trainer = Callable[[Scene, str], Learnt] | None
 
 MODELS = ('pedestrian_ssdlite', 'efficientnet_lite0')
 QUICK_BOARDS = ('jetson_nano', 'jetson_orin_nano')
@@ -212,6 +212,7 @@ def _trainer(frames: int) -> Trainer:
         import torch
 
         from e4_ros.evaluation.simulation import learned
+        from e4_ros.evaluation.simulation.reproduction import ExitTrace
     except ImportError as error:
         raise ValueError(
             f'{error.name} is missing: install the extra `reproduce` (gymnasium, '
@@ -219,8 +220,9 @@ def _trainer(frames: int) -> Trainer:
         ) from error
     torch.set_num_threads(1)  # scenes run beside each other
 
-    def train(scene: Scene, reward: str) -> Policy:
-        full = [len(scene.backbone.works)] * learned.EPISODE_FRAMES
+    def train(scene: Scene, reward: str) -> Learnt:
+        network = {'full': list(range(len(scene.backbone.works)))}
+        full = ExitTrace(network, ('full',) * learned.EPISODE_FRAMES, 1.0)
         return learned.train(
             scene.machine,
             lambda seed: scene.frames(full, seed),

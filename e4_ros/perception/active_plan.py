@@ -81,3 +81,12 @@ def within(plan: FrequencyPlan, limits: Mapping[str, tuple[int, int]]) -> bool:
         for name, hz in point.items()
         for low, high in [limits.get(name, (hz, hz))]
     )
+
+
+def deepest_points(plan: FrequencyPlan) -> dict[int, Mapping[str, int]]:
+    """Segment → its operating point on the deepest path that runs it, which keeps the deadline."""
+    return {
+        segment: point
+        for path in plan.paths.values()
+        for segment, point in zip(path.segments, path.points, strict=True)
+    }

@@ -1,4 +1,4 @@
-"""Learning governors as baselines: a gymnasium environment over a played board, and DQN on it.
+"""Learning governors are trained here: a gymnasium environment over a played board, and DQN on it.
 
 Needs the extra ``reproduce`` (gymnasium, stable-baselines3); nothing else imports this module.
 
@@ -12,8 +12,9 @@ heat (Arrhenius) and soft errors, which grow as clocks and voltages fall (Zhu et
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Literal
 
 import gymnasium
@@ -22,34 +23,33 @@ from stable_baselines3 import DQN
 
 from e4_ros.evaluation.simulation.machine import Frame, Machine
 from e4_ros.evaluation.simulation.playback import Timeline
-from e4_ros.evaluation.simulation.watch import Window
-from e4_ros.profiling.planning.cost_table import Floats
+from e4_ros.perception.controller import (
+    BoardState,
+    Decision,
+    Observation,
+    OperatingPoint,
+    Wishes,
+)
+from e4_ros.perception.controllers.base import DepthOnly
+from e4_ros.perception.controllers.context import Learnt, State
+from e4_ros.perception.controllers.learned import ACTIONS, CLOCKED, moved, state_of
 
 Reward = Literal['ztt', 'reliability']
-CLOCKS = 2  # CPU and GPU; the memory's stays at its top
 EPISODE_FRAMES = 100
 
 
-@dataclass
-class Held:
-    """A policy whose clocks somebody else sets; it remembers what the last frame looked like."""
+class Held(DepthOnly):
+    """Begins at a point; the environment moves the clocks from there."""
 
-    clocks: tuple[int, ...]
-    interval_s: float = 3600.0
+    interval_s: float | None = math.inf
 
-    def start(self, machine: Machine) -> tuple[int, ...]:
-        """The clocks as they are."""
-        return self.clocks
+    def __init__(self, point: OperatingPoint) -> None:
+        super().__init__(exits=True)
+        self._point = point
 
-    def tick(self, window: Window) -> None:
-        """Nothing at intervals."""
-
-    def segment(self, index: int) -> tuple[int, ...] | None:
-        """The clocks, at the start of a frame."""
-        return self.clocks if index == 0 else None
-
-    def frame_end(self, latency_s: float, deadline_s: float) -> None:
-        """Somebody else decides."""
+    def decide(self, seen: Observation) -> Decision:
+        """The point to begin with."""
+        return Decision(point=self._point)
 
 
 class ClockEnv(gymnasium.Env):
@@ -64,61 +64,42 @@ class ClockEnv(gymnasium.Env):
     ) -> None:
         self.machine, self.workload, self.deadline_s = machine, workload, deadline_s
         self.reward = REWARDS[reward]
+        self.scales = scales(machine, deadline_s)
+        table = machine.table
+        self.tables = dict(zip(table.domains, table.axes_hz, strict=True))
         self.observation_space = gymnasium.spaces.Box(-1.0, 2.0, (7,), np.float32)
-        self.action_space = gymnasium.spaces.Discrete(9)
+        self.action_space = gymnasium.spaces.Discrete(ACTIONS)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Floats, dict[str, Any]]:
+    ) -> tuple[State, dict[str, Any]]:
         """A new stream at random clocks."""
         super().reset(seed=seed)
-        shape = self.machine.table.shape[:CLOCKS]
-        self.held = Held(tuple(int(self.np_random.integers(n)) for n in shape))
-        self.timeline = Timeline(self.machine, self.held, self.deadline_s)
+        names = [name for name in self.tables if name in CLOCKED]
+        self.clocks = {n: int(self.np_random.integers(len(self.tables[n]))) for n in names}
+        point = {name: self.tables[name][clock] for name, clock in self.clocks.items()}
+        wishes = Wishes(deadline_s=self.deadline_s)
+        self.timeline = Timeline(self.machine, Held(point), wishes)
         self.frames = list(self.workload(int(self.np_random.integers(2**31))))[::-1]
-        return observe(self.timeline, self.timeline.window(), 0.0), {}
+        return state_of(self.timeline.seen().board, 0.0, self.scales), {}
 
-    def step(self, action: int) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
-        """Move the clocks and run the next frame."""
-        self.held.clocks = moved(self.machine, self.held.clocks, int(action))
+    def step(self, action: int) -> tuple[State, float, bool, bool, dict[str, Any]]:
+        """Move the clocks, at the start of the next frame, and run it."""
+        self.clocks = moved(self.tables, self.clocks, int(action))
+        self.timeline.hold(tuple(self.clocks.get(name) for name in self.tables))
         self.timeline.restart_window()
         latency_s = self.timeline.run_frame(self.frames.pop())
-        window = self.timeline.window()
-        reward = self.reward(self.timeline, window, latency_s)
-        seen = observe(self.timeline, window, latency_s)
+        board = self.timeline.seen().board
+        reward = self.reward(self.timeline, board, latency_s)
+        seen = state_of(board, latency_s, self.scales)
         return seen, reward, False, not self.frames, {}
 
 
-class Learned:
-    """A trained network as a policy."""
-
-    interval_s = 3600.0
-
-    def __init__(self, model: DQN) -> None:
-        self._model = model
-
-    def start(self, machine: Machine) -> tuple[int, ...]:
-        """From the top, as after boot."""
-        self._machine, self._clocks = machine, machine.top()[:CLOCKS]
-        return machine.top()
-
-    def attach(self, timeline: Timeline) -> None:
-        """Look at this timeline."""
-        self._timeline = timeline
-
-    def tick(self, window: Window) -> None:
-        """Nothing at intervals."""
-
-    def segment(self, index: int) -> None:
-        """Decisions are made per frame."""
-
-    def frame_end(self, latency_s: float, deadline_s: float) -> tuple[int, ...]:
-        """Ask the network."""
-        seen = observe(self._timeline, self._timeline.window(), latency_s)
-        action, _ = self._model.predict(seen, deterministic=True)
-        self._timeline.restart_window()
-        self._clocks = moved(self._machine, self._clocks, int(action))
-        return self._clocks
+def scales(machine: Machine, deadline_s: float) -> Learnt:
+    """What the state of a machine is scaled by; the network is still to be trained."""
+    power = machine.table.energy_j / machine.table.latency_s
+    throttle_c = machine.board.thermal.throttle_c.value
+    return Learnt(lambda _: ACTIONS // 2, float(power[:, -1].max()), throttle_c, deadline_s)
 
 
 def train(
@@ -128,7 +109,7 @@ def train(
     reward: Reward,
     frames: int,
     seed: int = 0,
-) -> Learned:
+) -> Learnt:
     """Train on ``frames`` frames of the workload (called with a seed for every episode)."""
     model = DQN(
         'MlpPolicy',
@@ -146,49 +127,32 @@ def train(
         device='cpu',
     )
     model.learn(frames)
-    return Learned(model)
+
+    def predict(state: State) -> int:
+        return int(model.predict(state, deterministic=True)[0])
+
+    return replace(scales(machine, deadline_s), predict=predict)
 
 
-def moved(machine: Machine, clocks: tuple[int, ...], action: int) -> tuple[int, ...]:
-    """Clocks after one of nine actions; a move spans an eighth of the table."""
-    steps = (action // 3 - 1, action % 3 - 1)
-    return tuple(
-        int(np.clip(clock + step * max(size // 8, 1), 0, size - 1))
-        for clock, step, size in zip(clocks, steps, machine.table.shape, strict=False)
-    )
-
-
-def observe(timeline: Timeline, window: Window, latency_s: float) -> Floats:
-    """The seven numbers of the state, scaled to about 0 to 1."""
-    machine = timeline.machine
-    shape = machine.table.shape[:CLOCKS]
-    clocks = [c / max(n - 1, 1) for c, n in zip(window.clocks, shape, strict=False)]
-    busy = window.cycles / window.seconds
-    hot = (timeline.temperature_c - 25) / (machine.board.thermal.throttle_c.value - 25)
-    rate = min(latency_s / timeline.deadline_s, 2.0)
-    power = window.energy_j / window.seconds / timeline.top_w
-    return np.array([*clocks, power, busy[0], busy[1], hot, rate], np.float32)
-
-
-def _ztt(timeline: Timeline, window: Window, latency_s: float) -> float:
+def _ztt(timeline: Timeline, board: BoardState, latency_s: float) -> float:
     limit_c = timeline.machine.board.thermal.throttle_c.value
-    rate = min(1.0, timeline.deadline_s / max(latency_s, 1e-9))
+    rate = min(1.0, timeline.wishes.deadline_s / max(latency_s, 1e-9))
     cool = 0.2 * np.tanh(0.1 * (limit_c - timeline.temperature_c))
     heat = cool if timeline.temperature_c < limit_c else -2.0
-    watts = window.energy_j / window.seconds
+    watts = board.power_w
     return float(rate + heat + timeline.machine.idle_w.min() / watts)
 
 
-def _reliability(timeline: Timeline, window: Window, latency_s: float) -> float:
-    shape = timeline.machine.table.shape[:CLOCKS]
-    slow = 1 - np.mean([c / max(n - 1, 1) for c, n in zip(window.clocks, shape, strict=False)])
+def _reliability(timeline: Timeline, board: BoardState, latency_s: float) -> float:
+    tables = [(n, t) for n, t in board.tables.items() if n in CLOCKED]
+    slow = 1 - np.mean([t.index(board.point[n]) / max(len(t) - 1, 1) for n, t in tables])
     wear = 2 ** ((timeline.temperature_c - 60) / 10)  # Arrhenius: twice the wear for ten degrees
-    energy = window.energy_j / window.seconds / timeline.top_w
-    missed = float(latency_s > timeline.deadline_s)
+    energy = board.power_w / timeline.top_w
+    missed = float(latency_s > timeline.wishes.deadline_s)
     return float(-energy - 2 * missed - 0.02 * wear - 0.01 * 10 ** (2 * slow) / 10)
 
 
-REWARDS: dict[str, Callable[[Timeline, Window, float], float]] = {
+REWARDS: dict[str, Callable[[Timeline, BoardState, float], float]] = {
     'ztt': _ztt,
     'reliability': _reliability,
 }

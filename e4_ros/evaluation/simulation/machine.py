@@ -15,10 +15,17 @@ from e4_ros.profiling.planning.objective import SwitchCost
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of a workload: when it arrives, and how many segments it runs."""
+    """One frame of a workload.
+
+    Attributes:
+        arrival_s: when it arrives, in seconds on the timeline.
+        depth: number of segments that it runs where frames may stop early.
+        exit: name of the exit that it stops at then.
+    """
 
     arrival_s: float
     depth: int
+    exit: str = 'full'
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,65 +1,62 @@
-"""A board on a timeline: frames arrive, segments run, clocks change late, governors look on.
+"""A board on a timeline: frames arrive, segments run, clocks change late, a controller looks on.
 
 Where the planner counts switch costs per pair of neighbouring segments, this plays them: a request
 stalls the caller, and the clock changes when the effect delay has passed, wherever the frame is by
 then. Segments progress at the rate of the clocks of the moment. Power is that of the moment too, in
 the pauses as well, so that a frame's energy is what a battery pays for it.
+
+The controllers are the robot's own objects (`perception.controllers`). That is why this simulator
+lives here, above perception, and not in profiling: profiling searches hertz and is used *by*
+controllers, while this plays whole controllers and is used by nobody who runs on a robot. (What
+profiling simulates is one frame under one plan, `profiling.planning.delays`, to judge a plan.)
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
+from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.evaluation.simulation.machine import Frame, Machine
-from e4_ros.evaluation.simulation.watch import Watch, Window
+from e4_ros.evaluation.simulation.watch import Watch
+from e4_ros.perception.active_plan import deepest_points
+from e4_ros.perception.controller import (
+    BoardState,
+    Controller,
+    ControllerError,
+    Decision,
+    Observation,
+    OperatingPoint,
+    Outcome,
+    StreamState,
+    Wishes,
+    refuse_unknown,
+)
+from e4_ros.perception.controllers.governors import STOCK, Governors
 from e4_ros.profiling.planning.cost_table import Floats
+
+CARRIED = frozenset({'thresholds', 'plan', 'point'})
+"""Fields of a decision that a timeline can carry out."""
 
 
 class MemoryGovernor(Protocol):
-    """Scales the memory's clock by itself, below whatever policy there is."""
+    """Scales the memory's clock by itself where the controller leaves it alone."""
 
     interval_s: float
 
     def choose(self, busy: float, cycles: float, clock: int) -> int:
-        """Index of the next clock; see `profiling.governors.Governor`."""
-        ...
-
-
-class Policy(Protocol):
-    """Chooses clocks: at fixed intervals, and where segments and frames begin and end.
-
-    Each call returns the clock indices wanted from now on, or None to leave them. Clocks of last
-    domains that are left out stay at the top, or with a `MemoryGovernor`.
-    """
-
-    interval_s: float
-
-    def start(self, machine: Machine) -> tuple[int, ...]:
-        """Clocks at the beginning."""
-        ...
-
-    def tick(self, window: Window) -> tuple[int, ...] | None:
-        """An interval is over."""
-        ...
-
-    def segment(self, index: int) -> tuple[int, ...] | None:
-        """Segment ``index`` is about to start."""
-        ...
-
-    def frame_end(self, latency_s: float, deadline_s: float) -> tuple[int, ...] | None:
-        """A frame was answered."""
+        """Index of the next clock; see `perception.controllers.governors.Governor`."""
         ...
 
 
 @dataclass(frozen=True)
 class Played:
-    """What a workload cost under a policy.
+    """What a workload cost under a controller.
 
     Attributes:
         energy_j_per_frame: everything the board drew, pauses included, over the frames.
@@ -83,71 +80,116 @@ class Played:
 def play(
     machine: Machine,
     frames: Sequence[Frame],
-    policy: Policy,
-    deadline_s: float,
+    controller: Controller,
+    wishes: Wishes,
     end_s: float,
     memory: MemoryGovernor | None = None,
 ) -> Played:
     """Run all frames, first come first served, and idle until ``end_s``.
 
-    ``memory`` scales the machine's last domain where the policy leaves it out.
+    Args:
+        machine: the board and what the segments cost on it.
+        frames: in the order of their arrival.
+        controller: decides; clocks that it leaves alone from the beginning are the kernel's.
+        wishes: what the user asks for.
+        end_s: seconds on the timeline at which the run ends, if the frames are answered by then.
+        memory: scales the machine's last domain where the controller leaves it out.
+
+    Raises:
+        ControllerError: the controller decides what no timeline can carry out.
     """
-    timeline = Timeline(machine, policy, deadline_s, memory)
-    if hasattr(policy, 'attach'):
-        policy.attach(timeline)
-    return timeline.run(frames, end_s)
+    return Timeline(machine, controller, wishes, memory).run(frames, end_s)
 
 
 @dataclass
 class Timeline:
-    """The state of a run. `run_frame` and `wait` move it on."""
+    """The state of a run. `run_frame` and `wait` move it on.
+
+    Attributes:
+        steps: indices of the clocks at which each segment starts; None: steps change nothing.
+    """
 
     machine: Machine
-    policy: Policy
-    deadline_s: float
+    controller: Controller
+    wishes: Wishes
     memory: MemoryGovernor | None = None
     now_s: float = 0.0
     energy_j: float = 0.0
     switches: int = 0
     peak_c: float = 0.0
+    steps: list[tuple[int | None, ...]] | None = None
     _pending: list[tuple[float, int, int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        machine = self.machine
-        self._shape, self._strides = machine.table.shape, [int(s) for s in machine.table.strides]
-        self._latency = machine.table.latency_s.tolist()
-        self._power = (machine.table.energy_j / machine.table.latency_s).tolist()
+        machine, table = self.machine, self.machine.table
+        self._shape, self._strides = table.shape, [int(s) for s in table.strides]
+        self._latency = table.latency_s.tolist()
+        self._power = (table.energy_j / table.latency_s).tolist()
         self._busy = machine.busy
         self._idle_w = machine.idle_w.tolist()
-        self._share = [np.array(axis) / axis[-1] for axis in machine.table.axes_hz]
+        self._share = [np.array(axis) / axis[-1] for axis in table.axes_hz]
+        self._tables = dict(zip(table.domains, table.axes_hz, strict=True))
+        self._index_of = [{hz: i for i, hz in enumerate(axis)} for axis in table.axes_hz]
         thermal = machine.board.thermal
         self._ambient_c, self._tau_s = thermal.ambient_c, thermal.time_constant_s.value
         self._c_per_w = thermal.resistance_c_per_w.value
-        begin = self.policy.start(machine)
-        self._asked = [*begin, *machine.top()[len(begin) :]]
-        self._clocks = list(self._asked)
-        self._point = self._index()
-        self.temperature_c = self._ambient_c + self._c_per_w * self._idle_w[self._point]
         self.top_w = max(self._power[s][-1] for s in range(len(self._power)))
-        self._next_tick_s = self.policy.interval_s
-        if len(begin) == len(self._shape):
-            self.memory = None  # the policy chooses that clock as well
-        self._next_memory_s = self.memory.interval_s if self.memory else math.inf
-        self._sequence = 0
+        self._asked = list(machine.top())
+        self._clocks = list(self._asked)
+        self._point = self._number()
+        self.temperature_c = self._ambient_c + self._c_per_w * self._idle_w[self._point]
+        self._next_tick_s = self._next_memory_s = math.inf
+        self._sequence, self._waiting = 0, 0
         self._watch, self._memory_watch = Watch(len(self._shape)), Watch(len(self._shape))
+        self._full, self._owned = False, frozenset[str]()
+        self._plan: FrequencyPlan | None = None
+        self._last: Outcome | None = None
+        self._answered_s: float | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """The first decision is in effect from the first moment."""
+        self._ticking: Controller = self.controller
+        wanted = self._taken(self.controller.decide(self.seen()))
+        if wanted is None:
+            self._ticking = Governors(STOCK, exits=True)
+            wanted = self._taken(self._ticking.decide(self.seen()))
+        assert wanted is not None
+        self._asked = [w if w is not None else a for w, a in zip(wanted, self._asked, strict=True)]
+        self._clocks = list(self._asked)
+        self._point = self._number()
+        self.temperature_c = self._ambient_c + self._c_per_w * self._idle_w[self._point]
+        self._next_tick_s = self._ticking.interval_s or math.inf
+        if self.memory is not None:
+            self._next_memory_s = self.memory.interval_s
 
     def run(self, frames: Sequence[Frame], end_s: float) -> Played:
         """Play a whole workload."""
-        latency_s = np.array([self.run_frame(frame) for frame in frames])
+        arrivals = np.array([frame.arrival_s for frame in frames])
+        latency_s = np.empty(len(frames))
+        for number, frame in enumerate(frames):
+            latency_s[number] = self.run_frame(frame, arrivals)
         self.wait(end_s)
         joules = self.energy_j / max(len(frames), 1)
         return Played(joules, latency_s, self.switches, self.peak_c, self.now_s)
 
-    def run_frame(self, frame: Frame) -> float:
-        """Wait for a frame and run it; returns its latency."""
+    def run_frame(self, frame: Frame, arrivals: Floats | None = None) -> float:
+        """Wait for a frame and run it.
+
+        Args:
+            frame: the frame.
+            arrivals: when each frame of the workload arrives, seconds ascending, to count those
+                that wait; None: none wait.
+
+        Returns:
+            Its latency in seconds, from arrival to answer.
+        """
         self.wait(frame.arrival_s)
-        for segment in range(frame.depth):
-            self._ask(self.policy.segment(segment), segment)
+        began_j = self.energy_j
+        depth = len(self._latency) if self._full else frame.depth
+        for segment in range(depth):
+            if self.steps is not None:
+                self._ask(self.steps[segment], segment)
             left = 1.0
             while left > 1e-12:
                 whole = self._latency[segment][self._point]
@@ -155,7 +197,10 @@ class Timeline:
                 self._advance(step, self._power[segment][self._point], segment)
                 left -= step / whole
         latency_s = self.now_s - frame.arrival_s
-        self._ask(self.policy.frame_end(latency_s, self.deadline_s), None)
+        if arrivals is not None:
+            arrived = np.searchsorted(arrivals, self.now_s, side='right')
+            self._waiting = int(arrived - np.searchsorted(arrivals, frame.arrival_s, side='right'))
+        self._answer(frame, latency_s, self.energy_j - began_j)
         return latency_s
 
     def wait(self, until_s: float) -> None:
@@ -163,6 +208,99 @@ class Timeline:
         while self.now_s < until_s - 1e-12:
             step = min(until_s, self._next_event_s()) - self.now_s
             self._advance(step, self._idle_w[self._point], None)
+
+    def seen(self) -> Observation:
+        """What the controller is shown, the window being the time since `restart_window`."""
+        names = self._tables
+        window = self._watch.window(self._clocks, self.temperature_c)
+        seconds = window.seconds
+        board = BoardState(
+            name=self.machine.table.board,
+            tables=self._tables,
+            point=self._hertz(self._clocks),
+            pending={
+                name: axis[asked]
+                for (name, axis), asked, now in zip(
+                    names.items(), self._asked, self._clocks, strict=True
+                )
+                if asked != now
+            },
+            window_s=seconds,
+            utilisation=dict(zip(names, (window.busy_s / seconds).tolist(), strict=True)),
+            invariant_utilisation=dict(zip(names, (window.cycles / seconds).tolist(), strict=True)),
+            power_w=window.energy_j / seconds,
+            temperature_c=self.temperature_c,
+        )
+        stream = StreamState(waiting=self._waiting)
+        return Observation(self.now_s, stream, board, self.wishes, self._last)
+
+    def hold(self, clocks: tuple[int | None, ...]) -> None:
+        """Let somebody else than the controller choose the clocks, from the next segment on."""
+        self.steps = [clocks] * len(self._latency)
+
+    def restart_window(self) -> None:
+        """Begin a new window."""
+        self._watch = Watch(len(self._shape))
+
+    # -- decisions ------------------------------------------------------------------------------
+
+    def _answer(self, frame: Frame, latency_s: float, energy_j: float) -> None:
+        """A frame was answered: tell the controller, and ask it where it decides per frame."""
+        before, self._answered_s = self._answered_s, self.now_s
+        period_s = None if before is None else self.now_s - before
+        name = frame.exit if not self._full else 'full'
+        self._last = Outcome(name, latency_s, energy_j, period_s, self._hertz(self._clocks))
+        self.controller.observe(self._last)
+        if self.controller.interval_s is None:
+            wanted = self._taken(self.controller.decide(self.seen()))
+            if wanted is not None and self._ticking is not self.controller:
+                self._ticking, self._next_tick_s = self.controller, math.inf
+            if self._ticking is self.controller:
+                self.restart_window()
+            self._ask(wanted, None)
+        if self.steps is not None:  # the next frame shall find the first segment's clocks
+            self._ask(self.steps[0], None)
+
+    def _taken(self, decision: Decision) -> tuple[int | None, ...] | None:
+        """Take a decision over; the clocks to ask for now, None for a domain that is left alone."""
+        refuse_unknown(decision, CARRIED, 'the simulator')
+        if decision.thresholds is not None:
+            self._full = self._runs_all(decision.thresholds)
+        if decision.plan is not None:
+            if decision.plan is not self._plan:
+                self._plan, self._owned = decision.plan, frozenset(decision.plan.domains)
+                points = deepest_points(decision.plan)
+                self.steps = [self._indices(points[s]) for s in range(len(self._latency))]
+            assert self.steps is not None
+            return self.steps[0]
+        if decision.point is not None:
+            self.steps = self._plan = None
+            self._owned = frozenset(decision.point)
+            return self._indices(decision.point)
+        return None
+
+    def _runs_all(self, thresholds: Mapping[str, float] | None) -> bool:
+        if thresholds:
+            raise ControllerError(
+                'the simulator plays the exits that were recorded, and cannot try other thresholds'
+            )
+        return thresholds is not None
+
+    def _indices(self, point: OperatingPoint) -> tuple[int | None, ...]:
+        table = self.machine.table
+        try:
+            return tuple(
+                of[point[name]] if name in point else None
+                for name, of in zip(table.domains, self._index_of, strict=True)
+            )
+        except KeyError as error:
+            raise ControllerError(f'{table.board} has no clock of {error} Hz') from None
+
+    def _hertz(self, clocks: Sequence[int]) -> dict[str, int]:
+        return {
+            name: axis[clock]
+            for (name, axis), clock in zip(self._tables.items(), clocks, strict=True)
+        }
 
     # -- time -----------------------------------------------------------------------------------
 
@@ -183,40 +321,35 @@ class Timeline:
         while self._pending and self._pending[0][0] <= self.now_s + 1e-12:
             _, _, domain, clock = heapq.heappop(self._pending)
             self._clocks[domain] = clock
-            self._point = self._index()
+            self._point = self._number()
         if self._next_tick_s <= self.now_s + 1e-12:
-            self._next_tick_s += self.policy.interval_s
-            wanted = self.policy.tick(self.window())
+            assert self._ticking.interval_s is not None
+            self._next_tick_s += self._ticking.interval_s
+            decision = self._ticking.decide(self.seen())
             self.restart_window()
-            self._ask(wanted, None)
+            self._ask(self._taken(decision), None)
         if self._next_memory_s <= self.now_s + 1e-12:
             self._scale_memory()
-
-    def window(self) -> Window:
-        """What happened since the policy last looked."""
-        return self._watch.window(self._clocks, self.temperature_c)
-
-    def restart_window(self) -> None:
-        """Begin a new window."""
-        self._watch = Watch(len(self._shape))
 
     def _scale_memory(self) -> None:
         assert self.memory is not None
         self._next_memory_s += self.memory.interval_s
+        if self.machine.table.domains[-1] in self._owned:
+            return
         seen = self._memory_watch.window(self._clocks, self.temperature_c)
         self._memory_watch = Watch(len(self._shape))
         busy, cycles = seen.busy_s[-1] / seen.seconds, seen.cycles[-1] / seen.seconds
-        self._ask((*self._asked[:-1], self.memory.choose(busy, cycles, self._clocks[-1])), None)
+        clock = self.memory.choose(busy, cycles, self._clocks[-1])
+        self._ask((*[None] * (len(self._shape) - 1), clock), None)
 
     # -- clocks ---------------------------------------------------------------------------------
 
-    def _ask(self, wanted: tuple[int, ...] | None, segment: int | None) -> None:
+    def _ask(self, wanted: Sequence[int | None] | None, segment: int | None) -> None:
         """Request clocks; inside a frame the caller waits for the stall."""
         if wanted is None:
             return
         for d, clock in enumerate(wanted):
-            clock = min(max(clock, 0), self._shape[d] - 1)
-            if clock == self._asked[d]:
+            if clock is None or clock == self._asked[d]:
                 continue
             self._asked[d] = clock
             self.switches += 1
@@ -229,5 +362,5 @@ class Timeline:
         if self._pending and self._pending[0][0] <= self.now_s:
             self._advance(0.0, 0.0, None)
 
-    def _index(self) -> int:
+    def _number(self) -> int:
         return sum(c * s for c, s in zip(self._clocks, self._strides, strict=True))

@@ -1,4 +1,4 @@
-"""E4 against the governors: boards x backbones x workloads x policies, on played boards.
+"""E4 against the governors: boards x backbones x workloads x controllers, on played boards.
 
 The camera is demanding: it gives a frame every 1.5 times the fastest latency of the full network,
 and the deadline is the next frame. ``steady`` frames come in time; ``bursty`` ones come twenty in a
@@ -11,7 +11,7 @@ governor may also play with that clock at its top, as `jetson_clocks` pins it. P
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,12 +19,17 @@ import numpy as np
 
 from e4_ros.energy.board_model import SegmentWork
 from e4_ros.energy.boards import load_board
-from e4_ros.evaluation.simulation.governors import Governors, Planned, TegraActmon
+from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.evaluation.simulation.machine import Frame, Machine
-from e4_ros.evaluation.simulation.playback import MemoryGovernor, Played, Policy, play
+from e4_ros.evaluation.simulation.playback import MemoryGovernor, Played, play
+from e4_ros.perception.active_plan import Stream
+from e4_ros.perception.controller import Controller, Wishes
+from e4_ros.perception.controllers import WITH_EXITS, Context, Learnt, make_controller
+from e4_ros.perception.controllers.fixed import Fixed
+from e4_ros.perception.controllers.governors import PINNED, SETS, TegraActmon
 from e4_ros.profiling.planning.objective import Problem, SwitchCost, make_problem, with_pause
-from e4_ros.profiling.planning.planner import search
-from e4_ros.profiling.planning.search import best_fixed, coordinate_descent
+from e4_ros.profiling.planning.planner import search, to_plan
+from e4_ros.profiling.planning.search import SearchResult, best_fixed, coordinate_descent
 
 Workload = Literal['steady', 'bursty']
 WORKLOADS: tuple[Workload, ...] = ('steady', 'bursty')
@@ -33,20 +38,9 @@ BURST = 20
 JITTER = 0.2  # of a period; whoever plans leaves it free
 
 DOMAINS = ('cpu', 'gpu', 'emc')
-PINNED = '@emc_top'
 TOP = f'performance{PINNED}'  # what `jetson_clocks` does
-STOCK = ('schedutil', 'nvhost_podgov')
-_PAIRS = {
-    'performance': ('performance', 'performance'),
-    'schedutil': ('schedutil', 'performance'),
-    'simple_ondemand': ('schedutil', 'simple_ondemand'),
-    'nvhost_podgov': STOCK,
-}
-GOVERNORS: dict[str, tuple[str, ...]] = {
-    **_PAIRS,
-    **{f'{name}{PINNED}': (*pair, 'performance') for name, pair in _PAIRS.items()},
-    'powersave': ('powersave', 'powersave', 'powersave'),
-}
+STOCK = 'nvhost_podgov'  # the governors of a Jetson as it comes
+GOVERNORS = tuple(SETS)
 LEARNED = {'ztt': 'ztt', 'ring_dvfs_like': 'reliability'}
 
 
@@ -101,20 +95,40 @@ class Scene:
         fastest_s = float(machine.table.latency_s.sum(axis=0).min())
         return cls(backbone, machine, workload, PERIODS * fastest_s)
 
-    def frames(self, depths: Sequence[int], seed: int = 0) -> list[Frame]:
-        """The camera's frames."""
+    def frames(self, trace: ExitTrace, seed: int = 0) -> list[Frame]:
+        """The camera's frames, which leave the network as ``trace`` says where they may."""
         rng = np.random.default_rng(seed)
-        at = np.arange(len(depths), dtype=float)
+        count = len(trace.exits)
+        at = np.arange(count, dtype=float)
         if self.workload == 'bursty':
-            at = at + BURST * (np.arange(len(depths)) // BURST)
-            at = np.maximum(at + rng.uniform(-JITTER, JITTER, len(depths)), 0.0)
-        return [Frame(float(t) * self.period_s, d) for t, d in zip(at, depths, strict=True)]
+            at = at + BURST * (np.arange(count) // BURST)
+            at = np.maximum(at + rng.uniform(-JITTER, JITTER, count), 0.0)
+        depths = trace.depths()
+        return [
+            Frame(float(t) * self.period_s, depth, exit_name)
+            for t, depth, exit_name in zip(at, depths, trace.exits, strict=True)
+        ]
 
-    def play(self, policy: Policy, depths: Sequence[int], machine: Machine | None = None) -> Played:
-        """Run a policy; a memory clock that it leaves out scales by itself."""
-        frames, machine = self.frames(depths), machine or self.machine
+    def play(
+        self, controller: Controller, trace: ExitTrace, plan: FrequencyPlan | None = None
+    ) -> Played:
+        """Let a controller decide; a memory clock that it leaves out scales by itself.
+
+        Args:
+            controller: who decides.
+            trace: where the frames leave the network, if the controller lets them.
+            plan: the plan that the user gives the controller, if any.
+        """
+        frames = self.frames(trace)
         end_s = frames[-1].arrival_s + self.period_s
-        return play(machine, frames, policy, self.period_s, end_s, self.memory())
+        wishes = Wishes(self.period_s, plan, 'the scene', replan=plan is None)
+        return play(self.machine, frames, controller, wishes, end_s, self.memory())
+
+    def context(self, trace: ExitTrace, learnt: Mapping[str, Learnt] | None = None) -> Context:
+        """What controllers of this scene are made for."""
+        backbone = self.backbone
+        stream = Stream(backbone.name, backbone.works, trace.paths)
+        return Context(stream, self.machine.table.domains, learnt=learnt or {})
 
     def memory(self) -> MemoryGovernor | None:
         """What scales the memory's clock of a stock system, new for every stream."""
@@ -136,60 +150,66 @@ class Scene:
 
 
 def rows(
-    scene: Scene, train: Callable[[Scene, str], Policy] | None, tell: Callable[[str], None]
+    scene: Scene, train: Callable[[Scene, str], Learnt] | None, tell: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Play every policy in a scene.
+    """Play every controller in a scene.
 
     Args:
         scene: where.
-        train: makes a learning governor by its reward's name; none leaves them out.
-        tell: told which policy comes.
+        train: trains a learning governor by its reward's name; none leaves them out.
+        tell: told which controller comes.
     """
     backbone, machine = scene.backbone, scene.machine
-    full = [len(backbone.works)] * len(backbone.e4.exits)
     e4, eenet = backbone.e4, backbone.eenet
     found: list[dict[str, Any]] = []
 
     def add(name: str, played: Played, agreement: float) -> None:
         found.append(_row(scene, name, played, agreement))
 
-    def planned(problem: Problem, kind: str) -> Planned:
-        finder = {'fixed': best_fixed, 'aware': search, 'blind': coordinate_descent}[kind]
-        return Planned([tuple(c) for c in machine.table.coordinates[finder(problem).points]])
+    def named(name: str, trace: ExitTrace = e4, learnt: Learnt | None = None) -> Played:
+        known = {} if learnt is None else {name: learnt}
+        return scene.play(make_controller(name, scene.context(trace, known)), trace)
 
-    for name, pair in GOVERNORS.items():
+    def fixed(problem: Problem, exits: bool) -> Played:
+        point = machine.table.point(int(best_fixed(problem).points[0]))
+        return scene.play(Fixed(point, exits), e4)
+
+    def planned(where: Scene, problem: Problem, find: Callable[[Problem], SearchResult]) -> Played:
+        plan = to_plan(problem, e4.paths, find(problem).points)
+        return where.play(make_controller('e4', where.context(e4)), e4, plan)
+
+    for name in GOVERNORS:
         tell(name)
-        add(name, scene.play(Governors(*pair), full), 1.0)
+        add(name, named(name), 1.0)
     for name, reward in LEARNED.items() if train is not None else ():
         tell(name)
         assert train is not None
-        add(name, scene.play(train(scene, reward), full), 1.0)
+        add(name, named(name, learnt=train(scene, reward)), 1.0)
     tell('plans')
     everything = ExitTrace({'full': list(range(len(backbone.works)))}, ('full',), 1.0)
     free = SwitchCost.none(machine.table.domains)
-    add('fixed_pair', scene.play(planned(scene.problem(everything, free), 'fixed'), full), 1.0)
-    add('eenet_exits', scene.play(Governors(*STOCK), eenet.depths()), eenet.agreement)
-    for name, pair in GOVERNORS.items():
-        add(f'{name}+exits', scene.play(Governors(*pair), e4.depths()), e4.agreement)
+    add('fixed_pair', fixed(scene.problem(everything, free), exits=False), 1.0)
+    add('eenet_exits', named(f'{STOCK}{WITH_EXITS}', eenet), eenet.agreement)
+    for name in GOVERNORS:
+        add(f'{name}{WITH_EXITS}', named(f'{name}{WITH_EXITS}'), e4.agreement)
     aware, blind = scene.problem(e4, machine.switch), scene.problem(e4, free)
-    add('fixed_pair+exits', scene.play(planned(aware, 'fixed'), e4.depths()), e4.agreement)
-    add('e4_published', scene.play(planned(blind, 'blind'), e4.depths()), e4.agreement)
-    add('e4', scene.play(planned(aware, 'aware'), e4.depths()), e4.agreement)
-    ideal = replace(machine, switch=free)
-    add('e4_ideal', scene.play(planned(blind, 'blind'), e4.depths(), ideal), e4.agreement)
+    add('fixed_pair+exits', fixed(aware, exits=True), e4.agreement)
+    add('e4_published', planned(scene, blind, coordinate_descent), e4.agreement)
+    add('e4', planned(scene, aware, search), e4.agreement)
+    ideal = replace(scene, machine=replace(machine, switch=free))
+    add('e4_ideal', planned(ideal, blind, coordinate_descent), e4.agreement)
     if 'emc' in machine.table.domains:
-        add('e4_emc_top', _without_memory_clock(scene), e4.agreement)
+        narrower = _without_memory_clock(scene)
+        narrow = narrower.problem(e4, machine.switch)
+        add('e4_emc_top', planned(narrower, narrow, search), e4.agreement)
     return found
 
 
-def _without_memory_clock(scene: Scene) -> Played:
-    """E4 that plans CPU and GPU only, the memory's clock at its top."""
+def _without_memory_clock(scene: Scene) -> Scene:
+    """The scene with CPU and GPU to plan only, the memory's clock at its top."""
     backbone, board = scene.backbone, scene.machine.board
     machine = Machine.of(board, backbone.works, backbone.name, DOMAINS[:2])
-    narrower = replace(scene, machine=machine)
-    points = search(narrower.problem(backbone.e4, machine.switch)).points
-    clocks = [tuple(c) for c in machine.table.coordinates[points]]
-    return narrower.play(Planned(clocks), backbone.e4.depths())
+    return replace(scene, machine=machine)
 
 
 def _row(scene: Scene, policy: str, played: Played, agreement: float) -> dict[str, Any]:

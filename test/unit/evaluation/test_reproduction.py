@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from e4_ros.energy.board_model import SegmentWork
-from e4_ros.evaluation.simulation.governors import Governors
 from e4_ros.evaluation.simulation.reproduction import (
     GOVERNORS,
     LEARNED,
@@ -16,6 +15,8 @@ from e4_ros.evaluation.simulation.reproduction import (
 )
 from e4_ros.evaluation.simulation.reproduction_page import write_page
 from e4_ros.evaluation.simulation.reproduction_summary import summarise
+from e4_ros.perception.controllers import make_controller
+from e4_ros.perception.controllers.learned import Learned
 
 WORKS = [
     SegmentWork('prepare', 0, 1.35e6, 8, 'cpu'),
@@ -29,6 +30,11 @@ SETTINGS = {
     'exits': [{'backbone': 'net', 'shares': {'temporal': 0.5, 'full': 0.5}, 'agreement': 0.95}],
 }
 PATHS = {'temporal': [0], 'exit1': [0, 1], 'full': [0, 1, 2]}
+
+
+def full(frames: int) -> ExitTrace:
+    """As many frames, all through the whole network."""
+    return ExitTrace({'full': [0, 1, 2]}, ('full',) * frames, 1.0)
 
 
 @pytest.fixture(scope='module')
@@ -60,7 +66,7 @@ def test_all_policies_of_a_scene_are_played(backbone):
 
 def test_bursts_come_in_rows_with_rests_between(backbone):
     scene = Scene.of('jetson_nano', backbone, 'bursty')
-    at = np.array([frame.arrival_s for frame in scene.frames([3] * 60)]) / scene.period_s
+    at = np.array([frame.arrival_s for frame in scene.frames(full(60))]) / scene.period_s
     gaps = np.diff(at)
     assert (gaps > 10).sum() == 2
     assert gaps.min() > 0.5
@@ -68,9 +74,9 @@ def test_bursts_come_in_rows_with_rests_between(backbone):
 
 def test_memory_scales_by_itself_unless_somebody_has_its_clock(backbone):
     scene = Scene.of('jetson_orin_nano', backbone, 'bursty')
-    full = [3] * 60
-    scaled = scene.play(Governors('performance', 'performance'), full)
-    pinned = scene.play(Governors('performance', 'performance', 'performance'), full)
+    context = scene.context(full(60))
+    scaled = scene.play(make_controller('performance', context), full(60))
+    pinned = scene.play(make_controller('performance@emc_top', context), full(60))
     assert scaled.switches > pinned.switches == 0
     assert scaled.latency_s.max() > pinned.latency_s.max(), 'it is low when a burst begins'
 
@@ -135,31 +141,15 @@ def test_learning_governors_learn_to_be_in_time(backbone):
     from e4_ros.evaluation.simulation import learned
 
     scene = Scene.of('jetson_orin_nano', backbone, 'steady')
-    full = [3] * learned.EPISODE_FRAMES
+    stream = full(learned.EPISODE_FRAMES)
+    top = scene.play(make_controller('performance@emc_top', scene.context(stream)), stream)
     for reward in LEARNED.values():
-        policy = learned.train(
-            scene.machine, lambda seed: scene.frames(full, seed), scene.period_s, reward, 1500
+        learnt = learned.train(
+            scene.machine, lambda seed: scene.frames(stream, seed), scene.period_s, reward, 1500
         )
-        played = scene.play(policy, full)
-        top = scene.play(_Top(), full)
+        played = scene.play(Learned(learnt, exits=False), stream)
         assert played.miss_percent(scene.period_s * 1.001) <= 5
         assert played.energy_j_per_frame <= top.energy_j_per_frame * 1.001
-
-
-class _Top:
-    interval_s = 3600.0
-
-    def start(self, machine):
-        return machine.top()
-
-    def tick(self, window):
-        return None
-
-    def segment(self, index):
-        return None
-
-    def frame_end(self, latency_s, deadline_s):
-        return None
 
 
 def test_the_environment_follows_gymnasiums_rules(backbone):
@@ -170,5 +160,5 @@ def test_the_environment_follows_gymnasiums_rules(backbone):
 
     scene = Scene.of('jetson_tx2', backbone, 'bursty')
     check_env(
-        ClockEnv(scene.machine, lambda seed: scene.frames([3] * 50, seed), scene.period_s, 'ztt')
+        ClockEnv(scene.machine, lambda seed: scene.frames(full(50), seed), scene.period_s, 'ztt')
     )

@@ -1,0 +1,233 @@
+"""The controllers by name; `controllers` lists them, `make_controller` makes one.
+
+A new one is a class with `decide`, `observe` and `check` (see `perception.controller`) and a line
+in the table below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from e4_ros.perception.controller import Controller, ControllerError
+from e4_ros.perception.controllers.context import Context, Learnt
+
+__all__ = [
+    'FIXED',
+    'WITH_EXITS',
+    'Context',
+    'ControllerSpec',
+    'Learnt',
+    'controllers',
+    'make_controller',
+    'spec_of',
+]
+
+FIXED = 'fixed:'
+WITH_EXITS = '+exits'
+"""Appended to a name that runs the whole network: frames may then stop early."""
+
+
+@dataclass(frozen=True)
+class ControllerSpec:
+    """What is known of a controller before it is made.
+
+    Attributes:
+        name: what the user calls it.
+        description: one line.
+        exits: whether frames may stop early under it.
+        clocks: whether it sets clocks; those that do not need no lease of them.
+        live: whether it runs on a robot; if not, only in the simulator of `e4 reproduce`.
+        make: makes it.
+    """
+
+    name: str
+    description: str
+    exits: bool
+    clocks: bool
+    live: bool
+    make: Callable[[Context], Controller]
+
+
+def controllers() -> dict[str, ControllerSpec]:
+    """Every controller with a fixed name; ``fixed:cpu=1.2GHz,gpu=612MHz`` is one more, open kind.
+
+    Returns:
+        Name → what it is, those of a robot first.
+    """
+    return {spec.name: spec for spec in [*_OWN, *_with_exits(_FIXED), *_with_exits(_GOVERNORS)]}
+
+
+def spec_of(name: str) -> ControllerSpec:
+    """The controller of this name.
+
+    Raises:
+        ControllerError: there is none; lists what there is.
+    """
+    known = controllers()
+    if name in known:
+        return known[name]
+    base = name.removesuffix(WITH_EXITS)
+    if base.startswith(FIXED):
+        return _given_point(name, base.removeprefix(FIXED), exits=base != name)
+    raise ControllerError(
+        f'there is no controller {name!r}; choose one of {", ".join(known)}, or a point such as '
+        f'{FIXED}cpu=1.2GHz,gpu=612MHz (`e4 controllers` explains them)'
+    )
+
+
+def make_controller(name: str, context: Context) -> Controller:
+    """Make a controller.
+
+    Args:
+        name: one of `controllers`, or ``fixed:`` and a point.
+        context: what it is made for.
+
+    Raises:
+        ControllerError: there is no such controller, or ``context`` lacks what it needs.
+    """
+    return spec_of(name).make(context)
+
+
+def _depth(exits: bool) -> Callable[[Context], Controller]:
+    def make(context: Context) -> Controller:
+        from e4_ros.perception.controllers.base import DepthOnly
+
+        return DepthOnly(exits)
+
+    return make
+
+
+def _planned(exits: bool) -> Callable[[Context], Controller]:
+    def make(context: Context) -> Controller:
+        from e4_ros.perception.controllers.e4 import E4
+
+        return E4(context, exits)
+
+    return make
+
+
+def _edge(top: bool) -> Callable[[Context, bool], Controller]:
+    def make(context: Context, exits: bool) -> Controller:
+        from e4_ros.perception.controllers.fixed import Edge
+
+        return Edge(context, top, exits)
+
+    return make
+
+
+def _best(context: Context, exits: bool) -> Controller:
+    from e4_ros.perception.controllers.fixed import BestFixed
+
+    return BestFixed(context, exits)
+
+
+def _governors(name: str) -> Callable[[Context, bool], Controller]:
+    def make(context: Context, exits: bool) -> Controller:
+        from e4_ros.perception.controllers.governors import SETS, Governors
+
+        return Governors(SETS[name], exits)
+
+    return make
+
+
+def _learned(name: str) -> Callable[[Context, bool], Controller]:
+    def make(context: Context, exits: bool) -> Controller:
+        from e4_ros.perception.controllers.learned import Learned
+
+        if name not in context.learnt:
+            raise ControllerError(
+                f'{name} has to learn first, and learns in the simulator only: `e4 reproduce`'
+            )
+        return Learned(context.learnt[name], exits)
+
+    return make
+
+
+def _given_point(name: str, text: str, exits: bool) -> ControllerSpec:
+    from e4_ros.energy.daemon.hold_point import parse_point
+    from e4_ros.perception.controllers.fixed import Fixed
+
+    try:
+        point = parse_point(text.split(','))
+    except ValueError as error:
+        raise ControllerError(f'controller {name!r}: {error}') from None
+    return ControllerSpec(
+        name, 'That operating point.', exits, True, True, lambda _: Fixed(point, exits)
+    )
+
+
+_OWN = (
+    ControllerSpec(
+        'e4',
+        'The first exit that is trusted; clocks of a frequency plan that follows the stream.',
+        *(True, True, True),
+        _planned(exits=True),
+    ),
+    ControllerSpec(
+        'full',
+        "The whole network; clocks are left to the kernel's governors.",
+        *(False, False, True),
+        _depth(exits=False),
+    ),
+    ControllerSpec(
+        'exits',
+        "The first exit that is trusted; clocks are left to the kernel's governors.",
+        *(True, False, True),
+        _depth(exits=True),
+    ),
+    ControllerSpec(
+        'plan',
+        'The whole network; clocks of a frequency plan that follows the stream.',
+        *(False, True, True),
+        _planned(exits=False),
+    ),
+)
+
+_Row = tuple[str, str, bool, Callable[[Context, bool], Controller]]
+
+_FIXED: tuple[_Row, ...] = (
+    ('fixed:max', 'The highest clocks that are allowed.', True, _edge(top=True)),
+    ('fixed:min', 'The lowest clocks that are allowed.', True, _edge(top=False)),
+    ('fixed:best', 'The one point that is best by the model.', True, _best),
+)
+
+_PIN = '@emc_top'
+
+_GOVERNORS: tuple[_Row, ...] = (
+    ('performance', 'CPU and GPU at their tops.', True, _governors('performance')),
+    (f'performance{_PIN}', 'All clocks at their tops.', True, _governors(f'performance{_PIN}')),
+    ('powersave', 'All clocks at their bottoms.', True, _governors('powersave')),
+    *(
+        (name, f'{text}{more}', False, _governors(name))
+        for base, text in (
+            ('schedutil', 'CPU by schedutil, GPU at its top'),
+            ('simple_ondemand', 'CPU by schedutil, GPU by simple_ondemand'),
+            ('nvhost_podgov', 'CPU by schedutil, GPU by nvhost_podgov: a stock Jetson'),
+        )
+        for name, more in ((base, '.'), (f'{base}{_PIN}', ', memory at its top.'))
+    ),
+    ('ztt', 'DQN in the manner of zTT, trained in the simulator.', False, _learned('ztt')),
+    (
+        'ring_dvfs_like',
+        'DQN paid for energy, lateness, wear and soft errors, in the manner of Ring-DVFS.',
+        False,
+        _learned('ring_dvfs_like'),
+    ),
+)
+
+
+def _with_exits(rows: tuple[_Row, ...]) -> list[ControllerSpec]:
+    """Each of the rows with the whole network, and once more with early exits."""
+    return [
+        ControllerSpec(
+            name + WITH_EXITS * exits,
+            f'{"Early exits" if exits else "The whole network"}. {text}',
+            exits,
+            True,
+            live,
+            lambda context, make=make, exits=exits: make(context, exits),  # type: ignore[misc]
+        )
+        for name, text, live, make in rows
+        for exits in (False, True)
+    ]

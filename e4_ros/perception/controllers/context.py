@@ -1,0 +1,51 @@
+"""What a controller is told when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e4_ros.perception.active_plan import Stream
+
+State = NDArray[np.float32]
+Predict = Callable[[State], int]
+"""From a state vector, shape ``(7,)``, to the number of an action."""
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A policy network that was trained in the simulator, and the scales of its state.
+
+    Attributes:
+        predict: the network.
+        top_w: power in watts at all clocks' top, busy; powers are divided by it.
+        throttle_c: temperature in degrees Celsius at which the board throttles.
+        deadline_s: latency bound in seconds that it was trained for.
+    """
+
+    predict: Predict
+    top_w: float
+    throttle_c: float
+    deadline_s: float
+
+
+@dataclass(frozen=True)
+class Context:
+    """What stays the same while a controller lives.
+
+    Attributes:
+        stream: the network's segments and the ways through them.
+        domains: names of the domains that may be clocked, as far as a board has them.
+        gain: share of energy, 0 to 1, that a plan for drifted exits must save to replace another.
+        exit_shares: exit → how often frames stopped there so far; None: each as often as any other.
+        learnt: trained policy networks by controller name; the simulator trains them.
+    """
+
+    stream: Stream
+    domains: Sequence[str] = ('cpu', 'gpu')
+    gain: float = 0.02
+    exit_shares: Mapping[str, float] | None = None
+    learnt: Mapping[str, Learnt] = field(default_factory=dict)

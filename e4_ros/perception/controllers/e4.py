@@ -1,0 +1,188 @@
+"""E4: calibrated exits, and a frequency plan that follows the stream.
+
+It begins with the user's plan or one made on the board's model. When the exits drift, the deadline
+or the limits change, or clocks are held down by heat or a power mode, it plans again: milliseconds,
+beside the frames. The user's own plan gives way to limits only, and comes back with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from e4_ros.energy.board_model import BoardModel
+from e4_ros.energy.boards import BoardError, load_board
+from e4_ros.energy.plan import FrequencyPlan
+from e4_ros.perception.active_plan import limits_of, within
+from e4_ros.perception.controller import BoardState, Decision, Observation, Outcome, Wishes
+from e4_ros.perception.controllers.base import DepthOnly
+from e4_ros.perception.controllers.context import Context
+from e4_ros.perception.controllers.fixed import cost_table
+from e4_ros.profiling.planning.ceiling import Ceiling
+from e4_ros.profiling.planning.objective import SwitchCost
+from e4_ros.profiling.planning.replan import Replanner
+
+
+class E4(DepthOnly):
+    """Plans the clocks of each segment, and plans again where that pays.
+
+    Args:
+        context: what runs, and what a new plan must save.
+        exits: whether frames may stop early.
+    """
+
+    def __init__(self, context: Context, exits: bool = True) -> None:
+        super().__init__(exits)
+        self._context = context
+        self._board = ''
+        self._shares = context.exit_shares
+        self._limits: dict[str, tuple[int, int]] = {}
+        self._ceiling = Ceiling()
+        self._replanner: Replanner | None = None
+        self._wishes = Wishes()
+        self._plan: FrequencyPlan | None = None
+        self._why = self._problem = ''
+        self.made = 0
+
+    @property
+    def exit_shares(self) -> Mapping[str, float] | None:
+        """The running average of the exits; None where nobody plans."""
+        return None if self._replanner is None else self._replanner.exit_shares
+
+    def decide(self, seen: Observation) -> Decision:
+        """The plan in force, after what has changed about the board and the wishes.
+
+        Raises:
+            ValueError: no plan is possible on this board.
+        """
+        board, wishes = seen.board, seen.wishes
+        if not board.name:
+            return Decision(self.thresholds)
+        if board.name != self._board:
+            self._begin(board, wishes)
+        else:
+            self._follow(board, wishes)
+        return Decision(self.thresholds, plan=self._plan, why=self._why, problem=self._problem)
+
+    def observe(self, outcome: Outcome) -> None:
+        """Plan again if the exits have drifted or clocks are held down."""
+        replanner = self._replanner
+        known = outcome.exit in self._context.stream.paths
+        if replanner is None or not self._wishes.replan or not known:
+            return
+        try:
+            better = replanner.observe(outcome.exit, outcome.period_s)
+            if better is not None and not self._keeps_given:
+                self._here(replanner.why)
+            if outcome.last_point and self._held_down(outcome):
+                held = bool(self._ceiling.highest_hz)
+                self._keep_limits('clocks are held down' if held else 'trying all clocks again')
+        except ValueError as error:
+            self._problem = f'planning again failed: {error}'
+
+    def check(self, seen: Observation) -> None:
+        """Raise ValueError where no plan would meet the deadline, or only a file could be one."""
+        if self._replanner is not None:
+            self._replanner.check_deadline(seen.wishes.deadline_s)
+        elif self._board and seen.wishes.plan is None:
+            raise BoardError(f'nothing is known of board {self._board!r}: a plan file is needed')
+
+    # -- how ------------------------------------------------------------------------------------
+
+    @property
+    def _keeps_given(self) -> bool:
+        return self._plan is not None and self._plan is self._wishes.plan
+
+    def _begin(self, board: BoardState, wishes: Wishes) -> None:
+        """A board that was not there before."""
+        replanner = self._make_replanner(board, wishes)
+        self._board, self._replanner, self._wishes = board.name, replanner, wishes
+        self._limits, self._ceiling = limits_of(board.tables), Ceiling()
+        if wishes.plan is not None:
+            self._given()
+        else:
+            self._here('the stream begins')
+
+    def _follow(self, board: BoardState, wishes: Wishes) -> None:
+        before, self._wishes = self._wishes, wishes
+        if wishes.plan is not before.plan:
+            if wishes.plan is not None:
+                self._given()
+            elif self._replanner is not None:
+                self._here('the plan file was taken away')
+        if self._replanner is None:
+            return
+        if wishes.deadline_s != before.deadline_s:
+            try:
+                better = self._replanner.set_deadline(wishes.deadline_s)
+            except ValueError as error:
+                self._problem = f'deadline_s has no effect: {error}'
+            else:
+                if better is not None and not self._keeps_given:
+                    self._here('the deadline changed')
+        limits = limits_of({n: hz for n, hz in board.tables.items() if n in self._limits})
+        if limits != self._limits and wishes.replan:
+            self._limits = limits
+            self._keep_limits('the limits changed')
+
+    def _make_replanner(self, board: BoardState, wishes: Wishes) -> Replanner | None:
+        try:
+            described = load_board(board.name)
+        except BoardError:
+            if wishes.plan is None:
+                raise
+            return None  # the file is all that there is
+        table = cost_table(board, self._context)
+        paths = self._context.stream.paths
+        shares = self.exit_shares or self._shares or dict.fromkeys(paths, 1.0)
+        return Replanner(
+            table,
+            paths,
+            shares,
+            wishes.deadline_s,
+            SwitchCost.of_board(described, table.domains),
+            gain=self._context.gain,
+            idle_w=BoardModel(described).idle_w,
+        )
+
+    def _here(self, why: str) -> None:
+        """Put the replanner's plan in force."""
+        assert self._replanner is not None
+        self.made += 1
+        plan = self._replanner.plan
+        self._plan = plan.model_copy(update={'name': f'{plan.name} #{self.made}'})
+        self._why, self._problem = why, ''
+
+    def _given(self) -> None:
+        """Put the user's plan in force."""
+        self._plan = self._wishes.plan
+        self._why, self._problem = f'from {self._wishes.plan_origin}', ''
+
+    def _held_down(self, outcome: Outcome) -> bool:
+        """Compare the clocks that the last segment had with what the plan asks for it."""
+        assert self._plan is not None
+        segment = self._context.stream.paths[outcome.exit][-1]
+        for path in reversed(self._plan.paths.values()):
+            if segment in path.segments:
+                asked = path.points[path.segments.index(segment)]
+                return self._ceiling.observe(asked, outcome.last_point)
+        return False
+
+    def _keep_limits(self, why: str) -> None:
+        """Plan within the board's limits and below the ceiling; the user's plan goes if it must."""
+        assert self._replanner is not None
+        limits = dict(self._limits)
+        for name, highest in self._ceiling.highest_hz.items():
+            low, high = limits.get(name, (0, highest))
+            limits[name] = (low, min(high, highest))
+        problem, changed = '', False
+        try:
+            changed = self._replanner.set_limits(limits) is not None
+        except ValueError as error:
+            problem = f'{why}, and no plan fits: {error}'
+        if self._wishes.plan is not None and within(self._wishes.plan, limits):
+            if not self._keeps_given:
+                self._given()
+        elif problem:
+            self._problem = problem
+        elif changed or self._keeps_given:
+            self._here(why)
