@@ -7,8 +7,9 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from e4_ros.bringup.arguments import Argument, Values
 from e4_ros.bringup.bringups import BRINGUPS
-from e4_ros.bringup.node_specs import Argument, Bringup, NodeSpec, Values
+from e4_ros.bringup.node_specs import Bringup, NodeSpec
 
 
 def describe(name: str) -> LaunchDescription:
@@ -27,8 +28,13 @@ def describe(name: str) -> LaunchDescription:
 
 
 def to_actions(bringup: Bringup, values: Values) -> list[Node]:
-    """Launch actions of the bringup's nodes."""
-    return [_to_action(spec, values) for spec in bringup.specs(values)]
+    """Launch actions of the bringup's nodes.
+
+    Raises:
+        ValueError: a text is none for its argument; nothing has started then.
+    """
+    texts = bringup.texts(values)
+    return [_to_action(spec, texts) for spec in bringup.specs(texts)]
 
 
 def _to_action(spec: NodeSpec, values: Values) -> Node:
@@ -49,6 +55,10 @@ def _to_action(spec: NodeSpec, values: Values) -> Node:
 
 
 def _declare(argument: Argument) -> DeclareLaunchArgument:
+    # An empty text leaves the parameter open, so it is always among the choices.
     return DeclareLaunchArgument(
-        argument.name, default_value=argument.default, description=argument.description
+        argument.name,
+        default_value=argument.default,
+        description=argument.description,
+        choices=['', *argument.choices] if argument.choices else None,
     )

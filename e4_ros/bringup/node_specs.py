@@ -1,28 +1,14 @@
-"""The words of a bringup: what a user may say, which nodes start, and what they are called."""
+"""The words of a bringup: which nodes start, with which parameters, and who may set them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from e4_ros import paths
-
-Values = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Argument:
-    """What a user may say. A default of ``true`` or ``false`` makes it a switch."""
-
-    name: str
-    default: str
-    description: str
-
-    @property
-    def is_switch(self) -> bool:
-        """Whether it is only on or off."""
-        return self.default in ('true', 'false')
+from e4_ros.bringup.arguments import Argument, Values, common_arguments, of_parameter
+from e4_ros.bringup.parameter_spec import ParameterSpec
 
 
 @dataclass(frozen=True)
@@ -43,40 +29,112 @@ class NodeSpec:
 
 
 @dataclass(frozen=True)
+class NodeEntry:
+    """A node's place in a bringup.
+
+    Attributes:
+        executable: What `ros2 run e4_ros` calls it.
+        table: Parameters of the node. Each becomes an argument of the bringup, but for those in
+            ``sets`` and for what is common to all nodes.
+        sets: Parameters that the bringup itself sets, from the arguments.
+        defaults: Texts of arguments that stand in the bringup instead of the params file's values.
+        qos: Gives QoS overrides from the arguments.
+        remappings: Gives name in the node → name outside from the arguments.
+        switch: Argument without which the node does not start; empty for always.
+        last: When this node ends, all is done.
+    """
+
+    executable: str
+    table: Sequence[ParameterSpec]
+    sets: Mapping[str, Callable[[Values], Any]] = field(default_factory=dict)
+    defaults: Values = field(default_factory=dict)
+    qos: Callable[[Values], dict[str, str]] = lambda _: {}
+    remappings: Callable[[Values], dict[str, str]] = lambda _: {}
+    switch: str = ''
+    last: bool = False
+
+    def offered(self) -> list[ParameterSpec]:
+        """Parameters that a user may set by arguments of their own."""
+        common = {argument.name for argument in common_arguments()}
+        return [s for s in self.table if s.name not in self.sets and s.name not in common]
+
+
+@dataclass(frozen=True)
 class Bringup:
-    """Nodes that run together, in the order in which they start; they stop in the other."""
+    """Nodes that run together, in the order in which they start; they stop in the other.
+
+    Attributes:
+        own: Arguments that are no node's parameters.
+    """
 
     name: str
     description: str
-    arguments: tuple[Argument, ...]
-    nodes: Callable[[Values], list[NodeSpec]]
+    own: tuple[Argument, ...]
+    nodes: tuple[NodeEntry, ...]
 
     @property
     def all_arguments(self) -> tuple[Argument, ...]:
-        """The own arguments, then the common ones."""
-        return (*self.arguments, *common_arguments())
+        """The bringup's arguments, then each node's parameters, then the common ones.
+
+        A parameter's argument has the parameter's name. Where the bringup or another of its nodes
+        uses that name, the node's stands in front: ``perception_helper``.
+        """
+        uses = Counter(argument.name for argument in self.own)
+        uses.update(spec.name for entry in self.nodes for spec in entry.offered())
+        parameters = [
+            of_parameter(
+                spec,
+                entry.executable,
+                spec.name if uses[spec.name] == 1 else f'{entry.executable}_{spec.name}',
+                entry.defaults.get(spec.name, ''),
+            )
+            for entry in self.nodes
+            for spec in entry.offered()
+        ]
+        return (*self.own, *parameters, *common_arguments())
+
+    def texts(self, values: Values) -> dict[str, str]:
+        """``values`` with the defaults of what they leave out, every one checked.
+
+        Raises:
+            ValueError: there is no such argument, or a text is none for it.
+        """
+        arguments = {argument.name: argument for argument in self.all_arguments}
+        unknown = sorted(values.keys() - arguments.keys())
+        if unknown:
+            raise ValueError(f'{self.name} has no argument {", ".join(unknown)}')
+        texts = {name: argument.default for name, argument in arguments.items()} | dict(values)
+        for name, argument in arguments.items():
+            if texts[name] or argument.is_switch:
+                value = argument.value(texts[name])
+                if argument.is_switch:
+                    texts[name] = 'true' if value else 'false'
+        return texts
 
     def specs(self, values: Values) -> list[NodeSpec]:
         """The nodes to start; what ``values`` leaves out has its default.
 
         Raises:
-            ValueError: there is no such argument.
+            ValueError: there is no such argument, or a text is none for it.
         """
-        defaults = {argument.name: argument.default for argument in self.all_arguments}
-        unknown = sorted(values.keys() - defaults.keys())
-        if unknown:
-            raise ValueError(f'{self.name} has no argument {", ".join(unknown)}')
-        return self.nodes(defaults | dict(values))
+        texts = self.texts(values)
+        wanted = [e for e in self.nodes if not e.switch or _is_on(texts[e.switch])]
+        return [self._spec(entry, texts) for entry in wanted]
+
+    def _spec(self, entry: NodeEntry, texts: Values) -> NodeSpec:
+        given = {
+            argument.spec.name: argument.value(texts[argument.name])
+            for argument in self.all_arguments
+            if argument.group == entry.executable and argument.spec and texts[argument.name]
+        }
+        parameters: dict[str, Any] = {'use_sim_time': _is_on(texts['use_sim_time'])}
+        if any(spec.name == 'autostart' for spec in entry.table):
+            parameters['autostart'] = _is_on(texts['autostart'])
+        parameters |= given | {name: make(texts) for name, make in entry.sets.items()}
+        return NodeSpec(
+            entry.executable, parameters | entry.qos(texts), entry.remappings(texts), entry.last
+        )
 
 
-def common_arguments() -> tuple[Argument, ...]:
-    """What every bringup understands."""
-    params_file = str(paths.config_dir() / 'params.yaml')
-    return (
-        Argument('namespace', '', 'Namespace of all nodes.'),
-        Argument('params_file', params_file, 'Parameters of the nodes (YAML).'),
-        Argument('use_sim_time', 'false', 'Take the time from /clock.'),
-        Argument('autostart', 'true', 'Configure and activate the lifecycle nodes at start.'),
-        Argument('use_respawn', 'false', 'Start a node again when it dies.'),
-        Argument('log_level', 'info', 'debug, info, warn, error or fatal.'),
-    )
+def _is_on(text: str) -> bool:
+    return text == 'true'

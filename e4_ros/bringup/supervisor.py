@@ -16,7 +16,8 @@ from types import TracebackType
 
 import yaml
 
-from e4_ros.bringup.node_specs import NodeSpec, Values
+from e4_ros.bringup.arguments import Values
+from e4_ros.bringup.node_specs import NodeSpec
 
 # How long a node may take after each signal, in seconds.
 _PATIENCE = ((signal.SIGINT, 5.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0))
@@ -36,7 +37,7 @@ class Supervisor:
 
     Args:
         specs: What to start, in this order; stopped in the other.
-        values: The common arguments (see `bringup.common_arguments`).
+        values: The common arguments (see `arguments.common_arguments`).
         log_dir: Gets one ``NODE.log`` for each node.
         env: Environment of the nodes.
     """

@@ -9,14 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from e4_ros.bringup.arguments import Argument
 from e4_ros.bringup.bringups import BRINGUPS
-from e4_ros.bringup.node_specs import Argument, Bringup
+from e4_ros.bringup.node_specs import Bringup
 from e4_ros.bringup.supervisor import (
     NodeDied,
     RosMissing,
@@ -59,16 +60,26 @@ def _command(bringup: Bringup, run: Callable[[dict[str, str]], None]) -> Callabl
 
 
 def _option(argument: Argument) -> inspect.Parameter:
-    kind: type = bool if argument.is_switch else str
+    """Make an option; one of a parameter that is on or off may be left open, too."""
+    is_bool = argument.spec is not None and isinstance(argument.spec.default, bool)
+    kind: Any = bool if argument.is_switch else Optional[bool] if is_bool else str  # noqa: UP045
+    states: Any = {'true': True, 'false': False, '': None}
+    option = typer.Option(
+        help=argument.description,
+        metavar='|'.join(argument.choices) or None,
+        rich_help_panel=f'Parameters of {argument.group}' if argument.group else None,
+    )
     return inspect.Parameter(
         argument.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=argument.default == 'true' if argument.is_switch else argument.default,
-        annotation=Annotated[kind, typer.Option(help=argument.description)],
+        default=argument.default if kind is str else states[argument.default],
+        annotation=Annotated[kind, option],
     )
 
 
-def _text(option: str | bool) -> str:
+def _text(option: str | bool | None) -> str:
+    if option is None:
+        return ''
     return str(option).lower() if isinstance(option, bool) else option
 
 
@@ -102,7 +113,7 @@ def _demo(values: dict[str, str]) -> None:
     source = open_source(values['source'])
     if values['board']:
         load_board(values['board'])
-    counts = [n for n in (int(values['max_frames']), source.frame_count or 0) if n]
+    counts = [n for n in (int(values['max_frames'] or 0), source.frame_count or 0) if n]
     _clear(out)
     environment, domain = private_environment()
     with domain:

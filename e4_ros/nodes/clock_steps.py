@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
@@ -19,7 +18,7 @@ from e4_ros.energy.client.client import DvfsClient
 from e4_ros.msg import DvfsState
 from e4_ros.nodes.daemon_link import DaemonLink
 from e4_ros.nodes.diagnostics import status
-from e4_ros.nodes.parameters import value
+from e4_ros.nodes.parameters import DescribedParameters, value
 from e4_ros.perception.active_plan import Stream
 from e4_ros.perception.frequency_control import NoControl
 from e4_ros.perception.live_plan import LivePlan
@@ -42,7 +41,7 @@ class ClockSteps:
         between_frames: No other plan comes while it is held.
     """
 
-    def __init__(self, node: Node, daemon: str) -> None:
+    def __init__(self, node: DescribedParameters, daemon: str) -> None:
         self._node = node
         self.between_frames = Lock()
         self._stream: Stream | None = None
@@ -52,7 +51,7 @@ class ClockSteps:
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._state = node.create_subscription(DvfsState, f'{daemon}/state', self._look, latched)
         node.add_on_set_parameters_callback(self._judge)
-        node.add_post_set_parameters_callback(self._apply)
+        node.after_parameters(self._apply)
 
     def attach(self, perceiver: Perceiver) -> None:
         """Plan for the network of ``perceiver``."""
@@ -73,7 +72,7 @@ class ClockSteps:
         self._link.destroy()
         self._node.destroy_subscription(self._state)
         self._node.remove_on_set_parameters_callback(self._judge)
-        self._node.remove_post_set_parameters_callback(self._apply)
+        self._node.no_more_after_parameters(self._apply)
 
     @property
     def board(self) -> str:

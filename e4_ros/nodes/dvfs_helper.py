@@ -15,14 +15,14 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Header
 
+from e4_ros.bringup.node_parameters.dvfs_helper import PARAMETERS
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig, parse_limits
 from e4_ros.energy.daemon.realtime import log_asynchronously, steady_process
 from e4_ros.energy.meters.meters import Meter
 from e4_ros.energy.virtual.board import board_of, write_tree
 from e4_ros.msg import DomainState, DvfsState, EnergyTelemetry
-from e4_ros.nodes.dvfs_parameters import PARAMETERS
 from e4_ros.nodes.lifecycle import AutostartNode, run
-from e4_ros.nodes.parameters import declare, value
+from e4_ros.nodes.parameters import value
 from e4_ros.nodes.timers import steady_timer
 from e4_ros.srv import AcquireLease
 
@@ -33,9 +33,8 @@ class DvfsHelper(AutostartNode):
     """Serves while it is active; whatever ends that gives the original clocks back."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__('dvfs_helper', **kwargs)
-        declare(self, PARAMETERS, lambda: self._config is not None)
         self._config: DaemonConfig | None = None
+        super().__init__('dvfs_helper', PARAMETERS, lambda: self._config is not None, **kwargs)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._daemon: Daemon | None = None
         self._joules: Joules | None = None

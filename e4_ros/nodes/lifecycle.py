@@ -1,66 +1,51 @@
-"""What our lifecycle nodes share: autostart, described parameters, and an orderly end."""
+"""What our lifecycle nodes share: autostart and an orderly end."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import rclpy
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from e4_ros.bringup.parameter_spec import ParameterSpec
+from e4_ros.nodes.parameters import DescribedParameters, value
 from e4_ros.nodes.timers import steady_timer
 
 
-class AutostartNode(LifecycleNode):
+class AutostartNode(DescribedParameters, LifecycleNode):
     """A lifecycle node that configures and activates itself when its `autostart` says so.
 
     It needs no launch file and no newer distribution for that. Subclasses override the transitions
     as usual, and :meth:`stop` with what must have happened before the process may end.
     """
 
-    def __init__(self, node_name: str, **kwargs: Any) -> None:
-        super().__init__(node_name, **kwargs)
-        if self.describe(
-            'autostart',
-            True,
-            'Configure and activate at start; false where a lifecycle manager does it.',
-            read_only=True,
-        ):
-            self._autostart_timer = steady_timer(self, 0.0, self._autostart)
-
-    def describe(
+    def __init__(
         self,
-        name: str,
-        default: Any,
-        description: str,
-        *,
-        low: float | None = None,
-        high: float | None = None,
-        read_only: bool = False,
-    ) -> Any:
-        """Declare a parameter with its descriptor and return its value.
+        node_name: str,
+        specs: Sequence[ParameterSpec],
+        configured: Callable[[], bool],
+        **kwargs: Any,
+    ) -> None:
+        """Declare the parameters; configure and activate from the executor's first spin on.
 
-        ``default`` also says the type (for an array that may be empty, give
-        ``Parameter.Type.STRING_ARRAY``); ``low`` and ``high`` are the inclusive range of a number,
-        both or none.
+        Args:
+            node_name: Name of the node.
+            specs: Parameters to declare, `autostart` among them.
+            configured: Whether the node holds values that a change would not reach.
+            kwargs: Arguments of `rclpy.node.Node`.
         """
-        descriptor = ParameterDescriptor(description=description, read_only=read_only)
-        if low is not None and high is not None:
-            if isinstance(default, int):
-                descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
-            else:
-                descriptor.floating_point_range = [
-                    FloatingPointRange(from_value=float(low), to_value=float(high))
-                ]
-        return self.declare_parameter(name, default, descriptor).value
+        super().__init__(node_name, **kwargs)
+        self.declare_all(specs, configured)
+        if value(self, 'autostart'):
+            self._autostart_timer = steady_timer(self, 0.0, self._autostart)
 
     def stop(self) -> None:
         """Give back what outlives the process. Called last, also when a transition failed.

@@ -17,14 +17,14 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
+from e4_ros.bringup.node_parameters.perception import PARAMETERS
 from e4_ros.nodes import conversions
 from e4_ros.nodes.clock_steps import ClockSteps, no_steps
 from e4_ros.nodes.diagnostics import Diagnostics, status, why_silent
 from e4_ros.nodes.health import Counts, Health
 from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.outputs import Outputs
-from e4_ros.nodes.parameters import declare, value
-from e4_ros.nodes.perception_parameters import PARAMETERS
+from e4_ros.nodes.parameters import value
 from e4_ros.perception.frame_worker import FrameWorker
 from e4_ros.perception.images import ImageError, to_rgb
 
@@ -45,17 +45,16 @@ class Perception(AutostartNode):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__('perception', **kwargs)
-        self.exit_status = 0
         self._network: Network | None = None
+        super().__init__('perception', PARAMETERS, lambda: self._network is not None, **kwargs)
+        self.exit_status = 0
         self._outputs: Outputs | None = None
         self._steps: ClockSteps | None = None
         self._worker: FrameWorker[AnyImage] | None = None
         self._subscription: Subscription | None = None
         self._health = Health()
-        declare(self, PARAMETERS, lambda: self._network is not None)
         self._max_pixels = value(self, 'max_pixels')
-        self.add_post_set_parameters_callback(self._follow)
+        self.after_parameters(self._follow)
         period_s = value(self, 'diagnostics_period_s')
         self._diagnostics = Diagnostics(self, period_s, self._statuses)
         self.create_service(SetBool, '~/enable', self._enable)

@@ -21,33 +21,13 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
 
 from e4_ros.action import Profile as ProfileAction
+from e4_ros.bringup.node_parameters.profiler import PARAMETERS
 from e4_ros.msg import DvfsState, ExitTelemetry
 from e4_ros.nodes.lifecycle import AutostartNode, run
-from e4_ros.nodes.parameters import ParameterSpec, declare, value
+from e4_ros.nodes.parameters import value
 from e4_ros.profiling.profile import Profile
 from e4_ros.profiling.profile_job import profile_model
 from e4_ros.profiling.report.page import write_page
-
-PARAMETERS = (
-    ParameterSpec('model', 'pedestrian_ssdlite', 'Network of a goal that names none.', live=True),
-    ParameterSpec(
-        'output_dir',
-        '',
-        'Folder for plan and page of each goal; empty for a temporary one.',
-        live=True,
-    ),
-    ParameterSpec(
-        'apply_to',
-        '',
-        'Node that gets the plan found as its plan_file, such as perception; empty to leave it in '
-        'its file.',
-        live=True,
-    ),
-    ParameterSpec(
-        'yardstick', True, 'Also find the exact optimum and report the gap to it.', live=True
-    ),
-)
-
 
 _DISCOVERY_S = 1.0
 
@@ -60,9 +40,8 @@ class Profiler(AutostartNode):
     """Takes goals while it is active, one at a time."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__('profiler', **kwargs)
-        declare(self, PARAMETERS, lambda: self._active)
         self._active = False
+        super().__init__('profiler', PARAMETERS, lambda: self._active, **kwargs)
         self._busy = False
         self._exits: dict[str, Counter[str]] = {}
         self._board = ''

@@ -5,29 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from e4_ros.bringup.node_parameters.recorder import PARAMETERS
 from e4_ros.nodes.bag_file import BagFile
 from e4_ros.nodes.interfaces import message_class
 from e4_ros.nodes.lifecycle import run
-from e4_ros.nodes.parameters import ParameterSpec, declare, value
+from e4_ros.nodes.parameters import DescribedParameters, value
 from e4_ros.nodes.timers import steady_timer
 
-PARAMETERS = (
-    ParameterSpec(
-        'output', 'telemetry.mcap', 'File to write; an existing one is replaced.', read_only=True
-    ),
-    ParameterSpec(
-        'topics', [''], 'Topics to record; none for every topic but images.', read_only=True
-    ),
-)
 _NOT_RECORDED = {'sensor_msgs/msg/Image'}
 
 
-class Recorder(Node):
+class Recorder(DescribedParameters):
     """Subscribes to topics as they appear, with the QoS they are offered with.
 
     Messages are stored as they came, without being deserialised, at the time they were received.
@@ -35,7 +27,7 @@ class Recorder(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('recorder', **kwargs)
-        declare(self, PARAMETERS)
+        self.declare_all(PARAMETERS)
         self._wanted = {self.resolve_topic_name(name) for name in value(self, 'topics')}
         self._subscribed: dict[str, Subscription] = {}
         self._unknown: set[str] = set()

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import rclpy
 from rclpy.duration import Duration
-from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -18,30 +17,12 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 from rosgraph_msgs.msg import Clock
 
+from e4_ros.bringup.node_parameters.replay import PARAMETERS
 from e4_ros.evaluation.sources.pacing import Pace, Player
 from e4_ros.nodes.interfaces import message_class, typestore
 from e4_ros.nodes.lifecycle import run
-from e4_ros.nodes.parameters import ParameterSpec, declare, value
+from e4_ros.nodes.parameters import DescribedParameters, value
 
-PARAMETERS = (
-    ParameterSpec('bag', '', 'ROS 2 bag: its folder, or one .mcap or .db3 file.', read_only=True),
-    ParameterSpec(
-        'image_topic',
-        '',
-        'Topic to play as `image` or `image/compressed`; empty for the only one with images.',
-        read_only=True,
-    ),
-    ParameterSpec(
-        'all_topics', False, 'Play the other topics too, under their own names.', read_only=True
-    ),
-    ParameterSpec('speed', 1.0, '2.0 plays twice as fast.', 0.01, 100.0, read_only=True),
-    ParameterSpec('loop', False, 'Start again at the end; time then jumps back.', read_only=True),
-    ParameterSpec('clock', False, "Publish the bag's time on /clock.", read_only=True),
-    ParameterSpec(
-        'wait_for_subscriber', False, 'Publish nothing until someone listens.', read_only=True
-    ),
-    ParameterSpec('exit_at_end', False, 'End the process after the last message.', read_only=True),
-)
 _IMAGE_TYPES = {
     'sensor_msgs/msg/Image': 'image',
     'sensor_msgs/msg/CompressedImage': 'image/compressed',
@@ -58,12 +39,12 @@ class _Message(NamedTuple):
     data: bytes
 
 
-class Replay(Node):
+class Replay(DescribedParameters):
     """Publishes messages as they lie in the bag, without looking into them."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('replay', **kwargs)
-        declare(self, PARAMETERS)
+        self.declare_all(PARAMETERS)
         self.published = 0
         self.exit_status = 0
         self._path = Path(value(self, 'bag')).expanduser()

@@ -9,57 +9,20 @@ from typing import Any, TextIO
 import numpy as np
 import rclpy
 from rclpy.duration import Duration
-from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from e4_ros.bringup.node_parameters.video_source import PARAMETERS
 from e4_ros.evaluation.sources import Source, open_source
 from e4_ros.evaluation.sources.pacing import Pace, Player
 from e4_ros.nodes import conversions
 from e4_ros.nodes.lifecycle import run
-from e4_ros.nodes.parameters import ParameterSpec, declare, value
-
-PARAMETERS = (
-    ParameterSpec(
-        'source',
-        'bikes',
-        'A video file, a folder of images, a bag, /dev/videoN, or the videos bikes and vtest.',
-        read_only=True,
-    ),
-    ParameterSpec(
-        'rate', 0.0, "Images a second; 0 for the source's own times.", 0.0, 1000.0, read_only=True
-    ),
-    ParameterSpec('loop', False, 'Start again at the end.', read_only=True),
-    ParameterSpec(
-        'max_frames',
-        0,
-        'Stop after so many images; 0 for all.',
-        0,
-        2**31 - 1,
-        read_only=True,
-    ),
-    ParameterSpec(
-        'wait_for_subscriber',
-        '',
-        'Publish nothing until someone listens to this topic; empty to begin at once.',
-        choices=('', 'image', 'image/compressed'),
-        read_only=True,
-    ),
-    ParameterSpec('exit_at_end', False, 'End the process after the last image.', read_only=True),
-    ParameterSpec('frame_id', 'camera', 'frame_id of every header.', read_only=True),
-    ParameterSpec('jpeg_quality', 90, 'Quality of image/compressed.', 1, 100, live=True),
-    ParameterSpec(
-        'stamps_file',
-        '',
-        'File for one line "frame,stamp_ns" per published image; empty for none.',
-        read_only=True,
-    ),
-)
+from e4_ros.nodes.parameters import DescribedParameters, value
 
 
-class VideoSource(Node):
+class VideoSource(DescribedParameters):
     """Publishes `image` (sensor_msgs/Image, rgb8) and, while someone listens, `image/compressed`.
 
     Stamps come from the node's clock at the moment of publishing.
@@ -67,7 +30,7 @@ class VideoSource(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('video_source', **kwargs)
-        declare(self, PARAMETERS)
+        self.declare_all(PARAMETERS)
         self.published = 0
         self.exit_status = 0
         self._source: Source = open_source(value(self, 'source'))

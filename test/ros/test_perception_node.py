@@ -283,7 +283,7 @@ def test_bad_parameters_are_refused_with_the_reason(robot):
         ({'max_pixels': 0}, 'out of range'),
         ({'policy': 'guess'}, 'one of e4, full'),
         ({'policy': 'full'}, 'clean it up first'),
-        ({'threads': 'many'}, 'type'),
+        ({'threads': 'many'}, 'threads takes a whole number'),
         ({'autostart': False}, 'read-only'),
     ):
         result = robot.set(**values)

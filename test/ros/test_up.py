@@ -107,7 +107,7 @@ def test_ctrl_c_ends_the_watch_and_not_the_demo(tmp_path):
 def test_bad_requests_are_told(tmp_path):
     for words, says in (
         (['demo', '--source', '/no/such/video'], 'does not exist'),
-        (['demo', '--max-frames', 'few'], 'max_frames is a number'),
+        (['demo', '--max-frames', 'few'], 'max_frames takes a whole number'),
         (['demo', '--board', 'toaster'], 'unknown board'),
         (['demo', '--model', 'nothing', '--max-frames', '3'], "no model is called 'nothing'"),
     ):

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import ast
+import importlib
 import importlib.util
-from pathlib import Path
+import re
 
 import pytest
 import yaml
@@ -19,7 +19,7 @@ def bringup(request):
 def test_every_argument_is_described_and_named_once(bringup):
     names = [argument.name for argument in bringup.all_arguments]
     assert len(names) == len(set(names))
-    assert all(argument.description.endswith('.') for argument in bringup.all_arguments)
+    assert all(argument.description.endswith(('.', ')')) for argument in bringup.all_arguments)
     common = {'namespace', 'params_file', 'use_sim_time', 'autostart', 'use_respawn', 'log_level'}
     assert common <= set(names)
 
@@ -40,7 +40,7 @@ def test_parameters_that_are_set_are_declared(bringup):
     """A misspelt parameter would be dropped by ROS without a word."""
     for spec in bringup.specs({'bag': 'x'} if bringup.name == 'replay' else {}):
         own = {name for name in spec.parameters if not name.startswith('qos_overrides.')}
-        assert own <= _declared(spec.executable) | {'use_sim_time', 'autostart'}
+        assert own <= _declared(spec.executable) | {'use_sim_time'}
 
 
 def test_params_file_names_only_declared_parameters():
@@ -53,7 +53,7 @@ def test_params_file_names_only_declared_parameters():
 def test_an_unknown_argument_and_a_bad_number_are_told():
     with pytest.raises(ValueError, match='demo has no argument sauce'):
         BRINGUPS['demo'].specs({'sauce': 'x'})
-    with pytest.raises(ValueError, match="rate is a number, not 'fast'"):
+    with pytest.raises(ValueError, match='rate takes a number'):
         BRINGUPS['demo'].specs({'rate': 'fast'})
 
 
@@ -94,19 +94,101 @@ def test_the_helper_finds_a_served_board():
 
 
 def _declared(node: str) -> set[str]:
-    """First arguments of `ParameterSpec(...)` in a node's `PARAMETERS`, without importing ROS."""
-    tree = _parsed(f'e4_ros.nodes.{node}')
-    for statement in ast.walk(tree):
-        if isinstance(statement, ast.ImportFrom) and statement.names[0].name == 'PARAMETERS':
-            tree = _parsed(statement.module)
-    found = {
-        call.args[0].value
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call) and getattr(call.func, 'id', '') == 'ParameterSpec'
-    }
-    assert found
-    return found
+    module = importlib.import_module(f'e4_ros.bringup.node_parameters.{node}')
+    return {spec.name for spec in module.PARAMETERS}
 
 
-def _parsed(module: str) -> ast.Module:
-    return ast.parse(Path(importlib.util.find_spec(module).origin).read_text())
+# -- arguments from parameters -------------------------------------------------------------------
+
+TABLES = {
+    path.stem: importlib.import_module(f'e4_ros.bringup.node_parameters.{path.stem}').PARAMETERS
+    for path in sorted((paths.share_dir() / 'e4_ros' / 'bringup' / 'node_parameters').glob('*.py'))
+    if path.stem not in ('__init__', 'autostart')
+}
+SAMPLES = {bool: ('true', True), int: ('4', 4), float: ('1', 1.0), str: ('5', '5')}
+
+
+def _sample(spec) -> tuple[str, object]:
+    """A text for a parameter, and what the node must get."""
+    if isinstance(spec.default, list):
+        return '[5, b]', ['5', 'b']
+    if spec.choices:
+        return spec.choices[-1], spec.choices[-1]
+    if spec.low is not None:
+        return f'{spec.high:.0f}', type(spec.default)(spec.high)
+    return SAMPLES[type(spec.default)]
+
+
+def test_every_node_is_started_by_a_bringup():
+    assert {entry.executable for b in BRINGUPS.values() for entry in b.nodes} == set(TABLES)
+
+
+@pytest.mark.parametrize(
+    ('bringup', 'entry', 'spec'),
+    [
+        pytest.param(b, entry, spec, id=f'{b.name}-{entry.executable}-{spec.name}')
+        for b in BRINGUPS.values()
+        for entry in b.nodes
+        for spec in TABLES[entry.executable]
+        if spec.name not in entry.sets
+    ],
+)
+def test_every_parameter_of_every_node_is_an_argument_of_its_type(bringup, entry, spec):
+    own = [
+        argument.name
+        for argument in bringup.all_arguments
+        if (argument.group, argument.spec) == (entry.executable, spec)
+    ]
+    name = own[0] if own else spec.name
+    text, value = _sample(spec)
+    parameters = _parameters(bringup, entry.executable, **{name: text})
+    assert parameters[spec.name] == value
+    assert type(parameters[spec.name]) is type(spec.default)
+
+
+def test_what_is_not_given_is_left_to_the_params_file():
+    (_, perception) = BRINGUPS['perception'].specs({})
+    assert perception.parameters == {'use_sim_time': False, 'autostart': True}
+
+
+@pytest.mark.parametrize(
+    ('bringup', 'values', 'says'),
+    [
+        ('perception', {'threads': 'four'}, "threads takes a whole number (integer), not 'four'"),
+        ('perception', {'threads': '1.5'}, 'threads takes a whole number (integer), not 1.5'),
+        ('perception', {'threads': '-1'}, 'threads is from 0 to 256, not -1'),
+        ('perception', {'min_score': 'nan'}, 'min_score is from 0.0 to 1.0, not nan'),
+        ('perception', {'precision': 'int3'}, 'precision is one of fp32'),
+        ('perception', {'plan_domains': 'cpu'}, 'plan_domains takes a list of texts'),
+        ('perception', {'replan': 'maybe'}, 'replan takes true or false (bool)'),
+        ('perception', {'helper': 'dvfs_helper'}, 'helper takes true or false (bool)'),
+        ('perception', {'reliability': 'good'}, 'reliability is one of best_effort, reliable'),
+        ('replay', {'speed': '0'}, 'speed is from 0.01 to 100.0, not 0.0'),
+        ('demo', {'output': 'x'}, 'demo has no argument output'),
+    ],
+)
+def test_a_wrong_value_is_refused_before_anything_starts(bringup, values, says):
+    with pytest.raises(ValueError, match=re.escape(says)):
+        BRINGUPS[bringup].specs(values)
+
+
+def test_a_name_that_is_taken_gets_the_node_in_front():
+    parameters = _parameters(BRINGUPS['perception'], 'perception', perception_helper='/other')
+    assert parameters['helper'] == '/other'
+
+
+def test_an_empty_text_can_be_given_and_small_numbers_need_no_dot():
+    perception = BRINGUPS['perception']
+    assert _parameters(perception, 'perception', plan_file="''")['plan_file'] == ''
+    assert _parameters(perception, 'perception', replan_gain='1e-3')['replan_gain'] == 0.001
+    assert _parameters(perception, 'dvfs_helper', limits='[]')['limits'] == ['']
+
+
+def test_switches_are_read_as_yaml_reads_them():
+    (only,) = BRINGUPS['perception'].specs({'helper': 'False', 'autostart': 'off'})
+    assert only.parameters['autostart'] is False
+
+
+def _parameters(bringup, node: str, **values: str) -> dict:
+    (parameters,) = (s.parameters for s in bringup.specs(values) if s.executable == node)
+    return dict(parameters)

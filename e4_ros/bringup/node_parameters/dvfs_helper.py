@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from e4_ros.nodes.parameters import ParameterSpec
+from e4_ros.bringup.node_parameters.autostart import AUTOSTART
+from e4_ros.bringup.parameter_spec import ParameterSpec
 
 PARAMETERS = (
+    AUTOSTART,
     ParameterSpec(
         'board',
         '',

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from e4_ros.nodes.parameters import ParameterSpec
+from e4_ros.bringup.node_parameters.autostart import AUTOSTART
+from e4_ros.bringup.parameter_spec import ParameterSpec
 from e4_ros.perception.images import DEFAULT_MAX_PIXELS
 from e4_ros.vision.runtime.precision import PRECISIONS
 
 PARAMETERS = (
+    AUTOSTART,
     ParameterSpec('model', 'pedestrian_ssdlite', 'Network, by its name in the zoo.'),
     ParameterSpec(
         'policy',

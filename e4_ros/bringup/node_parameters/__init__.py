@@ -1,0 +1,1 @@
+"""The parameters of each node: one module a node, one entry a parameter."""

@@ -1,0 +1,27 @@
+"""The parameters of the profiler."""
+
+from __future__ import annotations
+
+from e4_ros.bringup.node_parameters.autostart import AUTOSTART
+from e4_ros.bringup.parameter_spec import ParameterSpec
+
+PARAMETERS = (
+    AUTOSTART,
+    ParameterSpec('model', 'pedestrian_ssdlite', 'Network of a goal that names none.', live=True),
+    ParameterSpec(
+        'output_dir',
+        '',
+        'Folder for plan and page of each goal; empty for a temporary one.',
+        live=True,
+    ),
+    ParameterSpec(
+        'apply_to',
+        '',
+        'Node that gets the plan found as its plan_file, such as perception; empty to leave it in '
+        'its file.',
+        live=True,
+    ),
+    ParameterSpec(
+        'yardstick', True, 'Also find the exact optimum and report the gap to it.', live=True
+    ),
+)

@@ -1,0 +1,25 @@
+"""The parameters of the bag player."""
+
+from __future__ import annotations
+
+from e4_ros.bringup.parameter_spec import ParameterSpec
+
+PARAMETERS = (
+    ParameterSpec('bag', '', 'ROS 2 bag: its folder, or one .mcap or .db3 file.', read_only=True),
+    ParameterSpec(
+        'image_topic',
+        '',
+        'Topic to play as `image` or `image/compressed`; empty for the only one with images.',
+        read_only=True,
+    ),
+    ParameterSpec(
+        'all_topics', False, 'Play the other topics too, under their own names.', read_only=True
+    ),
+    ParameterSpec('speed', 1.0, '2.0 plays twice as fast.', 0.01, 100.0, read_only=True),
+    ParameterSpec('loop', False, 'Start again at the end; time then jumps back.', read_only=True),
+    ParameterSpec('clock', False, "Publish the bag's time on /clock.", read_only=True),
+    ParameterSpec(
+        'wait_for_subscriber', False, 'Publish nothing until someone listens.', read_only=True
+    ),
+    ParameterSpec('exit_at_end', False, 'End the process after the last message.', read_only=True),
+)

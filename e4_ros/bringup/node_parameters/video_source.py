@@ -1,0 +1,42 @@
+"""The parameters of the video that stands for a camera."""
+
+from __future__ import annotations
+
+from e4_ros.bringup.parameter_spec import ParameterSpec
+
+PARAMETERS = (
+    ParameterSpec(
+        'source',
+        'bikes',
+        'A video file, a folder of images, a bag, /dev/videoN, or the videos bikes and vtest.',
+        read_only=True,
+    ),
+    ParameterSpec(
+        'rate', 0.0, "Images a second; 0 for the source's own times.", 0.0, 1000.0, read_only=True
+    ),
+    ParameterSpec('loop', False, 'Start again at the end.', read_only=True),
+    ParameterSpec(
+        'max_frames',
+        0,
+        'Stop after so many images; 0 for all.',
+        0,
+        2**31 - 1,
+        read_only=True,
+    ),
+    ParameterSpec(
+        'wait_for_subscriber',
+        '',
+        'Publish nothing until someone listens to this topic; empty to begin at once.',
+        choices=('', 'image', 'image/compressed'),
+        read_only=True,
+    ),
+    ParameterSpec('exit_at_end', False, 'End the process after the last image.', read_only=True),
+    ParameterSpec('frame_id', 'camera', 'frame_id of every header.', read_only=True),
+    ParameterSpec('jpeg_quality', 90, 'Quality of image/compressed.', 1, 100, live=True),
+    ParameterSpec(
+        'stamps_file',
+        '',
+        'File for one line "frame,stamp_ns" per published image; empty for none.',
+        read_only=True,
+    ),
+)

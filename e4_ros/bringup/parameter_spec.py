@@ -1,0 +1,118 @@
+"""A node's parameter as data: type, range, choices, and how a value or a text becomes one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+_KINDS = {
+    bool: 'true or false (bool)',
+    int: 'a whole number (integer)',
+    float: 'a number (double)',
+    str: 'a text (string)',
+}
+
+
+class ParameterError(ValueError):
+    """A value that a parameter cannot take; the text names the parameter and says why."""
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One parameter of a node; its one place. Nodes declare it, bringups offer it as an argument.
+
+    Attributes:
+        name: Name of the parameter.
+        default: Value where nothing is given; its type is the parameter's type. Lists are lists of
+            texts; an empty text in one counts as nothing, because ROS cannot tell the type of an
+            empty list.
+        description: Whole sentences for people.
+        low, high: Inclusive range of a number; both or none.
+        choices: What a text may be; empty for anything.
+        read_only: Only to be given at start.
+        live: A change has effect at once. Others are read when the node is configured, and are
+            refused while it is.
+    """
+
+    name: str
+    default: Any
+    description: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    read_only: bool = False
+    live: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Type of the parameter in words, with ROS's own name for it."""
+        if isinstance(self.default, (list, tuple)):
+            return 'a list of texts (string array), such as [cpu, gpu]'
+        return _KINDS[type(self.default)]
+
+    def convert(self, value: Any) -> Any:
+        """Turn ``value`` into this parameter's type where that loses nothing: 1 is 1.0.
+
+        Raises:
+            ParameterError: it is of another type.
+        """
+        if isinstance(self.default, (list, tuple)):
+            if _is_list(value) and all(isinstance(item, str) for item in value):
+                return list(value) or ['']
+        elif type(value) is type(self.default):
+            return value
+        elif isinstance(self.default, float) and _is_whole(value) and float(value) == value:
+            return float(value)
+        elif _is_whole(self.default) and isinstance(value, float) and value.is_integer():
+            return int(value)
+        raise ParameterError(f'{self.name} takes {self.kind}, not {value!r}')
+
+    def check(self, value: Any) -> None:
+        """Make sure that a value of the right type is in range and among the choices.
+
+        Raises:
+            ParameterError: it is not.
+        """
+        if self.choices and value not in self.choices:
+            choices = ', '.join(choice or "''" for choice in self.choices)
+            raise ParameterError(f'{self.name} is one of {choices}, not {value!r}')
+        if self.low is None or self.high is None:
+            return
+        if not self.low <= value <= self.high:
+            raise ParameterError(f'{self.name} is from {self.low} to {self.high}, not {value!r}')
+
+    def parse(self, text: str) -> Any:
+        """Turn a text, as launch arguments and command lines give it, into a checked value.
+
+        A text parameter takes it as it is, so ``5`` stays a text; ``''`` and ``""`` are the empty
+        text. All others read it as YAML.
+
+        Raises:
+            ParameterError: it is none for this parameter.
+        """
+        value = self.convert(self._read(text))
+        self.check(value)
+        return value
+
+    def _read(self, text: str) -> Any:
+        if isinstance(self.default, str):
+            return '' if text in ("''", '""') else text
+        is_list = isinstance(self.default, (list, tuple))
+        try:
+            # In a list of texts 5 is a text, too.
+            value = yaml.load(text, yaml.BaseLoader if is_list else yaml.SafeLoader)
+            # YAML 1.1 wants a dot in 1e-3.
+            return float(value) if isinstance(value, str) and not is_list else value
+        except (yaml.YAMLError, ValueError):
+            return text
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict))
