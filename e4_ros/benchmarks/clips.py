@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from e4_ros import console, extras
+
 if TYPE_CHECKING:
     from e4_ros.vision.clips.policies import ClipPoint
 
@@ -32,17 +34,15 @@ def clips(
     quick: Annotated[bool, typer.Option(help='A tenth of the clips; says little.')] = False,
 ) -> None:
     """Accuracy and GFLOPs a clip: cascade, FrameExit, max-softmax, fixed exits, full."""
-    from rich.console import Console
-
-    from e4_ros.benchmarks.progress import Phases, phase_bars
     from e4_ros.evaluation.report.clip_page import policy_table
 
-    with phase_bars() as bars:
-        points = _measure(Phases(bars), models or MODELS, quick)
+    extras.require('train', '`e4 bench clips`')
+    with console.Phases() as phases:
+        points = _measure(phases, models or MODELS, quick)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({'clips': _entries(points)}, indent=1))
     for model, own in points.items():
-        Console().print(policy_table(own, f'generated actions, {model}'))
+        console.stdout().print(policy_table(own, f'generated actions, {model}'))
 
 
 def measure_clips(progress: Progress, quick: bool = False) -> list[dict[str, Any]]:

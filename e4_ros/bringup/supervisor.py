@@ -24,11 +24,11 @@ _PATIENCE = ((signal.SIGINT, 5.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0))
 _RESPAWN_S = 1.0
 
 
-class NodeDied(RuntimeError):  # noqa: N818
+class NodeDied(OSError):  # noqa: N818
     """A node ended that should not have; the text ends with its last words."""
 
 
-class RosMissing(RuntimeError):  # noqa: N818
+class RosMissing(OSError):  # noqa: N818
     """The nodes cannot run here; the text says what to do."""
 
 

@@ -16,7 +16,8 @@ from typing import Annotated
 
 import typer
 
-from e4_ros import benchmarks
+from e4_ros import benchmarks, console
+from e4_ros.commands.reproduce import reproduce
 
 group = typer.Typer(
     help='Measure on this machine; figures land in a JSON file.', no_args_is_help=True
@@ -38,7 +39,7 @@ def run_all(
     out.mkdir(parents=True, exist_ok=True)
     failed = []
     for command in sorted(c.name for c in group.registered_commands if c.name not in (None, 'all')):
-        typer.echo(f'— {command}')
+        console.note(f'e4 bench {command}')
         status = subprocess.run(
             [
                 sys.executable,
@@ -54,8 +55,7 @@ def run_all(
         if status:
             failed.append(command)
     if failed:
-        typer.echo(f'failed: {", ".join(failed)}', err=True)
-        raise typer.Exit(1)
+        raise OSError(f'failed: {", ".join(failed)}')
 
 
 def register(app: typer.Typer) -> None:
@@ -64,4 +64,5 @@ def register(app: typer.Typer) -> None:
         module = importlib.import_module(f'{benchmarks.__name__}.{name}')
         if hasattr(module, 'register'):
             module.register(group)
+    group.command('reproduce')(reproduce)
     app.add_typer(group, name='bench')

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, TaskID
+
+from e4_ros import console, extras
 
 if TYPE_CHECKING:
     from e4_ros.vision.calibration.calibrate import Calibration
-
-_console = Console(stderr=True)
 
 _CORRELATED = 0.25
 
@@ -61,79 +59,56 @@ def calibrate(
     of 0.95 needs 59 blocks, a minute and a half, on which early answers lose nothing at all;
     several minutes are better.
     """  # noqa: D301
-    from e4_ros.evaluation.sources import SourceError, open_source
+    extras.require('train', '`e4 calibrate`')
+    from e4_ros.evaluation.sources import open_source
     from e4_ros.vision.calibration.calibrate import Promise, check_footage
     from e4_ros.vision.calibration.calibrate import calibrate as calibrate_exits
-    from e4_ros.vision.calibration.learn_then_test import RiskError
-    from e4_ros.vision.exit_checkpoint import CheckpointError, load
-    from e4_ros.vision.model import ModelError
+    from e4_ros.vision.exit_checkpoint import load
     from e4_ros.vision.models import load_model
-    from e4_ros.vision.runtime.precision import PrecisionError, check_precision
+    from e4_ros.vision.runtime.precision import check_precision
     from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
     from e4_ros.vision.training.holdout import seen_share
 
     if against not in ('teacher', 'full'):
         raise typer.BadParameter('teacher or full', param_hint='--against')
 
-    def work() -> Calibration:
-        check_precision(precision)
-        network = load_model(model)
-        checkpoint = load(exits, network)
-        clips = [list(islice(open_source(s), skip, skip + frames or None)) for s in sources]
-        shown = [frame for clip in clips for _, frame in clip]
-        seen = seen_share(shown, checkpoint.notes.get('frames', '')) if shown else 0.0
-        if seen:
-            _console.print(
-                f'{seen:.0%} of these frames are among those the exits were fitted to. What they '
-                'learned they get right: thresholds from such footage promise too much',
-                style='yellow',
-            )
-        by_teacher = against == 'teacher' and network.task == 'detect'
-        promise = Promise(risk, confidence, not by_teacher, block, block / 2)
-        check_footage(clips, promise)
-        with Progress(console=_console) as bars:
-            reference = []
-            if by_teacher:
-                teacher = OfflineTeacher(network)
-                for source, clip in zip(sources, clips, strict=True):
-                    task = bars.add_task(f'teacher {source}', total=len(clip))
-                    told = partial(_show, bars, task)
-                    reference += teacher.pseudo_label(clip, told)
-            walk = bars.add_task('thresholds', total=None)
-            return calibrate_exits(
-                network,
-                checkpoint,
-                clips,
-                reference,
-                promise,
-                lambda done, total: bars.update(walk, completed=done, total=total),
-                precision=precision,
-            )
-
-    try:
-        result = work()
-        result.checkpoint.save(out or exits)
-    except (
-        CheckpointError, ModelError, PrecisionError, RiskError, SourceError, OSError,
-    ) as error:  # fmt: skip
-        _console.print(str(error), style='red', markup=False)
-        raise typer.Exit(1) from error
+    check_precision(precision)
+    network = load_model(model)
+    checkpoint = load(exits, network)
+    clips = [list(islice(open_source(s), skip, skip + frames or None)) for s in sources]
+    shown = [frame for clip in clips for _, frame in clip]
+    seen = seen_share(shown, checkpoint.notes.get('frames', '')) if shown else 0.0
+    if seen:
+        console.warn(
+            f'{seen:.0%} of these frames are among those the exits were fitted to. What they '
+            'learned they get right: thresholds from such footage promise too much'
+        )
+    by_teacher = against == 'teacher' and network.task == 'detect'
+    promise = Promise(risk, confidence, not by_teacher, block, block / 2)
+    check_footage(clips, promise)
+    with console.Phases() as phases:
+        reference = []
+        if by_teacher:
+            teacher = OfflineTeacher(network)
+            for source, clip in zip(sources, clips, strict=True):
+                told = partial(phases, f'teacher {source}', total=len(clip))
+                reference += teacher.pseudo_label(clip, told)
+        walked = partial(phases, 'thresholds')
+        result = calibrate_exits(
+            network, checkpoint, clips, reference, promise, walked, precision=precision
+        )
+    result.checkpoint.save(out or exits)
     _tell(result, out or exits)
-
-
-def _show(bars: Progress, task: TaskID, done: int) -> None:
-    bars.update(task, completed=done)
 
 
 def _tell(result: Calibration, saved: Path) -> None:
     notes, certificate = result.checkpoint.notes, result.certificate
     what = 'F1' if notes['against'] == 'teacher' else 'agreement with the full network'
     if result.correlation > _CORRELATED:
-        _console.print(
+        console.warn(
             f'neighbouring blocks resemble each other (correlation {result.correlation:.2f}), so '
             'there is less in this footage than their number says. Longer blocks (--block) and '
-            'more footage make the promise sounder',
-            style='yellow',
+            'more footage make the promise sounder'
         )
     if not result.checkpoint.thresholds:
         lost = certificate.means[-1]

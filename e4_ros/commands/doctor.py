@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from e4_ros import console
 
 if TYPE_CHECKING:
     from e4_ros.evaluation.doctor.check import Check
@@ -40,12 +41,12 @@ def doctor(
     """
     from e4_ros.evaluation.doctor.checkup import check_all
 
-    with Console(stderr=True).status('looking around'):
+    with console.STDERR.status('looking around'):
         checks = check_all(root)
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2, ensure_ascii=False))
     else:
-        Console().print(_table(checks))
+        console.stdout().print(_table(checks))
     if any(check.state == 'missing' for check in checks):
         raise typer.Exit(1)
 

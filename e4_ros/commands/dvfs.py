@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from e4_ros import console
+
 if TYPE_CHECKING:
     from e4_ros.energy.daemon.daemon import DaemonConfig
     from e4_ros.energy.domains.domain import Domain
@@ -46,11 +48,9 @@ _SLASH = Path('/')
 @group.command('list')
 def list_domains(root: Root = _SLASH) -> None:
     """Show every clock that was found: its table, what is allowed, and whether you may set it."""
-    from rich.console import Console
-
     from e4_ros.commands.dvfs_text import clock_table
 
-    Console().print(clock_table(_domains(root), details=True))
+    console.stdout().print(clock_table(_domains(root), details=True))
 
 
 @group.command('get')
@@ -59,13 +59,12 @@ def get(
     root: Root = _SLASH,
 ) -> None:
     """Print the frequencies as `domain hertz` lines, for scripts."""
-    with _explained():
-        found = {d.name: d for d in _domains(root)}
-        if domain and domain not in found:
-            raise ValueError(f'there is no domain {domain!r}; this machine has {", ".join(found)}')
-        for name, one in found.items():
-            if domain in ('', name):
-                typer.echo(f'{name} {one.current_hz()}')
+    found = {d.name: d for d in _domains(root)}
+    if domain and domain not in found:
+        raise ValueError(f'there is no domain {domain!r}; this machine has {", ".join(found)}')
+    for name, one in found.items():
+        if domain in ('', name):
+            typer.echo(f'{name} {one.current_hz()}')
 
 
 @group.command('set')
@@ -90,29 +89,28 @@ def set_point(
     """
     from e4_ros.energy.daemon.hold_point import hold, parse_point
 
-    with _explained():
-        point = parse_point(clocks)
-        with _until_signal() as ending, hold(point, _config(root, state_dir, socket_path)) as held:
-            typer.echo(
-                'holding ' + ', '.join(f'{name} at {hz / 1e6:g} MHz' for name, hz in point.items())
-            )
-            if run:
-                raise typer.Exit(subprocess.run(run, shell=True, check=False).returncode)
-            until = None if seconds is None else time.monotonic() + seconds
-            while not (ending.is_set() or held.lost_because):
-                left = 0.2 if until is None else min(0.2, until - time.monotonic())
-                if left <= 0:
-                    break
-                ending.wait(left)
-            if held.lost_because:
-                raise OSError(held.lost_because)
-        typer.echo('the clocks are as before')
+    point = parse_point(clocks)
+    with _until_signal() as ending, hold(point, _config(root, state_dir, socket_path)) as held:
+        typer.echo(
+            'holding ' + ', '.join(f'{name} at {hz / 1e6:g} MHz' for name, hz in point.items())
+        )
+        if run:
+            raise typer.Exit(subprocess.run(run, shell=True, check=False).returncode)
+        until = None if seconds is None else time.monotonic() + seconds
+        while not (ending.is_set() or held.lost_because):
+            left = 0.2 if until is None else min(0.2, until - time.monotonic())
+            if left <= 0:
+                break
+            ending.wait(left)
+        if held.lost_because:
+            raise OSError(held.lost_because)
+    typer.echo('the clocks are as before')
 
 
 @group.command('restore')
 def restore(
     forget: Annotated[
-        bool, typer.Option(help='Put the journal aside without applying it, whatever it holds.')
+        bool, typer.Option(help='Put the undo log aside without applying it, whatever it holds.')
     ] = False,
     root: Root = _SLASH,
     state_dir: StateDir = None,
@@ -122,19 +120,18 @@ def restore(
     from e4_ros.energy.daemon.recovery import recover
     from e4_ros.energy.daemon.undo_log import UndoLog
 
-    with _explained():
-        undo_log = UndoLog(_config(root, state_dir, None).state_dir)
-        undo_log.lock()
-        if forget:
-            aside = undo_log.set_aside()
-            typer.echo('there is no journal' if aside is None else f'kept as {aside}')
-            return
-        if not undo_log.path.exists():
-            typer.echo('nothing to give back')
-            return
-        if problems := recover(undo_log, identify(root), root):
-            raise OSError('not everything came back: ' + '; '.join(problems))
-        typer.echo('the clocks are as before')
+    undo_log = UndoLog(_config(root, state_dir, None).state_dir)
+    undo_log.lock()
+    if forget:
+        aside = undo_log.set_aside()
+        typer.echo('there is no undo log' if aside is None else f'kept as {aside}')
+        return
+    if not undo_log.path.exists():
+        typer.echo('nothing to give back')
+        return
+    if problems := recover(undo_log, identify(root), root):
+        raise OSError('not everything came back: ' + '; '.join(problems))
+    typer.echo('the clocks are as before')
 
 
 @group.command('watch')
@@ -187,7 +184,7 @@ def serve(
     from e4_ros.energy.daemon.realtime import log_asynchronously, steady_process
 
     log_asynchronously(logging.INFO)
-    with _explained(), _until_signal() as ending:
+    with _until_signal() as ending:
         config = _config(
             root,
             state_dir,
@@ -221,18 +218,7 @@ def _config(
 def _domains(root: Path) -> list[Domain]:
     from e4_ros.energy.domains.discovery import discover_some
 
-    with _explained():
-        return discover_some(root)
-
-
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """Turn errors that a person can do something about into one line and exit status 1."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+    return discover_some(root)
 
 
 @contextlib.contextmanager

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-_console = Console(stderr=True)
+from e4_ros import console, extras
 
 _MOST_FRAMES = 3000  # of a source, in memory at once
 _STRETCH = 50  # frames that stay together when footage is thinned
@@ -70,10 +68,9 @@ def fit(
 
     Next: `e4 calibrate` with other footage, and `e4 run --exits FILE`.
     """  # noqa: D301
-    from e4_ros.evaluation.sources import SourceError
-    from e4_ros.vision.model import ModelError
+    extras.require('train', '`e4 fit`')
     from e4_ros.vision.models import load_model
-    from e4_ros.vision.training.fit import FitError, check_clips
+    from e4_ros.vision.training.fit import check_clips
     from e4_ros.vision.training.fit import fit as fit_exits
     from e4_ros.vision.training.fit_settings import FitSettings
 
@@ -87,39 +84,22 @@ def fit(
         gates=gates,
     )
     work = out.with_name(f'{out.name}.work')
-    try:
-        network = load_model(model)
-        clips = [_clip(source, frames, every) for source in sources]
-        check_clips(clips)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if work.is_dir():
-            _console.print(f'going on with what {work} holds, as far as it is of this fit')
-        with _bars() as bars:
-            checkpoint = fit_exits(network, clips, settings, _Phases(bars), work)
-        checkpoint.notes['sources'] = sources
-        checkpoint.save(out)
-    except (FitError, ModelError, SourceError, OSError) as error:
-        _console.print(str(error), style='red', markup=False)
-        raise typer.Exit(1) from error
+    network = load_model(model)
+    clips = [_clip(source, frames, every) for source in sources]
+    check_clips(clips)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if work.is_dir():
+        console.note(f'resuming from {work}, as far as what it holds is of this fit')
+    with console.Phases(keep=True) as phases:
+        checkpoint = fit_exits(network, clips, settings, phases, work)
+    checkpoint.notes['sources'] = sources
+    checkpoint.save(out)
     shutil.rmtree(work, ignore_errors=True)
     for found in checkpoint.exits:
         typer.echo(f'{found.name} leaves the network after {found.cut}')
     for name, share in checkpoint.notes['gate_right_share'].items():
         typer.echo(f'the gate of {name} judged {share:.0%} of the rehearsed frames right')
     typer.echo(f'wrote {out}')
-
-
-class _Phases:
-    """One bar for each phase, added when it begins."""
-
-    def __init__(self, bars: Progress):
-        self._bars = bars
-        self._tasks: dict[str, int] = {}
-
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        if phase not in self._tasks:
-            self._tasks[phase] = self._bars.add_task(phase, total=total)
-        self._bars.update(self._tasks[phase], completed=done, total=total)  # type: ignore[arg-type]
 
 
 def _clip(source: str, most: int, every: int) -> list:
@@ -142,13 +122,3 @@ def _clip(source: str, most: int, every: int) -> list:
             kept.append([])
         kept[-1].append(frame)
     return [frame for segment in kept for frame in segment]
-
-
-def _bars() -> Progress:
-    return Progress(
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=_console,
-    )

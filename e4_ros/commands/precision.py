@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, TaskID
 from rich.table import Table
+
+from e4_ros import console
 
 if TYPE_CHECKING:
     from e4_ros.evaluation.precision import Trial
-
-_console = Console(stderr=True)
 
 
 class Reduced(str, Enum):
@@ -67,38 +65,22 @@ def precision(
     from e4_ros.vision.models import load_model
 
     table = Table('stages', 'precision', 'fp32', 'this', 'speed-up', 'agreement', '', box=None)
-    try:
-        network = load_model(model)
-        found = exits or default_path(model)
-        cuts = [e.cut for e in load(found, network).exits] if exits or found.is_file() else []
-        shown = [frame for _, frame in islice(open_source(source), frames)]
-        check_frames(len(shown))
-        with Progress(console=_console) as bars:
-            for chain in ([], cuts) if cuts else ([],):
-                for tried in only or list(Reduced):
-                    phases = _Phases(bars, len(chain) + 1)
-                    trial = try_precision(
-                        network, chain, tried.value, shown, least, threads, phases
-                    )
-                    _add(table, len(chain) + 1, trial)
-    except (ValueError, OSError) as error:
-        _console.print(str(error), style='red', markup=False)
-        raise typer.Exit(1) from error
-    Console().print(table)
+    network = load_model(model)
+    found = exits or default_path(model)
+    cuts = [e.cut for e in load(found, network).exits] if exits or found.is_file() else []
+    shown = [frame for _, frame in islice(open_source(source), frames)]
+    check_frames(len(shown))
+    with console.Phases() as phases:
+        for chain in ([], cuts) if cuts else ([],):
+            stages = f'{len(chain) + 1} stage{"s" if chain else ""}'
 
+            def told(phase: str, done: int, total: int, stages: str = stages) -> None:
+                phases(f'{phase}, {stages}', done, total)
 
-class _Phases:
-    """One bar for each phase, added when it begins."""
-
-    def __init__(self, bars: Progress, stages: int):
-        self._bars, self._stages = bars, stages
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        if phase not in self._tasks:
-            text = f'{phase}, {self._stages} stage{"s" if self._stages > 1 else ""}'
-            self._tasks[phase] = self._bars.add_task(text, total=total)
-        self._bars.update(self._tasks[phase], completed=done)
+            for tried in only or list(Reduced):
+                trial = try_precision(network, chain, tried.value, shown, least, threads, told)
+                _add(table, len(chain) + 1, trial)
+    console.stdout().print(table)
 
 
 def _add(table: Table, stages: int, trial: Trial) -> None:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from e4_ros import console
+
 if TYPE_CHECKING:
     import numpy as np
 
     from e4_ros.profiling.measuring.this_machine import Here
-    from e4_ros.profiling.profile import OnProgress, Profile
+    from e4_ros.profiling.profile import Profile
 
 HERE = 'here'
 _NO_PLAN = 1
-_WRONG = 2
+_PROGRESS = 'percent done'
 _FRAMES = 8  # enough to fill the temporal exit's memory
 
 _HELP = """Find the clocks that cost the least expected energy within a deadline.
@@ -36,8 +36,8 @@ sets and gives back, joules from its rails or counters. Half a minute or more; k
 The last one plans again from what was measured. Files in `out/profile`: plan.yaml (for helper and
 perception), profile.html (pictures), profile.json (everything tried), table.json (if measured).
 
-Exit status: 0 with a plan; 1 if this machine's latencies were measured but there is nothing to plan
-(no clock that may be set, or no word of joules); 2 if something is wrong.
+Where this machine's latencies were measured but there is nothing to plan (no clock that may be set,
+or no word of joules), the exit code is 1.
 """
 _HERE_PANEL = 'With --board here'
 
@@ -123,44 +123,42 @@ def profile(
     ] = None,
 ) -> None:
     """See `_HELP`."""
-    from rich.console import Console
-
     from e4_ros.commands.profile_text import show
     from e4_ros.profiling.planning.exit_shares import read_exit_shares
 
-    console = Console()
     names = [d.strip() for d in domains.split(',') if d.strip()]
-    try:
-        shares = read_exit_shares(exits) if exits is not None else None
-        with _progress(console) as tell:
-            common: dict[str, Any] = {
-                'exit_shares': shares,
-                'deadline_s': deadline_ms / 1e3,
-                'checkpoint': checkpoint,
-                'yardstick': yardstick,
-                'on_progress': tell,
-            }
-            found: Profile | Here
-            if table is not None:
-                found = _again(table, names, common)
-            elif board == HERE:
-                found = _here(
-                    model,
-                    names,
-                    source,
-                    {'root': root, 'socket_path': socket, 'state_dir': state_dir},
-                    common | {'power_like': power_like, 'threads': threads},
-                )
-            else:
-                from e4_ros.profiling.profile_job import profile_model
+    shares = read_exit_shares(exits) if exits is not None else None
+    with console.Phases() as phases:
 
-                found = profile_model(board, model, domains=names, **common)
-            written = _write(found, out)
-    except (ValueError, OSError) as error:
-        console.print(f'[red]error:[/] {_plain(error)}', soft_wrap=True, highlight=False)
-        raise typer.Exit(_WRONG) from error
-    show(console, found)
-    console.print(f'wrote {", ".join(map(str, written))}', highlight=False, soft_wrap=True)
+        def tell(phase: str, share: float, energy_j: float) -> None:
+            phases(_PROGRESS, round(100 * share), 100, phase)
+
+        phases(_PROGRESS, 0, 100, 'loading the model')
+        common: dict[str, Any] = {
+            'exit_shares': shares,
+            'deadline_s': deadline_ms / 1e3,
+            'checkpoint': checkpoint,
+            'yardstick': yardstick,
+            'on_progress': tell,
+        }
+        found: Profile | Here
+        if table is not None:
+            found = _again(table, names, common)
+        elif board == HERE:
+            found = _here(
+                model,
+                names,
+                source,
+                {'root': root, 'socket_path': socket, 'state_dir': state_dir},
+                common | {'power_like': power_like, 'threads': threads},
+            )
+        else:
+            from e4_ros.profiling.profile_job import profile_model
+
+            found = profile_model(board, model, domains=names, **common)
+        written = _write(found, out)
+    show(console.stdout(), found)
+    typer.echo(f'wrote {", ".join(map(str, written))}')
     if _plan_of(found) is None:
         raise typer.Exit(_NO_PLAN)
 
@@ -218,24 +216,3 @@ def _plan_of(found: Profile | Here) -> Profile | None:
     from e4_ros.profiling.profile import Profile
 
     return found if isinstance(found, Profile) else found.profile
-
-
-def _plain(error: ValueError | OSError) -> str:
-    """An error's own words, without the number that the system gave it."""
-    if isinstance(error, OSError) and error.strerror and not error.filename:
-        return error.strerror
-    return str(error)
-
-
-@contextmanager
-def _progress(console: Any) -> Iterator[OnProgress]:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn('{task.description:24}'), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task('loading the model', total=1.0)
-
-        def tell(phase: str, share: float, energy_j: float) -> None:
-            progress.update(task, description=phase, completed=share)
-
-        yield tell

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from e4_ros import console, extras
 
+if TYPE_CHECKING:
     from e4_ros.evaluation.simulation.reproduction import Backbone, Scene, Workload
     from e4_ros.perception.controllers import Learnt
 
@@ -70,39 +71,34 @@ def reproduce(
         e4 fit monday.mcap --model efficientnet_lite0 --out lite0.safetensors
         e4 reproduce --source tuesday.mcap --exits ssdlite.safetensors --exits lite0.safetensors
 
-    Learning governors need the extra `reproduce` (gymnasium, stable-baselines3).
+    Learning governors need the extra `learn` (gymnasium, stable-baselines3).
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
     from e4_ros.energy.boards import board_names
     from e4_ros.evaluation.exit_record import SHIPPED, about_exits, load_exits, save_exits
     from e4_ros.evaluation.simulation.reproduction_page import write_page
     from e4_ros.evaluation.simulation.reproduction_summary import summarise
     from e4_ros.evaluation.simulation.reproduction_table import print_summary
 
-    console, began = Console(), time.monotonic()
+    began = time.monotonic()
     names = [b.strip() for b in boards.split(',') if b.strip()]
     names = names or [b for b in board_names() if b.startswith('jetson')]
     if quick:
         names = names if boards else list(QUICK_BOARDS)
         frames = min(frames, QUICK_FRAMES)
         train_frames = min(train_frames, QUICK_TRAIN_FRAMES)
-    columns = (TextColumn('{task.description:60}'), BarColumn(), TimeElapsedColumn())
-    try:
-        _trainer(train_frames)  # what it lacks is told before anything takes long
-        with Progress(*columns, console=console, transient=True) as progress:
-            if exits_record is not None or not (source or exits):
-                backbones = load_exits(exits_record or SHIPPED)
-                about = about_exits(exits_record or SHIPPED)
-            else:
-                source = source or 'vtest'
-                backbones = _record(source, skip, frames, exits or [], progress)
-                about = _about(source, skip, len(backbones[0].e4.exits), exits or [])
-            table = _play(names, backbones, train_frames, progress)
-    except (ValueError, OSError) as error:
-        console.print(f'[red]error:[/] {error}', soft_wrap=True, highlight=False)
-        raise typer.Exit(2) from error
+    if train_frames:
+        extras.require(
+            'learn', 'training the learning governors (or leave them out: --train-frames 0)'
+        )
+    with console.Phases() as phases:
+        if exits_record is not None or not (source or exits):
+            backbones = load_exits(exits_record or SHIPPED)
+            about = about_exits(exits_record or SHIPPED)
+        else:
+            source = source or 'vtest'
+            backbones = _record(source, skip, frames, exits or [], phases)
+            about = _about(source, skip, len(backbones[0].e4.exits), exits or [])
+        table = _play(names, backbones, train_frames, phases)
     summary = summarise(table)
     settings = {
         'source': about,
@@ -118,12 +114,12 @@ def reproduce(
     out.write_text(json.dumps({'rows': table, 'summary': summary, 'settings': settings}, indent=1))
     save_exits(out.with_name('exits.json'), backbones, about)
     write_page(table, summary, settings, out.with_suffix('.html'))
-    print_summary(console, table, summary)
-    console.print(f'wrote {out} and {out.with_suffix(".html")}', highlight=False)
+    print_summary(console.stdout(), table, summary)
+    typer.echo(f'wrote {out} and {out.with_suffix(".html")}')
 
 
 def _record(
-    source: str, skip: int, frames: int, exits: Sequence[Path], progress: Progress
+    source: str, skip: int, frames: int, exits: Sequence[Path], phases: console.Phases
 ) -> list[Backbone]:
     """Run both networks on the stream."""
     from itertools import islice
@@ -137,15 +133,14 @@ def _record(
             f'exits of {", ".join(strangers)}: this runs {" and ".join(MODELS)} only'
         )
     stream = [(float(s), frame) for s, frame in islice(open_source(source), skip, skip + frames)]
-    task = progress.add_task('', total=3 * len(MODELS))
     found = []
-    for model in MODELS:
+    for number, model in enumerate(MODELS):
 
-        def tell(what: str, model: str = model) -> None:
-            progress.update(task, description=f'{model} on {source}: {what}', advance=1)
+        def tell(what: str, model: str = model, number: int = number) -> None:
+            phases('networks', number, len(MODELS), f'{model} on {source}: {what}')
 
         found.append(record_exits(model, stream, of_model.get(model), tell))
-    progress.remove_task(task)
+    phases('networks', len(MODELS), len(MODELS))
     return found
 
 
@@ -169,7 +164,7 @@ def _owner(file: Path) -> str:
 
 
 def _play(
-    boards: Sequence[str], backbones: Sequence[Backbone], train_frames: int, progress: Progress
+    boards: Sequence[str], backbones: Sequence[Backbone], train_frames: int, phases: console.Phases
 ) -> list[dict[str, Any]]:
     """Every policy in every scene; as many scenes at once as there are cores."""
     import multiprocessing
@@ -182,15 +177,19 @@ def _play(
     for board in boards:
         load_board(board)  # a wrong name is told before anything takes long
     scenes = [(board, b, w) for b in backbones for board in boards for w in WORKLOADS]
-    task = progress.add_task(f'{len(scenes)} scenes', total=len(scenes))
+    phases('scenes', 0, len(scenes))
     cores = min(len(os.sched_getaffinity(0)), len(scenes))
-    with ProcessPoolExecutor(cores, multiprocessing.get_context('spawn')) as pool:
+    # Ctrl-C reaches every process of the terminal; they are to end without a word of their own.
+    quietly = {'initializer': signal.signal, 'initargs': (signal.SIGINT, signal.SIG_DFL)}
+    with ProcessPoolExecutor(cores, multiprocessing.get_context('spawn'), **quietly) as pool:
         played = [pool.submit(_play_scene, *scene, train_frames) for scene in scenes]
         try:
-            for done in as_completed(played):
+            for number, done in enumerate(as_completed(played), 1):
                 done.result()
-                progress.advance(task)
+                phases('scenes', number, len(scenes))
         except BaseException:
+            for child in multiprocessing.active_children():
+                child.terminate()
             pool.shutdown(cancel_futures=True)
             raise
     return [row for future in played for row in future.result()]
@@ -208,16 +207,11 @@ def _play_scene(
 def _trainer(frames: int) -> Trainer:
     if frames == 0:
         return None
-    try:
-        import torch
+    import torch
 
-        from e4_ros.evaluation.simulation import learned
-        from e4_ros.evaluation.simulation.reproduction import ExitTrace
-    except ImportError as error:
-        raise ValueError(
-            f'{error.name} is missing: install the extra `reproduce` (gymnasium, '
-            'stable-baselines3), or leave the learning governors out with --train-frames 0'
-        ) from error
+    from e4_ros.evaluation.simulation import learned
+    from e4_ros.evaluation.simulation.reproduction import ExitTrace
+
     torch.set_num_threads(1)  # scenes run beside each other
 
     def train(scene: Scene, reward: str) -> Learnt:

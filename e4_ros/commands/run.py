@@ -6,14 +6,13 @@ import json
 import os
 from collections import Counter
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from e4_ros import console
 from e4_ros.commands.run_text import summary_table
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from e4_ros.evaluation.report.run_outputs import Outputs
     from e4_ros.evaluation.sources import Source
     from e4_ros.perception.records import FrameRecord
-
-_err = Console(stderr=True)
 
 
 class Policy(str, Enum):
@@ -127,40 +124,30 @@ def run(
     `detections.jsonl`, one line a frame. Latencies are this machine's; clocks and joules are
     modelled for the board. Ctrl-C ends the run early and keeps what was done.
     """  # noqa: D301
-    try:
-        with _err.status('loading'):
-            from e4_ros.evaluation.job import JobOptions
-            from e4_ros.evaluation.sources import open_source
+    with console.STDERR.status('loading'):
+        from e4_ros.evaluation.job import JobOptions
+        from e4_ros.evaluation.sources import open_source
 
-            stream = open_source(source, topic=topic, fps=fps)
-            options = JobOptions(
-                policy=policy.value,
-                model=model,
-                exits=exits,
-                board='' if board == 'none' else board,
-                plan=plan,
-                deadline_s=deadline_ms / 1e3,
-                threads=threads or len(os.sched_getaffinity(0)),
-                precision=precision.value,
-                min_score=min_score,
-                baseline=baseline,
-                audit_share=audit_share,
-                check_pay=check_pay,
-            )
-        outputs = _run(stream, options, frames, out)
-    except (ValueError, OSError) as error:
-        _fail(str(error))
-    except KeyboardInterrupt:
-        _fail('stopped; the files are not complete')
-    console = Console()
-    console.print(summary_table(outputs))
+        stream = open_source(source, topic=topic, fps=fps)
+        options = JobOptions(
+            policy=policy.value,
+            model=model,
+            exits=exits,
+            board='' if board == 'none' else board,
+            plan=plan,
+            deadline_s=deadline_ms / 1e3,
+            threads=threads or len(os.sched_getaffinity(0)),
+            precision=precision.value,
+            min_score=min_score,
+            baseline=baseline,
+            audit_share=audit_share,
+            check_pay=check_pay,
+        )
+    outputs = _run(stream, options, frames, out)
+    shown = console.stdout()
+    shown.print(summary_table(outputs))
     for note in outputs.summary.exit_notes:
-        console.print(note, style='dim', markup=False, highlight=False, soft_wrap=True)
-
-
-def _fail(message: str) -> NoReturn:
-    _err.print(f'[bold red]error:[/] {escape(message)}', highlight=False, soft_wrap=True)
-    raise typer.Exit(1)
+        shown.print(note, style='dim', markup=False, highlight=False, soft_wrap=True)
 
 
 def _run(source: Source, options: JobOptions, limit: int | None, out: Path) -> Outputs:
@@ -170,21 +157,20 @@ def _run(source: Source, options: JobOptions, limit: int | None, out: Path) -> O
     from e4_ros.evaluation.sources import open_source
 
     out.mkdir(parents=True, exist_ok=True)
-    with _err.status(f'loading {options.model}'):
+    with console.STDERR.status(f'loading {options.model}'):
         job = Job(options)
     kept = out / 'source.mp4'
     frames = source if source.repeatable else recorded(source, kept, source.fps or 30.0)
-    with _progress() as progress:
+    with console.Phases(keep=True) as phases:
         with (out / 'detections.jsonl').open('w') as lines:
-            records = _replay(job, source, frames, limit, progress, lines)
+            records = _replay(job, source, frames, limit, phases, lines)
         info = job.info(records, source)
         for problem in info.problems:
-            progress.console.print(f'[yellow]{escape(source.name)}: {escape(problem)}')
-        task = progress.add_task('drawing', total=len(records), exits='')
+            console.warn(f'{source.name}: {problem}')
         shown = source if source.repeatable else open_source(str(kept))
         return write_outputs(
             records, info, out, shown, fps=source.fps, min_score=options.min_score,
-            progress=lambda done: progress.update(task, completed=done),
+            progress=partial(phases, 'drawing', total=len(records)),
         )  # fmt: skip
 
 
@@ -193,14 +179,14 @@ def _replay(
     source: Source,
     frames: StampedFrames,
     limit: int | None,
-    progress: Progress,
+    phases: console.Phases,
     lines: TextIO,
 ) -> list[FrameRecord]:
     """Run; every line is in the file as soon as its frame is answered."""
     from e4_ros.evaluation.report.run_outputs import detection_line
 
     counts = [count for count in (limit, source.frame_count) if count is not None]
-    task = progress.add_task(source.name, total=min(counts, default=None), exits='')
+    total = min(counts, default=None)
     names, least = job.engine.model.class_names, job.options.min_score
     taken: Counter[str] = Counter()
 
@@ -208,17 +194,6 @@ def _replay(
         print(json.dumps(detection_line(record, names, least)), file=lines, flush=True)
         taken[record.result.exit] += 1
         words = '  '.join(f'{name} {taken[name]}' for name in job.engine.paths)
-        progress.update(task, advance=1, exits=words)
+        phases(source.name, taken.total(), total, words)
 
     return job.run(frames, limit, show)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn('[bold]{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn('[dim]{task.fields[exits]}'),
-        console=_err,
-    )

@@ -7,17 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+
+from e4_ros import console, extras
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from e4_ros.evaluation.datasets.labelled import Dataset
     from e4_ros.vision.clips.distributed import Group
     from e4_ros.vision.clips.experiment import Outcome
-
-_err = Console(stderr=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -82,6 +78,7 @@ def train(
     OUT then holds `clips.safetensors`, `train.json` and `train.html`: accuracy against GFLOPs a
     clip for every policy on the validation clips.
     """  # noqa: D301
+    extras.require('train', '`e4 train`')
     from e4_ros.evaluation.datasets.readers import open_dataset
     from e4_ros.evaluation.report.clip_page import policy_table, write_page
     from e4_ros.vision.clips.distributed import joined
@@ -89,39 +86,34 @@ def train(
 
     settings = TrainSettings(epochs=epochs, batch=batch, rate=rate, seed=seed, beta=beta)
     switches = {'attend': attention, 'memory': memory, 'frames': frames}
-    try:
-        with joined() as group:
-            data = open_dataset(dataset, annotations or (), split)
-            if group.is_first:
-                _tell(data)
-            outcome = _train(data, model, switches, settings, group, out, compare, tolerance)
-            if not group.is_first:
-                return
-            out.mkdir(parents=True, exist_ok=True)
-            outcome.model.notes = {'dataset': data.name, 'settings': repr(settings)}
-            outcome.model.save(out / 'clips.safetensors')
-            figures = _figures(data, model, outcome)
-            (out / 'train.json').write_text(json.dumps(figures, indent=1))
-            write_page(outcome.points, f'{data.name}, {model}', out / 'train.html')
-    except (ValueError, OSError) as error:
-        _err.print(f'[bold red]error:[/] {escape(str(error))}', highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+    with joined() as group:
+        data = open_dataset(dataset, annotations or (), split)
+        if group.is_first:
+            _tell(data)
+        outcome = _train(data, model, switches, settings, group, out, compare, tolerance)
+        if not group.is_first:
+            return
+        out.mkdir(parents=True, exist_ok=True)
+        outcome.model.notes = {'dataset': data.name, 'settings': repr(settings)}
+        outcome.model.save(out / 'clips.safetensors')
+        figures = _figures(data, model, outcome)
+        (out / 'train.json').write_text(json.dumps(figures, indent=1))
+        write_page(outcome.points, f'{data.name}, {model}', out / 'train.html')
     for problem in outcome.problems[:5]:
-        _err.print(f'[yellow]left out:[/] {escape(problem)}', highlight=False)
+        console.warn(f'left out: {problem}')
     if len(outcome.problems) > 5:
-        _err.print(f'[yellow]and {len(outcome.problems) - 5} more clips that cannot be read')
-    Console().print(policy_table(outcome.points, f'{data.name}: validation'))
+        console.warn(f'and {len(outcome.problems) - 5} more clips that cannot be read')
+    console.stdout().print(policy_table(outcome.points, f'{data.name}: validation'))
     typer.echo(f'wrote {out}/clips.safetensors, train.json and train.html')
 
 
 def _tell(data: Dataset) -> None:
-    _err.print(
-        f'{escape(data.name)}: {len(data.class_names)} classes, {len(data.train)} training and '
-        f'{len(data.val)} validation clips',
-        highlight=False,
+    console.note(
+        f'{data.name}: {len(data.class_names)} classes, {len(data.train)} training and '
+        f'{len(data.val)} validation clips'
     )
     for note in data.notes:
-        _err.print(f'[yellow]note:[/] {escape(note)}', highlight=False)
+        console.note(note)
 
 
 def _train(
@@ -142,45 +134,15 @@ def _train(
 
     backbone = ClipBackbone(load_model(model))
     shape = NetSettings(backbone.deep_size, len(data.class_names), **switches)
-    with _progress(group.is_first) as progress:
+    with console.Phases(keep=True, shown=group.is_first) as phases:
+
+        def tell(phase: str, done: int, total: int, loss: float | None) -> None:
+            phases(phase, done, total, '' if loss is None else f'loss {loss:.3f}')
+
         return run(
             backbone, data.class_names, data.train, data.val, shape, settings,
-            cache_dir() / 'clips', out / 'work', group, _Phases(progress), compare, tolerance,
+            cache_dir() / 'clips', out / 'work', group, tell, compare, tolerance,
         )  # fmt: skip
-
-
-class _Phases:
-    """One bar for each phase, added when it begins."""
-
-    def __init__(self, bars: Progress):
-        self._bars = bars
-        self._tasks: dict[str, Any] = {}
-
-    def __call__(self, phase: str, done: int, total: int, loss: float | None) -> None:
-        if phase not in self._tasks:
-            self._tasks[phase] = self._bars.add_task(phase, total=total, loss='')
-        said = '' if loss is None else f'loss {loss:.3f}'
-        self._bars.update(self._tasks[phase], completed=done, loss=said)
-
-
-def _progress(shown: bool) -> Progress:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    return Progress(
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn('[dim]{task.fields[loss]}'),
-        console=_err,
-        disable=not shown,
-    )
 
 
 def _figures(data: Dataset, model: str, outcome: Outcome) -> dict[str, Any]:

@@ -8,19 +8,17 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
+from e4_ros import console
 from e4_ros.bringup.arguments import Argument
 from e4_ros.bringup.bringups import BRINGUPS
 from e4_ros.bringup.node_specs import Bringup
 from e4_ros.bringup.supervisor import (
-    NodeDied,
-    RosMissing,
     Supervisor,
     check_ros,
     private_environment,
@@ -29,7 +27,6 @@ from e4_ros.bringup.supervisor import (
 if TYPE_CHECKING:
     from e4_ros.evaluation.report.run_outputs import Outputs
 
-_err = Console(stderr=True)
 _POLL_S = 0.1
 
 group = typer.Typer(
@@ -46,11 +43,7 @@ def _command(bringup: Bringup, run: Callable[[dict[str, str]], None]) -> Callabl
     """Make a command whose options are the arguments of ``bringup``."""
 
     def command(**options: Any) -> None:
-        values = {name: _text(option) for name, option in options.items()}
-        try:
-            run(values)
-        except (RosMissing, NodeDied, ValueError, OSError) as error:
-            _fail(str(error))
+        run({name: _text(option) for name, option in options.items()})
 
     parameters = [_option(argument) for argument in bringup.all_arguments]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -92,12 +85,12 @@ def _until_stopped(bringup: Bringup) -> Callable[[dict[str, str]], None]:
         specs = bringup.specs(values)
         with _signals(), Supervisor(specs, values, logs, os.environ) as nodes:
             names = ', '.join(spec.executable for spec in specs)
-            _err.print(f'{names} are running; logs in {logs}; Ctrl-C stops them')
+            console.note(f'{names} are running; logs in {logs}; Ctrl-C stops them')
             try:
                 while not nodes.done():
                     time.sleep(_POLL_S)
             except KeyboardInterrupt:
-                _err.print('stopping')
+                console.note('stopping')
 
     return run
 
@@ -117,29 +110,27 @@ def _demo(values: dict[str, str]) -> None:
     _clear(out)
     environment, domain = private_environment()
     with domain:
-        _err.print(
-            f'[dim]to look on from another terminal: export '
+        console.note(
+            'to look on from another terminal: export '
             f'ROS_DOMAIN_ID={environment["ROS_DOMAIN_ID"]} '
-            'ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST',
-            soft_wrap=True,
+            'ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST'
         )
         with _signals(), Supervisor(specs, values, out / 'log', environment) as nodes:
             _watch(nodes, out / 'stamps.csv', source.name, min(counts, default=None))
-    Console().print(_table(_report(out, values['source'])))
+    console.stdout().print(_table(_report(out, values['source'])))
 
 
 def _watch(nodes: Supervisor, stamps: Path, name: str, total: int | None) -> None:
     """Show how many images were published until the video is over or Ctrl-C."""
-    with _progress() as progress:
-        task = progress.add_task('starting', total=total)
+    with console.Phases(keep=True) as phases:
         try:
             while not nodes.done():
                 published = _count_lines(stamps)
-                progress.update(task, completed=published, description=name if published else None)
+                phases(name, published, total, '' if published else 'starting')
                 time.sleep(_POLL_S)
-            progress.update(task, completed=_count_lines(stamps))
+            phases(name, _count_lines(stamps), total)
         except KeyboardInterrupt:
-            progress.console.print('stopping early; what was done is kept')
+            console.note('stopping early; what was done is kept')
 
 
 def _report(out: Path, source_text: str) -> Outputs:
@@ -152,16 +143,15 @@ def _report(out: Path, source_text: str) -> Outputs:
     stamps = read_stamps(out / 'stamps.csv')
     records, info = read_telemetry(out / 'telemetry.mcap', source=source.name, frames=stamps)
     for problem in info.problems:
-        _err.print(f'[yellow]{escape(problem)}')
-    with _progress() as progress:
-        task = progress.add_task('drawing', total=len(records))
+        console.warn(problem)
+    with console.Phases(keep=True) as phases:
         return write_outputs(
             records,
             info,
             out,
             source if source.repeatable else None,
             fps=source.fps,
-            progress=lambda done: progress.update(task, completed=done),
+            progress=partial(phases, 'drawing', total=len(records)),
         )
 
 
@@ -169,14 +159,6 @@ def _table(outputs: Outputs) -> Any:
     from e4_ros.commands.run_text import summary_table
 
     return summary_table(outputs)
-
-
-def _progress() -> Any:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn as Elapsed
-
-    text = TextColumn('[bold]{task.description}')
-    return Progress(text, BarColumn(), MofNCompleteColumn(), Elapsed(), console=_err)
 
 
 def _clear(out: Path) -> None:
@@ -203,11 +185,6 @@ def _signals() -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-
-
-def _fail(message: str) -> NoReturn:
-    _err.print(f'[bold red]error:[/] {escape(message)}', highlight=False, soft_wrap=True)
-    raise typer.Exit(1)
 
 
 _NOTES = {

@@ -59,19 +59,13 @@ def virtual_board(
     ] = None,
 ) -> None:
     """Serve the clocks, rails and temperatures of a board, under the kernel's rules."""
-    from e4_ros.energy.boards import BoardError
     from e4_ros.energy.virtual.board import write_tree
-    from e4_ros.energy.virtual.faults import FaultError
-    from e4_ros.energy.virtual.mount import MountError, serve
+    from e4_ros.energy.virtual.mount import serve
 
     if (mount is None) == (write is None):
         raise typer.BadParameter('give one of --mount DIR and --write DIR')
-    try:
-        if write is not None:
-            typer.echo(write_tree(name, write))
-        elif mount is not None:
-            typer.echo(f'{name} at {mount}; Ctrl-C ends it')
-            serve(name, mount, kernel.value if kernel else None, fault or [])
-    except (BoardError, FaultError, MountError) as error:
-        typer.echo(f'e4 virtual-board: {error}', err=True)
-        raise typer.Exit(1) from error
+    if write is not None:
+        typer.echo(write_tree(name, write))
+    elif mount is not None:
+        typer.echo(f'{name} at {mount}; Ctrl-C ends it')
+        serve(name, mount, kernel.value if kernel else None, fault or [])

@@ -105,11 +105,11 @@ def test_ctrl_c_ends_the_watch_and_not_the_demo(tmp_path):
 
 
 def test_bad_requests_are_told(tmp_path):
-    for words, says in (
-        (['demo', '--source', '/no/such/video'], 'does not exist'),
-        (['demo', '--max-frames', 'few'], 'max_frames takes a whole number'),
-        (['demo', '--board', 'toaster'], 'unknown board'),
-        (['demo', '--model', 'nothing', '--max-frames', '3'], "no model is called 'nothing'"),
+    for words, says, code in (
+        (['demo', '--source', '/no/such/video'], 'does not exist', 2),
+        (['demo', '--max-frames', 'few'], 'max_frames takes a whole number', 2),
+        (['demo', '--board', 'toaster'], 'unknown board', 2),
+        (['demo', '--model', 'nothing', '--max-frames', '3'], "no model is called 'nothing'", 1),
     ):
         done = subprocess.run(
             [sys.executable, '-m', 'e4_ros.cli', 'up', *words],
@@ -118,7 +118,7 @@ def test_bad_requests_are_told(tmp_path):
             timeout=100,
             cwd=tmp_path,
         )
-        assert done.returncode == 1
+        assert done.returncode == code
         assert says in done.stderr
         assert 'Traceback' not in done.stderr
 

@@ -83,7 +83,7 @@ def test_list_and_get(run):
     assert re.search(r'gpu .* 918 MHz .* 7 of 8 .* devfreq .* yes', listed.stdout)
     assert run('get', 'gpu').stdout == 'gpu 918000000\n'
     wrong = run('get', 'dla')
-    assert wrong.returncode == 1
+    assert wrong.returncode == 2
     assert "no domain 'dla'; this machine has cpu, gpu, emc" in wrong.stderr
 
 
@@ -127,7 +127,7 @@ def test_damaged_journal_is_told_and_can_be_put_aside(run, folder, root):
     (state / 'originals.json').write_text('{"version": 1')
     for words in (('restore',), ('set', '--for', '0', 'gpu=612MHz')):
         told = run(*words)
-        assert told.returncode == 1
+        assert told.returncode == 2
         assert 'nothing of it was applied' in told.stderr
         assert 'Traceback' not in told.stderr
     assert 'kept as' in run('restore', '--forget').stdout

@@ -17,7 +17,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from typer.testing import CliRunner
 
-from e4_ros.cli import app
+from e4_ros.commands.app import app
 from e4_ros.evaluation.sources import open_source
 
 E4 = [sys.executable, '-m', 'e4_ros.cli']
@@ -167,7 +167,7 @@ def test_a_bag_answers_as_its_video_does_and_a_bad_image_is_counted(tmp_path):
 )
 def test_bad_input_ends_in_a_sentence(arguments, says, tmp_path):
     result = run(*arguments, '--threads', 1, '--out', tmp_path / 'out')
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert 'error:' in result.output
     assert says in ' '.join(result.output.split())
     assert 'Traceback' not in result.output

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from e4_ros.cli import app
+from e4_ros.commands.app import app
 from e4_ros.energy.board_model import SegmentWork
 from e4_ros.evaluation.exit_record import load_exits, save_exits
 from e4_ros.evaluation.simulation.reproduction import Backbone, ExitTrace

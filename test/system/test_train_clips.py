@@ -67,6 +67,6 @@ def test_two_processes_train_together(actions, cache, tmp_path):
 
 def test_bad_input_is_an_error_in_words(tmp_path, cache):
     done = _e4('train', tmp_path, cache=cache)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert 'has no training clips' in done.stderr
     assert 'Traceback' not in done.stderr

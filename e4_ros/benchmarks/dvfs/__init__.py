@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from e4_ros import console
+
 
 def register(group: typer.Typer) -> None:
     """Add the benchmark."""
@@ -26,17 +28,14 @@ def dvfs(
     """
     import logging
 
-    from rich.console import Console
-
     from e4_ros.benchmarks.dvfs.parts import FULL, QUICK, run
     from e4_ros.benchmarks.dvfs.report import show
 
     logging.disable(logging.WARNING)  # hostile clients and killed helpers are the point here
-    console = Console()
     try:
-        result = run(QUICK if quick else FULL, out, console)
+        result = run(QUICK if quick else FULL, out)
     except KeyboardInterrupt:
-        console.print(f'interrupted; what was measured is in {out}')
-        raise typer.Exit(130) from None
-    show(console, result)
-    console.print(f'written to {out}')
+        console.note(f'what was measured is in {out}')
+        raise
+    show(console.stdout(), result)
+    typer.echo(f'wrote {out}')

@@ -14,9 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
+from e4_ros import console
 from e4_ros.perception.records import machine_name
 
 FUSE_BOARD = 'jetson_orin_nano'
@@ -42,21 +40,20 @@ FULL = Size(5000, 1000, 1000, None, 100_000, 1000, 20.0)
 QUICK = Size(300, 100, 24, 1, 5000, 100, 4.0)
 
 
-def run(size: Size, out: Path, console: Console) -> Result:
+def run(size: Size, out: Path) -> Result:
     """Everything; what this machine cannot measure is None, and ``not_measured`` says why."""
     result: Result = {'complete': False, 'machine': machine(), 'not_measured': {}, 'seconds': {}}
-    columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
     # No thread of its own: the kills fork this process.
-    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
-        task = progress.add_task('', total=sum(part.share for part in PARTS))
+    with console.Phases(thread=False) as phases:
         for part in PARTS:
-            progress.update(task, description=part.title)
-            progress.refresh()
+            done = 0.0
 
-            def told(done: float, share: float = part.share) -> None:
-                progress.advance(task, done * share)
-                progress.refresh()
+            def told(more: float, title: str = part.title) -> None:
+                nonlocal done
+                done += more
+                phases(title, round(100 * done), 100)
 
+            told(0)
             began = time.monotonic()
             part.measure(size, result, told)
             result['seconds'][part.title] = round(time.monotonic() - began, 1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from e4_ros import console, extras
 
 
 class Part(str, Enum):
@@ -51,19 +52,10 @@ def exits(
     against the offline teacher, and beside it against the full network. The figures are saved after
     each part.
     """
-    from rich.console import Console
-
+    extras.require('train', '`e4 bench exits`')
     from e4_ros.benchmarks.exits import experiment, tables
-    from e4_ros.benchmarks.exits.fitting import FittingError
-    from e4_ros.evaluation.sources import SourceError
-    from e4_ros.vision.exit_checkpoint import CheckpointError
 
     wanted = parts or ([Part.CURVES, Part.RISK] if quick else list(Part))
     plan = experiment.Plan([part.value for part in wanted], quick, threads, fitted, refit)
-    try:
-        result = experiment.run(plan, out)
-    except (CheckpointError, FittingError, SourceError, OSError) as error:
-        Console(stderr=True).print(str(error), style='red', markup=False)
-        raise typer.Exit(1) from error
-    tables.show(result, Console(width=None if sys.stdout.isatty() else 120))
-    typer.echo(f'written: {out}, {out.with_suffix(".html")}')
+    tables.show(experiment.run(plan, out), console.stdout())
+    typer.echo(f'wrote {out} and {out.with_suffix(".html")}')

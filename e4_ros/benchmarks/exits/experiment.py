@@ -27,7 +27,7 @@ from e4_ros.benchmarks.exits.footage import (
 from e4_ros.benchmarks.exits.headline import measure_headline
 from e4_ros.benchmarks.exits.memory import MODEL, peak_memory_mb
 from e4_ros.benchmarks.exits.risk import measure_risk
-from e4_ros.benchmarks.progress import Phases, phase_bars
+from e4_ros.console import Phases
 from e4_ros.perception.records import machine_name
 from e4_ros.vision.exit_checkpoint import load
 from e4_ros.vision.model import VisionModel
@@ -61,8 +61,7 @@ def run(plan: Plan, out: Path) -> dict[str, Any]:
     model = load_model(MODEL)
     if plan.fitted is not None:
         load(plan.fitted, model)  # what cannot be used is to be said before anything takes time
-    with phase_bars() as bars:
-        phases = Phases(bars)
+    with Phases() as phases:
         began = time.perf_counter()
         footage = load_footage(model, QUICK_FRAMES if plan.quick else None, phases)
         checkpoints = _checkpoints(plan, model, phases)
@@ -79,7 +78,7 @@ def _checkpoints(plan: Plan, model: VisionModel, phases: Phases) -> dict[str, Pa
     if plan.fitted is not None:
         return {'cascade': plan.fitted}
     variants = list(VARIANTS) if 'curves' in plan.parts else ['cascade']
-    return fitted(model, variants, plan.refit, lambda names: phases.wait('e4 fit', names))
+    return fitted(model, variants, plan.refit, lambda names: phases('e4 fit', 0, None, names))
 
 
 def _measurements(

@@ -19,7 +19,7 @@ VARIANTS = {'cascade': (), 'no_memory': ('--no-memory',), 'no_attention': ('--no
 """Options of `e4 fit` by the curve that shows what comes of them."""
 
 
-class FittingError(RuntimeError):
+class FittingError(OSError):
     """`e4 fit` failed; says with what."""
 
 

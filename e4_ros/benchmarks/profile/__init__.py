@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from e4_ros import console
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def register(group: typer.Typer) -> None:
@@ -24,9 +28,6 @@ def profile(
     ] = False,
 ) -> None:
     """Gap of coordinate descent to the exact optimum, cells looked at, planning time."""
-    from rich.console import Console
-    from rich.progress import track
-
     from e4_ros.benchmarks.profile.measured import measured_row
     from e4_ros.benchmarks.profile.searches import (
         MIXES,
@@ -47,11 +48,11 @@ def profile(
         for mix in MIXES
     ]
     works = {model: model_works(model) for model in MODELS}
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    rows = [
-        search_row(board, model, works[model], domains, mix)
-        for board, model, domains, mix in track(tasks, 'searching', console=console, transient=True)
-    ]
+    rows = []
+    with console.Phases() as phases:
+        for number, (board, model, domains, mix) in enumerate(tasks):
+            phases('searches', number, len(tasks), f'{model} on {board}')
+            rows.append(search_row(board, model, works[model], domains, mix))
     result: dict[str, Any] = {
         'searches': rows,
         'plan_ms': {
@@ -60,20 +61,23 @@ def profile(
         },
     }
     if not quick:
-        with console.status('measuring a virtual board'):
+        with console.STDERR.status('measuring a virtual board'):
             result['measured'] = measured_row(works[MODELS[0]])
     if everywhere:
-        result['measured_everywhere'] = [
-            measured_row(works[MODELS[0]], board, kernel)
-            for board in track(board_names(), 'measuring', console=console, transient=True)
-            for kernel in ('old', 'new')
-        ]
+        kernels: tuple[Literal['old', 'new'], ...] = ('old', 'new')
+        everything = [(board, kernel) for board in board_names() for kernel in kernels]
+        result['measured_everywhere'] = []
+        with console.Phases() as phases:
+            for number, (board, kernel) in enumerate(everything):
+                phases('boards', number, len(everything), f'{board}, {kernel} kernel')
+                row = measured_row(works[MODELS[0]], board, kernel)
+                result['measured_everywhere'].append(row)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=1))
-    _print(console, result)
+    _print(console.stdout(), result)
 
 
-def _print(console: Any, result: dict[str, Any]) -> None:
+def _print(shown: Console, result: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(title='coordinate descent against the exact optimum')
@@ -91,18 +95,18 @@ def _print(console: Any, result: dict[str, Any]) -> None:
             f'{100 * row["cells_share"]:.0f} %',
             f'{row["plan_ms"]:.1f} ms',
         )
-    console.print(table)
+    shown.print(table)
     times = result['plan_ms']
-    console.print(
+    shown.print(
         f'32 segments: cpu+gpu {times["cpu_gpu"]:.0f} ms, '
         f'cpu+gpu+emc {times["cpu_gpu_emc"]:.0f} ms (table and search)'
     )
     measured = [result['measured']] if 'measured' in result else []
     for row in measured + result.get('measured_everywhere', []):
         if row['gap_percent'] is None:
-            console.print(f'not measured on a virtual board: {row["why_not"]}')
+            shown.print(f'not measured on a virtual board: {row["why_not"]}')
             continue
-        console.print(
+        shown.print(
             f'measured on a virtual {row["board"]}, {row["kernel"]} kernel: '
             f'{row["gap_percent"]:.2f} % above the optimum after {row["seconds"]:.0f} s'
         )

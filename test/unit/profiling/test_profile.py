@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from e4_ros.cli import app
+from e4_ros.commands.app import app
 from e4_ros.energy.board_model import BoardModel, SegmentWork, works_of
 from e4_ros.energy.boards import load_board
 from e4_ros.energy.plan import FrequencyPlan
