@@ -52,6 +52,17 @@ def profile(
         str, typer.Option(help='`here`, a board of config/boards, or the path of a board file.')
     ] = 'jetson_orin_nano',
     model: Annotated[str, typer.Option(help='Network to plan for.')] = 'pedestrian_ssdlite',
+    device: Annotated[
+        str,
+        typer.Option(help='What runs the network here: auto, cpu, openvino, cuda or tensorrt.'),
+    ] = 'auto',
+    board_device: Annotated[
+        str,
+        typer.Option(
+            help='What a board by its name is modelled to run the network on, such as cuda; by '
+            'default what runs it here.'
+        ),
+    ] = '',
     exits: Annotated[
         Path | None,
         typer.Option(
@@ -128,6 +139,10 @@ def profile(
 
     names = [d.strip() for d in domains.split(',') if d.strip()]
     shares = read_exit_shares(exits) if exits is not None else None
+    if board_device and (table is not None or board == HERE):
+        raise ValueError(
+            '--board-device is for a board that is only modelled; what is measured runs on --device'
+        )
     with console.Phases() as phases:
 
         def tell(phase: str, share: float, energy_j: float) -> None:
@@ -138,6 +153,7 @@ def profile(
             'exit_shares': shares,
             'deadline_s': deadline_ms / 1e3,
             'checkpoint': checkpoint,
+            'device': device,
             'yardstick': yardstick,
             'on_progress': tell,
         }
@@ -155,7 +171,9 @@ def profile(
         else:
             from e4_ros.profiling.profile_job import profile_model
 
-            found = profile_model(board, model, domains=names, **common)
+            found = profile_model(
+                board, model, domains=names, board_device=board_device, **common
+            )
         written = _write(found, out)
     show(console.stdout(), found)
     typer.echo(f'wrote {", ".join(map(str, written))}')

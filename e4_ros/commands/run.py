@@ -63,6 +63,20 @@ def run(
         str,
         typer.Option(help='The board whose clocks and joules are modelled; `none` for neither.'),
     ] = 'jetson_orin_nano',
+    device: Annotated[
+        str,
+        typer.Option(
+            help='What runs the network: auto, cpu, openvino, cuda or tensorrt. auto takes the best '
+            'that is here and computes what the CPU computes.'
+        ),
+    ] = 'auto',
+    board_device: Annotated[
+        str,
+        typer.Option(
+            help='What the modelled board runs the network on, such as cuda; by default what runs '
+            'it here.'
+        ),
+    ] = '',
     plan: Annotated[
         Path | None,
         typer.Option(help='Frequency plan from `e4 profile`; by default one is made now.'),
@@ -133,6 +147,8 @@ def run(
             policy=policy.value,
             model=model,
             exits=exits,
+            device=device,
+            board_device=board_device,
             board='' if board == 'none' else board,
             plan=plan,
             deadline_s=deadline_ms / 1e3,

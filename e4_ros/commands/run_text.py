@@ -23,7 +23,7 @@ def summary_table(outputs: Outputs) -> Table:
     _add_latencies(table, summary)
     _add_audits(table, summary)
     _add_energy(table, summary)
-    table.add_row('runtime', '', summary.runtime)
+    table.add_row('runtime', '', f'{summary.runtime}, device {summary.device or "unknown"}')
     files = (outputs.report_html, outputs.summary_json, outputs.detections_jsonl, outputs.annotated)
     for path in files:
         if path is not None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -26,16 +26,21 @@ from e4_ros.energy.boards import Board, DomainSpec
 Floats = NDArray[np.float64]
 Hertz = NDArray[np.int64]
 
+HOST_DEVICES = frozenset({'cpu', 'openvino'})
+"""Devices that compute on the board's CPU; every other one has an engine of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentWork:
     """What a segment asks of the machine.
 
     Attributes:
+        name: name of the segment.
         macs: multiply-adds.
         bytes_moved: bytes read and written, weights included.
         layers: kernels or operator calls that the host starts one after the other.
-        runs_on: ``engine`` (the board's GPU, or its CPU where it has none) or ``cpu``.
+        device: device that runs the segment (``cpu``, ``openvino``, ``cuda``, ``tensorrt`` …); it
+            decides which clock of the board the segment's time hangs on.
         host_cycles: cycles of one core of a desktop CPU for what is no layer: resizing, tracks,
             box decoding.
     """
@@ -44,8 +49,13 @@ class SegmentWork:
     macs: float
     bytes_moved: float
     layers: int = 8
-    runs_on: Literal['engine', 'cpu'] = 'engine'
+    device: str = 'cuda'
     host_cycles: float = 0.0
+
+    @property
+    def runs_on(self) -> Literal['engine', 'cpu']:
+        """``cpu``, or ``engine``: the board's GPU, or its CPU where it has none."""
+        return 'cpu' if self.device in HOST_DEVICES else 'engine'
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,8 @@ class _Segment(Protocol):
     @property
     def layers(self) -> int: ...
     @property
+    def device(self) -> str: ...
+    @property
     def host_cycles(self) -> float: ...
 
 
@@ -75,18 +87,23 @@ _HOST_FACTOR = 2.0
 
 
 def works_of(segments: Iterable[_Segment]) -> list[SegmentWork]:
-    """Works of an engine's segments: the first (preparation, temporal exit) runs on the CPU."""
+    """What an engine's segments ask for, each on the device that its session runs on."""
     return [
         SegmentWork(
-            s.name,
-            float(s.macs),
-            float(s.bytes_moved),
-            s.layers,
-            'engine' if i else 'cpu',
-            float(s.host_cycles),
+            s.name, float(s.macs), float(s.bytes_moved), s.layers, s.device, float(s.host_cycles)
         )
-        for i, s in enumerate(segments)
+        for s in segments
     ]
+
+
+def works_as_if_on(device: str, works: Iterable[SegmentWork]) -> list[SegmentWork]:
+    """The same works as another machine would run them, for a board that is only modelled.
+
+    Args:
+        device: device that this other machine computes the network on.
+        works: works of the segments; one without any network stays on the CPU.
+    """
+    return [replace(work, device=device) if work.macs else work for work in works]
 
 
 class BoardModel:

@@ -19,6 +19,7 @@ MAX_PLAN_BYTES = 128 * 1024
 """Longest accepted plan text: a plan also arrives from other processes."""
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+DeviceName = Annotated[str, Field(pattern=r'^[a-z][a-z0-9_-]{0,31}$')]
 DomainName = Annotated[str, Field(pattern=r'^[a-z][a-z0-9_-]{0,31}$')]
 Hertz = Annotated[StrictInt, Field(gt=0, lt=2**63)]
 OperatingPoint = Annotated[dict[DomainName, Hertz], Field(min_length=1, max_length=16)]
@@ -62,6 +63,8 @@ class FrequencyPlan(_Plain):
         board: name of the board the plan was made for.
         model: name of the model whose segments it clocks.
         segments: names of all the model's segments, in order.
+        devices: device that runs each segment, same order (``cpu``, ``cuda`` …): clocks that suit
+            one device starve or waste another.
         paths: exit name → :class:`PlanPath`; their order gives the path index of a step.
         source: whether the expected joules were ``measured`` or ``modelled``.
     """
@@ -70,11 +73,26 @@ class FrequencyPlan(_Plain):
     board: Name
     model: Name
     segments: Annotated[list[Name], Field(min_length=1, max_length=1024)]
+    devices: Annotated[list[DeviceName], Field(min_length=1, max_length=1024)]
     paths: Annotated[dict[Name, PlanPath], Field(min_length=1, max_length=256)]
     source: Literal['measured', 'modelled']
 
+    @model_validator(mode='before')
+    @classmethod
+    def _dated(cls, data: object) -> object:
+        if isinstance(data, dict) and 'segments' in data and 'devices' not in data:
+            raise ValueError(
+                'it does not say which device each segment runs on, so it is from an older version '
+                'or not from `e4 profile`; profile again'
+            )
+        return data
+
     @model_validator(mode='after')
     def _check(self) -> FrequencyPlan:
+        if len(self.devices) != len(self.segments):
+            raise ValueError(
+                f'{len(self.segments)} segments but {len(self.devices)} devices: one a segment'
+            )
         if len(set(self.segments)) != len(self.segments):
             raise ValueError('segment names repeat')
         domains = set(self.domains)
@@ -127,6 +145,19 @@ class FrequencyPlan(_Plain):
             raise PlanError(
                 f'plan {self.name!r} knows the segments {", ".join(self.segments)}, but the model '
                 f'is cut into {", ".join(segments)}; profile it again'
+            )
+
+    def check_devices(self, devices: Sequence[str]) -> None:
+        """Raise :class:`PlanError` unless each segment runs on the device it was planned for.
+
+        Args:
+            devices: device of each of the plan's segments, in order.
+        """
+        if list(devices) != self.devices:
+            raise PlanError(
+                f'plan {self.name!r} was made for {_devices(self.segments, self.devices)}, but here'
+                f' the network runs on {_devices(self.segments, devices)}; profile it on this '
+                'device, or choose the other with `device`'
             )
 
     def check_domains(
@@ -228,6 +259,14 @@ def _refuse_bombs(text: str, origin: str) -> None:
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > 8:
             raise PlanError(f'{origin}: nested too deeply')
+
+
+def _devices(segments: Sequence[str], devices: Sequence[str]) -> str:
+    """The device's name, or each segment's where they differ."""
+    # The first segment prepares the frame, on the CPU whatever computes the network.
+    if len(network := set(devices[1:] or devices)) == 1:
+        return repr(network.pop())
+    return ', '.join(f'{s} on {d!r}' for s, d in zip(segments, devices, strict=False))
 
 
 def _not_in_table(domain: str, hertz: int, table: frozenset[int]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from e4_ros import paths
-from e4_ros.energy.board_model import SegmentWork, works_of
+from e4_ros.energy.board_model import SegmentWork, works_as_if_on, works_of
 from e4_ros.evaluation.metrics import agreement
 from e4_ros.evaluation.simulation.reproduction import Backbone, ExitTrace
 
@@ -58,10 +58,11 @@ def record_exits(
     paths = engine.paths
     tell('exits of E4')
     e4 = _trace(engine, paths, _run(engine, stream), full)
+    works = works_as_if_on('cuda', works_of(engine.segments))  # what the papers' boards do
     middle = next((name for name in paths if name not in (TEMPORAL, FULL)), None)
     if middle is None:
         eenet = ExitTrace({FULL: paths[FULL]}, (FULL,) * len(stream), 1.0)
-        return Backbone(model, works_of(engine.segments), e4, eenet)
+        return Backbone(model, works, e4, eenet)
     tell('exits as EENet')
     engine.policy = ThresholdPolicy({middle: 0.0})
     third = _run(engine, stream[: len(stream) // 3])
@@ -69,7 +70,7 @@ def record_exits(
     engine.policy = ThresholdPolicy({middle: threshold})
     both = {name: paths[name] for name in (middle, FULL)}
     eenet = _trace(engine, both, _run(engine, stream), full)
-    return Backbone(model, works_of(engine.segments), e4, eenet)
+    return Backbone(model, works, e4, eenet)
 
 
 def save_exits(path: Path, backbones: Sequence[Backbone], about: str = '') -> None:

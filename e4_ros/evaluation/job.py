@@ -10,7 +10,13 @@ from pathlib import Path
 
 import onnxruntime
 
-from e4_ros.energy.board_model import BoardModel, Cost, works_of
+from e4_ros.energy.board_model import (
+    BoardModel,
+    Cost,
+    SegmentWork,
+    works_as_if_on,
+    works_of,
+)
 from e4_ros.energy.boards import load_board
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.evaluation.replay import StampedFrames, replay
@@ -27,6 +33,7 @@ from e4_ros.profiling.planning import planner
 from e4_ros.vision.inference.audit import DEFAULT_SHARE
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.factory import build
+from e4_ros.vision.runtime.devices import AUTO, check_name
 from e4_ros.vision.runtime.precision import FP32
 
 
@@ -38,7 +45,10 @@ class JobOptions:
         policy: ``e4``: early exits and planned clocks; ``full``: neither.
         model: A name of the zoo.
         exits: Exits from `e4 fit`; None for those that ship.
+        device: Device that runs the network here, `auto` or one of `devices.DEVICES`.
         board: Name of the board that clocks and joules are modelled for; empty for none.
+        board_device: Device that the board is modelled to run the network on; empty: the one that
+            runs it here.
         plan: A frequency plan; None to make one, all exits taken as equally likely.
         deadline_s: Latency bound of a plan made here; 0: three times the fastest.
         threads: Threads of the network.
@@ -52,7 +62,9 @@ class JobOptions:
     policy: str = 'e4'
     model: str = 'pedestrian_ssdlite'
     exits: Path | None = None
+    device: str = AUTO
     board: str = ''
+    board_device: str = ''
     plan: Path | None = None
     deadline_s: float = 0.0
     threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
@@ -74,6 +86,8 @@ class Job:
     def __init__(self, options: JobOptions) -> None:
         self.options = options
         self.board = load_board(options.board) if options.board else None
+        if options.board_device:
+            check_name(options.board_device)
         threads, score = options.threads, options.min_score
         self.engine = build(
             options.model,
@@ -83,12 +97,15 @@ class Job:
             min_score=score,
             audit_share=options.audit_share,
             precision=options.precision,
+            device=options.device,
         )
-        self.full = build(options.model, 'full', threads=threads, min_score=score)
+        device = self.engine.device  # what it is compared with runs on the same
+        self.full = build(options.model, 'full', threads=threads, min_score=score, device=device)
         if self.engine.model.task == 'classify':
             # An unsure class is still the best one, and agreement is about the best one; what the
             # files leave out is decided when they are written.
             self.engine.min_score = self.full.min_score = 0.0
+        self.works = self._works(self.engine)
         self.plan = self._plan()
         self._perceiver = Perceiver(self.engine, self._clocks())
 
@@ -115,7 +132,9 @@ class Job:
             exits=list(self.engine.paths),
             policy=self.options.policy,
             runtime=self._runtime(),
+            device=self.engine.device,
             board=self.options.board,
+            board_device=self.options.board_device,
             domain_limits_hz={name: spec.limits_hz for name, spec in domains.items()},
             frames_received=len(records) + source.dropped,
             frames_dropped=source.dropped,
@@ -145,30 +164,36 @@ class Job:
         if options.plan is not None:
             plan = FrequencyPlan.load(options.plan)
             plan.check_model(engine.model.name, names)
+            plan.check_devices([work.device for work in self.works])
             return plan
         return planner.plan(
             self.board,
-            works_of(engine.segments),
+            self.works,
             engine.paths,
             dict.fromkeys(engine.paths, 1.0),
             options.deadline_s,
             model=engine.model.name,
         )
 
+    def _works(self, engine: EarlyExitEngine) -> list[SegmentWork]:
+        works, imagined = works_of(engine.segments), self.options.board_device
+        return works_as_if_on(imagined, works) if imagined else works
+
     def _clocks(self) -> FrequencyControl:
         if self.board is None:
             return NoControl()
-        return ModelledControl(self.board, works_of(self.engine.segments), self.plan)
+        return ModelledControl(self.board, self.works, self.plan)
 
     def _baseline_energy_j(self) -> float:
         if self.board is None:
             return math.nan
-        return full_cost(BoardModel(self.board), self.full).energy_j
+        cost = default_cost(BoardModel(self.board), self._works(self.full), self.full.paths['full'])
+        return cost.energy_j
 
     def _runtime(self) -> str:
         threads = self.options.threads
         return (
-            f'onnxruntime {onnxruntime.__version__}, CPU, {self.options.precision}, '
+            f'onnxruntime {onnxruntime.__version__}, {self.options.precision}, '
             f'{threads} thread{"s" if threads != 1 else ""}'
         )
 

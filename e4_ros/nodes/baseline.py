@@ -43,6 +43,7 @@ class Baseline:
     def process(self, frame: np.ndarray, board: str) -> FrameRecord:
         """Run the full network on ``frame``; ``board`` is the helper's, empty without one."""
         result = self._full.process_full(frame)
+        ran = [self._full.segments[i] for i in self._full.paths[result.exit]]
         if board != self._board:
             self._board, self._model = board, _model_of(board)
             if self._model is not None:
@@ -51,7 +52,8 @@ class Baseline:
             frame=0,
             stamp_s=0.0,
             result=result,
-            segments=[self._full.segments[i].name for i in self._full.paths[result.exit]],
+            segments=[segment.name for segment in ran],
+            devices=[segment.device for segment in ran],
             energy_j=math.nan if self._model is None else self._energy_j(self._model),
             energy_source=NO_SOURCE if self._model is None else 'modelled',
         )

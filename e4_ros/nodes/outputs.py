@@ -91,7 +91,7 @@ class Outputs:
             diversity=float(result.diversity),
             gate_names=list(result.gate_scores),
             gate_scores=[float(score) for score in result.gate_scores.values()],
-            segments=_to_segments(record.segments, result.segment_s, record.points),
+            segments=_to_segments(record),
             latency_s=float(result.latency_s),
             energy_j=float(record.energy_j),
             energy_source=record.energy_source,
@@ -102,11 +102,13 @@ class Outputs:
         )
 
 
-def _to_segments(
-    names: Sequence[str], seconds: Sequence[float], points: Sequence[Mapping[str, int]]
-) -> list[SegmentTelemetry]:
-    known = points or [{}] * len(names)
+def _to_segments(record: FrameRecord) -> list[SegmentTelemetry]:
+    names = record.segments
+    points = record.points or [{}] * len(names)
+    parts = zip(names, record.devices, record.result.segment_s, points, strict=True)
     return [
-        SegmentTelemetry(name=name, latency_s=float(s), point=conversions.to_point(point))
-        for name, s, point in zip(names, seconds, known, strict=True)
+        SegmentTelemetry(
+            name=name, device=device, latency_s=float(s), point=conversions.to_point(point)
+        )
+        for name, device, s, point in parts
     ]

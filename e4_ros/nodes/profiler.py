@@ -28,6 +28,7 @@ from e4_ros.nodes.parameters import value
 from e4_ros.profiling.profile import Profile
 from e4_ros.profiling.profile_job import profile_model
 from e4_ros.profiling.report.page import write_page
+from e4_ros.vision.runtime.devices import AUTO
 
 _DISCOVERY_S = 1.0
 
@@ -44,6 +45,7 @@ class Profiler(AutostartNode):
         super().__init__('profiler', PARAMETERS, lambda: self._active, **kwargs)
         self._busy = False
         self._exits: dict[str, Counter[str]] = {}
+        self._devices: dict[str, str] = {}
         self._board = ''
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.create_subscription(ExitTelemetry, 'perception/exit_telemetry', self._count, 10)
@@ -69,6 +71,8 @@ class Profiler(AutostartNode):
 
     def _count(self, telemetry: ExitTelemetry) -> None:
         self._exits.setdefault(telemetry.model, Counter())[telemetry.exit_name] += 1
+        if len(telemetry.segments) > 1:  # the first one prepares, the deepest is the network
+            self._devices[telemetry.model] = telemetry.segments[-1].device
 
     def _look(self, state: DvfsState) -> None:
         self._board = state.board
@@ -139,6 +143,7 @@ class Profiler(AutostartNode):
         if len(goal.exit_names) != len(goal.exit_shares):
             raise ValueError('exit_names and exit_shares must be of the same length')
         model = goal.model or value(self, 'model')
+        device = value(self, 'device')
         given = dict(zip(goal.exit_names, map(float, goal.exit_shares), strict=True))
 
         def tell(phase: str, progress: float, energy_j: float) -> None:
@@ -154,6 +159,7 @@ class Profiler(AutostartNode):
             given or dict(self._exits.get(model, {})),
             goal.deadline_s,
             list(goal.domains),
+            board_device=self._devices.get(model, '') if device == AUTO else device,
             yardstick=value(self, 'yardstick'),
             on_progress=tell,
         )

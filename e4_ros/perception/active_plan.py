@@ -33,6 +33,7 @@ class Stream:
         """
         plan = FrequencyPlan.load(Path(file).expanduser())
         plan.check_model(self.model, [work.name for work in self.works])
+        plan.check_devices([work.device for work in self.works])
         if missing := sorted(set(self.paths) - set(plan.exits)):
             raise PlanError(f'plan {plan.name!r} has no path for exit {", ".join(missing)}')
         for name, path in self.paths.items():

@@ -81,6 +81,7 @@ class ModelledControl:
     ) -> None:
         if plan is not None:
             plan.check_board(board.name)
+            plan.check_devices([work.device for work in works])
             plan.check_domains(
                 {name: spec.frequencies_hz for name, spec in board.domains.items()},
                 {name: spec.limits_hz for name, spec in board.domains.items()},
@@ -126,6 +127,9 @@ class DaemonControl:
         works: What each segment of the engine asks of the board.
         plan: What is in force.
         clock: Seconds.
+
+    Raises:
+        PlanError: the plan was made for another device than the one that runs the segments.
     """
 
     def __init__(
@@ -138,6 +142,7 @@ class DaemonControl:
         self._client = client
         self._energy = _frame_energy(plan.board, works)
         self._clock = clock
+        self._check(plan)
         self._use(plan)
         self._points: list[OperatingPoint] = []
         self._before_j = math.nan
@@ -152,6 +157,7 @@ class DaemonControl:
         Raises:
             HelperError, PlanError: the helper refuses it; the plan before stays.
         """
+        self._check(plan)
         self._client.set_plan(plan)
         self._use(plan)
 
@@ -196,6 +202,9 @@ class DaemonControl:
         self._frame_s = frame.latency_s
         wait_j = self._energy.wait_j(self._waited_at, self._waited_s)
         return Spent(points, frame.energy_j + wait_j, 'modelled')
+
+    def _check(self, plan: FrequencyPlan) -> None:
+        plan.check_devices([work.device for work in self._works])
 
     def _use(self, plan: FrequencyPlan) -> None:
         self._paths, self._clocked = _deepest_paths(plan), plan.domains

@@ -33,6 +33,7 @@ class Perceiver:
         self.audits = AuditTotals()
         self._paths = engine.paths
         self._names = [segment.name for segment in engine.segments]
+        self._devices = [segment.device for segment in engine.segments]
 
     def process(self, frame: np.ndarray, stamp_s: float, index: int) -> FrameRecord:
         """Answer one frame of the stream.
@@ -54,6 +55,7 @@ class Perceiver:
             stamp_s=stamp_s,
             result=result,
             segments=[self._names[i] for i in segments],
+            devices=[self._devices[i] for i in segments],
             points=spent.points,
             energy_j=spent.energy_j,
             energy_source=spent.source,

@@ -30,6 +30,7 @@ class FrameRecord:
         stamp_s: Stamp of the image.
         result: Answer, exit, gate scores and seconds of each segment that ran.
         segments: Names of the segments that ran, same order as ``result.segment_s``.
+        devices: Device that each of them ran on, same order.
         points: The clocks each of them had; empty where nobody knows.
         energy_j: Joules of the whole frame; NaN where ``energy_source`` is ``none``.
         energy_source: ``measured``, ``modelled`` or ``none``.
@@ -40,6 +41,7 @@ class FrameRecord:
     stamp_s: float
     result: FrameResult
     segments: Sequence[str] = ()
+    devices: Sequence[str] = ()
     points: Sequence[OperatingPoint] = ()
     energy_j: float = math.nan
     energy_source: str = NO_SOURCE
@@ -68,8 +70,11 @@ class RunInfo:
         class_names: What a label means.
         exits: Names of all the model's exits, the cheapest first.
         policy: Name of the exit policy.
-        runtime: For people: library, provider and threads.
+        runtime: For people: library, precision and threads.
+        device: Device that the network ran on, as its sessions say.
         board: Name of the board whose clocks are stepped; empty without one.
+        board_device: Device that clocks and joules of the board are modelled for, where it is not
+            the one that ran; empty otherwise.
         domain_limits_hz: Domain → lowest and highest clock of the board.
         frames_received: Frames the source had to give, usable or not.
         frames_dropped: Frames that got no answer; received = processed + dropped.
@@ -90,7 +95,9 @@ class RunInfo:
     runtime: str
     frames_received: int
     frames_dropped: int
+    device: str = ''
     board: str = ''
+    board_device: str = ''
     domain_limits_hz: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     baseline_energy_j: float = math.nan
     waits_counted: bool = False

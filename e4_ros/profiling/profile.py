@@ -91,6 +91,7 @@ class Profile:
             'board': table.board,
             'model': table.model,
             'source': table.source,
+            'devices': dict(zip(table.segments, table.devices, strict=True)),
             'domains': list(table.domains),
             'deadline_s': self.problem.deadline_s,
             'fastest_s': self.problem.fastest_s,

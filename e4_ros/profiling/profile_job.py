@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from e4_ros.energy.board_model import BoardModel, works_of
+from e4_ros.energy.board_model import BoardModel, works_as_if_on, works_of
 from e4_ros.energy.boards import load_board
 from e4_ros.profiling.measuring.host import default_point, switch_cost
 from e4_ros.profiling.planning.cost_table import CostTable
@@ -17,6 +17,7 @@ from e4_ros.profiling.planning.objective import SwitchCost, make_problem
 from e4_ros.profiling.planning.sensitivity import sweep
 from e4_ros.profiling.profile import OnProgress, Profile, run_profile
 from e4_ros.vision.inference.factory import build
+from e4_ros.vision.runtime.devices import AUTO, CPU, check_name
 
 
 def profile_model(
@@ -26,6 +27,8 @@ def profile_model(
     deadline_s: float = 0.0,
     domains: Sequence[str] = (),
     *,
+    device: str = AUTO,
+    board_device: str = '',
     checkpoint: Path | None = None,
     yardstick: bool = True,
     on_progress: OnProgress | None = None,
@@ -38,6 +41,8 @@ def profile_model(
         exit_shares: exit → how often frames stop there; none: every exit as often as any other.
         deadline_s: bound for the slowest path; 0: three times the fastest possible latency.
         domains: what to clock; empty: ``cpu`` and, where there is one, ``gpu``.
+        device: device that the network is built for here, `auto` or one of `devices.DEVICES`.
+        board_device: device that the board is modelled to run the network on; empty: ``device``.
         checkpoint: exits from `e4 fit`; None for those that ship.
         yardstick: also find the exact optimum, and what the plan's worth depends on.
         on_progress: told what happens.
@@ -48,8 +53,10 @@ def profile_model(
     tell = on_progress or (lambda phase, progress, energy_j: None)
     board = load_board(board_name)
     tell('loading the model', 0.0, float('nan'))
-    built = build(model, threads=1, checkpoint=checkpoint)
+    built = build(model, threads=1, checkpoint=checkpoint, device=CPU if board_device else device)
     board_model, works = BoardModel(board), works_of(built.segments)
+    if board_device:
+        works = works_as_if_on(check_name(board_device).name, works)
     table = CostTable.from_board(board_model, works, model, domains or None)
     shares = exit_shares or even_shares(built.paths)
     switch = SwitchCost.of_board(board, table.domains)
@@ -71,6 +78,7 @@ def profile_table(
     exit_shares: Mapping[str, float] | None = None,
     deadline_s: float = 0.0,
     *,
+    device: str = AUTO,
     checkpoint: Path | None = None,
     yardstick: bool = True,
     on_progress: OnProgress | None = None,
@@ -81,6 +89,7 @@ def profile_table(
         path: the ``table.json`` of a profile.
         exit_shares: exit → how often frames stop there; none: every exit as often as any other.
         deadline_s: bound for the slowest path; 0: three times the fastest possible latency.
+        device: device that runs the network here; the table must have been measured on it.
         checkpoint: exits from `e4 fit`; None for those that ship.
         yardstick: also find the exact optimum of the table.
         on_progress: told what happens.
@@ -92,8 +101,9 @@ def profile_table(
     tell = on_progress or (lambda phase, progress, energy_j: None)
     table = CostTable.load(path)
     tell('loading the model', 0.0, float('nan'))
-    built = build(table.model, threads=1, checkpoint=checkpoint)
-    table.check_for(built.model.name, [segment.name for segment in built.segments])
+    built = build(table.model, threads=1, checkpoint=checkpoint, device=device)
+    segments = built.segments
+    table.check_for(built.model.name, [s.name for s in segments], [s.device for s in segments])
     shares = exit_shares or even_shares(built.paths)
     switch, note = switch_cost(table.board, table.domains)
     problem = make_problem(table, built.paths, shares, deadline_s, switch)

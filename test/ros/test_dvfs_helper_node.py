@@ -127,6 +127,7 @@ def make_plan():
             board=board,
             model='any',
             segments=[f's{i}' for i in range(points)],
+            devices=['cpu'] * points,
             paths={
                 'full': PlanPath(
                     segments=list(range(points)),

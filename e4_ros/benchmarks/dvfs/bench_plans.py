@@ -40,6 +40,7 @@ def _plan(name: str, board: str, segments: int, paths: dict[str, PlanPath]) -> F
         board=board,
         model='none',
         segments=[f's{i}' for i in range(segments)],
+        devices=['cpu'] * segments,
         paths=paths,
         source='modelled',
     )

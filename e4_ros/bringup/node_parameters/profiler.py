@@ -9,6 +9,14 @@ PARAMETERS = (
     AUTOSTART,
     ParameterSpec('model', 'pedestrian_ssdlite', 'Network of a goal that names none.', live=True),
     ParameterSpec(
+        'device',
+        AUTO,
+        'Device that a plan is for; auto for the one that perception says it runs on, or the best '
+        'one here while there is no perception.',
+        choices=NAMES,
+        live=True,
+    ),
+    ParameterSpec(
         'output_dir',
         '',
         'Folder for plan and page of each goal; empty for a temporary one.',

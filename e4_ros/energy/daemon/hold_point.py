@@ -169,6 +169,7 @@ def _plan_of(point: dict[str, int], board: str) -> FrequencyPlan:
         board=board,
         model='none',
         segments=['all'],
+        devices=['cpu'],
         paths={'all': only},
         source='modelled',
     )

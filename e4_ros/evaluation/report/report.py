@@ -80,12 +80,19 @@ def _subtitle(info: RunInfo) -> str:
     facts = {
         'policy': info.policy,
         'runtime': info.runtime,
+        'device': info.device,
         'latency measured on': info.machine,
-        'clocks and joules of': info.board,
+        'clocks and joules of': _board(info),
     }
     items = [f'<span>{k} <b>{html.escape(v)}</b></span>' for k, v in facts.items() if v]
     items.append(f'<span>{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}</span>')
     return ''.join(items)
+
+
+def _board(info: RunInfo) -> str:
+    if not info.board_device:
+        return info.board
+    return f'{info.board}, as if its {info.board_device} computed'
 
 
 def _tiles(summary: Summary) -> str:

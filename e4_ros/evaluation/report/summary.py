@@ -75,6 +75,8 @@ class Summary(BaseModel):
         waits_counted: Whether both include the wait for the frame, as on a stream that has a pace.
         audits: Null where none were asked for.
         exit_notes: Whether the exits pay here, and which are switched off, in sentences.
+        device: Device that the network ran on.
+        board_device: Device that clocks and joules are modelled for, where it is another.
         energy_source: ``measured`` or ``modelled``; ``mixed`` where frames differ; ``none``.
     """
 
@@ -96,6 +98,8 @@ class Summary(BaseModel):
     model: str
     source: str
     runtime: str
+    device: str = ''
+    board_device: str = ''
     audits: Audits | None = None
     exit_notes: list[str] = []
 
@@ -142,6 +146,8 @@ def summarise(records: Sequence[FrameRecord], info: RunInfo) -> Summary:
         model=info.model,
         source=info.source,
         runtime=info.runtime,
+        device=info.device,
+        board_device=info.board_device,
         audits=_audits(info.audits, len(records)) if info.audits is not None else None,
         exit_notes=list(info.exit_notes),
     )

@@ -32,10 +32,12 @@ class Workload(Protocol):
     Attributes:
         model: name of the network.
         segments: names, in order.
+        devices: device that runs each segment, same order.
     """
 
     model: str
     segments: tuple[str, ...]
+    devices: tuple[str, ...]
 
     def run(self, segment: int, seconds: float) -> Sequence[float]:
         """Repeat a segment for about ``seconds`` (at least once); seconds of each repeat."""
@@ -106,6 +108,7 @@ class Prober:
             self._client.board,
             self._workload.model,
             self._workload.segments,
+            self._workload.devices,
             tuple(self.axes_hz),
             tuple(self.axes_hz.values()),
             self.latency_s,
@@ -178,6 +181,7 @@ class Prober:
             board=self._client.board,
             model=self._workload.model,
             segments=names,
+            devices=list(self._workload.devices),
             paths={'at': path},
             source='measured',
         )

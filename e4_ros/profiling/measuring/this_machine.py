@@ -41,6 +41,7 @@ from e4_ros.profiling.profile import OnProgress, Profile, run_profile
 from e4_ros.vision.inference import factory
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.segment_runner import SegmentRunner
+from e4_ros.vision.runtime.devices import AUTO
 
 _AS_FOUND_S = 0.3  # per segment, where nothing tells the watts
 _DRIFTED = 0.05
@@ -112,6 +113,7 @@ def profile_here(
     frames: Sequence[np.ndarray] = (),
     power_like: str = '',
     threads: int | None = None,
+    device: str = AUTO,
     checkpoint: Path | None = None,
     yardstick: bool = True,
     on_progress: OnProgress | None = None,
@@ -127,6 +129,7 @@ def profile_here(
         frames: what to run the network on, ``(H, W, 3)`` uint8 RGB; a virtual board needs none.
         power_like: board whose power model stands in where there is no sensor.
         threads: threads of the network; None for one per core.
+        device: device that runs the network, `auto` or one of `devices.DEVICES`.
         checkpoint: exits from `e4 fit`; None for those that ship.
         yardstick: also find the exact optimum of the measured table.
         on_progress: told what happens.
@@ -139,7 +142,7 @@ def profile_here(
     config = config or DaemonConfig()
     board = config.board or identify(config.root)
     tell('loading the model', 0.0, math.nan)
-    built = factory.build(model, threads=threads, checkpoint=checkpoint)
+    built = factory.build(model, threads=threads, checkpoint=checkpoint, device=device)
     shares = exit_shares or even_shares(built.paths)
     works = works_of(built.segments)
     found = {domain.name: domain for domain in discover(config.root)}

@@ -44,6 +44,7 @@ class VirtualWorkload:
     ) -> None:
         self.model = model
         self.segments = tuple(work.name for work in works)
+        self.devices = tuple(work.device for work in works)
         board = load_board(board) if isinstance(board, str) else board
         self._works, self._model = works, BoardModel(board)
         self._load = Path(root) / 'e4' / 'load'

@@ -31,6 +31,7 @@ class CostTable:
     Attributes:
         board, model: what the table belongs to.
         segments: names, in the order they run.
+        devices: device that runs each segment, same order.
         domains: names; ``axes_hz[d]`` is the ascending table of ``domains[d]``.
         latency_s, energy_j: ``(S, P)``; point ``p`` is the p-th of ``itertools.product(*axes_hz)``.
         source: ``measured`` or ``modelled``.
@@ -40,6 +41,7 @@ class CostTable:
     board: str
     model: str
     segments: tuple[str, ...]
+    devices: tuple[str, ...]
     domains: tuple[str, ...]
     axes_hz: tuple[tuple[int, ...], ...]
     latency_s: Floats
@@ -50,6 +52,10 @@ class CostTable:
     def __post_init__(self) -> None:
         if not self.segments or not self.domains or len(self.domains) != len(self.axes_hz):
             raise CostTableError('a cost table needs segments, domains and one axis a domain')
+        if len(self.devices) != len(self.segments):
+            raise CostTableError(
+                f'{len(self.segments)} segments but {len(self.devices)} devices: one a segment'
+            )
         if any(list(axis) != sorted(set(axis)) or not axis for axis in self.axes_hz):
             raise CostTableError('the axes of a cost table must be ascending and not empty')
         shape = (len(self.segments), math.prod(len(axis) for axis in self.axes_hz))
@@ -101,7 +107,8 @@ class CostTable:
         grid = [dict(zip(names, hz, strict=True)) for hz in itertools.product(*axes)]
         latency_s, energy_j = board_model.costs(works, grid)
         segments = tuple(work.name for work in works)
-        return cls(board.name, model, segments, names, axes, latency_s, energy_j)
+        devices = tuple(work.device for work in works)
+        return cls(board.name, model, segments, devices, names, axes, latency_s, energy_j)
 
     # -- points ---------------------------------------------------------------------------------
 
@@ -140,12 +147,23 @@ class CostTable:
 
     # -- files ----------------------------------------------------------------------------------
 
-    def check_for(self, model: str, segments: Sequence[str]) -> None:
-        """Raise :class:`CostTableError` unless the table belongs to this model, cut like this."""
+    def check_for(self, model: str, segments: Sequence[str], devices: Sequence[str]) -> None:
+        """Raise :class:`CostTableError` unless the table is of this model, cut and placed like this.
+
+        Args:
+            model: name of the network.
+            segments: names of its segments, in order.
+            devices: device that runs each segment, same order.
+        """
         if self.model != model or list(segments) != list(self.segments):
             raise CostTableError(
                 f'the cost table is of {self.model!r} cut into {len(self.segments)} segments, '
                 f'not of {model!r} cut into {len(segments)}; measure it again'
+            )
+        if list(devices) != list(self.devices):
+            raise CostTableError(
+                f'the cost table is of segments on {", ".join(self.devices)}, here they run on '
+                f'{", ".join(devices)}; measure it again, or choose the device with --device'
             )
 
     def as_dict(self) -> dict[str, object]:
@@ -156,6 +174,7 @@ class CostTable:
             'source': self.source,
             'error_percent': None if math.isnan(self.error_percent) else self.error_percent,
             'segments': list(self.segments),
+            'devices': list(self.devices),
             'domains': list(self.domains),
             'axes_hz': [list(axis) for axis in self.axes_hz],
             'latency_s': self.latency_s.tolist(),
@@ -180,6 +199,7 @@ class CostTable:
                 board=data['board'],
                 model=data['model'],
                 segments=tuple(data['segments']),
+                devices=tuple(data['devices']),
                 domains=tuple(data['domains']),
                 axes_hz=tuple(tuple(int(f) for f in axis) for axis in data['axes_hz']),
                 latency_s=np.array(data['latency_s'], float),

@@ -88,6 +88,7 @@ def to_plan(
         board=table.board,
         model=table.model,
         segments=list(table.segments),
+        devices=list(table.devices),
         paths=paths,
         source=table.source,
     )

@@ -33,6 +33,8 @@ class Segment:
         bytes_moved: bytes read and written for one frame.
         layers: operations that are started one by one.
         host_cycles: cycles of one core for what is no layer: resizing, tracks, boxes.
+        device: device that the session of the segment runs on, as the runtime says it; ``cpu``
+            where the segment has none.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Segment:
     bytes_moved: int
     layers: int
     host_cycles: int
+    device: str = 'cpu'
 
 
 @dataclass(frozen=True)
@@ -106,14 +109,17 @@ def compile_chain(
         steps.append(ChainStep(piece, step))
         decodes = step is not None or index == len(stages) - 1
         cycles = _DECODE_CYCLES if decodes else 0
-        segments.append(Segment(stage.name, macs, bytes_moved, layers, cycles))
+        segments.append(
+            Segment(stage.name, macs, bytes_moved, layers, cycles, piece.device)
+        )
     return Chain(entry, steps, segments)
 
 
 def _prepare(example: torch.Tensor, temporal: TemporalExit, asked: bool) -> Segment:
     """Preparing moves the frame's pixels in and the network's input out; then somebody looks."""
-    macs, bytes_moved, layers = 0, 5 * example.numel(), 0
+    macs, bytes_moved, layers, device = 0, 5 * example.numel(), 0, 'cpu'
     if asked and isinstance(temporal, LearnedTemporalExit):
         macs, layers = temporal.macs, temporal.layers
         bytes_moved += temporal.bytes_moved
-    return Segment('prepare', macs, bytes_moved, layers, _PREPARE_CYCLES)
+        device = temporal.device
+    return Segment('prepare', macs, bytes_moved, layers, _PREPARE_CYCLES, device)

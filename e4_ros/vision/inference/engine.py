@@ -77,6 +77,11 @@ class EarlyExitEngine:
         self._looked = False
 
     @property
+    def device(self) -> str:
+        """Device that runs the network's last stage, as its session says."""
+        return self.segments[-1].device
+
+    @property
     def paths(self) -> dict[str, list[int]]:
         """For every exit that may be taken, the segments on the way to it; ``full`` is the last."""
         names = self._exit_names

@@ -20,7 +20,8 @@ from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.policy import FULL, TEMPORAL, FullPolicy, ThresholdPolicy
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.models import load_model
-from e4_ros.vision.runtime.factory import make_runtime
+from e4_ros.vision.runtime.devices import AUTO, on_device
+from e4_ros.vision.runtime.factory import candidates, make_runtime
 from e4_ros.vision.runtime.interfaces import RuntimeUnavailableError
 from e4_ros.vision.runtime.precision import FP32, check_precision
 
@@ -39,6 +40,8 @@ def build(
     audit_share: float = DEFAULT_SHARE,
     keep_audits: bool = False,
     precision: str = FP32,
+    device: str = AUTO,
+    allow_spinning: bool = True,
 ) -> EarlyExitEngine:
     """An engine for a model of the zoo with the exits that were fitted for it.
 
@@ -54,8 +57,12 @@ def build(
             its checkpoint is another; for a robot, not for footage that is run again and again.
         precision: of the stages, one of `reduced_stages.PRECISIONS`; all but fp32 are made by
             `e4 precision`.
+        device: device that runs the network, one of `devices.NAMES`; ``auto`` takes the best that
+            is here and computes what the CPU computes.
+        allow_spinning: whether threads wait for each other within a run by spinning.
 
     Raises:
+        DeviceError: the device is not here, fails, or computes something else than the CPU.
         ValueError: an unknown name, a checkpoint that does not fit, or a precision that was not
             made, or not the one that thresholds were certified in.
     """
@@ -63,26 +70,35 @@ def build(
         raise ValueError(f'there is no policy {policy!r}; choose one of {POLICIES}')
     model = load_model(model_name)
     check_precision(precision)
+    fp16 = precision == 'fp16'
     if runtime == 'torch' and precision != FP32:
         raise RuntimeUnavailableError(f'the runtime torch has no {precision}, only {FP32}')
-    runner = make_runtime(runtime, threads)
     if policy == FULL:
-        return EarlyExitEngine(
-            model, FullPolicy(), runner, min_score=min_score, precision=precision
-        )
+
+        def assemble(name: str) -> EarlyExitEngine:
+            runner = make_runtime(runtime, threads, name, fp16, allow_spinning)
+            return EarlyExitEngine(
+                model, FullPolicy(), runner, min_score=min_score, precision=precision
+            )
+
+        return on_device(device, assemble, candidates(runtime))
     fitted = _fitted(model, checkpoint)
     _check_promise(fitted, precision)
-    return EarlyExitEngine(
-        model,
-        ThresholdPolicy(fitted.thresholds),
-        runner,
-        fitted.exits,
-        fitted.temporal,
-        min_score,
-        _auditor(fitted, audit_share, _record(model, checkpoint) if keep_audits else None),
-        fitted.notes.get('rates'),
-        precision,
-    )
+
+    def assemble_with_exits(name: str) -> EarlyExitEngine:
+        return EarlyExitEngine(
+            model,
+            ThresholdPolicy(fitted.thresholds),
+            make_runtime(runtime, threads, name, fp16, allow_spinning),
+            fitted.exits,
+            fitted.temporal,
+            min_score,
+            _auditor(fitted, audit_share, _record(model, checkpoint) if keep_audits else None),
+            fitted.notes.get('rates'),
+            precision,
+        )
+
+    return on_device(device, assemble_with_exits, candidates(runtime))
 
 
 def _fitted(model: VisionModel, path: Path | None) -> Checkpoint:

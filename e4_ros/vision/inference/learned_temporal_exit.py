@@ -44,6 +44,7 @@ class LearnedTemporalExit(TemporalExit):
         self._filled, self._prior = inputs['filled'], inputs['prior']
         self._piece = runtime.compile(program, inputs)
         self.state = self._piece.outputs['state']
+        self.device = self._piece.device
         cost = module_cost(at_run_time, *map(torch.zeros, shapes.values()))
         self.macs, self.bytes_moved, self.layers = cost.macs, cost.bytes_moved, cost.layers
         super().__init__()

@@ -25,6 +25,7 @@ class SegmentRunner:
     Attributes:
         model: name of the network.
         segments: names, in order.
+        devices: device that runs each segment, same order.
 
     Raises:
         ValueError: there is no frame, or one is no such image.
@@ -35,6 +36,7 @@ class SegmentRunner:
             raise ValueError('measuring a network needs at least one frame to run it on')
         self.model = engine.model.name
         self.segments = tuple(segment.name for segment in engine.segments)
+        self.devices = tuple(segment.device for segment in engine.segments)
         self._engine, self._frame = engine, frames[-1]
         engine.reset()
         for index, frame in enumerate(frames):

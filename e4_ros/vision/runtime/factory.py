@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from e4_ros.vision.runtime.devices import CPU, offered
 from e4_ros.vision.runtime.interfaces import RUNTIMES, Runtime, RuntimeUnavailableError
 
 
-def make_runtime(name: str, threads: int | None = None) -> Runtime:
+def make_runtime(
+    name: str,
+    threads: int | None = None,
+    device: str = CPU,
+    fp16: bool = False,
+    allow_spinning: bool = True,
+) -> Runtime:
     """A runtime by its name.
 
     Args:
         name: ``onnxruntime`` (deployment) or ``torch`` (the reference).
         threads: threads within one operation; None leaves the choice to the runtime.
+        device: device that computes, a key of `devices.DEVICES`; the runtime torch has ``cpu`` and
+            ``cuda``.
+        fp16: whether TensorRT may compute in half precision.
+        allow_spinning: whether threads wait for each other within a run by spinning.
 
     Raises:
+        DeviceError: there is no such device, or it is not here.
         RuntimeUnavailableError: there is no runtime of that name, or it is not installed.
     """
     if name == 'onnxruntime':
         from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 
-        return OnnxRuntime(threads)
+        return OnnxRuntime(threads, device, fp16=fp16, allow_spinning=allow_spinning)
     if name == 'torch':
         try:
             from e4_ros.vision.runtime.torch_runtime import TorchRuntime
@@ -26,5 +38,18 @@ def make_runtime(name: str, threads: int | None = None) -> Runtime:
             raise RuntimeUnavailableError(
                 f'the runtime torch needs {error.name}: install e4_ros[train]'
             ) from error
-        return TorchRuntime()
+        return TorchRuntime(device)
     raise RuntimeUnavailableError(f'there is no runtime {name!r}; choose one of {RUNTIMES}')
+
+
+def candidates(name: str) -> list[str]:
+    """Devices other than the CPU that `auto` tries with a runtime, the best first.
+
+    Args:
+        name: name of the runtime.
+    """
+    if name == 'torch':
+        from e4_ros.vision.runtime.torch_runtime import has_cuda
+
+        return ['cuda'] if has_cuda() else []
+    return [device.name for device in offered() if device.automatic and device.name != CPU]

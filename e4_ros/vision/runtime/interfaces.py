@@ -64,9 +64,11 @@ class Piece(Protocol):
 
     Attributes:
         outputs: the output buffers by name.
+        device: device that computes them, as the runtime found out.
     """
 
     outputs: dict[str, Buffer]
+    device: str
 
     def run(self) -> None:
         """Compute the output buffers from the input buffers."""

@@ -1,74 +1,142 @@
-"""ONNX Runtime as a runtime: one session for each piece, inputs and outputs bound once."""
+"""ONNX Runtime as a runtime: one session for each piece, inputs and outputs bound once.
+
+On a GPU with memory of its own (``cuda``, ``tensorrt``) every buffer lies there: a stage reads what
+the stage before it left, and only prepared frames and what heads and decoders read are copied.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import logging
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
-from e4_ros.vision.runtime.interfaces import (
-    Buffer,
-    Program,
-    RuntimeUnavailableError,
-    check_inputs,
-)
+from e4_ros.vision.runtime.device_check import check_piece, check_placement
+from e4_ros.vision.runtime.devices import CPU, Device, DeviceError, find
+from e4_ros.vision.runtime.interfaces import Buffer, Program, check_inputs
+
+OpenSession = Callable[..., Any]
+
+_log = logging.getLogger(__name__)
 
 
 class OnnxRuntime:
-    """ONNX Runtime: one session for each piece, inputs and outputs bound once.
+    """ONNX Runtime on one device.
+
+    A piece on another device than the CPU is compared with the CPU's answer when it is compiled:
+    a provider that fails, leaves the work to the CPU or computes something else is an error.
 
     Args:
         threads: threads within one operation; None for one per core.
-        providers: execution providers, best first; by default ONNX Runtime's CPU provider.
+        device: device that computes, or the name of one.
         arena: keep what sessions need besides the buffers from run to run. More memory in each
             session, but none of it lies scattered when a long job keeps small results in between
             (measured: 12 MB lost with each).
+        fp16: whether TensorRT may compute in half precision.
+        allow_spinning: whether threads wait for each other's work within a run by spinning; faster
+            on a quiet machine, at the expense of everybody else on a busy one.
+        open_session: makes a session from a model, options and providers.
 
     Raises:
-        RuntimeUnavailableError: a provider is not in this build of ONNX Runtime.
+        DeviceError: there is no such device, or this ONNX Runtime lacks its provider.
     """
 
     name = 'onnxruntime'
 
     def __init__(
-        self, threads: int | None = None, providers: Sequence[str] = (), arena: bool = False
+        self,
+        threads: int | None = None,
+        device: Device | str = CPU,
+        arena: bool = False,
+        fp16: bool = False,
+        allow_spinning: bool = True,
+        open_session: OpenSession = ort.InferenceSession,
     ):
-        self.providers = list(providers) or ['CPUExecutionProvider']
-        missing = set(self.providers) - set(ort.get_available_providers())
-        if missing:
-            raise RuntimeUnavailableError(
-                f'this onnxruntime has no {sorted(missing)}; it has {ort.get_available_providers()}'
-            )
-        on_gpu = {'CUDAExecutionProvider', 'TensorrtExecutionProvider'} & set(self.providers)
-        self._device = 'cuda' if on_gpu else 'cpu'
-        self._options = _session_options(threads, arena)
+        self.device = device if isinstance(device, Device) else find(device)
+        self._threads, self._arena, self._fp16 = threads, arena, fp16
+        self._spin, self._open = allow_spinning, open_session
 
     def buffer(self, shape: tuple[int, ...]) -> OnnxBuffer:
         """See `Runtime`."""
-        return OnnxBuffer(shape, self._device)
+        return OnnxBuffer(shape, self.device.memory)
 
     def compile(self, program: Program, inputs: Mapping[str, Buffer]) -> OnnxPiece:
-        """See `Runtime`."""
-        check_inputs(program, inputs)
-        return OnnxPiece(self._session(program), inputs, self)
+        """See `Runtime`.
 
-    def _session(self, program: Program) -> ort.InferenceSession:
-        return ort.InferenceSession(program.onnx(), self._options, providers=self.providers)
+        Raises:
+            DeviceError: the device cannot run the program, or computes something else than the CPU.
+        """
+        check_inputs(program, inputs)
+        model = program.onnx()
+        if self.device.name == CPU:
+            providers: list[Any] = [self.device.provider]
+            return OnnxPiece(self._open(model, self._options(), providers=providers), inputs, self)
+        with tempfile.TemporaryDirectory(prefix='e4-device-') as folder:
+            options = self._options()
+            options.enable_profiling = True  # tells afterwards which provider ran which operator
+            options.profile_file_prefix = str(Path(folder) / 'run')
+            session = self._on_device(program.name, model, options)
+            piece = OnnxPiece(session, inputs, self)
+            check_piece(program.name, model, piece, inputs, self.device)
+            profile = Path(session.end_profiling())
+            for note in check_placement(program.name, profile, self.device):
+                _log.warning(note)
+        return piece
+
+    def _on_device(self, name: str, model: bytes, options: ort.SessionOptions) -> Any:
+        wanted = self.device
+        providers = wanted.providers(hashlib.sha256(model).hexdigest(), self._threads, self._fp16)
+        try:
+            # Without this, ONNX Runtime tries the CPU when a provider fails, and says so on stdout.
+            session = self._open(model, options, providers=providers, enable_fallback=0)
+        except Exception as error:  # providers raise whatever their libraries do
+            raise DeviceError(f'device {wanted.name!r} cannot load {name}: {error}') from error
+        if wanted.provider not in session.get_providers():
+            raise DeviceError(
+                f'device {wanted.name!r} is in this onnxruntime but does not start: '
+                f'{wanted.provider} is missing from the session, which has '
+                f'{", ".join(session.get_providers())}; its libraries (CUDA, cuDNN, TensorRT, '
+                'drivers) are absent or of another version than it was built for'
+            )
+        return session
+
+    def _options(self) -> ort.SessionOptions:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self._threads or 0
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Every session has threads of its own: those of the last stage must not spin while the
+        # next stage runs.
+        options.add_session_config_entry('session.force_spinning_stop', '1')
+        options.add_session_config_entry('session.intra_op.allow_spinning', str(int(self._spin)))
+        # The buffers between pieces are ours; what a session needs besides is planned once and
+        # small.
+        options.enable_cpu_mem_arena = self._arena
+        return options
 
 
 class OnnxBuffer:
-    """A tensor that ONNX Runtime reads and writes in place."""
+    """A tensor that ONNX Runtime reads and writes in place.
 
-    def __init__(self, shape: tuple[int, ...], device: str):
+    Args:
+        shape: shape of the tensor.
+        memory: where it lies, as `OrtValue` names it: ``cpu`` or ``cuda``.
+    """
+
+    def __init__(self, shape: tuple[int, ...], memory: str):
         self.shape = tuple(shape)
-        self._on_host = device == 'cpu'
+        self._on_host = memory == 'cpu'
         self._host = np.zeros(shape, np.float32)
         # On a CPU the OrtValue lies on the array's own memory.
-        self.value = ort.OrtValue.ortvalue_from_numpy(self._host, device)
+        self.value = ort.OrtValue.ortvalue_from_numpy(self._host, memory)
 
     def write(self, values: np.ndarray, index: tuple[int, ...] = ()) -> None:
-        """See `Buffer`."""
+        """See `Buffer`; only buffers that no piece computes may be written in parts."""
         self._host[index] = values
         if not self._on_host:
             self.value.update_inplace(self._host)
@@ -79,12 +147,17 @@ class OnnxBuffer:
 
 
 class OnnxPiece:
-    """One session with its inputs and outputs bound to buffers."""
+    """One session with its inputs and outputs bound to buffers.
 
-    def __init__(
-        self, session: ort.InferenceSession, inputs: Mapping[str, Buffer], runtime: OnnxRuntime
-    ):
+    Args:
+        session: an ONNX Runtime session.
+        inputs: buffers by the names of the program's inputs.
+        runtime: makes the buffers of the outputs.
+    """
+
+    def __init__(self, session: Any, inputs: Mapping[str, Buffer], runtime: OnnxRuntime):
         self._session = session
+        self.device = runtime.device.name
         self._binding = session.io_binding()
         for slot in session.get_inputs():  # the export drops inputs that nothing reads
             buffer = inputs[slot.name]
@@ -99,16 +172,3 @@ class OnnxPiece:
     def run(self) -> None:
         """See `Piece`."""
         self._session.run_with_iobinding(self._binding)
-
-
-def _session_options(threads: int | None, arena: bool) -> ort.SessionOptions:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Every session has threads of its own: those of the last stage must not spin while the next
-    # stage runs.
-    options.add_session_config_entry('session.force_spinning_stop', '1')
-    # The buffers between pieces are ours; what a session needs besides is planned once and small.
-    options.enable_cpu_mem_arena = arena
-    return options

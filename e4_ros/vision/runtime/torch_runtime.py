@@ -1,4 +1,4 @@
-"""Eager PyTorch as a runtime: what the others are compared with."""
+"""Eager PyTorch as a runtime: what the others are compared with, and what many Jetsons have."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from e4_ros.vision.runtime.devices import CPU, DeviceError
 from e4_ros.vision.runtime.interfaces import (
     Buffer,
     Program,
@@ -16,14 +17,39 @@ from e4_ros.vision.runtime.interfaces import (
 )
 
 
+def has_cuda() -> bool:
+    """Whether this PyTorch finds a CUDA GPU."""
+    return torch.cuda.is_available()
+
+
 class TorchRuntime:
-    """Eager PyTorch on the CPU: slow, and what the others are compared with."""
+    """Eager PyTorch on one device: on the CPU slow, and what the others are compared with.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        DeviceError: PyTorch has no such device, or it is not here.
+    """
 
     name = 'torch'
 
+    def __init__(self, device: str = CPU):
+        if device not in (CPU, 'cuda'):
+            raise DeviceError(
+                f'the runtime torch runs on cpu or cuda, not on {device!r}; that is a device of '
+                'the runtime onnxruntime'
+            )
+        if device != CPU and not has_cuda():
+            raise DeviceError(
+                f'device {device!r}: this torch {torch.__version__} finds no CUDA; a Jetson needs '
+                "NVIDIA's build of torch for its JetPack"
+            )
+        self._device = torch.device(device)
+
     def buffer(self, shape: tuple[int, ...]) -> TorchBuffer:
         """See `Runtime`."""
-        return TorchBuffer(torch.zeros(shape))
+        return TorchBuffer(torch.zeros(shape, device=self._device))
 
     def compile(self, program: Program, inputs: Mapping[str, Buffer]) -> TorchPiece:
         """See `Runtime`; the program must hold the torch module that it was written from."""
@@ -33,7 +59,7 @@ class TorchRuntime:
             raise RuntimeUnavailableError(
                 f'{program.name} has no torch module; the runtime torch runs programs that hold one'
             )
-        return TorchPiece(module, program, inputs)
+        return TorchPiece(module.to(self._device), program, inputs, self._device)
 
 
 class TorchBuffer:
@@ -49,18 +75,24 @@ class TorchBuffer:
 
     def write(self, values: np.ndarray, index: tuple[int, ...] = ()) -> None:
         """See `Buffer`."""
-        self.tensor.numpy()[index] = values
+        self.tensor[index] = torch.from_numpy(np.asarray(values, np.float32)).to(self.tensor)
 
     def read(self) -> np.ndarray:
         """See `Buffer`."""
-        return self.tensor.numpy()
+        return self.tensor.cpu().numpy()  # on the CPU no copy
 
 
 class TorchPiece:
     """A module that leaves its result in fixed tensors."""
 
-    def __init__(self, module: nn.Module, program: Program, inputs: Mapping[str, Buffer]):
-        self._module = module
+    def __init__(
+        self,
+        module: nn.Module,
+        program: Program,
+        inputs: Mapping[str, Buffer],
+        device: torch.device,
+    ):
+        self._module, self.device = module, device.type
         self._inputs: list[Tensor] = []
         for name in program.inputs:
             buffer = inputs[name]

@@ -51,6 +51,7 @@ def _sweep(
             'board': board,
             'model': 'any',
             'segments': [f's{i}' for i in range(points)],
+            'devices': ['cpu'] * points,
             'paths': {
                 'full': {
                     'segments': list(range(points)),

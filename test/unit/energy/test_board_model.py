@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+from dataclasses import replace
+
 import pytest
 
-from e4_ros.energy.board_model import BoardModel, SegmentWork, works_of
+from e4_ros.energy.board_model import BoardModel, SegmentWork, works_as_if_on, works_of
 from e4_ros.energy.boards import board_names, load_board
 
 HEAVY = SegmentWork('heavy', macs=700e6, bytes_moved=60e6, layers=60)
@@ -64,9 +66,30 @@ def test_compute_bound_work_scales_with_the_gpu_and_memory_bound_work_does_not()
     assert slow_emc == pytest.approx(2 * model.segment_cost(memory, {}).latency_s)
 
 
-def test_the_first_segment_runs_on_the_cpu():
-    works = works_of([SegmentWork('prepare', 1, 1), SegmentWork('stage', 1, 1)])
-    assert [work.runs_on for work in works] == ['cpu', 'engine']
+def test_a_segment_hangs_on_the_clock_of_the_device_that_runs_it():
+    model = BoardModel(load_board('jetson_orin_nano'))
+    for device, clock in (('cpu', 'cpu'), ('openvino', 'cpu'), ('cuda', 'gpu'), ('tensorrt', 'gpu')):
+        (work,) = works_of([replace(HEAVY, device=device)])
+        busy = dict(zip(model.domains, model.busy_shares([work], [{}])[0, 0], strict=True))
+        assert max(('cpu', 'gpu'), key=lambda name: busy[name]) == clock
+
+
+def test_a_board_without_a_gpu_computes_on_its_cpu_whatever_the_device():
+    model = BoardModel(load_board('raspberry_pi_5'))
+    costs = [model.segment_cost(replace(HEAVY, device=d), {}) for d in ('cpu', 'cuda')]
+    assert costs[0] == costs[1]
+
+
+def test_on_the_cpu_a_network_costs_a_jetson_what_its_cpu_can_do():
+    model = BoardModel(load_board('jetson_orin_nano'))
+    cpu, gpu = (model.segment_cost(replace(HEAVY, device=d), {}) for d in ('cpu', 'cuda'))
+    assert cpu.latency_s > 2 * gpu.latency_s
+
+
+def test_imagining_another_device_leaves_what_is_no_network_on_the_cpu():
+    works = [SegmentWork('prepare', 0, 5e6, 0, 'cpu'), replace(HEAVY, device='cpu')]
+    imagined = works_as_if_on('tensorrt', works)
+    assert [work.device for work in imagined] == ['cpu', 'tensorrt']
 
 
 def test_rails_add_up_to_the_total():

@@ -12,6 +12,7 @@ PLAN = {
     'board': 'jetson_orin_nano',
     'model': 'pedestrian_ssdlite',
     'segments': ['prepare', 'stage1', 'stage2'],
+    'devices': ['cpu', 'cuda', 'cuda'],
     'paths': {
         'temporal': {
             'segments': [0],

@@ -66,7 +66,7 @@ class Recording:
             frequencies_hz=np.array([10**9, 5 * 10**8] if known else [], np.uint64),
         )  # fmt: skip
         segments = [
-            self.make('SegmentTelemetry', name=name, latency_s=0.002, point=point)
+            self.make('SegmentTelemetry', name=name, device='cpu', latency_s=0.002, point=point)
             for name in ('prepare', 'stage0')
         ]
         fields = {

@@ -31,7 +31,7 @@ from e4_ros.vision.inference.frame_result import FrameResult
 BOARD = 'jetson_orin_nano'
 PATHS = {'temporal': [0], 'exit1': [0, 1], 'full': [0, 1, 2]}
 WORKS = [
-    SegmentWork('prepare', 0, 1e6, runs_on='cpu'),
+    SegmentWork('prepare', 0, 1e6, device='cpu'),
     SegmentWork('stage0', 2e8, 5e7),
     SegmentWork('stage1', 4e8, 5e7),
 ]
@@ -42,7 +42,9 @@ class Engine:
 
     def __init__(self, wait_s: float = 0.0) -> None:
         self.paths = PATHS
-        self.segments = [Segment(w.name, int(w.macs), int(w.bytes_moved), 8, 0) for w in WORKS]
+        self.segments = [
+            Segment(w.name, int(w.macs), int(w.bytes_moved), 8, 0, w.device) for w in WORKS
+        ]
         self.exit = 'full'
         self.wait_s = wait_s
 
