@@ -101,9 +101,10 @@ def works_as_if_on(device: str, works: Iterable[SegmentWork]) -> list[SegmentWor
 
     Args:
         device: device that this other machine computes the network on.
-        works: works of the segments; one without any network stays on the CPU.
+        works: works of the segments in order; the first one prepares the frame and asks the
+            temporal exit, on the CPU whatever computes the network.
     """
-    return [replace(work, device=device) if work.macs else work for work in works]
+    return [replace(work, device=device) if i else work for i, work in enumerate(works)]
 
 
 class BoardModel:

@@ -54,6 +54,8 @@ class ExitStep:
         self._temporal = temporal
         self._answer = Detections.empty()
         self._gated = fitted.gate is not None
+        far = carried is not None and carried is temporal.state and runtime.host is not runtime
+        self._state_there = carried if far else None
         inputs = {'features': features}
         if fitted.gate is None:
             module: Answering | AnsweringAndJudging = Answering(fitted.head).eval()
@@ -64,8 +66,10 @@ class ExitStep:
             inputs |= {
                 'memory': self._memory,
                 'filled': self._filled,
-                'state': carried or runtime.buffer((1, STATE)),
             }
+            # The temporal exit leaves its state in the host's memory; a head elsewhere has a copy.
+            self._state_here = runtime.buffer((1, STATE)) if carried is None or far else carried
+            inputs['state'] = self._state_here
         shapes = {name: tuple(buffer.shape) for name, buffer in inputs.items()}
         program = ModuleProgram(self.name, module, shapes, module.output_names)
         self._piece = runtime.compile(program, inputs)
@@ -86,6 +90,8 @@ class ExitStep:
         Returns:
             The gate score in [0, 1].
         """
+        if self._state_there is not None:
+            self._state_here.write(self._state_there.read())
         self._piece.run()
         outputs = {name: buffer.read() for name, buffer in self._piece.outputs.items()}
         if self._model.task == 'classify':

@@ -84,6 +84,11 @@ class Runtime(Protocol):
 
     name: str
 
+    @property
+    def host(self) -> Runtime:
+        """A runtime on the CPU: this one, if that is where it computes."""
+        ...
+
     def buffer(self, shape: tuple[int, ...]) -> Buffer:
         """A new buffer of zeros."""
         ...

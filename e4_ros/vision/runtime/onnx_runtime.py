@@ -10,6 +10,7 @@ import hashlib
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ class OnnxRuntime:
         self.device = device if isinstance(device, Device) else find(device)
         self._threads, self._arena, self._fp16 = threads, arena, fp16
         self._spin, self._open = allow_spinning, open_session
+
+    @cached_property
+    def host(self) -> OnnxRuntime:
+        """See `Runtime`."""
+        if self.device.name == CPU:
+            return self
+        return OnnxRuntime(self._threads, CPU, self._arena, allow_spinning=self._spin)
 
     def buffer(self, shape: tuple[int, ...]) -> OnnxBuffer:
         """See `Runtime`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -46,6 +47,11 @@ class TorchRuntime:
                 "NVIDIA's build of torch for its JetPack"
             )
         self._device = torch.device(device)
+
+    @cached_property
+    def host(self) -> TorchRuntime:
+        """See `Runtime`."""
+        return self if self._device.type == CPU else TorchRuntime(CPU)
 
     def buffer(self, shape: tuple[int, ...]) -> TorchBuffer:
         """See `Runtime`."""

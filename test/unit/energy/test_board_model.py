@@ -86,7 +86,7 @@ def test_on_the_cpu_a_network_costs_a_jetson_what_its_cpu_can_do():
     assert cpu.latency_s > 2 * gpu.latency_s
 
 
-def test_imagining_another_device_leaves_what_is_no_network_on_the_cpu():
+def test_imagining_another_device_leaves_the_preparation_on_the_cpu():
     works = [SegmentWork('prepare', 0, 5e6, 0, 'cpu'), replace(HEAVY, device='cpu')]
     imagined = works_as_if_on('tensorrt', works)
     assert [work.device for work in imagined] == ['cpu', 'tensorrt']
