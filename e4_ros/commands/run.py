@@ -66,8 +66,8 @@ def run(
     device: Annotated[
         str,
         typer.Option(
-            help='What runs the network: auto, cpu, openvino, cuda or tensorrt. auto takes the best '
-            'that is here and computes what the CPU computes.'
+            help='What runs the network: auto, cpu, openvino, cuda or tensorrt. auto takes the '
+            'best that is here and computes what the CPU computes.'
         ),
     ] = 'auto',
     board_device: Annotated[

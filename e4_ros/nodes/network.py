@@ -53,13 +53,15 @@ def load(node: Node) -> Network:
     perceiver.warm_up(_ANY_FRAME, check_pay=value(node, 'check_pay'))
     baseline = None
     if every:
-        baseline = Baseline(_build(node, 'full'), every)
+        # What perception is compared with runs where perception does.
+        full = _build(node, 'full', device=perceiver.engine.device)
+        baseline = Baseline(full, every)
         baseline.process(_ANY_FRAME, board='')
     exits = ExitWatch(node, perceiver, value(node, 'exits_file'))
     return Network(perceiver, baseline, exits, _describe(node, perceiver.engine, policy))
 
 
-def _build(node: Node, policy: str, precision: str = FP32) -> EarlyExitEngine:
+def _build(node: Node, policy: str, precision: str = FP32, device: str = '') -> EarlyExitEngine:
     exits_file = value(node, 'exits_file')
     return build(
         value(node, 'model'),
@@ -71,6 +73,8 @@ def _build(node: Node, policy: str, precision: str = FP32) -> EarlyExitEngine:
         value(node, 'audit_share'),
         keep_audits=True,
         precision=precision,
+        device=device or value(node, 'device'),
+        allow_spinning=value(node, 'allow_spinning'),
     )
 
 
@@ -84,6 +88,8 @@ def _describe(node: Node, engine: EarlyExitEngine, policy: str) -> DiagnosticSta
         'segments': ', '.join(segment.name for segment in engine.segments),
         'runtime': f'{name} {metadata.version(name)}, {threads} thread{"s" if threads > 1 else ""}',
         'precision': value(node, 'precision'),
+        'device': engine.device,
+        'segment devices': ', '.join(f'{s.name} {s.device}' for s in engine.segments),
     }
     return status('network', '', f'{engine.model.name}, policy {policy}', values)
 

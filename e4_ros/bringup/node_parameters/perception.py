@@ -5,6 +5,7 @@ from __future__ import annotations
 from e4_ros.bringup.node_parameters.autostart import AUTOSTART
 from e4_ros.bringup.parameter_spec import ParameterSpec
 from e4_ros.perception.images import DEFAULT_MAX_PIXELS
+from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, NAMES
 from e4_ros.vision.runtime.precision import PRECISIONS
 
 PARAMETERS = (
@@ -26,6 +27,14 @@ PARAMETERS = (
         choices=('onnxruntime', 'torch'),
     ),
     ParameterSpec(
+        'device',
+        AUTO,
+        'What computes the network. auto takes the best device that this machine has and that '
+        'computes what the CPU computes; one by its name fails with the reason where auto would '
+        'pass it over.',
+        choices=NAMES,
+    ),
+    ParameterSpec(
         'precision',
         'fp32',
         "Of the network's stages. fp16 and int8 are made, measured and kept on this machine by `e4 "
@@ -33,6 +42,12 @@ PARAMETERS = (
         choices=PRECISIONS,
     ),
     ParameterSpec('threads', 0, 'CPU threads of the runtime; 0 for one per core.', 0, 256),
+    ParameterSpec(
+        'allow_spinning',
+        ALLOW_SPINNING,
+        'Let the threads of the runtime wait for each other by spinning, within a frame only. '
+        'Faster where nothing else needs the CPU; docs/devices.md has the figures.',
+    ),
     ParameterSpec('min_score', 0.2, 'Detections that score less are left out.', 0.0, 1.0),
     ParameterSpec(
         'audit_share',

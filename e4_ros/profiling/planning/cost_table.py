@@ -148,7 +148,7 @@ class CostTable:
     # -- files ----------------------------------------------------------------------------------
 
     def check_for(self, model: str, segments: Sequence[str], devices: Sequence[str]) -> None:
-        """Raise :class:`CostTableError` unless the table is of this model, cut and placed like this.
+        """Raise :class:`CostTableError` unless the table is of this model, cut and run like this.
 
         Args:
             model: name of the network.

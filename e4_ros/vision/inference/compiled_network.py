@@ -109,9 +109,7 @@ def compile_chain(
         steps.append(ChainStep(piece, step))
         decodes = step is not None or index == len(stages) - 1
         cycles = _DECODE_CYCLES if decodes else 0
-        segments.append(
-            Segment(stage.name, macs, bytes_moved, layers, cycles, piece.device)
-        )
+        segments.append(Segment(stage.name, macs, bytes_moved, layers, cycles, piece.device))
     return Chain(entry, steps, segments)
 
 

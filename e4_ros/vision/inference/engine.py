@@ -63,7 +63,9 @@ class EarlyExitEngine:
         self.runtime = runtime
         self.min_score = min_score
         self.temporal: TemporalExit = (
-            LearnedTemporalExit(temporal, runtime.host) if temporal is not None else _unlearnt(model)
+            LearnedTemporalExit(temporal, runtime.host)
+            if temporal is not None
+            else _unlearnt(model)
         )
         self.auditor = auditor or Auditor()
         self.economics: ExitEconomics | None = None

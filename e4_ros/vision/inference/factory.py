@@ -20,7 +20,7 @@ from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.policy import FULL, TEMPORAL, FullPolicy, ThresholdPolicy
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.models import load_model
-from e4_ros.vision.runtime.devices import AUTO, on_device
+from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, on_device
 from e4_ros.vision.runtime.factory import candidates, make_runtime
 from e4_ros.vision.runtime.interfaces import RuntimeUnavailableError
 from e4_ros.vision.runtime.precision import FP32, check_precision
@@ -41,7 +41,7 @@ def build(
     keep_audits: bool = False,
     precision: str = FP32,
     device: str = AUTO,
-    allow_spinning: bool = True,
+    allow_spinning: bool = ALLOW_SPINNING,
 ) -> EarlyExitEngine:
     """An engine for a model of the zoo with the exits that were fitted for it.
 

@@ -17,6 +17,9 @@ from e4_ros import paths
 
 AUTO = 'auto'
 CPU = 'cpu'
+ALLOW_SPINNING = True
+"""Whether threads spin within a run unless told otherwise; docs/devices.md has the figures."""
+
 T = TypeVar('T')
 Options = dict[str, str]
 
@@ -150,7 +153,7 @@ def check_name(name: str) -> Device:
 
 
 def offered() -> list[Device]:
-    """Devices whose provider this ONNX Runtime has, the best first; nobody knows yet if they work."""
+    """Devices whose provider this ONNX Runtime has, the best first; whether they work is open."""
     import onnxruntime as ort
 
     has = set(ort.get_available_providers())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from e4_ros.vision.runtime.devices import CPU, offered
+from e4_ros.vision.runtime.devices import ALLOW_SPINNING, CPU, offered
 from e4_ros.vision.runtime.interfaces import RUNTIMES, Runtime, RuntimeUnavailableError
 
 
@@ -11,7 +11,7 @@ def make_runtime(
     threads: int | None = None,
     device: str = CPU,
     fp16: bool = False,
-    allow_spinning: bool = True,
+    allow_spinning: bool = ALLOW_SPINNING,
 ) -> Runtime:
     """A runtime by its name.
 

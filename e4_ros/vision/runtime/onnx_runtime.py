@@ -18,7 +18,13 @@ import numpy as np
 import onnxruntime as ort
 
 from e4_ros.vision.runtime.device_check import check_piece, check_placement
-from e4_ros.vision.runtime.devices import CPU, Device, DeviceError, find
+from e4_ros.vision.runtime.devices import (
+    ALLOW_SPINNING,
+    CPU,
+    Device,
+    DeviceError,
+    find,
+)
 from e4_ros.vision.runtime.interfaces import Buffer, Program, check_inputs
 
 OpenSession = Callable[..., Any]
@@ -55,7 +61,7 @@ class OnnxRuntime:
         device: Device | str = CPU,
         arena: bool = False,
         fp16: bool = False,
-        allow_spinning: bool = True,
+        allow_spinning: bool = ALLOW_SPINNING,
         open_session: OpenSession = ort.InferenceSession,
     ):
         self.device = device if isinstance(device, Device) else find(device)

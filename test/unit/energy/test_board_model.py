@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import numpy as np
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from e4_ros.energy.board_model import BoardModel, SegmentWork, works_as_if_on, works_of
@@ -68,7 +68,12 @@ def test_compute_bound_work_scales_with_the_gpu_and_memory_bound_work_does_not()
 
 def test_a_segment_hangs_on_the_clock_of_the_device_that_runs_it():
     model = BoardModel(load_board('jetson_orin_nano'))
-    for device, clock in (('cpu', 'cpu'), ('openvino', 'cpu'), ('cuda', 'gpu'), ('tensorrt', 'gpu')):
+    for device, clock in (
+        ('cpu', 'cpu'),
+        ('openvino', 'cpu'),
+        ('cuda', 'gpu'),
+        ('tensorrt', 'gpu'),
+    ):
         (work,) = works_of([replace(HEAVY, device=device)])
         busy = dict(zip(model.domains, model.busy_shares([work], [{}])[0, 0], strict=True))
         assert max(('cpu', 'gpu'), key=lambda name: busy[name]) == clock

@@ -227,7 +227,14 @@ def test_a_fit_from_the_design_sees_where_memory_is_the_roof(board):
     latency_s, energy_j = whole.latency_s.copy(), whole.energy_j.copy()
     latency_s[:, holes] = energy_j[:, holes] = np.nan
     filled = complete(
-        board, 'net', whole.segments, whole.devices, whole.domains, whole.axes_hz, latency_s, energy_j
+        board,
+        'net',
+        whole.segments,
+        whole.devices,
+        whole.domains,
+        whole.axes_hz,
+        latency_s,
+        energy_j,
     )
     for found, true in ((filled.latency_s, whole.latency_s), (filled.energy_j, whole.energy_j)):
         assert np.abs(found / true - 1).mean() < 0.02
@@ -241,7 +248,14 @@ def test_a_fit_fills_the_holes_and_says_how_far_off_it_is():
     latency_s = np.where(known, whole.latency_s, np.nan)
     energy_j = np.where(known, whole.energy_j, np.nan)
     filled = complete(
-        whole.board, 'net', whole.segments, whole.devices, whole.domains, whole.axes_hz, latency_s, energy_j
+        whole.board,
+        'net',
+        whole.segments,
+        whole.devices,
+        whole.domains,
+        whole.axes_hz,
+        latency_s,
+        energy_j,
     )
     assert filled.source == 'measured'
     assert (filled.latency_s[:, known] == whole.latency_s[:, known]).all()
@@ -268,7 +282,16 @@ def test_too_few_cells_for_a_fit_are_refused():
     sparse = np.full_like(whole.latency_s, np.nan)
     sparse[:, :5] = 1.0
     with pytest.raises(CostTableError, match='5 measured cells'):
-        complete(whole.board, 'net', whole.segments, whole.devices, whole.domains, whole.axes_hz, sparse, sparse)
+        complete(
+            whole.board,
+            'net',
+            whole.segments,
+            whole.devices,
+            whole.domains,
+            whole.axes_hz,
+            sparse,
+            sparse,
+        )
 
 
 def test_modelled_power_is_the_boards_whatever_the_latency():

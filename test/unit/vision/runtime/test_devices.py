@@ -1,4 +1,4 @@
-"""Devices: names, what is missing, what fails, what answers differently, and what auto makes of it."""
+"""What is missing, fails or answers differently, and what auto makes of it."""
 
 from __future__ import annotations
 
@@ -109,9 +109,7 @@ def test_a_device_of_a_wrong_type_is_refused(wrong):
 
 
 def test_a_provider_that_is_not_here_is_refused_with_what_is_and_what_brings_it():
-    missing = next(
-        d for d in DEVICES.values() if d.provider not in ort.get_available_providers()
-    )
+    missing = next(d for d in DEVICES.values() if d.provider not in ort.get_available_providers())
     with pytest.raises(DeviceError) as raised:
         find(missing.name)
     said = str(raised.value)
