@@ -56,11 +56,11 @@ def check_piece(
             buffer.write(np.zeros(()))
     wanted = reference.run(list(found), given)
     for output, expected in zip(found, wanted, strict=True):
-        error = difference(found[output], np.asarray(expected))
-        if not error <= device.tolerance:
+        off = difference(found[output], np.asarray(expected))
+        if not off <= device.tolerance:
             raise DeviceError(
                 f'device {device.name!r} answers differently from the CPU: output {output!r} of '
-                f'{name} is off by {error:.2g} of its largest value, where {device.tolerance:g} '
+                f'{name} is off by {off:.2g} of its largest value, where {device.tolerance:g} '
                 'is allowed; update its driver and libraries, or use another device'
             )
 

@@ -136,3 +136,24 @@ def test_plan_outside_the_tables():
         plan.check_domains({**TABLES, 'gpu': (306_000_000, 600_000_000)})
     with pytest.raises(PlanError, match='outside the allowed'):
         plan.check_domains(TABLES, {'gpu': (306_000_000, 408_000_000)})
+
+
+def test_a_plan_for_another_device_is_refused_with_both_names():
+    plan = FrequencyPlan.model_validate(PLAN)
+    plan.check_devices(['cpu', 'cuda', 'cuda'])
+    with pytest.raises(PlanError, match="made for 'cuda', but here the network runs on 'cpu'"):
+        plan.check_devices(['cpu', 'cpu', 'cpu'])
+    with pytest.raises(PlanError, match="stage1 on 'cuda', stage2 on 'cpu'"):
+        plan.check_devices(['cpu', 'cuda', 'cpu'])
+
+
+def test_a_plan_from_before_plans_named_their_devices_says_to_profile_again():
+    old = {key: value for key, value in PLAN.items() if key != 'devices'}
+    with pytest.raises(PlanError, match=r'older version .* profile again'):
+        FrequencyPlan.from_yaml(yaml.safe_dump(old))
+
+
+@pytest.mark.parametrize('devices', [['cpu'], ['cpu', 'cuda', 5], ['cpu', 'cuda', ''], 'cuda'])
+def test_devices_that_are_none_are_refused(devices):
+    with pytest.raises(PlanError):
+        FrequencyPlan.from_yaml(yaml.safe_dump(PLAN | {'devices': devices}))

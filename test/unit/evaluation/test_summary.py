@@ -16,7 +16,7 @@ KEYS = [
     'frames_received', 'frames_processed', 'frames_dropped', 'exits', 'latency_ms',
     'full_latency_ms', 'speedup_vs_full', 'f1_vs_full', 'energy_j_per_frame',
     'baseline_energy_j_per_frame', 'waits_counted', 'energy_source',
-    'board', 'model', 'source', 'runtime', 'audits', 'exit_notes',
+    'board', 'model', 'source', 'runtime', 'device', 'board_device', 'audits', 'exit_notes',
 ]  # fmt: skip
 
 

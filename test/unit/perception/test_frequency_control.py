@@ -106,6 +106,18 @@ def test_a_plan_for_another_board_is_refused(plan):
         ModelledControl(load_board('jetson_nano'), WORKS, plan)
 
 
+def test_a_plan_for_another_device_is_refused_before_the_helper_hears_of_it(daemon, client, plan):
+    elsewhere = plan.model_copy(update={'devices': ['cpu'] * len(plan.segments)})
+    with pytest.raises(PlanError, match="made for 'cpu', but here the network runs on 'cuda'"):
+        ModelledControl(load_board(plan.board), WORKS, elsewhere)
+    with pytest.raises(PlanError, match="made for 'cpu'"):
+        DaemonControl(client, WORKS, elsewhere)
+    control = DaemonControl(client, WORKS, plan)
+    with pytest.raises(PlanError, match="made for 'cpu'"):
+        control.replace(elsewhere)
+    assert daemon.core.plan == plan
+
+
 def test_clocks_the_model_does_not_have_are_ignored():
     model = BoardModel(load_board(BOARD))
     point = model.default_point()

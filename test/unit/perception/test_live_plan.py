@@ -200,6 +200,7 @@ def test_a_plan_file_gives_way_to_limits_and_comes_back(begin, plan_file):
         ({'board': 'jetson_tx2'}, "made for board 'jetson_tx2'"),
         ({'model': 'other'}, "made for model 'other'"),
         ({'segments': ['prepare', 'stage0', 'elsewhere']}, 'is cut into'),
+        ({'devices': ['cpu', 'tensorrt', 'tensorrt']}, "'tensorrt', but here .* runs on 'cuda'"),
     ],
 )
 def test_a_plan_for_something_else_is_refused_and_the_old_one_stays(

@@ -60,11 +60,28 @@ def test_a_wrong_shape_is_refused(table):
 
 
 def test_a_table_of_another_model_is_refused(table):
-    table.check_for('net', ['a', 'b'])
+    there = ['cuda', 'cuda']
+    table.check_for('net', ['a', 'b'], there)
     with pytest.raises(CostTableError, match='measure it again'):
-        table.check_for('other', ['a', 'b'])
+        table.check_for('other', ['a', 'b'], there)
     with pytest.raises(CostTableError, match='measure it again'):
-        table.check_for('net', ['a', 'b', 'c'])
+        table.check_for('net', ['a', 'b', 'c'], [*there, 'cuda'])
+
+
+def test_a_table_of_another_device_is_refused_with_both(table):
+    with pytest.raises(CostTableError, match='on cuda, cuda, here they run on cpu, tensorrt'):
+        table.check_for('net', ['a', 'b'], ['cpu', 'tensorrt'])
+
+
+def test_the_devices_survive_the_file(table, tmp_path):
+    placed = dataclasses.replace(table, devices=('cpu', 'tensorrt'))
+    placed.save(tmp_path / 'table.json')
+    assert CostTable.load(tmp_path / 'table.json').devices == ('cpu', 'tensorrt')
+
+
+def test_a_device_short_is_refused(table):
+    with pytest.raises(CostTableError, match='2 segments but 1 devices'):
+        dataclasses.replace(table, devices=('cpu',))
 
 
 @pytest.mark.parametrize('text', ['', '[]', '{"board": 1}', 'nonsense'])

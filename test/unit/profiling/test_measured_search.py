@@ -48,6 +48,7 @@ class FakeMachine:
     def __init__(self, board: str = 'jetson_nano') -> None:
         self.table = modelled(board)
         self.board, self.model, self.segments = board, 'net', self.table.segments
+        self.devices = self.table.devices
         self.state, self.lost_because = ClientState.HELD, ''
         self.point: dict[str, int] = {}
         self.joules = self.now_s = self.missing_s = 0.0
