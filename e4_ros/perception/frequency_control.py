@@ -140,9 +140,10 @@ class DaemonControl:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
+        self._devices = [work.device for work in works]
         self._energy = _frame_energy(plan.board, works)
         self._clock = clock
-        self._check(plan)
+        plan.check_devices(self._devices)
         self._use(plan)
         self._points: list[OperatingPoint] = []
         self._before_j = math.nan
@@ -157,7 +158,7 @@ class DaemonControl:
         Raises:
             HelperError, PlanError: the helper refuses it; the plan before stays.
         """
-        self._check(plan)
+        plan.check_devices(self._devices)
         self._client.set_plan(plan)
         self._use(plan)
 
@@ -202,9 +203,6 @@ class DaemonControl:
         self._frame_s = frame.latency_s
         wait_j = self._energy.wait_j(self._waited_at, self._waited_s)
         return Spent(points, frame.energy_j + wait_j, 'modelled')
-
-    def _check(self, plan: FrequencyPlan) -> None:
-        plan.check_devices([work.device for work in self._works])
 
     def _use(self, plan: FrequencyPlan) -> None:
         self._paths, self._clocked = _deepest_paths(plan), plan.domains
