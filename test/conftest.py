@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from e4_ros.energy.virtual.mount import why_no_mounts
+from e4_ros.energy.virtual.mount import mount_problem
 
 # Before torch is imported, here or in a process that a test starts: small networks gain nothing
 # from a second thread, and on a busy machine they wait for it.
@@ -36,7 +36,7 @@ def _why_nobody_else() -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker('fuse') and (reason := why_no_mounts()):
+    if item.get_closest_marker('fuse') and (reason := mount_problem()):
         pytest.skip(f'no FUSE here: {reason}')
     if item.get_closest_marker('other_user') and (reason := _why_nobody_else()):
         pytest.skip(f'nobody can become another user here: {reason}')

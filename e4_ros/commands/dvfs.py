@@ -36,11 +36,11 @@ Root = Annotated[
 ]
 StateDir = Annotated[
     Path | None,
-    typer.Option(help='Folder of the journal of originals.', show_default='/run/e4 or your own'),
+    typer.Option(help='Folder of the undo log.', show_default='/run/e4 or your own'),
 ]
 SocketPath = Annotated[
     Path | None,
-    typer.Option('--socket', help="The helper's socket.", show_default='$E4_SOCKET or /run/e4'),
+    typer.Option('--socket', help="The daemon's socket.", show_default='$E4_SOCKET or /run/e4'),
 ]
 _SLASH = Path('/')
 
@@ -81,9 +81,9 @@ def set_point(
 ) -> None:
     """Hold clocks, then give them back: for some time, during a command, or until Ctrl-C.
 
-    Goes through the helper if one runs; else needs the right to write the clocks itself.
+    Goes through the daemon if one runs; else needs the right to write the clocks itself.
 
-    Nothing stays behind, whatever ends it: the originals are on disk before the first write.
+    Nothing stays behind, whatever ends it: the state is on disk before the first write.
 
         e4 dvfs set --run 'python my_benchmark.py' gpu=612MHz cpu=960MHz
     """
@@ -115,7 +115,7 @@ def restore(
     root: Root = _SLASH,
     state_dir: StateDir = None,
 ) -> None:
-    """Give back what a helper that was killed left behind. Does nothing if all is well."""
+    """Restore what a daemon that was killed left behind. Does nothing if all is well."""
     from e4_ros.energy.daemon.daemon import identify
     from e4_ros.energy.daemon.recovery import recover
     from e4_ros.energy.daemon.undo_log import UndoLog
@@ -127,10 +127,10 @@ def restore(
         typer.echo('there is no undo log' if aside is None else f'kept as {aside}')
         return
     if not undo_log.path.exists():
-        typer.echo('nothing to give back')
+        typer.echo('nothing to restore')
         return
     if problems := recover(undo_log, identify(root), root):
-        raise OSError('not everything came back: ' + '; '.join(problems))
+        raise OSError('not everything was restored: ' + '; '.join(problems))
     typer.echo('the clocks are as before')
 
 
@@ -144,7 +144,7 @@ def watch(
         typer.Option('--for', min=0, help='End after so many seconds.', show_default='Ctrl-C'),
     ] = None,
 ) -> None:
-    """Show clocks, temperature and the helper's lease, again and again."""
+    """Show clocks, temperature and the daemon's lease, again and again."""
     from rich.live import Live
 
     from e4_ros.commands.dvfs_text import clock_table, situation
@@ -171,17 +171,20 @@ def serve(
         list[str] | None, typer.Option(help='Like gpu=306000000..612000000 (hertz).')
     ] = None,
     watchdog_s: Annotated[
-        float, typer.Option(min=0.05, max=3600, help='Originals return without a step for so long.')
+        float,
+        typer.Option(
+            min=0.05, max=3600, help='Seconds without a step after which the clocks are restored.'
+        ),
     ] = 2.0,
     over_temperature_c: Annotated[
-        float, typer.Option(min=30, max=130, help='From so many °C on, the originals return.')
+        float, typer.Option(min=30, max=130, help='From so many °C on, the clocks are restored.')
     ] = 95.0,
 ) -> None:
-    """Be the helper, without ROS, until SIGTERM or Ctrl-C."""
+    """Run the daemon, without ROS, until SIGTERM or Ctrl-C."""
     import logging
 
     from e4_ros.energy.daemon.daemon import Daemon, parse_limits
-    from e4_ros.energy.daemon.realtime import log_asynchronously, steady_process
+    from e4_ros.energy.daemon.realtime import log_asynchronously, setup_realtime
 
     log_asynchronously(logging.INFO)
     with _until_signal() as ending:
@@ -194,7 +197,7 @@ def serve(
             watchdog_s=watchdog_s,
             over_temperature_c=over_temperature_c,
         )
-        steady_process()
+        setup_realtime()
         with Daemon(config) as daemon:
             typer.echo(f'{daemon.core.board}: listening on {config.socket_path}')
             ending.wait()
@@ -223,7 +226,7 @@ def _domains(root: Path) -> list[Domain]:
 
 @contextlib.contextmanager
 def _until_signal() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set, so that the way back is walked in order."""
+    """An event that SIGINT and SIGTERM set, so that the clocks are restored in order."""
     ending = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: ending.set())

@@ -42,7 +42,7 @@ def _mhz_now(domain: Domain) -> str:
 
 
 def situation(root: Path, socket_path: Path) -> str:
-    """Temperature, and what the helper does, in one line."""
+    """Temperature, and what the daemon does, in one line."""
     from e4_ros.energy.client.client import DaemonError, DvfsClient
     from e4_ros.energy.meters.thermal import hottest_c
 
@@ -51,9 +51,9 @@ def situation(root: Path, socket_path: Path) -> str:
     try:
         status = DvfsClient(socket_path, timeout_s=1).status()
     except DaemonError:
-        return heat + 'no helper'
+        return heat + 'no daemon'
     if status['problems']:
-        return heat + 'not given back: ' + '; '.join(status['problems'])
+        return heat + 'not restored: ' + '; '.join(status['problems'])
     if not status['holder']:
-        return heat + 'helper without a client'
+        return heat + 'daemon without a client'
     return heat + f'{status["holder"]}, plan {status["plan"] or "none"}'

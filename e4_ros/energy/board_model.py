@@ -1,4 +1,4 @@
-"""Latency and power of a board from its description: what stands in where nothing can be measured.
+"""Latency and power of a board from its description, for where nothing can be measured.
 
 Latency is a roofline (Williams et al., CACM 2009) per segment, plus the host's time to start its
 layers, which Jetsons at batch 1 do not hide::

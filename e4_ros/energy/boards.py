@@ -1,4 +1,4 @@
-"""What is known of a machine: clock tables, rails, power and speed, each number with its source.
+"""Board descriptions: clock tables, rails, power and speed, each number with its source.
 
 A board file (``config/boards/NAME.yaml``) describes a machine that can be simulated. A number is
 written ``[value, source]``; a guess says ``assumed``. Real machines are discovered, not looked up.
@@ -23,7 +23,7 @@ class BoardError(ValueError):
 
 
 class Sourced(NamedTuple):
-    """A number and where it comes from (``assumed`` where nobody published it)."""
+    """A number and its source (``assumed`` where nobody published it)."""
 
     value: float
     source: str
@@ -56,7 +56,7 @@ class ClockTable(_Strict):
         return tuple(round(f * _HZ_PER_MHZ) for f in self.mhz)
 
 
-class Power(_Strict):
+class PowerModel(_Strict):
     """Power of one domain: ``static + dynamic * (f / f_top) ** exponent * activity`` (watts).
 
     ``activity`` is ``idle_share`` when the domain waits and 1 when it is fully busy. ``dynamic_w``
@@ -70,31 +70,37 @@ class Power(_Strict):
     idle_share: Sourced
 
 
-class Switch(_Strict):
-    """What a clock change costs: the caller's stall, and the delay until it takes effect."""
+class SwitchCost(_Strict):
+    """What a clock change costs in seconds: the caller's stall, and the delay until it applies."""
 
     stall_s: Sourced
     effect_s: Sourced
 
 
 class Compute(_Strict):
-    """Roof of an engine: multiply-adds per clock cycle, and CPU cycles to start one layer on it."""
+    """Speed of a processor: multiply-adds per clock cycle, and CPU cycles to start one layer."""
 
     macs_per_cycle: Sourced
     launch_cycles: Sourced
 
 
 class DomainSpec(_Strict):
-    """One clock of the board and where the kernel shows it (paths are relative to ``/``).
+    """One domain of the board and where the kernel shows it (paths are relative to ``/``).
 
     Attributes:
-        kind: which kernel interface the domain has.
-        path: ``cpufreq``: folder of the policies; ``devfreq``: the device's folder, which holds
-            ``devfreq/<name>``; ``bpmp``: the clock's folder in debugfs.
-        policies: ``cpufreq`` only: the CPUs of each policy.
-        of_node: ``devfreq`` only: the device tree name by which discovery knows a GPU.
-        governor: what the stock system runs; ``governors`` is everything it offers.
+        kind: kernel interface of the domain.
+        path: ``cpufreq``: folder of the policies; ``devfreq``: folder of the device, which holds
+            ``devfreq/<name>``; ``bpmp``: folder of the clock in debugfs.
+        policies: ``cpufreq`` only: numbers of the CPUs of each policy.
+        of_node: ``devfreq`` only: device tree name by which discovery recognises a GPU.
+        driver: ``cpufreq`` only: name of the kernel's driver.
+        governor: governor that the stock system runs.
+        governors: all governors that the kernel offers.
+        table: frequencies that the hardware offers.
         cap_mhz: highest clock of the stock power mode, where it is below the table's top.
+        power: power of the domain by frequency and load.
+        switch: cost of a clock change.
+        compute: speed of the domain where it computes networks, else None.
     """
 
     kind: Literal['cpufreq', 'devfreq', 'bpmp']
@@ -106,8 +112,8 @@ class DomainSpec(_Strict):
     governors: tuple[str, ...] = ()
     table: ClockTable
     cap_mhz: Sourced | None = None
-    power: Power
-    switch: Switch
+    power: PowerModel
+    switch: SwitchCost
     compute: Compute | None = None
 
     @property
@@ -139,8 +145,11 @@ class Rail(_Strict):
     """One channel of a power monitor and the loads behind it.
 
     Attributes:
+        label: name of the rail.
         loads: names of domains and of ``other_loads_w``; the word ``all`` for the board's input.
-        device, channel: which monitor, and its channel (1 to 3 on an INA3221).
+        volts: nominal voltage.
+        device: name of the monitor among the board's ``monitors``.
+        channel: channel of the monitor (1 to 3 on an INA3221).
     """
 
     label: str
@@ -150,8 +159,8 @@ class Rail(_Strict):
     channel: int = 1
 
 
-class Monitor(_Strict):
-    """Where rails are read: hwmon ``ina3221`` or ``ina238``, the older iio form, or RAPL."""
+class PowerMonitor(_Strict):
+    """A power monitor: hwmon ``ina3221`` or ``ina238``, the older iio form, or RAPL."""
 
     kind: Literal['ina3221_hwmon', 'ina3221_iio', 'ina238_hwmon', 'rapl']
     path: str
@@ -159,7 +168,7 @@ class Monitor(_Strict):
 
 
 class Thermal(_Strict):
-    """First-order heating: ``ambient + resistance * power``, reached with a time constant."""
+    """First-order heating: towards ``ambient + resistance * power``, with a time constant."""
 
     zones: tuple[str, ...]
     resistance_c_per_w: Sourced
@@ -169,7 +178,7 @@ class Thermal(_Strict):
 
 
 class Memory(_Strict):
-    """Roof of the memory: bytes per cycle of the ``emc`` domain, or per second without one."""
+    """Speed of the memory: bytes per cycle of the ``emc`` domain, or per second without one."""
 
     bytes_per_cycle: Sourced | None = None
     bytes_per_s: Sourced | None = None
@@ -179,9 +188,16 @@ class Board(_Strict):
     """A machine as ``config/boards/NAME.yaml`` describes it.
 
     Attributes:
+        name: name of the board in plans and commands; also that of its file.
+        title: name of the board for people.
+        model: text of ``/proc/device-tree/model`` (empty on a PC).
         kernel: ``old`` (4.9, refuses min above max) or ``new`` (5.10 and later, PM QoS).
-        model: what ``/proc/device-tree/model`` says (empty on a PC).
-        other_loads_w: constant loads that no clock changes.
+        domains: domain name → domain.
+        other_loads_w: name → watts of a constant load that no clock changes.
+        memory: speed of the memory.
+        monitors: name → power monitor.
+        rails: channels of the power monitors.
+        thermal: heating of the board.
     """
 
     name: str
@@ -191,7 +207,7 @@ class Board(_Strict):
     domains: dict[str, DomainSpec]
     other_loads_w: dict[str, Sourced]
     memory: Memory
-    monitors: dict[str, Monitor] = {}
+    monitors: dict[str, PowerMonitor] = {}
     rails: tuple[Rail, ...] = ()
     thermal: Thermal
 
@@ -221,7 +237,7 @@ def load_board(name: str) -> Board:
     """Read ``config/boards/NAME.yaml``; ``name`` may also be the path of such a file.
 
     Raises:
-        BoardError: no such board, or its file does not describe one.
+        BoardError: there is no such board, or its file does not describe one.
     """
     path = Path(name) if name.endswith('.yaml') else _boards_dir() / f'{name}.yaml'
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""What can go wrong with a clock, and the two types in which clocks are saved and written."""
+"""Errors of clocks, and the two types in which clocks are saved and written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Write = tuple[int, bytes]
 
 
 class DomainError(OSError):
-    """A clock could not be read, set or given back. The message names the file and what to do."""
+    """A clock could not be read, set or restored; the message names the file and what to do."""
 
 
 class FrequencyNotInTable(DomainError, ValueError):  # noqa: N818
@@ -26,4 +26,4 @@ class DeviceGone(DomainError):  # noqa: N818
 
 
 class WriteRefused(DomainError):  # noqa: N818
-    """The kernel took the write and said no (EINVAL, EBUSY, EIO, ...)."""
+    """The kernel refused the write (EINVAL, EBUSY, EIO, ...)."""

@@ -1,4 +1,4 @@
-"""The door to NVML, which domains and meters share; needs the optional package `nvidia-ml-py`.
+"""Access to NVML for domains and meters; needs the optional package `nvidia-ml-py`.
 
 Source: NVIDIA's NVML API reference.
 """
@@ -32,7 +32,13 @@ def handles(nvml: Any | None) -> list[Any]:
 
 
 def explain(nvml: Any, error: Exception, doing: str) -> DomainError:
-    """Turn an error of NVML into our own type."""
+    """The `DomainError` for an error of NVML.
+
+    Args:
+        nvml: the `pynvml` module.
+        error: the error that NVML raised.
+        doing: what failed, for the message.
+    """
     number = getattr(error, 'value', None)
     if number == nvml.NVML_ERROR_NO_PERMISSION:
         return NotPermitted(errno.EPERM, f'{doing} failed: {error}; NVML asks for root')

@@ -1,6 +1,6 @@
 """Frequency plans: for each exit path, the operating point of each of its segments.
 
-A plan is made by the profiler, kept as YAML, edited by people and applied by the DVFS helper, so it
+A plan is made by the profiler, kept as YAML, edited by people and applied by the DVFS daemon, so it
 is checked in two steps. The model refuses what makes no sense anywhere; the ``check_*`` methods
 refuse what does not fit this board or this model.
 """
@@ -37,7 +37,14 @@ class _Plain(BaseModel):
 
 
 class PlanPath(_Plain):
-    """What one exit costs: ``points[i]`` is the operating point of segment ``segments[i]``."""
+    """The segments that run on the way to one exit, and what the exit costs.
+
+    Attributes:
+        segments: ascending indices into the plan's ``segments``.
+        points: operating point of each of these segments.
+        expected_latency_s: latency of a frame with this exit, in seconds.
+        expected_energy_j: energy of a frame with this exit, in joules.
+    """
 
     segments: Annotated[list[StrictInt], Field(min_length=1, max_length=1024)]
     points: Annotated[list[OperatingPoint], Field(min_length=1, max_length=1024)]
@@ -59,13 +66,13 @@ class FrequencyPlan(_Plain):
     """Operating points for every exit path of one model on one board.
 
     Attributes:
-        name: for people.
-        board: name of the board the plan was made for.
+        name: name of the plan, for people.
+        board: name of the board that the plan was made for.
         model: name of the model whose segments it clocks.
-        segments: names of all the model's segments, in order.
-        devices: device that runs each segment, same order (``cpu``, ``cuda`` …): clocks that suit
-            one device starve or waste another.
-        paths: exit name → :class:`PlanPath`; their order gives the path index of a step.
+        segments: names of all the model's segments, in the order in which they run.
+        devices: device that runs each segment, in the same order (``cpu``, ``cuda``, ...): clocks
+            that suit one device starve or waste another.
+        paths: exit name → :class:`PlanPath`; the position of an exit is its index in a step.
         source: whether the expected joules were ``measured`` or ``modelled``.
     """
 
@@ -121,7 +128,12 @@ class FrequencyPlan(_Plain):
         return tuple(self.paths)
 
     def point(self, exit_name: str, segment: int) -> dict[str, int] | None:
-        """Operating point of a segment (index into ``segments``) on the way to an exit, if any."""
+        """Operating point of a segment on the way to an exit; None where the exit skips it.
+
+        Args:
+            exit_name: name of the exit.
+            segment: index into ``segments``.
+        """
         path = self.paths[exit_name]
         if segment not in path.segments:
             return None
@@ -136,7 +148,7 @@ class FrequencyPlan(_Plain):
             )
 
     def check_model(self, model: str, segments: Sequence[str]) -> None:
-        """Raise :class:`PlanError` unless made for ``model``, cut into ``segments``."""
+        """Raise :class:`PlanError` unless made for ``model``, divided into ``segments``."""
         if self.model != model:
             raise PlanError(
                 f'plan {self.name!r} was made for model {self.model!r}, this is {model!r}'
@@ -144,7 +156,7 @@ class FrequencyPlan(_Plain):
         if list(segments) != self.segments:
             raise PlanError(
                 f'plan {self.name!r} knows the segments {", ".join(self.segments)}, but the model '
-                f'is cut into {", ".join(segments)}; profile it again'
+                f'is divided into {", ".join(segments)}; profile it again'
             )
 
     def check_devices(self, devices: Sequence[str]) -> None:
@@ -168,8 +180,9 @@ class FrequencyPlan(_Plain):
         """Raise :class:`PlanError` where a point leaves the board's tables or limits.
 
         Args:
-            frequencies_hz: domain → its table.
-            limits_hz: domain → lowest and highest allowed frequency; missing: the whole table.
+            frequencies_hz: domain → table of its frequencies in hertz.
+            limits_hz: domain → lowest and highest allowed frequency in hertz; a missing domain may
+                use its whole table.
         """
         unknown = sorted(set(self.domains) - set(frequencies_hz))
         if unknown:
@@ -197,7 +210,15 @@ class FrequencyPlan(_Plain):
 
     @classmethod
     def from_yaml(cls, text: str, origin: str = 'plan') -> FrequencyPlan:
-        """Parse a plan; ``origin`` (a file name) begins the message of a :class:`PlanError`."""
+        """Parse a plan.
+
+        Args:
+            text: the plan as YAML.
+            origin: name of the file, with which the message of an error begins.
+
+        Raises:
+            PlanError: the text is not a plan.
+        """
         if len(text) > MAX_PLAN_BYTES:
             raise PlanError(f'{origin}: longer than {MAX_PLAN_BYTES} bytes')
         try:
@@ -210,7 +231,11 @@ class FrequencyPlan(_Plain):
 
     @classmethod
     def from_json(cls, text: str | bytes) -> FrequencyPlan:
-        """Parse what ``model_dump_json`` wrote; raises :class:`PlanError`."""
+        """Parse what ``model_dump_json`` wrote.
+
+        Raises:
+            PlanError: the text is not a plan.
+        """
         if len(text) > MAX_PLAN_BYTES:
             raise PlanError(f'plan: longer than {MAX_PLAN_BYTES} bytes')
         try:
@@ -231,8 +256,8 @@ class FrequencyPlan(_Plain):
         """Read a YAML plan.
 
         Raises:
-            PlanError: it is not a plan.
-            OSError: it cannot be read.
+            PlanError: the file does not hold a plan.
+            OSError: the file cannot be read.
         """
         try:
             text = Path(path).read_text()

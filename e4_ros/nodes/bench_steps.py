@@ -18,14 +18,14 @@ from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan
 from e4_ros.benchmarks.dvfs.latency import DOMAINS, measure, percentiles
 from e4_ros.energy.client.client import ClientState, DvfsClient
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
-from e4_ros.energy.daemon.realtime import steady_process
+from e4_ros.energy.daemon.realtime import setup_realtime
 from e4_ros.srv import AcquireLease
 
 _DISCOVERY_S = 30.0
 
 
 def _serve(root: str, state_dir: str, socket_path: str) -> None:
-    steady_process()
+    setup_realtime()
     config = DaemonConfig(root=Path(root), state_dir=Path(state_dir), socket_path=Path(socket_path))
     rclpy.init()
     node = rclpy.create_node('bench_steps')

@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 
 from e4_ros.bringup.node_parameters.dvfs_helper import PARAMETERS
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig, parse_limits
-from e4_ros.energy.daemon.realtime import log_asynchronously, steady_process
+from e4_ros.energy.daemon.realtime import log_asynchronously, setup_realtime
 from e4_ros.energy.meters.meters import Meter
 from e4_ros.energy.virtual.board import board_of, write_tree
 from e4_ros.msg import DomainState, DvfsState, EnergyTelemetry
@@ -114,8 +114,8 @@ class DvfsHelper(AutostartNode):
             return
         self.destroy_timer(self._timer)
         self._daemon.stop()
-        if problems := self._daemon.core.ownership.problems:
-            self.get_logger().error(f'not everything came back: {"; ".join(problems)}')
+        if problems := self._daemon.core.problems:
+            self.get_logger().error(f'not everything was restored: {"; ".join(problems)}')
         self._daemon = None
 
     def _forget(self) -> None:
@@ -131,7 +131,7 @@ class DvfsHelper(AutostartNode):
         try:
             if daemon is None or self._config is None:
                 raise ValueError(_INACTIVE)
-            response.token = daemon.server.leases.reserve(request.client)
+            response.token = daemon.server.reserve(request.client)
         except ValueError as error:
             response.message = str(error)
             return response
@@ -156,7 +156,7 @@ class DvfsHelper(AutostartNode):
         return Header(stamp=self.get_clock().now().to_msg())
 
     def _state_message(self, daemon: Daemon) -> DvfsState:
-        core, lease = daemon.core, daemon.server.leases.holder
+        core, lease = daemon.core, daemon.server.holder
         counters = daemon.page.counters()
         hertz = core.applied_hz()
         return DvfsState(
@@ -206,7 +206,7 @@ _INACTIVE = 'the helper is not active: `ros2 lifecycle set /dvfs_helper activate
 def main(args: list[str] | None = None) -> None:
     """Entry point of `ros2 run e4_ros dvfs_helper`."""
     log_asynchronously(logging.WARNING)
-    steady_process()
+    setup_realtime()
     run(DvfsHelper, args)
 
 

@@ -1,4 +1,4 @@
-"""The files that let the helper run without root: what they open, and that it is enough."""
+"""The files that let the daemon run without root: what they open, and that it is enough."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ import pytest
 from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan
 from e4_ros.energy.client.client import DvfsClient
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
-from e4_ros.energy.daemon.realtime import steady_process
+from e4_ros.energy.daemon.realtime import setup_realtime
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.virtual.board import write_tree
 from e4_ros.energy.virtual.mount import mounted
@@ -99,7 +99,7 @@ def become_the_units_user() -> None:
     """What the unit leaves of root: a user, a group, two limits, no capability."""
     unlimited = resource.RLIM_INFINITY
     for limit, value in ((resource.RLIMIT_RTPRIO, 10), (resource.RLIMIT_MEMLOCK, unlimited)):
-        # Not every container's root may raise them; then the helper has to do without.
+        # Not every container's root may raise them; then the daemon has to do without.
         with contextlib.suppress(ValueError):
             resource.setrlimit(limit, (value, value))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -125,7 +125,7 @@ def serve(config: DaemonConfig, said: Connection) -> None:
     """Become that user, then serve; everything is imported by then, because that user may not."""
     become_the_units_user()
     hurries = may_set_fifo_priority()
-    steady_process()
+    setup_realtime()
     try:
         with Daemon(config):
             said.send(hurries)
@@ -161,7 +161,7 @@ def status_of(process: int) -> dict[str, str]:
 @pytest.mark.parametrize(
     'tree', ['root', pytest.param('fuse_root', marks=pytest.mark.fuse)], ids=['plain', 'fuse']
 )
-def test_helper_runs_without_root(tree, request):
+def test_daemon_runs_without_root(tree, request):
     root = request.getfixturevalue(tree)
     grant(root)
     state = root.parent / 'state'

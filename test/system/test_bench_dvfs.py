@@ -17,7 +17,7 @@ from e4_ros.benchmarks.dvfs import fuzz, kill_trials, parts, ros_steps
 from e4_ros.benchmarks.dvfs.kills import KillResult, Place
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.virtual.board import write_tree
-from e4_ros.energy.virtual.mount import why_no_mounts
+from e4_ros.energy.virtual.mount import mount_problem
 
 
 @pytest.fixture(scope='module')
@@ -62,14 +62,14 @@ def test_every_latency_is_measured_or_its_absence_explained(result):
 def test_meters_find_the_energy(result):
     errors = {meter['meter']: meter['error_percent'] for meter in result['meters']}
     assert errors['RAPL counter across 100 wraps'] == 0
-    assert (len(errors) == 1) == bool(why_no_mounts())
+    assert (len(errors) == 1) == bool(mount_problem())
     # Samples of a wave are late on a busy machine; what errors may be is the benchmark's to say.
     assert max(errors.values()) < 25
 
 
 def test_a_lost_original_would_be_found(tmp_path, monkeypatch):
     monkeypatch.setattr(kill_trials, 'PATIENCE_S', 0.1)
-    root, undo_log = write_tree('jetson_nano', tmp_path / 'root'), tmp_path / 'journal'
+    root, undo_log = write_tree('jetson_nano', tmp_path / 'root'), tmp_path / 'undo_log.json'
     before = kill_trials.saved(root)
     assert kill_trials.wait_for(before, undo_log, time.monotonic())[0] == ''
     governor = next(path for path in before if path.name == 'scaling_governor')
@@ -81,12 +81,12 @@ def test_a_lost_original_would_be_found(tmp_path, monkeypatch):
 def test_lost_and_late_are_told_apart():
     place, result = Place('board', 'new', Path()), KillResult()
     result.add(place, 'client', kill_trials.Trial(True, '', 0.05))
-    result.add(place, 'helper', kill_trials.Trial(True, '', 0.25))
+    result.add(place, 'daemon', kill_trials.Trial(True, '', 0.25))
     result.add(place, 'client', kill_trials.Trial(False, 'min is 1', 5.0))
     summary = result.summary()
     assert (summary['tried'], summary['late'], summary['lost']) == (3, 1, 1)
     assert summary['restore_ms'] == {'p50': 250.0, 'p99': 250.0, 'max': 250.0}
-    assert summary['late_trials'] == ['board, new, helper: 250 ms']
+    assert summary['late_trials'] == ['board, new, daemon: 250 ms']
 
 
 def test_interrupted_run_keeps_what_it_has(tmp_path, monkeypatch):

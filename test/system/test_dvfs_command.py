@@ -112,19 +112,19 @@ def test_restore_after_a_kill(command, run, root):
         wait_for(held, 'holding')
         refused = run('restore')
         assert refused.returncode == 1
-        assert 'a helper is running' in refused.stderr
+        assert 'a daemon is running' in refused.stderr
         held.kill()
     assert gpu_max(root) == '612000000'
     restored = run('restore')
     assert restored.returncode == 0, restored.stderr
     assert gpu_max(root) == before
-    assert run('restore').stdout == 'nothing to give back\n'
+    assert run('restore').stdout == 'nothing to restore\n'
 
 
-def test_damaged_journal_is_told_and_can_be_put_aside(run, folder, root):
+def test_damaged_undo_log_is_reported_and_can_be_set_aside(run, folder, root):
     state = folder / 'state'
     state.mkdir(mode=0o700)
-    (state / 'originals.json').write_text('{"version": 1')
+    (state / 'undo_log.json').write_text('{"version": 1')
     for words in (('restore',), ('set', '--for', '0', 'gpu=612MHz')):
         told = run(*words)
         assert told.returncode == 2
@@ -134,7 +134,7 @@ def test_damaged_journal_is_told_and_can_be_put_aside(run, folder, root):
     assert run('set', '--for', '0', 'gpu=612MHz').returncode == 0
 
 
-def test_serve_lends_to_others_and_gives_back_at_the_end(command, run, root):
+def test_serve_lends_to_others_and_restores_at_the_end(command, run, root):
     before = gpu_max(root)
     with running(command('serve')) as serving:
         wait_for(serving, 'listening')
@@ -146,10 +146,10 @@ def test_serve_lends_to_others_and_gives_back_at_the_end(command, run, root):
             assert serving.wait(60) == 0
             assert gpu_max(root) == before
             assert held.wait(60) == 1
-            assert 'the helper stopped' in held.stderr.read()
+            assert 'the daemon stopped' in held.stderr.read()
 
 
-def test_next_helper_brings_back_what_a_killed_one_left(command, root):
+def test_next_daemon_restores_what_a_killed_one_left(command, root):
     before = gpu_max(root)
     with running(command('serve')) as first:
         wait_for(first, 'listening')

@@ -1,4 +1,4 @@
-"""`e4 bench dvfs`: the helper's latency, its way back from kills, hostile input, and meters."""
+"""`e4 bench dvfs`: the daemon's latency, its recovery from kills, hostile input, and meters."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def dvfs(
     from e4_ros.benchmarks.dvfs.parts import FULL, QUICK, run
     from e4_ros.benchmarks.dvfs.report import show
 
-    logging.disable(logging.WARNING)  # hostile clients and killed helpers are the point here
+    logging.disable(logging.WARNING)  # hostile clients and killed daemons are the point here
     try:
         result = run(QUICK if quick else FULL, out)
     except KeyboardInterrupt:

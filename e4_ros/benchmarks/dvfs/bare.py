@@ -1,7 +1,7 @@
 """The least that this machine needs for a step: a bare process that receives and writes.
 
-It has the plan's writes, keeps off the client's CPU as the helper does, and has nothing else: no
-lease, no newest step, no read-back, no lock, no other thread. What the helper takes beyond that is
+It has the plan's writes, keeps off the client's CPU as the daemon does, and has nothing else: no
+lease, no newest step, no read-back, no lock, no other thread. What the daemon takes beyond that is
 its own.
 """
 
@@ -52,8 +52,8 @@ def _receive(server: socket.socket, written_ns: memoryview, root: Path) -> None:
         low, high = domain.allowed_hz[0], domain.allowed_hz[-1]
         domain.open()
         domain.set_hz(high)
-        ways[0].extend(domain.moves(high, low))
-        ways[1].extend(domain.moves(low, high))
+        ways[0].extend(domain.transition_writes(high, low))
+        ways[1].extend(domain.transition_writes(low, high))
     set_fifo_priority(10)
     cpus = os.sched_getaffinity(0)
     while message := server.recv(STEP_SIZE):

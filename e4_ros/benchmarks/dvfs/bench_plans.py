@@ -1,4 +1,4 @@
-"""Plans that nobody profiled, for driving the helper hard."""
+"""Plans that nobody profiled, for driving the daemon hard."""
 
 from __future__ import annotations
 

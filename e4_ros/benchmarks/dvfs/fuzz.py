@@ -1,6 +1,6 @@
 """Random and hostile datagrams: from strangers without a lease, and from a holder gone mad.
 
-Meanwhile another client's lease must stand, no clock may leave the table, and the helper must go
+Meanwhile another client's lease must stand, no clock may leave the table, and the daemon must go
 on.
 """
 
@@ -32,8 +32,8 @@ class FuzzResult(NamedTuple):
 
     Attributes:
         tried: datagrams.
-        crashes: times the helper was gone.
-        bad_writes: looks that found a clock outside table and originals.
+        crashes: number of times that the daemon was gone.
+        bad_writes: number of checks that found a clock neither in its table nor at its saved value.
         stolen: times a stranger got the lease, or its holder lost it.
     """
 

@@ -1,4 +1,4 @@
-"""One trial of the kills: a helper and a client that live for a moment, and what comes back."""
+"""One kill trial: a daemon and a client, one of them killed, and whether clocks are restored."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from e4_ros.benchmarks.dvfs.bench_plans import random_plan
 from e4_ros.energy.client.client import DvfsClient
-from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
+from e4_ros.energy.daemon import Daemon, DaemonConfig
+from e4_ros.energy.daemon.undo_log import FILE_NAME
 from e4_ros.energy.domains.discovery import discover
 
-VICTIMS = ('client', 'helper', 'client, then helper', 'helper by SIGTERM')
+VICTIMS = ('client', 'daemon', 'client, then daemon', 'daemon by SIGTERM')
 PATIENCE_S = 20.0
 _LONGEST_LIFE_S = 0.06
 
@@ -27,7 +28,7 @@ _RANGES = {
     'max_freq': ('min_freq', 'available_frequencies'),
 }
 
-Originals = dict[Path, str]
+SavedState = dict[Path, str]
 
 
 class Trial(NamedTuple):
@@ -35,8 +36,8 @@ class Trial(NamedTuple):
 
     Attributes:
         taken: whether the clocks were taken at the moment of the kill.
-        lost: what did not come back; empty: everything did.
-        restore_s: from the death of the client, or the start of the next helper, until every
+        lost: what was not restored; empty if everything was.
+        restore_s: from the death of the client, or the start of the next daemon, until every
             original was back.
     """
 
@@ -47,12 +48,12 @@ class Trial(NamedTuple):
 
 def try_kill(rng: random.Random, root: Path, folder: Path, victim: str) -> Trial:
     """Kill at a random moment of a random plan."""
-    _shuffle_originals(rng, root)
+    _shuffle_state(rng, root)
     before = saved(root)
     config = DaemonConfig(root=root, state_dir=folder / 'state', socket_path=folder / 's')
     daemon = _fork_daemon(config)
     client = _fork_client(config.socket_path, rng.getrandbits(64))
-    undo_log = config.state_dir / 'originals.json'
+    undo_log = config.state_dir / FILE_NAME
     # Some moments count from the client's start, most from when it has taken the clocks.
     if rng.random() < 0.8:
         until = time.monotonic() + PATIENCE_S
@@ -64,10 +65,10 @@ def try_kill(rng: random.Random, root: Path, folder: Path, victim: str) -> Trial
     second = None
     if victim == 'client':
         _kill(client)
-    elif victim == 'helper by SIGTERM':
+    elif victim == 'daemon by SIGTERM':
         os.kill(daemon, signal.SIGTERM)
     else:
-        if victim == 'client, then helper':
+        if victim == 'client, then daemon':
             _kill(client)
             time.sleep(rng.uniform(0, 0.01))
         _kill(daemon)
@@ -77,18 +78,18 @@ def try_kill(rng: random.Random, root: Path, folder: Path, victim: str) -> Trial
     for process in (client, daemon, second):
         if process is not None:
             _end(process)
-    # A plan that came into force after the look must have been given back as well.
+    # A plan that came into force after the check must have been rolled back as well.
     lost = lost or _difference(before, saved(root))
     if not lost and undo_log.exists():
-        lost = 'a journal was left behind'
+        lost = 'an undo log was left behind'
     return Trial(taken, lost, restore_s)
 
 
-def wait_for(before: Originals, undo_log: Path, began: float) -> tuple[str, float]:
-    """What has not come back within `PATIENCE_S`, and the seconds until everything had.
+def wait_for(before: SavedState, undo_log: Path, began: float) -> tuple[str, float]:
+    """What was not restored within `PATIENCE_S`, and the seconds until everything was.
 
-    The journal goes when the last original has been read back; to look at nothing else until then
-    leaves the boards, which are programs here, to the helper.
+    The undo log is removed when the last file has been read back. Nothing else is read until then,
+    so that the virtual boards, which are programs, have time for the daemon.
     """
     while undo_log.exists() and time.monotonic() - began < PATIENCE_S:
         time.sleep(0.0005)
@@ -100,13 +101,13 @@ def wait_for(before: Originals, undo_log: Path, began: float) -> tuple[str, floa
         time.sleep(0.001)
 
 
-def saved(root: Path) -> Originals:
+def saved(root: Path) -> SavedState:
     """Everything that a lease may change."""
     names = [name for domain in discover(root) for name in domain.snapshot()]
     return {root / name: _text(root / name) for name in names}
 
 
-def _difference(before: Originals, now: Originals) -> str:
+def _difference(before: SavedState, now: SavedState) -> str:
     return '; '.join(
         f'{path} is {now.get(path)!r}, was {text!r}'
         for path, text in before.items()
@@ -121,7 +122,7 @@ def _text(path: Path) -> str:
         return f'unreadable: {error}'
 
 
-def _shuffle_originals(rng: random.Random, root: Path) -> None:
+def _shuffle_state(rng: random.Random, root: Path) -> None:
     """Leave other governors and limits behind, as a power mode or an administrator would."""
     for path in saved(root):
         if path.name in _GOVERNORS:
@@ -155,7 +156,7 @@ def _fork_daemon(config: DaemonConfig, wait: bool = True) -> int:
     process = _fork(be_daemon)
     os.close(writing)
     if wait and os.read(reading, 1) != b'!':
-        raise RuntimeError('the helper did not start')
+        raise RuntimeError('the daemon did not start')
     os.close(reading)
     return process
 

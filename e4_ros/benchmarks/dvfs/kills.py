@@ -1,9 +1,9 @@
-"""Kills clients and helpers at random moments, and looks whether every original comes back.
+"""Kills clients and daemons at random moments, and checks that every clock is restored.
 
-Every trial draws a board, a kernel generation, originals, a plan and a moment. Helper and client
+Every trial draws a board, a kernel generation, clocks, a plan and a moment. Daemon and client
 are forked processes (an interpreter's start would take longer than the moments that matter), the
 kills are real SIGKILLs, and the boards are FUSE file systems with the kernel's rules (plain trees
-where there is no FUSE). A trial mostly waits, so as many run at once as there are cores. Journals
+where there is no FUSE). A trial mostly waits, so as many run at once as there are cores. Undo logs
 lie in memory, as the shipped unit has them (/run/e4).
 """
 
@@ -24,7 +24,7 @@ from typing import NamedTuple
 from e4_ros.benchmarks.dvfs.kill_trials import VICTIMS, Trial, try_kill
 from e4_ros.energy.boards import board_names
 from e4_ros.energy.virtual.board import write_tree
-from e4_ros.energy.virtual.mount import mounted, why_no_mounts
+from e4_ros.energy.virtual.mount import mount_problem, mounted
 
 RESTORE_S = 0.2
 
@@ -39,12 +39,12 @@ class Place(NamedTuple):
 
 @dataclass
 class KillResult:
-    """What was tried and what came back.
+    """What was tried and what was restored.
 
     Attributes:
-        lost: trials after which an original never came back, each described.
+        lost: description of each trial after which a clock was not restored.
         late: trials that took longer than `RESTORE_S`, each described.
-        restore_ms: how long it took, for each trial that has come back.
+        restore_ms: milliseconds until the restore, for each trial in which there was one.
         tried: (board, kernel, victim) → trials.
         taken: trials in which the clocks were taken at the moment of the kill.
     """
@@ -135,7 +135,7 @@ def _places(
 ) -> Iterator[Place]:
     names = board_names()
     for name in rng.sample(names, min(most or len(names), len(names))):
-        if why_no_mounts() is not None:
+        if mount_problem() is not None:
             yield Place(name, 'plain', write_tree(name, folder / name))
             continue
         for kernel in ('old', 'new'):

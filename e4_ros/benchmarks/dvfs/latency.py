@@ -1,6 +1,6 @@
 """What a step costs the client, and how long until its clocks are written.
 
-The helper is `e4 dvfs serve`, a process of its own. The end of a write is the time that the helper
+The daemon is `e4 dvfs serve`, a process of its own. The end of a write is the time that the daemon
 puts on the status page (CLOCK_MONOTONIC, the same in every process), so waiting for it disturbs
 nothing.
 """
@@ -93,7 +93,7 @@ def all_cores_inferring() -> Iterator[None]:
 
 @contextlib.contextmanager
 def stepping(root: Path) -> Iterator[DvfsClient]:
-    """A client whose two steps change CPU and GPU clocks, by a helper of its own."""
+    """A client whose two steps change CPU and GPU clocks, by a daemon of its own."""
     with (
         tempfile.TemporaryDirectory(prefix='e4') as name,
         serving(root, Path(name)) as path,
@@ -111,13 +111,13 @@ def plan_facts(client: DvfsClient, root: Path) -> dict[str, object]:
     writes = 0
     for domain in domains:
         domain.open()
-        writes += len(domain.moves(*domain.allowed_hz[:2]))
+        writes += len(domain.transition_writes(*domain.allowed_hz[:2]))
         domain.close()
     return {'board': client.board, 'domains': list(DOMAINS), 'writes': writes}
 
 
 def scheduling(client: DvfsClient) -> str:
-    """Under which scheduling class the helper applies steps: ``SCHED_FIFO 10``, ``SCHED_OTHER``."""
+    """Under which scheduling class the daemon applies steps: ``SCHED_FIFO 10``, ``SCHED_OTHER``."""
     assert client._connection is not None
     daemon = peer_of(client._connection._socket).pid
     threads = [int(task.name) for task in Path(f'/proc/{daemon}/task').iterdir()]

@@ -111,10 +111,10 @@ def _steps(size: Size, result: Result, told: Told) -> None:
 
 def _fuse(size: Size, result: Result, told: Told) -> None:
     from e4_ros.benchmarks.dvfs import latency
-    from e4_ros.energy.virtual.mount import mounted, why_no_mounts
+    from e4_ros.energy.virtual.mount import mount_problem, mounted
 
     result['fuse_to_write_us'] = None
-    if reason := why_no_mounts():
+    if reason := mount_problem():
         result['not_measured']['fuse_to_write_us'] = reason
     else:
         with (

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from e4_ros.energy.boards import load_board
 from e4_ros.energy.meters.meters import open_meter
-from e4_ros.energy.virtual.mount import mounted, why_no_mounts
+from e4_ros.energy.virtual.mount import mount_problem, mounted
 
 BOARDS = {
     'jetson_orin_nano': 'INA3221 (hwmon)',
@@ -29,7 +29,7 @@ class MeterError(NamedTuple):
 def measure_meters(seconds: float) -> list[MeterError]:
     """Let meters follow virtual boards for some time; without FUSE only the counter is left."""
     found = [_counter()]
-    if why_no_mounts() is None:
+    if mount_problem() is None:
         with tempfile.TemporaryDirectory(prefix='e4') as name:
             found += [_follow(board, Path(name) / board, seconds) for board in BOARDS]
     return found

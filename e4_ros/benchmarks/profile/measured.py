@@ -25,7 +25,7 @@ def measured_row(
     from e4_ros.energy.daemon.hold_point import leased
     from e4_ros.energy.domains.discovery import discover
     from e4_ros.energy.virtual import mount
-    from e4_ros.energy.virtual.mount import why_no_mounts
+    from e4_ros.energy.virtual.mount import mount_problem
     from e4_ros.profiling.measuring.host import open_power
     from e4_ros.profiling.measuring.measured_search import measured_plan
     from e4_ros.profiling.measuring.prober import Prober
@@ -34,7 +34,7 @@ def measured_row(
     from e4_ros.profiling.planning.exact import exact
     from e4_ros.profiling.planning.objective import SwitchCost, make_problem
 
-    if reason := why_no_mounts():
+    if reason := mount_problem():
         return {'gap_percent': None, 'seconds': None, 'why_not': reason}
     board = load_board(board_name)
     table = CostTable.from_board(BoardModel(board), works, MODELS[0])

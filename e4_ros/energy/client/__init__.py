@@ -1,1 +1,13 @@
-"""The other end of the daemon: what a process says to it and reads from it."""
+"""The client's end of the daemon: what a process asks of it and reads from it."""
+
+from e4_ros.energy.client.client import Applied, ClientState, DaemonError, DvfsClient
+from e4_ros.energy.client.protocol import default_socket_path, runtime_dir
+
+__all__ = [
+    'Applied',
+    'ClientState',
+    'DaemonError',
+    'DvfsClient',
+    'default_socket_path',
+    'runtime_dir',
+]

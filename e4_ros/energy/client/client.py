@@ -1,4 +1,4 @@
-"""The other end of the helper's socket: take the lease, give a plan, step through it.
+"""The client's end of the daemon's socket: acquire the lease, set a plan, step through it.
 
 with DvfsClient() as clocks:
     clocks.acquire('perception')
@@ -9,6 +9,7 @@ with DvfsClient() as clocks:
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
@@ -24,11 +25,14 @@ __all__ = ['Applied', 'ClientState', 'DaemonError', 'DvfsClient']
 
 
 _CPU_EVERY = 16
-"""Steps between two that tell the helper which CPU to keep off; asking takes microseconds."""
+"""Every so many steps one tells the daemon which CPU to keep off; asking takes microseconds."""
 
 
 class ClientState(Enum):
-    """Where a client stands with the helper."""
+    """Whether a client holds the lease.
+
+    ``CLOSED``: it does not. ``HELD``: it does. ``LOST``: it did, until the daemon ended it or died.
+    """
 
     CLOSED = 'closed'
     HELD = 'held'
@@ -36,12 +40,12 @@ class ClientState(Enum):
 
 
 class Applied(NamedTuple):
-    """What the clocks are.
+    """The clocks and the joules at one moment.
 
     Attributes:
-        point: domain → hertz.
-        energy_j: joules since the helper started; the difference of two readings counts.
-        source: ``measured``, ``modelled`` or ``none``.
+        point: domain → frequency in hertz.
+        energy_j: joules since the daemon started; meant to be subtracted from a later reading.
+        source: whether the joules are ``measured`` or ``modelled``; ``none`` without a meter.
     """
 
     point: dict[str, int]
@@ -50,19 +54,22 @@ class Applied(NamedTuple):
 
 
 class DvfsClient:
-    """One client of the DVFS helper; use it from one thread.
+    """One client of the DVFS daemon; safe to use from several threads.
+
+    Requests (`acquire`, `set_plan`, `status`, `release`) wait for the daemon, one at a time. `step`
+    and `applied` never wait for a request: while `set_plan` replaces the plan, steps are not sent.
 
     Args:
-        socket_path: the helper's socket; by default ``$E4_SOCKET`` or the system's.
-        timeout_s: how long a request may take.
+        socket_path: path of the daemon's socket; by default ``$E4_SOCKET`` or the system's.
+        timeout_s: longest time in seconds that a request may take.
 
     Attributes:
-        state: where it stands.
-        lost_because: why a lease was lost.
-        board: name of the board, while the lease is held, as the two that follow.
-        frequencies_hz: domain → what a plan may use.
-        watchdog_s: without a step for so long, the clocks rest.
-        unsent: steps for which the socket had no room.
+        state: whether the lease is held.
+        lost_because: why the lease was lost; empty before that.
+        board: name of the board; known from `acquire` on, like the next two.
+        frequencies_hz: domain → ascending table of the frequencies in hertz that a plan may use.
+        watchdog_s: seconds without a step after which the daemon restores the clocks.
+        unsent: number of steps for which the socket had no room.
     """
 
     def __init__(self, socket_path: str | Path | None = None, timeout_s: float = 5.0) -> None:
@@ -74,6 +81,8 @@ class DvfsClient:
         self.unsent = 0
         self.lost_because = ''
         self._timeout_s = timeout_s
+        self._request_lock = threading.RLock()  # held while a request waits for its answer
+        self._lock = threading.RLock()  # guards what follows; never held while anything waits
         self._connection: Connection | None = None
         self._page: PageReader | None = None
         self._steps: list[list[bytes | None]] = []
@@ -86,98 +95,112 @@ class DvfsClient:
         return tuple(self.frequencies_hz)
 
     def acquire(self, name: str, token: str = '') -> None:
-        """Connect and take the lease, anew if an earlier one was lost.
+        """Connect and acquire the lease, again if an earlier one was lost.
 
         Args:
-            name: for people.
-            token: of a reservation made through the ROS service, if it was.
+            name: name of the lease's holder, for people.
+            token: token of a reservation made through the ROS service, if there was one.
 
         Raises:
-            HelperError: no helper, no permission, or the lease is another's.
+            DaemonError: no daemon, no permission, or the lease is another client's.
         """
-        if self.state is ClientState.HELD:
-            raise DaemonError('this client holds the lease already')
-        self.close()
-        self._connection = Connection(self.socket_path, self._timeout_s)
-        answer = self._ask(protocol.pack_request(protocol.ACQUIRE, client=name, token=token))
-        self.board = answer['board']
-        self.watchdog_s = answer['watchdog_s']
-        self.frequencies_hz = {name: tuple(table) for name, table in answer['domains'].items()}
-        self.state = ClientState.HELD
+        with self._request_lock:
+            if self.state is ClientState.HELD:
+                raise DaemonError('this client holds the lease already')
+            self.close()
+            connection = Connection(self.socket_path, self._timeout_s)
+            with self._lock:
+                self._connection = connection
+            answer = self._ask(protocol.pack_request(protocol.ACQUIRE, client=name, token=token))
+            with self._lock:
+                if self._connection is not connection:
+                    raise DaemonError('the client was closed meanwhile')
+                self.board = answer['board']
+                self.watchdog_s = answer['watchdog_s']
+                self.frequencies_hz = {n: tuple(hz) for n, hz in answer['domains'].items()}
+                self.state = ClientState.HELD
 
     def set_plan(self, plan: FrequencyPlan) -> None:
-        """Put a plan in force; its paths and segments are then what `step` counts.
+        """Put a plan in force; from then on the arguments of `step` are indices into it.
 
         Raises:
-            HelperError: the helper refuses the plan, or is gone.
+            DaemonError: the daemon refuses the plan, whereupon the one before stays in force, or
+                is gone.
             PlanError: the plan is too long to send.
         """
         text = plan.model_dump_json()
         if len(text) > MAX_PLAN_BYTES:
             raise PlanError(f'plan {plan.name!r} is longer than {MAX_PLAN_BYTES} bytes')
-        self._ask(bytes([protocol.SET_PLAN]) + text.encode())
-        assert self._connection is not None
-        self._steps, self._send = [], self._connection.send
-        for index, path in enumerate(plan.paths.values()):
-            row: list[bytes | None] = [None] * len(plan.segments)
-            for segment in path.segments:
-                row[segment] = protocol.pack_step(index, segment)
-            self._steps.append(row)
+        with self._request_lock:
+            with self._lock:  # a step's indices belong to one plan: none is sent meanwhile
+                steps, self._steps = self._steps, []
+            try:
+                self._ask(bytes([protocol.SET_PLAN]) + text.encode())
+                steps = _pack_steps(plan)
+            finally:
+                with self._lock:
+                    if self._connection is not None:
+                        self._steps, self._send = steps, self._connection.send
 
     def step(self, path: int, segment: int) -> bool:
-        """Say that a segment begins; return whether that was said.
-
-        False where the plan has no point for the segment, where the helper is gone (`state` is then
-        ``LOST`` and `lost_because` says why) or lags so far behind that the socket is full
-        (`unsent` counts these).
+        """Tell the daemon that a segment begins.
 
         Args:
-            path: index into the plan's ``exits``.
-            segment: index into the plan's ``segments``.
+            path: index of the exit in the plan's ``exits``.
+            segment: index of the segment in the plan's ``segments``.
+
+        Returns:
+            Whether the step was sent. It is not where the plan has no point for the segment or is
+            being replaced, where the daemon is gone (`state` is then ``LOST`` and `lost_because`
+            says why), or where it lags so far behind that the socket is full (counted by `unsent`).
         """
-        message = self._steps[path][segment] if self._steps else None
-        if message is None:
+        with self._lock:
+            message = self._steps[path][segment] if self._steps else None
+            if message is None:
+                return False
+            self._count += 1
+            if self._count % _CPU_EVERY == 0:
+                message = protocol.pack_step(path, segment, this_cpu())
+            try:
+                self._send(message)
+                return True
+            except BlockingIOError:
+                self.unsent += 1
+            except OSError:
+                self._lose()
             return False
-        self._count += 1
-        if self._count % _CPU_EVERY == 0:
-            message = protocol.pack_step(path, segment, this_cpu())
-        try:
-            self._send(message)
-            return True
-        except BlockingIOError:
-            self.unsent += 1
-        except OSError:
-            self._lose()
-        return False
 
     def applied(self) -> Applied:
-        """Read what the clocks are now and what was used so far, without a system call.
+        """Read the clocks and the joules of now, without a system call.
 
-        Without a helper: an empty point, NaN joules and the source ``none``.
+        Without a lease: an empty point, NaN joules and the source ``none``.
         """
-        if self._page is None:
-            return Applied({}, float('nan'), 'none')
-        energy_j, source = self._page.energy()
-        return Applied(
-            dict(zip(self.frequencies_hz, self._page.clocks(), strict=True)), energy_j, source
-        )
+        with self._lock:
+            if self._page is None:
+                return Applied({}, float('nan'), 'none')
+            energy_j, source = self._page.energy()
+            point = dict(zip(self.frequencies_hz, self._page.clocks(), strict=True))
+        return Applied(point, energy_j, source)
 
     def changed_ns(self) -> int:
-        """When the clocks last changed (CLOCK_MONOTONIC); 0 without a helper."""
-        return 0 if self._page is None else self._page.changed_ns
+        """When the clocks last changed, in ns of CLOCK_MONOTONIC; 0 without a lease."""
+        with self._lock:
+            return 0 if self._page is None else self._page.changed_ns
 
     def counters(self) -> Counters:
-        """The helper's step counters; zeros without a helper."""
-        return Counters(0, 0, 0) if self._page is None else self._page.counters()
+        """The daemon's counters of steps; zeros without a lease."""
+        with self._lock:
+            return Counters(0, 0, 0) if self._page is None else self._page.counters()
 
     def status(self) -> dict[str, Any]:
-        """What the helper holds: board, holder, plan, problems, domains; no lease is needed.
+        """The daemon's board, holder, plan, problems and domains; no lease is needed.
 
         Raises:
-            HelperError: no helper, or no permission.
+            DaemonError: no daemon, or no permission.
         """
-        if self.state is ClientState.HELD:
-            return self._ask(protocol.pack_request(protocol.STATUS))
+        with self._request_lock:
+            if self.state is ClientState.HELD:
+                return self._ask(protocol.pack_request(protocol.STATUS))
         other = DvfsClient(self.socket_path, self._timeout_s)
         try:
             other._connection = Connection(self.socket_path, self._timeout_s)
@@ -186,30 +209,34 @@ class DvfsClient:
             other.close()
 
     def release(self) -> None:
-        """Give the lease back; when this returns the clocks are as before. Without one, nothing.
+        """Release the lease; when this returns the clocks are restored. Nothing without a lease.
 
         Raises:
-            HelperError: the helper could not bring everything back; says what.
+            DaemonError: the daemon could not restore every clock; the message says which.
         """
-        if self.state is not ClientState.HELD:
-            return
-        try:
-            problems = self._ask(protocol.pack_request(protocol.RELEASE)).get('problems')
-        finally:
-            self.close()
+        with self._request_lock:
+            if self.state is not ClientState.HELD:
+                return
+            with self._lock:  # a step behind the last request would reset the connection
+                self._steps = []
+            try:
+                problems = self._ask(protocol.pack_request(protocol.RELEASE)).get('problems')
+            finally:
+                self.close()
         if problems:
-            raise DaemonError('not everything came back: ' + '; '.join(problems))
+            raise DaemonError('not every clock was restored: ' + '; '.join(problems))
 
     def close(self) -> None:
-        """Hang up; the helper then ends the lease by itself."""
-        self.state = ClientState.CLOSED
-        self._steps = []
-        if self._page is not None:
-            self._page.close()
-            self._page = None
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Hang up, even while a request waits; the daemon then ends the lease by itself."""
+        with self._lock:
+            self.state = ClientState.CLOSED
+            self._steps = []
+            if self._page is not None:
+                self._page.close()
+                self._page = None
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     def __enter__(self) -> DvfsClient:
         return self
@@ -222,22 +249,43 @@ class DvfsClient:
             self.close()
 
     def _ask(self, message: bytes) -> dict[str, Any]:
-        if self._connection is None:
-            raise DaemonError('there is no connection to a helper; acquire the lease first')
+        connection = self._connection
+        if connection is None:
+            raise DaemonError('there is no connection to a daemon; acquire the lease first')
         try:
-            answer, page_fd = self._connection.ask(message)
+            answer, page_fd = connection.ask(message)
         except OSError as error:
-            self._lose()
+            with self._lock:
+                if self._connection is not connection and self.state is ClientState.CLOSED:
+                    raise DaemonError('the client was closed meanwhile') from error
+                self._lose()
             raise DaemonError(error.errno, f'{self.lost_because} ({error.strerror})') from error
         if page_fd is not None:
-            self._page = PageReader(page_fd, len(answer['domains']))
+            page = PageReader(page_fd, len(answer['domains']))
+            with self._lock:
+                if self._connection is connection:
+                    self._page = page
+                else:
+                    page.close()
         if not answer['ok']:
             raise DaemonError(answer['error'])
         return answer
 
     def _lose(self) -> None:
-        """The helper is gone or took the lease back: nothing is sent or believed any more."""
-        words = '' if self._connection is None else self._connection.last_words()
-        self.lost_because = words or 'the helper is gone'
+        """The daemon is gone or ended the lease: nothing is sent or read any more."""
+        if self._connection is None:
+            return
+        self.lost_because = self._connection.hang_up_reason() or 'the daemon is gone'
         self.close()
         self.state = ClientState.LOST
+
+
+def _pack_steps(plan: FrequencyPlan) -> list[list[bytes | None]]:
+    """The datagram of each step, by exit index and segment index; None without a point."""
+    rows: list[list[bytes | None]] = []
+    for index, path in enumerate(plan.paths.values()):
+        row: list[bytes | None] = [None] * len(plan.segments)
+        for segment in path.segments:
+            row[segment] = protocol.pack_step(index, segment)
+        rows.append(row)
+    return rows

@@ -1,8 +1,9 @@
-"""A client's connection to the helper: requests that wait for their answer, steps that do not."""
+"""A client's connection to the daemon: requests wait for their answer, steps do not."""
 
 from __future__ import annotations
 
 import array
+import contextlib
 import errno
 import json
 import select
@@ -16,21 +17,21 @@ from e4_ros.energy.plan import MAX_PLAN_BYTES
 
 
 class DaemonError(OSError):
-    """The helper is not there, or said no; the message says why."""
+    """The daemon is not there, or refuses; the message says why."""
 
 
 class Connection:
-    """Connects at once.
+    """A connected socket.
 
     Args:
-        path: of the helper's socket.
-        timeout_s: how long connecting, and each answer, may take.
+        path: path of the daemon's socket.
+        timeout_s: longest time in seconds that connecting, and each answer, may take.
 
     Attributes:
-        send: hands a datagram over without waiting; raises OSError.
+        send: hands a datagram to the kernel without waiting; raises OSError.
 
     Raises:
-        HelperError: nobody listens there, or permission is missing.
+        DaemonError: nobody listens at the path, or permission is missing.
         ValueError: the path is too long for a socket.
     """
 
@@ -51,22 +52,25 @@ class Connection:
             ) from None
         except BlockingIOError as error:
             self.close()
-            raise DaemonError(error.errno, f'the helper at {text} does not answer') from None
+            raise DaemonError(error.errno, f'the daemon at {text} does not answer') from None
         except OSError as error:
             self.close()
             raise DaemonError(
-                error.errno, f'no helper listens on {text}; start one: `e4 dvfs serve`'
+                error.errno, f'no daemon listens on {text}; start one: `e4 dvfs serve`'
             ) from None
         self._socket.setblocking(False)
         self.send: Callable[[bytes], int] = self._socket.send
 
     def ask(self, message: bytes) -> tuple[dict[str, Any], int | None]:
-        """Send a request; return its answer, and the descriptor of the status page if one came.
+        """Send a request and wait for its answer.
+
+        Returns:
+            The answer, and the descriptor of the status page if one came with it.
 
         Raises:
-            OSError: the helper hung up, or did not answer in time.
+            OSError: the daemon hung up, or did not answer in time.
         """
-        self._wait_for(select.POLLOUT)  # steps that were not yet taken may fill the socket
+        self._wait_for(select.POLLOUT)  # steps that were not yet received may fill the socket
         self._socket.send(message)
         self._wait_for(select.POLLIN)
         data, ancillary, _, _ = self._socket.recvmsg(
@@ -81,13 +85,16 @@ class Connection:
         return json.loads(data), descriptors[0] if descriptors else None
 
     def _wait_for(self, event: int) -> None:
+        descriptor = self._socket.fileno()
+        if descriptor < 0:
+            raise ConnectionAbortedError(errno.ECONNABORTED, 'the connection was closed')
         poll = select.poll()
-        poll.register(self._socket, event)
+        poll.register(descriptor, event)
         if not poll.poll(1000 * self._timeout_s):
             raise TimeoutError(errno.ETIMEDOUT, f'no answer within {self._timeout_s:g} s')
 
-    def last_words(self) -> str:
-        """Why the helper hung up, if it said so."""
+    def hang_up_reason(self) -> str:
+        """Why the daemon hung up, if it said so; else empty."""
         # A first receive may report the reset, and only the second what was said before it.
         for _ in range(2):
             try:
@@ -97,5 +104,7 @@ class Connection:
         return ''
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up; an `ask` that waits in another thread ends with an error."""
+        with contextlib.suppress(OSError):  # it was never connected, or the daemon hung up
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

@@ -1,4 +1,4 @@
-"""What the helper and its client say to each other on a Unix SOCK_SEQPACKET socket.
+"""The protocol between daemon and client on a Unix SOCK_SEQPACKET socket.
 
 Each message is one datagram whose first byte says what it is. A step is six bytes and gets no
 answer; a request carries JSON and gets one datagram of JSON back: ``{"ok": true, ...}`` or
@@ -35,7 +35,7 @@ class ProtocolError(ValueError):
 
 
 def runtime_dir() -> Path:
-    """Where socket and journal live by default.
+    """Default folder of the socket and the undo log.
 
     ``/run/e4`` (the shipped unit makes it), else a folder of the user's own.
     """
@@ -62,20 +62,26 @@ def check_socket_path(path: str | Path) -> str:
 
 
 def pack_step(path: int, segment: int, cpu: int = UNKNOWN_CPU) -> bytes:
-    """The datagram of a step, sent from the given CPU."""
+    """The datagram of a step.
+
+    Args:
+        path: index of the exit in the plan's ``exits``.
+        segment: index of the segment in the plan's ``segments``.
+        cpu: number of the sender's CPU, or `UNKNOWN_CPU`.
+    """
     return STEP_FORMAT.pack(STEP, path, segment, cpu)
 
 
 def pack_request(kind: int, **fields: str) -> bytes:
-    """The datagram of a request."""
+    """The datagram of a request: its kind (`ACQUIRE`, ...) and its fields as JSON."""
     return bytes([kind]) + json.dumps(fields).encode()
 
 
 def parse_request(body: bytes) -> dict[str, str]:
-    """Fields of a request (its datagram without the first byte).
+    """Fields of a request, from its datagram without the first byte.
 
     Raises:
-        ProtocolError: not an object of short texts.
+        ProtocolError: the body is not a JSON object of short texts.
     """
     try:
         fields = json.loads(body)
@@ -89,10 +95,10 @@ def parse_request(body: bytes) -> dict[str, str]:
 
 
 def pack_answer(**fields: Any) -> bytes:
-    """The datagram of an answer that says yes."""
+    """The datagram of an answer that grants a request, with its fields as JSON."""
     return json.dumps({'ok': True, **fields}).encode()
 
 
 def pack_refusal(error: object) -> bytes:
-    """The datagram of an answer that says no, and why."""
+    """The datagram of an answer that refuses a request, with the reason."""
     return json.dumps({'ok': False, 'error': str(error)[:2000]}).encode()

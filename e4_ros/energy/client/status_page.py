@@ -1,8 +1,8 @@
-"""A page of shared memory on which the helper says what the clocks are.
+"""A page of shared memory on which the daemon publishes clocks, joules and counters.
 
-A client reads it without a system call. Every value is one aligned 8-byte word; what belongs
-together is guarded by a sequence number that is odd during a change (a seqlock, as in the kernel's
-``include/linux/seqlock.h``). The clients' mapping is read-only, and the helper reads nothing back.
+A client reads it without a system call. Every value is one aligned 8-byte word; values that belong
+together are guarded by a sequence number that is odd during a change (a seqlock, as in the kernel's
+``include/linux/seqlock.h``). The clients' mapping is read-only, and the daemon reads nothing back.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_DOMAINS = 16
 
 _MAGIC = 0xE4D5F50002
 _SIZE = mmap.PAGESIZE
-_TRIES = 1000  # a helper killed in the middle of a change leaves the number odd for ever
+_TRIES = 1000  # a daemon killed in the middle of a change leaves the number odd for ever
 _F_SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; not in Python's fcntl
 
 # Indices of the words.
@@ -30,8 +30,12 @@ _W_HZ = 16
 _SOURCES = ('none', 'measured', 'modelled')
 
 
-class State(IntEnum):
-    """What the helper is doing."""
+class DaemonState(IntEnum):
+    """What the daemon is doing.
+
+    ``IDLE``: no plan is in force. ``ACTIVE``: steps are applied. ``RESTING``: a plan is in force,
+    and the clocks are restored until its next step. ``CLOSED``: the daemon has stopped.
+    """
 
     IDLE = 0
     ACTIVE = 1
@@ -40,7 +44,7 @@ class State(IntEnum):
 
 
 class Counters(NamedTuple):
-    """Steps since the helper started."""
+    """Steps since the daemon started."""
 
     applied: int
     skipped: int
@@ -48,14 +52,14 @@ class Counters(NamedTuple):
 
     @property
     def received(self) -> int:
-        """All of them."""
+        """Number of all steps."""
         return self.applied + self.skipped + self.failed
 
 
 class PageWriter:
-    """The helper's side.
+    """The daemon's side.
 
-    Clocks are written under the helper's lock and energy by one thread, so each of the two
+    Clocks are written under the daemon's lock and energy by one thread, so each of the two
     sequence numbers has one writer at a time.
     """
 
@@ -76,12 +80,17 @@ class PageWriter:
         self._doubles = memoryview(self._map).cast('B').cast('d')
         self.words[_W_MAGIC] = _MAGIC
 
-    def set_state(self, state: State) -> None:
-        """Say what the helper is doing."""
+    def set_state(self, state: DaemonState) -> None:
+        """Publish what the daemon is doing."""
         self.words[_W_STATE] = state
 
     def set_clocks(self, frequencies_hz: Sequence[int], changed_ns: int) -> None:
-        """Write one frequency for each domain, in the helper's order, and when they changed."""
+        """Publish the clocks.
+
+        Args:
+            frequencies_hz: one frequency for each domain, in the daemon's order.
+            changed_ns: when they changed, in nanoseconds of CLOCK_MONOTONIC.
+        """
         words = self.words
         words[_W_CLOCK_SEQ] += 1
         index = _W_HZ
@@ -92,7 +101,12 @@ class PageWriter:
         words[_W_CLOCK_SEQ] += 1
 
     def set_energy(self, energy_j: float, source: str) -> None:
-        """Write the joules since the helper started and whether they were measured."""
+        """Publish the joules since the daemon started.
+
+        Args:
+            energy_j: joules since the daemon started.
+            source: whether they are ``measured`` or ``modelled``; ``none`` without a meter.
+        """
         self.words[_W_ENERGY_SEQ] += 1
         self._doubles[_W_ENERGY] = energy_j
         self.words[_W_SOURCE] = _SOURCES.index(source)
@@ -103,19 +117,19 @@ class PageWriter:
         self.words[_W_APPLIED] += 1
 
     def count_skipped(self, steps: int = 1) -> None:
-        """Count steps that changed nothing, or that a newer one overtook."""
+        """Count steps that changed nothing, or that a newer one superseded."""
         self.words[_W_SKIPPED] += steps
 
     def count_failed(self) -> None:
-        """Count a write that the kernel did not take."""
+        """Count a step that the kernel refused."""
         self.words[_W_FAILED] += 1
 
     def counters(self) -> Counters:
-        """All counters."""
+        """Numbers of applied, skipped and failed steps."""
         return Counters(*self.words[_W_APPLIED : _W_FAILED + 1])
 
     def close(self) -> None:
-        """Unmap; clients keep what they mapped."""
+        """Unmap the page; clients keep their mapping."""
         self.words.release()
         self._doubles.release()
         self._map.close()
@@ -123,17 +137,21 @@ class PageWriter:
 
 
 class PageReader:
-    """A client's side of a page whose descriptor it was handed (which is then its own to close).
+    """A client's side of a status page.
+
+    Args:
+        fd: descriptor that came with the answer to `ACQUIRE`; closed by the reader.
+        domains: number of the board's domains.
 
     Raises:
-        ValueError: the descriptor is not such a page.
+        ValueError: the descriptor is not a status page, or of another version.
     """
 
     def __init__(self, fd: int, domains: int) -> None:
         try:
             seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
             if not seals & fcntl.F_SEAL_SHRINK or os.fstat(fd).st_size < _SIZE:
-                raise ValueError('the helper sent something else than its status page')
+                raise ValueError('the daemon sent something else than its status page')
             self._map = mmap.mmap(fd, _SIZE, prot=mmap.PROT_READ)
         finally:
             os.close(fd)
@@ -141,10 +159,10 @@ class PageReader:
         self._doubles = memoryview(self._map).cast('B').cast('d')
         self._hz = self._words[_W_HZ : _W_HZ + domains]
         if self._words[_W_MAGIC] != _MAGIC:
-            raise ValueError('the status page is of another version of the helper')
+            raise ValueError('the status page is of another version of the daemon')
 
     def clocks(self) -> list[int]:
-        """Applied frequency of each domain."""
+        """Applied frequency of each domain in hertz, in the daemon's order."""
         words, hertz = self._words, self._hz
         values = hertz.tolist()
         for _ in range(_TRIES):
@@ -155,7 +173,7 @@ class PageReader:
         return values
 
     def energy(self) -> tuple[float, str]:
-        """Joules since the helper started, and their source."""
+        """Joules since the daemon started, and ``measured``, ``modelled`` or ``none``."""
         words = self._words
         energy, source = self._doubles[_W_ENERGY], words[_W_SOURCE]
         for _ in range(_TRIES):
@@ -166,21 +184,21 @@ class PageReader:
         return energy, _SOURCES[source]
 
     def counters(self) -> Counters:
-        """All counters."""
+        """Numbers of applied, skipped and failed steps."""
         return Counters(*self._words[_W_APPLIED : _W_FAILED + 1])
 
     @property
     def changed_ns(self) -> int:
-        """When the clocks last changed, on CLOCK_MONOTONIC."""
+        """When the clocks last changed, in nanoseconds of CLOCK_MONOTONIC."""
         return self._words[_W_CHANGED_NS]
 
     @property
-    def state(self) -> State:
-        """What the helper is doing."""
-        return State(self._words[_W_STATE])
+    def state(self) -> DaemonState:
+        """What the daemon is doing."""
+        return DaemonState(self._words[_W_STATE])
 
     def close(self) -> None:
-        """Unmap."""
+        """Unmap the page."""
         for view in (self._hz, self._words, self._doubles):
             view.release()
         self._map.close()

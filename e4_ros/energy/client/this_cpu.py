@@ -1,4 +1,4 @@
-"""On which CPU the calling thread runs, in a tenth of a microsecond."""
+"""The CPU on which the calling thread runs; the call takes a tenth of a microsecond."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may talk to the helper: the socket file, its group, and the peers behind it."""
+"""Access control: the socket file, its group, and the credentials of the peers."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ _UCRED = struct.Struct('3i')
 
 
 class SocketPathError(OSError):
-    """The socket cannot be made at its path; says what is in the way."""
+    """The socket cannot be made at its path; the message says what is in the way."""
 
 
 def listen(path: str | Path, gid: int | None = None) -> socket.socket:
     """Listen on a Unix SOCK_SEQPACKET socket.
 
     Args:
-        path: a stale socket there is replaced; anything else is left alone and refused.
-        gid: members of this group may connect (mode 0660); None: only this user (0600).
+        path: path of the socket file. A stale socket there is replaced; anything else is left alone
+            and refused.
+        gid: number of the group whose members may connect (mode 0660); None: only this user (0600).
 
     Raises:
-        SocketPathError: a live socket or something else is there, or permission is missing.
+        SocketPathError: a live socket or another file is at the path, or permission is missing.
         ValueError: the path is too long for a socket.
     """
     text = check_socket_path(path)
@@ -86,7 +87,7 @@ def _groups(connection: socket.socket, peer: Peer) -> set[int]:
 
 
 def gid_of(group: str) -> int | None:
-    """Number of a group; None for no name.
+    """Number of a group; None for an empty name.
 
     Raises:
         SocketPathError: there is no such group.
@@ -123,5 +124,5 @@ def _clear_stale(path: str) -> None:
             if error.errno not in (errno.EAGAIN, errno.EPROTOTYPE):
                 raise SocketPathError(error.errno, f'{path}: {error.strerror}') from error
     raise SocketPathError(
-        errno.EADDRINUSE, f'somebody listens on {path}: a helper is running; stop it first'
+        errno.EADDRINUSE, f'somebody listens on {path}: a daemon is running; stop it first'
     )

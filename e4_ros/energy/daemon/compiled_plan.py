@@ -1,4 +1,4 @@
-"""A plan made ready for stepping: where each step leads, and the bare writes that lead there."""
+"""A compiled plan: the target of each step, and the bare writes from one target to another."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.errors import Write
 from e4_ros.energy.plan import FrequencyPlan
 
-Clock = tuple[int, Domain, int]
-"""Slot of a domain on the status page, the domain, and its hertz."""
+Setting = tuple[int, Domain, int]
+"""Slot of the domain on the status page, the domain, and its frequency in hertz."""
 
 
-class Way(NamedTuple):
-    """From one target to another.
+class Transition(NamedTuple):
+    """The change from one target to another.
 
     Attributes:
-        writes: of the domains whose frequency differs, in an order that the kernel takes.
-        clocks: (slot, domain, hertz) of the same domains.
+        writes: the writes for the domains whose frequency differs, in an order that the kernel
+            accepts.
+        settings: the same domains with their new frequencies.
     """
 
     writes: tuple[Write, ...]
-    clocks: tuple[Clock, ...]
+    settings: tuple[Setting, ...]
 
 
 @dataclass(eq=False)
@@ -31,31 +32,33 @@ class Target:
     """An operating point; equal points of a plan share one object, compared by identity.
 
     Attributes:
-        point: each domain's clock.
-        ways: from here to other targets, as far as they were used. They hold open descriptors, so
-            a target lives as long as its domains stay open.
+        point: the setting of each domain.
+        transitions: the transitions to other targets that were used so far. They hold open
+            descriptors, so a target is valid as long as its domains stay open.
     """
 
-    point: tuple[Clock, ...]
-    ways: dict[Target, Way] = field(default_factory=dict)
+    point: tuple[Setting, ...]
+    transitions: dict[Target, Transition] = field(default_factory=dict)
 
-    def way_to(self, other: Target) -> Way | None:
-        """Work out, and remember, the way to another; None where a domain has no bare writes."""
+    def transition_to(self, other: Target) -> Transition | None:
+        """The (remembered) transition to another target; None if a domain has no bare writes."""
+        if (known := self.transitions.get(other)) is not None:
+            return known
         writes: list[Write] = []
-        clocks = []
+        settings = []
         for (slot, domain, before_hz), (_, _, hertz) in zip(self.point, other.point, strict=True):
             if hertz != before_hz:
-                moves = domain.moves(before_hz, hertz)
-                if not moves:
+                needed = domain.transition_writes(before_hz, hertz)
+                if not needed:
                     return None
-                writes += moves
-                clocks.append((slot, domain, hertz))
-        self.ways[other] = Way(tuple(writes), tuple(clocks))
-        return self.ways[other]
+                writes += needed
+                settings.append((slot, domain, hertz))
+        self.transitions[other] = Transition(tuple(writes), tuple(settings))
+        return self.transitions[other]
 
 
 def compile_plan(plan: FrequencyPlan, domains: Mapping[str, Domain]) -> list[list[Target | None]]:
-    """Targets by path index and segment index; None where the plan has no point."""
+    """Targets by exit index and segment index; None where the plan has no operating point."""
     slots = {name: slot for slot, name in enumerate(domains)}
     shared: dict[tuple[int, ...], Target] = {}
 
@@ -77,7 +80,14 @@ def compile_plan(plan: FrequencyPlan, domains: Mapping[str, Domain]) -> list[lis
 def narrowed(
     domains: Mapping[str, Domain], limits_hz: Mapping[str, tuple[int, int]]
 ) -> dict[str, tuple[int, int]]:
-    """Each domain's limits within its own and the given ones (domain → lowest and highest hertz).
+    """The intersection of each domain's own limits and the given ones, in hertz.
+
+    Args:
+        domains: domain name → domain.
+        limits_hz: domain name → lowest and highest frequency; a missing domain is not narrowed.
+
+    Returns:
+        Domain name → lowest and highest frequency.
 
     Raises:
         ValueError: limits for a domain that is not there, or that leave one no frequency.

@@ -1,9 +1,9 @@
-"""The helper's core: a plan in force, its steps, and the way back. No sockets, no ROS.
+"""The daemon's core: a plan in force, its steps, and the rollback. No sockets, no ROS.
 
-The clocks are *taken* (originals journalled, domains opened) when a plan comes into force and
-*given back* when the plan ends, steps stop coming, or the board refuses. Between the two only
-:meth:`DaemonCore.step` writes, and a step either brings its whole operating point or leaves the one
-before.
+The clocks are *acquired* (their state saved in the undo log, their domains opened) when a plan
+comes into force, and *restored* when the plan ends, when steps stop coming, or when the board
+refuses a write. Between the two only :meth:`DaemonCore.step` writes, and a step either applies its
+whole operating point or leaves the one before.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from e4_ros.energy.client.status_page import MAX_DOMAINS, PageWriter, State
-from e4_ros.energy.daemon.compiled_plan import Target, Way, compile_plan, narrowed
+from e4_ros.energy.client.status_page import MAX_DOMAINS, DaemonState, PageWriter
+from e4_ros.energy.daemon.compiled_plan import Target, Transition, compile_plan, narrowed
 from e4_ros.energy.daemon.ownership import Ownership
 from e4_ros.energy.daemon.undo_log import UndoLog
 from e4_ros.energy.domains.domain import Domain
@@ -25,23 +25,24 @@ from e4_ros.energy.plan import FrequencyPlan
 _LONGEST = 64  # more than any attribute that holds one number
 
 MAX_FAILURES = 8
-"""Steps in a row that may fail (and be undone) before the clocks are given back."""
+"""Steps in a row that may fail (and be rolled back) before the clocks are restored."""
 
 
 class ClocksLost(DomainError):  # noqa: N818
-    """The board no longer takes operating points; everything was given back."""
+    """The board no longer accepts operating points; every clock was restored."""
 
 
 class DaemonCore:
     """Applies the steps of one plan to the domains of one board; safe to use from several threads.
 
     Args:
-        board: name of the board, which plans must carry.
-        root: the root the domains were discovered below.
-        domains: what was discovered; at most 16.
-        undo_log: where originals are kept; already locked by the caller.
-        page: where the applied clocks are shown.
+        board: name of the board; a plan for another board is refused.
+        root: file system root below which the domains were discovered.
+        domains: the board's frequency domains; at most 16.
+        undo_log: log that keeps the saved state; the caller has locked it.
+        page: status page on which the applied frequencies are published.
         limits_hz: domain → lowest and highest frequency allowed, besides the domains' own limits.
+        problems: what an earlier daemon's undo log could not restore, one line for each.
 
     Raises:
         ValueError: limits for a domain that the board does not have, or that leave it nothing.
@@ -55,15 +56,16 @@ class DaemonCore:
         undo_log: UndoLog,
         page: PageWriter,
         limits_hz: Mapping[str, tuple[int, int]] | None = None,
+        problems: Sequence[str] = (),
     ) -> None:
         if len(domains) > MAX_DOMAINS:
-            raise ValueError(f'{len(domains)} domains; the helper handles {MAX_DOMAINS}')
+            raise ValueError(f'{len(domains)} domains; the daemon handles {MAX_DOMAINS}')
         self.board = board
         self.root = Path(root)
         self.domains = {domain.name: domain for domain in domains}
         self.limits_hz = narrowed(self.domains, limits_hz or {})
         self.plan: FrequencyPlan | None = None
-        self.ownership = Ownership(board, self.root, self.domains, undo_log)
+        self._ownership = Ownership(board, self.root, self.domains, undo_log, problems)
         self._page = page
         self._lock = threading.RLock()
         self._table: list[list[Target | None]] = []
@@ -82,52 +84,66 @@ class DaemonCore:
             for low, high in [self.limits_hz[name]]
         }
 
+    @property
+    def problems(self) -> list[str]:
+        """What could not be restored, one line for each; retried until it can be."""
+        return self._ownership.problems
+
+    def refusal(self) -> str:
+        """Why the clocks cannot be acquired now; empty when they can."""
+        return self._ownership.refusal()
+
     def applied_hz(self) -> dict[str, int]:
-        """The clocks as last written or seen."""
+        """Each domain's frequency in hertz, as last written or read."""
         with self._lock:
             return dict(zip(self.domains, self._applied, strict=True))
 
     def set_plan(self, plan: FrequencyPlan) -> None:
-        """Put a plan in force and take the clocks it needs.
+        """Put a plan in force and acquire the clocks that it needs.
 
         Raises:
-            PlanError: it does not fit the board; the plan before stays in force.
-            DomainError, OSError: the clocks could not be taken; all are as before, without a plan.
+            PlanError: the plan does not fit the board; the plan before stays in force.
+            DomainError, OSError: the clocks could not be acquired; all are as before, and no plan
+                is in force.
         """
         plan.check_board(self.board)
         tables = {name: domain.frequencies_hz for name, domain in self.domains.items()}
         plan.check_domains(tables, self.limits_hz)
         table = compile_plan(plan, self.domains)
         with self._lock:
-            if self.ownership.taken != list(plan.domains):
+            if self._ownership.acquired != list(plan.domains):
                 self.end()
-                self.ownership.take(plan.domains)
+                self._ownership.acquire(plan.domains)
             self.plan = plan
             self._table = table
             self._current = None
-            self._page.set_state(State.ACTIVE)
+            self._page.set_state(DaemonState.ACTIVE)
 
     def step(self, path: int, segment: int) -> None:
-        """Bring the clocks of a segment on the way to an exit; what the plan lacks changes nothing.
+        """Apply the operating point of a segment; indices that the plan lacks change nothing.
+
+        Args:
+            path: index of the exit in the plan's ``exits``.
+            segment: index of the segment in the plan's ``segments``.
 
         Raises:
-            ClocksLost: the board refused; everything was given back and no plan is in force.
+            ClocksLost: the board refused; every clock was restored and no plan is in force.
         """
         with self._lock:
-            here = self._current
+            current = self._current
             try:
                 target = self._table[path][segment]
             except IndexError:
                 target = None
-            if target is None or target is here:
+            if target is None or target is current:
                 self._page.count_skipped()
                 return
-            way = None if here is None else here.ways.get(target) or here.way_to(target)
-            if way is None or not self._go(way):
+            transition = None if current is None else current.transition_to(target)
+            if transition is None or not self._apply(transition):
                 try:
-                    target = self._bring(path, segment)
+                    target = self._apply_checked(path, segment)
                 except OSError as error:
-                    self._undo(here, error)
+                    self._roll_back(current, error)
                     return
             self._current = target
             self._changes += 1
@@ -135,32 +151,31 @@ class DaemonCore:
             self._page.count_applied()
 
     def rest(self) -> None:
-        """Give the clocks back until the next step; the plan stays in force."""
+        """Restore the clocks until the next step; the plan stays in force."""
         with self._lock:
-            if self.ownership.taken:
-                self._give_back()
-                self._page.set_state(State.RESTING)
+            if self._ownership.acquired:
+                self._restore_saved()
+                self._page.set_state(DaemonState.RESTING)
 
     def end(self) -> list[str]:
-        """Give the clocks back and forget the plan; return what did not come back."""
+        """Restore the clocks and drop the plan; return what could not be restored."""
         with self._lock:
             self._table, self.plan = [], None
-            if self.ownership.taken:
-                self._give_back()
-            self._page.set_state(State.IDLE)
-            return self.ownership.problems
+            if self._ownership.acquired:
+                self._restore_saved()
+            self._page.set_state(DaemonState.IDLE)
+            return self._ownership.problems
 
     def recover(self) -> list[str]:
-        """Bring back what a journal holds; return (and remember) what did not come back.
+        """Try once more to restore what is left in the undo log; return what still is.
 
-        Raises:
-            JournalError: the journal is damaged or another machine's; nothing was written.
+        An undo log that cannot be used (damaged, another machine's) is such a problem, too.
         """
         with self._lock:
-            return self.ownership.recover()
+            return self._ownership.retry()
 
     def refresh(self) -> None:
-        """Read the clocks and show what they really are; a pin that was lost is renewed later."""
+        """Publish the clocks as they are read; the next step pins anew one that others moved."""
         seen = self._changes
         current = [_current_hz(domain) for domain in self.domains.values()]
         with self._lock:
@@ -169,29 +184,29 @@ class DaemonCore:
                 self._applied[:] = current
                 self._page.set_clocks(current, time.monotonic_ns())
 
-    def _go(self, way: Way) -> bool:
-        """Write first, then see what stuck. False: a write failed, and the clocks are anywhere."""
+    def _apply(self, transition: Transition) -> bool:
+        """Write, then read back. False: a write failed, and any clock may be at either point."""
         self._current = None
         exact = True
         try:
-            for descriptor, text in way.writes:
+            for descriptor, text in transition.writes:
                 os.pwrite(descriptor, text, 0)
             written_ns = time.monotonic_ns()
-            for descriptor, text in way.writes:
+            for descriptor, text in transition.writes:
                 exact = exact and os.pread(descriptor, _LONGEST, 0) == text
-            for slot, domain, hertz in way.clocks:
+            for slot, domain, hertz in transition.settings:
                 self._applied[slot] = hertz if exact else domain.read_back(hertz)
         except OSError:
             return False
         self._page.set_clocks(self._applied, written_ns)
         return True
 
-    def _bring(self, path: int, segment: int) -> Target:
-        """Set every domain of a target, by the rules; takes the clocks first if they rest."""
-        if not self.ownership.taken and self.plan is not None:
-            self.ownership.take(self.plan.domains)
+    def _apply_checked(self, path: int, segment: int) -> Target:
+        """Set every domain of a target with all checks; acquires the clocks first if they rest."""
+        if not self._ownership.acquired and self.plan is not None:
+            self._ownership.acquire(self.plan.domains)
             self._table = compile_plan(self.plan, self.domains)
-            self._page.set_state(State.ACTIVE)
+            self._page.set_state(DaemonState.ACTIVE)
         target = self._table[path][segment]
         assert target is not None
         self._set(target)
@@ -202,8 +217,8 @@ class DaemonCore:
             self._applied[slot] = domain.set_hz(hertz)
         self._page.set_clocks(self._applied, time.monotonic_ns())
 
-    def _undo(self, before: Target | None, error: OSError) -> None:
-        """Bring the operating point before a failed step back, or else the originals."""
+    def _roll_back(self, before: Target | None, error: OSError) -> None:
+        """Return to the operating point before a failed step, or else to the saved state."""
         self._page.count_failed()
         self._failures += 1
         self._current = None
@@ -217,11 +232,11 @@ class DaemonCore:
             self._page.set_clocks(self._applied, time.monotonic_ns())
         except OSError as last:
             self.end()
-            raise ClocksLost(f'the clocks were given back, because {last}') from error
+            raise ClocksLost(f'the clocks were restored, because {last}') from error
         self._current = before
 
-    def _give_back(self) -> None:
-        self.ownership.give_back()
+    def _restore_saved(self) -> None:
+        self._ownership.restore()
         self._current = None
         self._changes += 1
         self._applied[:] = [_current_hz(domain) for domain in self.domains.values()]

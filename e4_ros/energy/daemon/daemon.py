@@ -1,4 +1,4 @@
-"""The whole helper, assembled: what the ROS node, `e4 dvfs serve` and the benchmark start."""
+"""The whole daemon, assembled: what the ROS node, `e4 dvfs serve` and the benchmark start."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from e4_ros.energy.boards import board_names, load_board
 from e4_ros.energy.client.protocol import default_socket_path, runtime_dir
-from e4_ros.energy.client.status_page import PageWriter, State
+from e4_ros.energy.client.status_page import DaemonState, PageWriter
 from e4_ros.energy.daemon.core import DaemonCore
-from e4_ros.energy.daemon.monitor import Housekeeper
+from e4_ros.energy.daemon.monitor import BoardMonitor
 from e4_ros.energy.daemon.recovery import recover
 from e4_ros.energy.daemon.server import DaemonServer
 from e4_ros.energy.daemon.undo_log import UndoLog
@@ -24,17 +24,18 @@ _log = logging.getLogger(__name__)
 
 
 class DaemonConfig(BaseModel):
-    """Settings of a helper.
+    """Settings of a daemon.
 
     Attributes:
-        root: where ``sys/`` is; anything but ``/`` is a simulated board.
-        board: the name plans must carry; empty: :func:`identify` says it.
-        state_dir: folder of the journal, writable by this user only.
-        socket_path: where clients connect.
-        group: who may connect; empty: only this user.
-        limits_hz: domain → lowest and highest frequency, besides the machine's own limits.
-        watchdog_s: without steps for so long, the clocks rest at their originals.
-        over_temperature_c: from this on, originals come back and no lease is given out.
+        root: folder that holds ``sys/``; anything but ``/`` is a simulated board.
+        board: name of the board that plans must be made for; empty: found by :func:`identify`.
+        state_dir: folder of the undo log, writable by this user only.
+        socket_path: path of the socket that clients connect to.
+        group: name of the group whose members may connect; empty: only this user.
+        limits_hz: domain → lowest and highest frequency in hertz, besides the machine's own limits.
+        watchdog_s: seconds without a step after which the clocks are restored.
+        over_temperature_c: temperature in °C from which on the clocks are restored and no lease is
+            granted.
         priority: SCHED_FIFO priority of the thread that applies steps, where permitted; 0: none.
     """
 
@@ -52,12 +53,14 @@ class DaemonConfig(BaseModel):
 
 
 class Daemon:
-    """A running helper; give everything back with :meth:`stop` (or leave the ``with`` block).
+    """A running daemon; :meth:`stop` (or the end of the ``with`` block) restores every clock.
 
     Raises:
-        HelperRunning: another helper works with the state folder.
-        JournalError: the journal of an earlier helper cannot be believed.
-        SocketPathError, DomainError, ValueError: see the parts.
+        DaemonRunning: another daemon works with the state folder.
+        UndoLogError: the undo log of an earlier daemon is damaged or another machine's.
+        SocketPathError: the socket cannot be made.
+        DomainError: the machine has no frequency domain.
+        ValueError: the limits name an unknown domain or leave one no frequency.
     """
 
     def __init__(self, config: DaemonConfig) -> None:
@@ -72,9 +75,8 @@ class Daemon:
             domains = discover_some(config.root)
             self.page = PageWriter()
             self.core = DaemonCore(
-                board, config.root, domains, self._undo_log, self.page, config.limits_hz
+                board, config.root, domains, self._undo_log, self.page, config.limits_hz, problems
             )
-            self.core.ownership.problems = problems
             self.server = DaemonServer(
                 self.core,
                 self.page,
@@ -88,7 +90,7 @@ class Daemon:
             raise
         known = board in board_names()
         self.meter = open_meter(config.root, load_board(board) if known else None, start=False)
-        self._housekeeper = Housekeeper(
+        self._monitor = BoardMonitor(
             self.core,
             self.server,
             self.page,
@@ -100,15 +102,15 @@ class Daemon:
         _log.info('%s: %s', board, ', '.join(map(repr, domains)))
 
     def stop(self) -> None:
-        """End the lease, give everything back, close the socket. May be called twice."""
+        """End the lease, restore every clock, close the socket. May be called twice."""
         if self._stopped:
             return
         self._stopped = True
         self.server.stop()
-        self._housekeeper.stop()
+        self._monitor.stop()
         if self.meter is not None:
             self.meter.close()
-        self.page.set_state(State.CLOSED)
+        self.page.set_state(DaemonState.CLOSED)
         self.page.close()
         self._undo_log.unlock()
 
@@ -141,7 +143,7 @@ def parse_limits(texts: list[str]) -> dict[str, tuple[int, int]]:
     """Limits from texts like ``gpu=306000000..612000000`` (hertz).
 
     Raises:
-        ValueError: one is not of that form.
+        ValueError: a text is not of that form.
     """
     limits = {}
     for text in texts:

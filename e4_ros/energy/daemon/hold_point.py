@@ -1,4 +1,4 @@
-"""Holding one operating point for a person: through the helper if one runs, else as one."""
+"""Holding one operating point: through the daemon if one runs, else by one of our own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def parse_hz(text: str) -> int:
     """Hertz of a text like ``612MHz``, ``1.02 GHz`` or ``612000000``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a positive frequency.
     """
     number, factor = text.strip().lower(), 1
     for unit, hertz in _UNITS.items():
@@ -38,7 +38,7 @@ def parse_hz(text: str) -> int:
     except (ValueError, OverflowError):
         value = 0
     if value <= 0:
-        raise ValueError(f'{text!r} is no frequency; write 612MHz, 1.02GHz or hertz')
+        raise ValueError(f'{text!r} is not a frequency; write 612MHz, 1.02GHz or hertz')
     return value
 
 
@@ -46,7 +46,7 @@ def parse_point(texts: list[str]) -> dict[str, int]:
     """Operating point of texts like ``gpu=612MHz``.
 
     Raises:
-        ValueError: one is not of that form, or names a domain again.
+        ValueError: a text is not of that form, or a domain is given twice.
     """
     point: dict[str, int] = {}
     for text in texts:
@@ -59,8 +59,8 @@ def parse_point(texts: list[str]) -> dict[str, int]:
     return point
 
 
-class Held:
-    """An operating point that is being held; renewed before the helper's watchdog would end it."""
+class HeldPoint:
+    """An operating point that is held: stepped again before the daemon's watchdog fires."""
 
     def __init__(self, client: DvfsClient) -> None:
         self._client = client
@@ -80,7 +80,7 @@ class Held:
         self._ending.wait(seconds)
 
     def end(self) -> None:
-        """Renew no more."""
+        """Stop holding; the lease and its plan stay."""
         self._ending.set()
         self._thread.join()
 
@@ -90,7 +90,7 @@ class Held:
         deadline = time.monotonic() + _FIRST_S
         while self._client.counters().applied == before:
             if time.monotonic() > deadline or not self._client.step(0, 0):
-                raise DaemonError(self.lost_because or 'the helper does not set the clocks')
+                raise DaemonError(self.lost_because or 'the daemon does not set the clocks')
             time.sleep(0.001)
 
     def _renew(self) -> None:
@@ -105,13 +105,16 @@ def leased(config: DaemonConfig, client_name: str) -> Iterator[DvfsClient]:
     """Hold the lease within the ``with`` block; afterwards the clocks are as before.
 
     Args:
-        config: where the helper listens; without one, the settings of the helper that this
-            process then is.
-        client_name: shown to others.
+        config: settings of the daemon: where it listens and, if none does, how to run one in this
+            process.
+        client_name: name of the lease's holder, shown to others.
+
+    Yields:
+        The client that holds the lease.
 
     Raises:
-        HelperError: the helper refuses, or somebody else holds the lease.
-        DomainError, OSError: no helper runs, and this process cannot be one.
+        DaemonError: the daemon refuses, or somebody else holds the lease.
+        DomainError, OSError: no daemon runs, and this process cannot run one.
     """
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(DvfsClient(config.socket_path))
@@ -120,7 +123,7 @@ def leased(config: DaemonConfig, client_name: str) -> Iterator[DvfsClient]:
         except DaemonError as error:
             if error.errno == errno.EACCES:
                 raise
-            # No helper runs: be one, at a socket that nobody else finds.
+            # No daemon runs: run one in this process, at a socket that nobody else finds.
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='e4-')))
             own = config.model_copy(update={'socket_path': folder / 'helper.sock', 'group': ''})
             stack.enter_context(Daemon(own))
@@ -129,7 +132,8 @@ def leased(config: DaemonConfig, client_name: str) -> Iterator[DvfsClient]:
         try:
             yield client
         except BaseException:
-            # What went wrong is the news; that a clock did not come back (heat) is said beside it.
+            # The error is what the caller needs; a clock that could not be restored (heat) is
+            # logged beside it.
             try:
                 client.release()
             except DaemonError as error:
@@ -141,21 +145,24 @@ def leased(config: DaemonConfig, client_name: str) -> Iterator[DvfsClient]:
 @contextlib.contextmanager
 def hold(
     point: dict[str, int], config: DaemonConfig, client_name: str = 'e4 dvfs set'
-) -> Iterator[Held]:
+) -> Iterator[HeldPoint]:
     """Hold an operating point within the ``with`` block; afterwards the clocks are as before.
 
     Args:
-        point: domain → hertz.
-        config: see :func:`leased`.
-        client_name: shown to others.
+        point: domain → frequency in hertz.
+        config: settings of the daemon; see :func:`leased`.
+        client_name: name of the lease's holder, shown to others.
+
+    Yields:
+        The point that is held.
 
     Raises:
-        HelperError: the helper refuses, or somebody else holds the lease.
+        DaemonError: the daemon refuses, or somebody else holds the lease.
         PlanError, DomainError: the point cannot be set.
     """
     with leased(config, client_name) as client:
         client.set_plan(_plan_of(point, client.board))
-        held = Held(client)
+        held = HeldPoint(client)
         try:
             yield held
         finally:

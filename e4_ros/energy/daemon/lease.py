@@ -1,7 +1,7 @@
 """Who may change clocks: one lease at a time.
 
 A lease is claimed on a connection and ends with it. Through ROS, where a caller has no connection
-yet, it is reserved first: the token then proves on the socket that the caller is the same.
+yet, it is reserved first: the token then shows on the socket that the caller is the same.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RESERVATION_S = 5.0
 
 
 class LeaseError(ValueError):
-    """The lease is somebody else's, or not held; says whose."""
+    """The lease is another client's or nobody's; the message says whose."""
 
 
 class Peer(NamedTuple):
@@ -34,24 +34,25 @@ class Lease:
     """The right to change clocks.
 
     Attributes:
-        client: a name for people.
-        token: proves the right in a request that does not come over the connection.
-        peer: the process at the other end.
-        reason: why it ended; empty while it is held.
+        client: name of the holder, for people.
+        token: secret that shows the right in a request that does not come over the connection.
+        peer: process, user and group at the other end of the connection.
+        reason: why the lease ended; empty while it is held.
+        since_s: when the lease began, on the monotonic clock.
     """
 
     client: str
     token: str
     peer: Peer
     reason: str = ''
-    since: float = field(default_factory=time.monotonic)
+    since_s: float = field(default_factory=time.monotonic)
 
     def __str__(self) -> str:
         return f'{self.client} (pid {self.peer.pid}, uid {self.peer.uid})'
 
 
 class LeaseBook:
-    """Gives out at most one lease; safe to use from several threads."""
+    """Grants at most one lease; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -65,11 +66,15 @@ class LeaseBook:
         return self._lease
 
     def refuse(self, reason: str) -> None:
-        """Give out nothing for this reason; an empty reason ends that."""
+        """Grant no lease, for this reason; an empty reason ends that."""
         self._refusal = reason
 
     def reserve(self, client: str) -> str:
-        """Keep the lease for whoever presents the returned token within `RESERVATION_S`."""
+        """Keep the lease for whoever presents the returned token within `RESERVATION_S`.
+
+        Raises:
+            LeaseError: the lease is held or reserved, or none is granted now.
+        """
         _check_name(client)
         with self._lock:
             self._must_be_free('')
@@ -81,7 +86,7 @@ class LeaseBook:
         """Take the lease.
 
         Raises:
-            LeaseError: it is held or reserved by another, or nobody may have it now.
+            LeaseError: the lease is held or reserved by another, or none is granted now.
         """
         _check_name(client)
         with self._lock:
@@ -93,10 +98,10 @@ class LeaseBook:
             return self._lease
 
     def check(self, token: str) -> Lease:
-        """Return the lease that the token proves.
+        """Return the lease that is held, if the token is its token.
 
         Raises:
-            LeaseError: no lease is held, or it is another's.
+            LeaseError: no lease is held, or the token is another's.
         """
         lease = self._lease
         if lease is None:
@@ -106,7 +111,7 @@ class LeaseBook:
         return lease
 
     def end(self, lease: Lease, reason: str) -> None:
-        """Take the lease back; ending one twice changes nothing."""
+        """End a lease; ending one twice changes nothing."""
         with self._lock:
             if self._lease is lease:
                 lease.reason = reason

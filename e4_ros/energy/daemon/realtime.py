@@ -1,4 +1,4 @@
-"""What a helper asks of interpreter and kernel, so that nothing of its own keeps a step waiting."""
+"""Real-time setup of the daemon's process, so that nothing of its own delays a step."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LAST_LINES_S = 1.0
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4  # mlockall(2); the last since Linux 4.4
 
 
-def steady_process() -> None:
-    """Make this process a helper's; call it once, when everything is imported.
+def setup_realtime() -> None:
+    """Set this process up for real-time work; call it once, when everything is imported.
 
-    Another thread gives the interpreter up within 50 µs (Python's default: 5 ms), the garbage
+    Another thread releases the interpreter within 50 µs (Python's default: 5 ms), the garbage
     collector no longer walks through what was imported, and pages that were touched stay in memory
     where the system permits (``LimitMEMLOCK``).
     """
@@ -40,7 +40,7 @@ def set_fifo_priority(priority: int) -> None:
     """Run the calling thread under SCHED_FIFO, where the system permits (``LimitRTPRIO``).
 
     Args:
-        priority: 1 to 99; 0 leaves the thread as it is.
+        priority: SCHED_FIFO priority, 1 to 99; 0 leaves the thread as it is.
     """
     if priority <= 0:
         return
@@ -51,9 +51,13 @@ def set_fifo_priority(priority: int) -> None:
 
 
 def migrate_off_cpu(others: set[int]) -> None:
-    """Move the calling thread to one of these CPUs; an empty set, or no permission: it stays.
+    """Move the calling thread to one of the given CPUs.
 
-    The kernel wakes a real-time thread where it last ran, whoever computes there now.
+    The kernel wakes a real-time thread on the CPU where it last ran, whoever computes there now.
+
+    Args:
+        others: numbers of the allowed CPUs; with an empty set, or without permission, the thread
+            stays where it is.
     """
     if others:
         try:
@@ -62,8 +66,8 @@ def migrate_off_cpu(others: set[int]) -> None:
             _log.debug('the thread stays on its CPU: %s', error)
 
 
-class _Aside(logging.Handler):
-    """Hands lines to a thread that waits for standard error on its own, holding no lock."""
+class _AsyncHandler(logging.Handler):
+    """Hands lines to a thread of its own that writes standard error and holds no lock."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,7 +94,10 @@ class _Aside(logging.Handler):
 def log_asynchronously(level: int) -> None:
     """Let a thread of its own write this process's log to standard error.
 
-    A terminal that is held (Ctrl-S) or a pipe that nobody reads then keeps neither a lease nor the
-    way back waiting. What finds a thousand lines before it is left out.
+    A terminal that is stopped (Ctrl-S) or a pipe that nobody reads then delays neither a lease nor
+    a restore. A line that finds a thousand lines waiting is dropped.
+
+    Args:
+        level: level of the `logging` module from which on messages are written.
     """
-    logging.basicConfig(level=level, format='%(message)s', handlers=[_Aside()], force=True)
+    logging.basicConfig(level=level, format='%(message)s', handlers=[_AsyncHandler()], force=True)

@@ -1,4 +1,4 @@
-"""The way back after a helper that could not: from the journal alone, before anything else."""
+"""Recovery after a daemon that was killed: from the undo log alone, before anything else."""
 
 from __future__ import annotations
 
@@ -14,18 +14,26 @@ _log = logging.getLogger(__name__)
 
 
 def recover(undo_log: UndoLog, board: str, root: str | Path) -> list[str]:
-    """Bring back what a journal holds and return what did not come back; without one, nothing.
+    """Restore what an undo log holds.
+
+    Args:
+        undo_log: the undo log, locked by the caller.
+        board: name of this board.
+        root: folder that holds ``sys/``.
+
+    Returns:
+        One line for each thing that could not be restored; the undo log keeps those.
 
     Raises:
-        JournalError: the journal is damaged or another machine's; nothing was written.
+        UndoLogError: the undo log is damaged or another machine's; nothing was written.
     """
     record = undo_log.read()
     if record is None:
         return []
     if (record.board, record.root) != (board, str(root)):
         raise UndoLogError(
-            f'{undo_log.path} holds the originals of board {record.board!r} at {record.root}, and '
-            f'this is {board!r} at {root}; nothing of it was applied. Bring it back there, or put '
+            f'{undo_log.path} holds the saved state of board {record.board!r} at {record.root}, '
+            f'and this is {board!r} at {root}; nothing of it was applied. Restore it there, or put '
             'it away with `e4 dvfs restore --forget`'
         )
     if record.boot_id != boot_id():
@@ -36,7 +44,7 @@ def recover(undo_log: UndoLog, board: str, root: str | Path) -> list[str]:
     left: list[Entry] = []
     for entry in record.entries:
         if gone(entry, Path(root)):
-            _log.warning('%s has disappeared with its clock; nothing to give back', entry.name)
+            _log.warning('%s has disappeared with its clock; nothing to restore', entry.name)
             continue
         try:
             wrong = restore_snapshot(root, entry.kind, entry.snapshot)
@@ -49,7 +57,7 @@ def recover(undo_log: UndoLog, board: str, root: str | Path) -> list[str]:
 
 
 def keep_only(undo_log: UndoLog, record: Record, left: Sequence[Entry]) -> None:
-    """Strike from a journal what came back: only the rest is written again at the next try."""
+    """Remove from an undo log what was restored: only the rest is written at the next try."""
     if not left:
         undo_log.clear()
     elif len(left) < len(record.entries):
@@ -60,5 +68,5 @@ def keep_only(undo_log: UndoLog, record: Record, left: Sequence[Entry]) -> None:
 
 
 def gone(entry: Entry, root: Path) -> bool:
-    """Whether a domain has disappeared, and with it what there was to give back."""
+    """Whether a domain has disappeared, and with it what there was to restore."""
     return not any((root / name).exists() for name in entry.snapshot)

@@ -1,4 +1,4 @@
-"""The helper behind its socket: one thread accepts, one serves the client that holds the lease."""
+"""The daemon's socket: one thread accepts, one serves the client that holds the lease."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from e4_ros.energy.plan import FrequencyPlan, PlanError
 
 _log = logging.getLogger(__name__)
 
-_HELLO_S = 2.0  # how long a connection may take to say what it wants
+_HELLO_S = 2.0  # longest time from a connection to its first message
 _MAX_WAITING = 32
 
 
@@ -31,11 +31,11 @@ class DaemonServer:
     """Lets one client at a time take the lease and drive the core.
 
     Args:
-        core: what is driven; the caller closes it after :meth:`stop`.
-        page: handed to clients, read-only.
-        socket_path: where to listen.
-        group: who may connect; empty: only this user.
-        watchdog_s: without a message for so long, the clocks rest at their originals.
+        core: daemon core that applies plans and steps.
+        page: status page, handed to clients read-only.
+        socket_path: path to listen at.
+        group: name of the group whose members may connect; empty: only this user.
+        watchdog_s: seconds without a message after which the clocks are restored.
         priority: SCHED_FIFO priority of the thread that applies steps, where permitted; 0: none.
 
     Raises:
@@ -52,7 +52,7 @@ class DaemonServer:
         priority: int = 10,
     ) -> None:
         self.core = core
-        self.leases = LeaseBook()
+        self._leases = LeaseBook()
         self.socket_path = Path(socket_path)
         self._page = page
         self._gid = access.gid_of(group)
@@ -67,28 +67,46 @@ class DaemonServer:
         self._acceptor = threading.Thread(target=self._accept, name='e4-accept', daemon=True)
         self._acceptor.start()
 
-    # --- what may be asked for from any thread ---
+    # --- requests, from any thread ---
 
-    def set_plan(self, token: str, plan: FrequencyPlan) -> None:
-        """Put a plan in force for the lease that the token proves.
+    @property
+    def holder(self) -> Lease | None:
+        """The lease that is held, if any."""
+        return self._leases.holder
+
+    def reserve(self, client: str) -> str:
+        """Reserve the lease for a client that has no connection yet; return its token.
 
         Raises:
-            LeaseError, PlanError, OSError: see :meth:`DaemonCore.set_plan`.
+            LeaseError: the lease is held or reserved, or none is granted now.
+        """
+        return self._leases.reserve(client)
+
+    def refuse_leases(self, reason: str) -> None:
+        """Grant no lease from now on, for this reason; an empty reason ends that."""
+        self._leases.refuse(reason)
+
+    def set_plan(self, token: str, plan: FrequencyPlan) -> None:
+        """Put a plan in force for the lease that the token belongs to.
+
+        Raises:
+            LeaseError: the token belongs to no lease that is held.
+            PlanError, OSError: see :meth:`DaemonCore.set_plan`.
         """
         with self._control:
-            lease = self.leases.check(token)
+            lease = self._leases.check(token)
             self.core.set_plan(plan)
             _log.info('%s set plan %r', lease, plan.name)
 
     def end(self, lease: Lease, reason: str, hang_up: bool = True) -> None:
-        """Give the clocks back, then the lease, then hang up. Ending one twice changes nothing."""
+        """Restore the clocks, then end the lease, then hang up. A second call changes nothing."""
         with self._control:
-            if self.leases.holder is not lease:
+            if self._leases.holder is not lease:
                 return
             problems = self.core.end()
-            self.leases.end(lease, reason)
+            self._leases.end(lease, reason)
             if problems:
-                self.leases.refuse(self.core.ownership.why_not())
+                self._leases.refuse(self.core.refusal())
             _log.info('the lease of %s ended: %s', lease, reason)
             if hang_up and self._connection is not None:
                 with contextlib.suppress(OSError):
@@ -96,14 +114,14 @@ class DaemonServer:
                     self._connection.shutdown(socket.SHUT_RDWR)
 
     def status(self) -> dict[str, Any]:
-        """What the helper holds, as plain data."""
-        lease, plan = self.leases.holder, self.core.plan
+        """Board, lease, plan, problems and domains, as plain data."""
+        lease, plan = self._leases.holder, self.core.plan
         return {
             'board': self.core.board,
             'holder': '' if lease is None else str(lease),
             'plan': '' if plan is None else plan.name,
             'watchdog_s': self._watchdog_s,
-            'problems': list(self.core.ownership.problems),
+            'problems': list(self.core.problems),
             'domains': {name: list(table) for name, table in self.core.frequencies_hz.items()},
         }
 
@@ -113,8 +131,8 @@ class DaemonServer:
             return
         self._wake.close()
         self._acceptor.join()
-        if (lease := self.leases.holder) is not None:
-            self.end(lease, 'the helper stopped')
+        if (lease := self._leases.holder) is not None:
+            self.end(lease, 'the daemon stopped')
         if self._thread is not None:
             self._thread.join()
         with contextlib.suppress(FileNotFoundError):
@@ -160,7 +178,7 @@ class DaemonServer:
         return None
 
     def _greet(self, connection: socket.socket) -> None:
-        """Answer the first message of a connection; a lease starts here."""
+        """Answer the first message of a connection; `ACQUIRE` begins a lease."""
         try:
             message = connection.recv(protocol.MAX_MESSAGE, socket.MSG_DONTWAIT)
             kind = message[0] if message else 0
@@ -180,7 +198,7 @@ class DaemonServer:
 
     def _begin(self, connection: socket.socket, request: dict[str, str]) -> None:
         client = request.get('client') or 'unnamed'
-        lease = self.leases.claim(client, access.peer_of(connection), request.get('token', ''))
+        lease = self._leases.claim(client, access.peer_of(connection), request.get('token', ''))
         _log.info('the lease goes to %s', lease)
         if self._thread is not None:
             self._thread.join()
@@ -212,7 +230,7 @@ class DaemonServer:
             connection.close()
 
     def _answer(self, lease: Lease, request: bytes) -> tuple[bytes, bool]:
-        """The answer to a request of the lease's holder, and whether the connection goes on."""
+        """The answer to a request of the lease's holder, and whether the connection stays open."""
         kind, goes_on = request[0], True
         try:
             if len(request) > protocol.MAX_MESSAGE:
@@ -223,10 +241,7 @@ class DaemonServer:
             elif kind == protocol.RELEASE:
                 # Freed before it is answered, so that the client may acquire again at once.
                 self.end(lease, 'it was released', hang_up=False)
-                answer, goes_on = (
-                    protocol.pack_answer(problems=self.core.ownership.problems),
-                    False,
-                )
+                answer, goes_on = protocol.pack_answer(problems=self.core.problems), False
             elif kind == protocol.STATUS:
                 answer = protocol.pack_answer(**self.status())
             else:

@@ -17,18 +17,18 @@ from e4_ros.energy.client.this_cpu import UNKNOWN_CPU, this_cpu
 from e4_ros.energy.daemon.core import DaemonCore
 from e4_ros.energy.daemon.realtime import migrate_off_cpu, set_fifo_priority
 
-_MAX_OVERTAKEN = 64  # steps in a row, after which one is applied, so that a flood starves nobody
-_LOOK = socket.MSG_DONTWAIT | socket.MSG_TRUNC | socket.MSG_PEEK
+_MAX_SUPERSEDED = 64  # skipped steps in a row, after which one is applied whatever comes behind
+_PEEK = socket.MSG_DONTWAIT | socket.MSG_TRUNC | socket.MSG_PEEK
 
 
 class Session:
     """Serves one connection in the calling thread.
 
     Args:
-        core: applies the steps.
-        page: counts those that newer ones overtook.
-        connection: of the lease.
-        answer: answers a request, and says whether the connection goes on.
+        core: daemon core that applies the steps.
+        page: status page, whose counter of skipped steps includes those that newer ones superseded.
+        connection: the connected socket of the client that holds the lease.
+        answer: function from a request's bytes to its answer and whether the connection stays open.
     """
 
     def __init__(
@@ -42,13 +42,17 @@ class Session:
         self._page = page
         self._connection = connection
         self._answer = answer
-        self._patience = _MAX_OVERTAKEN
+        self._patience = _MAX_SUPERSEDED
 
     def run(self, watchdog_s: float, priority: int) -> None:
-        """Serve until the connection ends; without a message for `watchdog_s` the clocks rest.
+        """Serve until the connection ends.
+
+        Args:
+            watchdog_s: seconds without a message after which the clocks are restored.
+            priority: SCHED_FIFO priority of the calling thread, where permitted; 0: none.
 
         Raises:
-            ClocksLost: the board refused; everything was given back.
+            ClocksLost: the board refused; every clock was restored.
             OSError: the connection broke.
         """
         set_fifo_priority(priority)
@@ -74,11 +78,11 @@ class Session:
             if size == protocol.STEP_SIZE and buffer[0] == protocol.STEP:
                 path, segment = buffer[1], buffer[2] | buffer[3] << 8
                 cpu = buffer[4] | buffer[5] << 8
-                if waiting[0] and self._overtaken():
+                if waiting[0] and self._superseded():
                     continue
                 step(path, segment)
                 if cpu != UNKNOWN_CPU and cpu == this_cpu():
-                    # Here the next step would interrupt the client's own computation.
+                    # On this CPU the next step would interrupt the client's own computation.
                     migrate_off_cpu(cpus - {cpu})
             elif size == 0:
                 return
@@ -87,18 +91,18 @@ class Session:
                 self._connection.send(answer, socket.MSG_DONTWAIT)
                 if not goes_on:
                     return
-            # Whether newer steps wait is asked after each message: before a step the answer would
-            # cost it time, and a step that was waited for has none behind it.
+            # Asked after each message, not before: it would delay the step, and a step that was
+            # waited for has no newer one behind it.
             ioctl(descriptor, termios.FIONREAD, waiting)
 
-    def _overtaken(self) -> bool:
-        """Whether the next message is a newer step, so that the one at hand need not be applied."""
+    def _superseded(self) -> bool:
+        """Whether the next message is a newer step, so that this one need not be applied."""
         head = bytearray(protocol.STEP_SIZE)
         with contextlib.suppress(OSError):  # then the next receive says so
-            size = self._connection.recv_into(head, 0, _LOOK)
+            size = self._connection.recv_into(head, 0, _PEEK)
             if size == protocol.STEP_SIZE and head[0] == protocol.STEP and self._patience:
                 self._patience -= 1
                 self._page.count_skipped()
                 return True
-        self._patience = _MAX_OVERTAKEN
+        self._patience = _MAX_SUPERSEDED
         return False

@@ -1,8 +1,8 @@
-"""The journal of originals: what the clocks were before a lease changed them, safe on disk.
+"""The undo log: the state of the clocks before a lease changed them, safe on disk.
 
-Written and fsynced before the first change, removed after the last thing came back. Whoever finds
-one (the next helper, ``e4 dvfs restore``, the unit's ExecStopPost) knows that somebody died holding
-the clocks, and can bring them back from the file alone.
+Written and fsynced before the first change, removed after the last clock was restored. Whoever
+finds one (the next daemon, ``e4 dvfs restore``, the unit's ExecStopPost) knows that a process died
+holding the clocks, and can restore them from the file alone.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import stat
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+FILE_NAME = 'undo_log.json'
+_OLDER_NAME = 'originals.json'
+
 _VERSION = 1
 
 
 class UndoLogError(ValueError):
-    """The journal cannot be believed, so nothing of it was applied; says what to do."""
+    """The undo log cannot be used, so nothing of it was applied; the message says what to do."""
 
 
 class DaemonRunning(OSError):  # noqa: N818
@@ -27,7 +30,13 @@ class DaemonRunning(OSError):  # noqa: N818
 
 
 class Entry(NamedTuple):
-    """Originals of one domain: ``snapshot`` is file below the root → text."""
+    """Saved state of one domain.
+
+    Attributes:
+        name: name of the domain.
+        kind: kernel interface of the domain (`Domain.kind`).
+        snapshot: path below the root → the text that the file held.
+    """
 
     name: str
     kind: str
@@ -35,7 +44,14 @@ class Entry(NamedTuple):
 
 
 class Record(NamedTuple):
-    """Originals of one lease on one machine."""
+    """Saved state of one lease on one machine.
+
+    Attributes:
+        board: name of the board.
+        root: file system root below which the domains were discovered.
+        boot_id: identity of the boot in which the state was saved.
+        entries: saved state of each domain.
+    """
 
     board: str
     root: str
@@ -44,7 +60,7 @@ class Record(NamedTuple):
 
 
 def boot_id() -> str:
-    """Identity of this boot; the kernel's clocks start afresh with each."""
+    """Identity of this boot; every boot starts with clocks of its own."""
     try:
         return Path('/proc/sys/kernel/random/boot_id').read_text().strip()
     except OSError:
@@ -54,8 +70,14 @@ def boot_id() -> str:
 class UndoLog:
     """One file in a state folder that only its owner may write.
 
+    Earlier releases called the file ``originals.json``; one that such a daemon left behind has the
+    same content and is read, restored and removed in the same way.
+
+    Args:
+        directory: the state folder; made if missing.
+
     Raises:
-        JournalError: others may write the folder, so that the file could be anybody's.
+        UndoLogError: others may write the folder, so that the file could be anybody's.
         OSError: the folder cannot be made.
     """
 
@@ -68,14 +90,19 @@ class UndoLog:
                 f'{self.directory} may be written by others, who could then change what is written '
                 'back; choose a folder that only you may write'
             )
-        self.path = self.directory / 'originals.json'
         self._lock_fd = -1
 
+    @property
+    def path(self) -> Path:
+        """The file; the older name as long as a file of that name is there."""
+        older = self.directory / _OLDER_NAME
+        return older if older.exists() else self.directory / FILE_NAME
+
     def lock(self) -> None:
-        """Claim the folder until :meth:`unlock` or the end of the process, however it ends.
+        """Lock the folder until :meth:`unlock` or the end of the process, however it ends.
 
         Raises:
-            HelperRunning: somebody else has it.
+            DaemonRunning: another process has locked it.
         """
         descriptor = os.open(self.directory / 'lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -83,18 +110,18 @@ class UndoLog:
         except BlockingIOError:
             os.close(descriptor)
             raise DaemonRunning(
-                f'a helper is running on {self.directory}; stop it, and it gives everything back'
+                f'a daemon is running on {self.directory}; stop it, and it restores every clock'
             ) from None
         self._lock_fd = descriptor
 
     def unlock(self) -> None:
-        """Let others claim the folder; may be called twice."""
+        """Let others lock the folder; may be called twice."""
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
 
     def write(self, record: Record) -> None:
-        """Put the record on the disk; when this returns it survives a power cut."""
+        """Write the record to disk; when this returns it survives a power cut."""
         content = {**record._asdict(), 'entries': [entry._asdict() for entry in record.entries]}
         body = json.dumps({'version': _VERSION, 'sha256': _digest(content), 'record': content})
         partial = self.path.with_suffix('.partial')
@@ -110,7 +137,7 @@ class UndoLog:
         """The record on disk, or None.
 
         Raises:
-            JournalError: it is truncated, altered or not ours.
+            UndoLogError: the file is truncated, altered or not an undo log.
         """
         try:
             text = self.path.read_bytes()
@@ -129,17 +156,17 @@ class UndoLog:
             return Record(record['board'], record['root'], record['boot_id'], entries)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UndoLogError(
-                f'{self.path} is not a whole journal ({error}); nothing of it was applied. Check '
+                f'{self.path} is not a whole undo log ({error}); nothing of it was applied. Check '
                 'the clocks with `e4 dvfs list`, then put it away with `e4 dvfs restore --forget`'
             ) from None
 
     def clear(self) -> None:
-        """Forget the record: everything came back."""
+        """Remove the record: every clock is restored."""
         self.path.unlink(missing_ok=True)
         self._sync_directory()
 
     def set_aside(self) -> Path | None:
-        """Rename the journal, whatever it holds, so that the helper can work again."""
+        """Rename the file, whatever it holds, so that a daemon can start; return its new path."""
         if not self.path.exists():
             return None
         number = 1

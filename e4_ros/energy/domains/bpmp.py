@@ -1,7 +1,7 @@
 """The memory clock of a Jetson (EMC), through the debugfs of its boot and power processor (BPMP).
 
 `mrq_rate_locked` = 1 takes the clock from the bandwidth manager, `rate` sets it (the BPMP rounds),
-and the lock must be given back. The files belong to root.
+and the lock must be restored. The files belong to root.
 Source: nvpmodel and jetson_clocks, which write the same files; see also jetson-stats 7.2.
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from typing_extensions import override
 
 from e4_ros.energy.domains.domain import limits_hz
 from e4_ros.energy.domains.file_domain import FileDomain
@@ -65,22 +67,21 @@ class EmcDomain(FileDomain):
         limits = limits_hz(table, low, min(high, _cap_hz(root, high)))
         super().__init__(root, name, table, limits, (folder / file for file in FILES))
 
-    def _take(self) -> list[Pin]:
+    @override
+    def _open_pins(self) -> list[Pin]:
         lock, rate = (self._files.keep(path) for path in self._paths)
         lock.write(b'1\n')
         return [ValuePin(rate)]
 
+    @override
     def current_hz(self) -> int:
-        """See `Domain.current_hz`."""
         return read_int(self._root / EMC / RATE)
 
     @staticmethod
-    def give_back(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
-        """See `Domain.give_back`.
-
-        The rate goes first, while the lock still holds it; the lock is given back in any case. If
-        neither then nor now the clock was locked, it is the bandwidth manager's and left alone.
-        """
+    @override
+    def restore_files(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
+        # The rate first, while the lock still holds it; the lock is restored in any case. A clock
+        # that was locked neither then nor now is the bandwidth manager's and left alone.
         folder, problems = root / EMC, []
         rate, lock = (snapshot.get(relative(folder / name, root)) for name in (RATE, LOCK))
         try:

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from typing_extensions import override
+
 from e4_ros.energy.domains.domain import limits_hz
 from e4_ros.energy.domains.file_domain import FileDomain
 from e4_ros.energy.domains.pins import Pin, RangePin, ValuePin
@@ -24,7 +26,7 @@ POLICIES = 'sys/devices/system/cpu/cpufreq'
 GOVERNOR, SETSPEED = 'scaling_governor', 'scaling_setspeed'
 LOW, HIGH = 'scaling_min_freq', 'scaling_max_freq'
 FILES = (GOVERNOR, LOW, HIGH, SETSPEED)
-"""What a step or a lease may write, of each policy."""
+"""The files of each policy that a step or a lease may write."""
 
 _KHZ = 1000
 _STEP_KHZ = 100_000
@@ -76,7 +78,8 @@ class CpufreqDomain(FileDomain):
         super().__init__(root, name, frequencies_hz, limits_hz(frequencies_hz, low, high), paths)
         self.policies = tuple(policies)
 
-    def _take(self) -> list[Pin]:
+    @override
+    def _open_pins(self) -> list[Pin]:
         return [self._pin(policy) for policy in self.policies]
 
     def _pin(self, policy: Path) -> Pin:
@@ -84,7 +87,7 @@ class CpufreqDomain(FileDomain):
         if 'userspace' not in read_text(policy / 'scaling_available_governors').split():
             return RangePin(low, high, self.frequencies_hz[0] // _KHZ)
         governor = self._files.keep(policy / GOVERNOR)
-        # Room for the whole of the limits: jetson_clocks leaves min = max behind.
+        # Open the whole range of the limits: jetson_clocks leaves min = max behind.
         lowest = self.limits_hz[0] // _KHZ
         if low.read_int() > lowest:
             low.write(b'%d\n' % lowest)
@@ -92,13 +95,13 @@ class CpufreqDomain(FileDomain):
             governor.write(b'userspace\n')
         return ValuePin(self._files.keep(policy / SETSPEED))
 
+    @override
     def current_hz(self) -> int:
-        """See `Domain.current_hz`."""
         return min(read_int(policy / 'scaling_cur_freq') for policy in self.policies) * _KHZ
 
     @staticmethod
-    def give_back(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
-        """See `Domain.give_back`."""
+    @override
+    def restore_files(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
         policies: dict[Path, dict[str, str]] = {}
         for name, text in snapshot.items():
             policies.setdefault((root / name).parent, {})[Path(name).name] = text

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from typing_extensions import override
+
 from e4_ros.energy.domains.domain import limits_hz
 from e4_ros.energy.domains.file_domain import FileDomain
 from e4_ros.energy.domains.pins import Pin, RangePin
@@ -62,18 +64,20 @@ class DevfreqDomain(FileDomain):
         super().__init__(root, name, table, limits_hz(table, low, high), paths)
         self.device = device
 
-    def _take(self) -> list[Pin]:
+    @override
+    def _open_pins(self) -> list[Pin]:
         low, high = (self._files.keep(path) for path in self._paths)
         # PM QoS counts in kHz: min rounds down to it, max up.
         return [RangePin(low, high, floor=0, slack=_ROUNDING_HZ - 1)]
 
+    @override
     def current_hz(self) -> int:
-        """See `Domain.current_hz`; 0 while the GPU is power-gated."""
+        """Frequency of the GPU now; 0 while it is power-gated."""
         return read_int(self.device / 'cur_freq')
 
     @staticmethod
-    def give_back(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
-        """See `Domain.give_back`."""
+    @override
+    def restore_files(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
         problems = []
         for device in dict.fromkeys((root / name).parent for name in snapshot):
             low, high = (snapshot.get(relative(device / name, root)) for name in FILES)

@@ -1,4 +1,4 @@
-"""Which clocks this machine has: asked of the machine, never hard-coded."""
+"""Discovery of the frequency domains: the machine is asked, nothing is hard-coded."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ def discover_some(root: str | Path = '/') -> list[Domain]:
 
 
 def restore_snapshot(root: str | Path, kind: str, snapshot: Mapping[str, str]) -> list[str]:
-    """Give back what a snapshot holds, with nothing but the snapshot: the way back after a crash.
+    """Restore what a snapshot holds, with nothing but the snapshot: the recovery after a crash.
 
     Args:
-        root: the root the domain was discovered below.
-        kind: the `kind` of the domain the snapshot was taken of.
-        snapshot: what `Domain.snapshot` returned.
+        root: file system root below which the domain was discovered.
+        kind: kernel interface (`Domain.kind`) of the domain.
+        snapshot: return value of `Domain.snapshot`.
 
     Returns:
-        One line for each thing that did not come back.
+        One line for each thing that could not be restored.
 
     Raises:
         DomainError: the kind is unknown, or the snapshot names a file that no domain of the kind
@@ -83,6 +83,6 @@ def restore_snapshot(root: str | Path, kind: str, snapshot: Mapping[str, str]) -
             raise DomainError(f'{name!r} is not a file that a {kind} domain writes')
     files = KernelFiles()
     try:
-        return domain.give_back(Path(root), snapshot, files)
+        return domain.restore_files(Path(root), snapshot, files)
     finally:
         files.close()

@@ -1,16 +1,16 @@
-"""A frequency domain: something with its own clock, that can be pinned and given back.
+"""A frequency domain: something with its own clock, that can be pinned and restored.
 
 The kinds (cpufreq, devfreq, bpmp, nvml) live in modules of their own; `discovery` finds them. The
 life of a domain under a lease is always::
 
-    originals = domain.snapshot()      # into the journal, before the first write
+    saved = domain.snapshot()          # into the undo log, before the first write
     domain.open()                      # may write: governor, lock
-    applied = domain.set_hz(hz)        # many times
-    problems = domain.restore(originals)
+    applied_hz = domain.set_hz(hz)     # many times
+    problems = domain.restore(saved)
     domain.close()
 
-A snapshot alone is enough for another process to bring everything back
-(`discovery.restore_snapshot`), so a helper that was killed loses nothing.
+A snapshot alone is enough for another process to restore everything (`restore_snapshot`), so a
+daemon that was killed loses nothing.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ class Domain(ABC):
     """One clock, or several that always move together.
 
     Attributes:
+        kind: kernel interface of the domain (``cpufreq``, ``devfreq``, ``bpmp``, ``nvml``).
         name: ``cpu``, ``gpu``, ``emc``; a second of its sort is ``cpu1``, ``gpu1``, ...
-        frequencies_hz: the table, ascending.
+        frequencies_hz: table of the frequencies that the hardware offers, in hertz, ascending.
         limits_hz: lowest and highest frequency that may be asked for, as the machine's own
             settings (nvpmodel, an administrator) allowed at discovery.
     """
@@ -68,25 +69,31 @@ class Domain(ABC):
         )
 
     def set_hz(self, hz: int) -> int:
-        """Pin the clock and return what the kernel made of it.
+        """Pin the clock; the domain must be open.
 
-        The domain must be open. The answer is read back: where it differs from `hz`, the kernel
-        rounded or another limit (heat) won, and the caller reports it.
+        Args:
+            hz: a frequency of the table, within the limits.
+
+        Returns:
+            The frequency that was read back: where it differs from `hz`, the kernel rounded or
+            another limit (heat) won, and the caller reports it.
 
         Raises:
-            FrequencyNotInTable: nothing was written.
-            NotPermitted, DeviceGone, WriteRefused: see their own text.
+            FrequencyNotInTable: the frequency is not allowed; nothing was written.
+            NotPermitted: the kernel refuses this user.
+            DeviceGone: the device has disappeared.
+            WriteRefused: the kernel refused the write.
         """
         if hz not in self._allowed:
             self.check(hz)
         self._write(hz)
         return self.read_back(hz)
 
-    def moves(self, before_hz: int, hz: int) -> tuple[Write, ...]:
-        """The bare writes that take the open clock from one pinned frequency to another.
+    def transition_writes(self, before_hz: int, hz: int) -> tuple[Write, ...]:
+        """The bare writes that change an open clock from one pinned frequency to another.
 
-        Each text reads back the same where the kernel took it as it is. Where a write fails or a
-        text differs, `set_hz` and `read_back` know what to do. Empty: there is only `set_hz`.
+        A text that the kernel accepted unchanged reads back the same. Where a write fails or a text
+        differs, `set_hz` and `read_back` handle it. Empty: the domain has only `set_hz`.
         """
         return ()
 
@@ -96,7 +103,7 @@ class Domain(ABC):
 
     @abstractmethod
     def read_back(self, hz: int) -> int:
-        """What the kernel made of `hz` after it was written; waits for late limits."""
+        """The frequency that reads back after `hz` was written; waits for late limits."""
 
     @abstractmethod
     def current_hz(self) -> int:
@@ -104,26 +111,28 @@ class Domain(ABC):
 
     @abstractmethod
     def snapshot(self) -> Snapshot:
-        """Everything that `open` and `set_hz` may change, as it is now. Needs no `open`."""
+        """State of everything that `open` and `set_hz` may change. Needs no `open`."""
 
     @abstractmethod
     def open(self) -> None:
-        """Take control: keep descriptors, select what pinning needs. Journal a snapshot before.
+        """Open the files and select the governor that pinning needs; save a snapshot before.
 
         On an error everything already opened is closed again; what was written is in the snapshot.
         """
 
     @abstractmethod
     def restore(self, snapshot: Mapping[str, str]) -> list[str]:
-        """Give back what the snapshot holds; the domain may be open or closed.
+        """Restore what the snapshot holds; the domain may be open or closed.
 
-        After it `set_hz` needs `open` again.
-        Goes on after an error and returns one line for each thing that did not come back.
+        Afterwards `set_hz` needs `open` again. An error does not end the restore.
+
+        Returns:
+            One line for each thing that could not be restored.
         """
 
     @staticmethod
     @abstractmethod
-    def give_back(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
+    def restore_files(root: Path, snapshot: Mapping[str, str], files: KernelFiles) -> list[str]:
         """Restore with nothing but the snapshot of a domain below `root`; see `restore`."""
 
     @abstractmethod
@@ -132,7 +141,7 @@ class Domain(ABC):
 
     @abstractmethod
     def unwritable(self) -> list[Path]:
-        """The files this user would have to be allowed to write and is not; empty when ready."""
+        """The files that this user must be allowed to write and is not; empty when ready."""
 
     def __repr__(self) -> str:
         low, high = self.frequencies_hz[0], self.frequencies_hz[-1]

@@ -1,4 +1,4 @@
-"""What the clocks behind attribute files have in common: files kept open, pins, originals."""
+"""What domains behind attribute files have in common: open files, pins, saved state."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
+
+from typing_extensions import override
 
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.domains.pins import Pin
@@ -17,14 +19,14 @@ class FileDomain(Domain):
     """One clock, or several that move together, each pinned through files of its own.
 
     Args:
-        root: where ``sys/`` is.
-        name: see `Domain`, as the two that follow.
-        frequencies_hz: the table.
-        limits_hz: lowest and highest frequency allowed.
+        root: folder that holds ``sys/``.
+        name: name of the domain; see `Domain`.
+        frequencies_hz: table of the frequencies in hertz, ascending.
+        limits_hz: lowest and highest frequency allowed, in hertz.
         paths: every file that `open` and `set_hz` may write, in the order of a snapshot.
 
     Attributes:
-        unit_hz: hertz of one count in the files.
+        unit_hz: unit of the numbers in the files, in hertz.
     """
 
     unit_hz: ClassVar[int] = 1
@@ -44,50 +46,51 @@ class FileDomain(Domain):
         self._pins: list[Pin] = []
 
     @abstractmethod
-    def _take(self) -> list[Pin]:
-        """Keep the files open, select what pinning needs, and return the pins."""
+    def _open_pins(self) -> list[Pin]:
+        """Open the files, select the governor that pinning needs, and return the pins."""
 
+    @override
     def open(self) -> None:
-        """See `Domain.open`."""
         self.close()
         try:
-            self._pins = self._take()
+            self._pins = self._open_pins()
         except DomainError:
             self.close()
             raise
 
+    @override
     def _write(self, hz: int) -> None:
         if not self._pins:
             raise DomainError(f'{self.name} is not open')
         for pin in self._pins:
             pin.write(hz // self.unit_hz)
 
+    @override
     def read_back(self, hz: int) -> int:
-        """See `Domain.read_back`."""
         wanted = hz // self.unit_hz
         seen = [pin.read(wanted) for pin in self._pins]
         return self.unit_hz * max(seen, key=lambda value: abs(value - wanted))
 
-    def moves(self, before_hz: int, hz: int) -> tuple[Write, ...]:
-        """See `Domain.moves`."""
+    @override
+    def transition_writes(self, before_hz: int, hz: int) -> tuple[Write, ...]:
         before, value = before_hz // self.unit_hz, hz // self.unit_hz
-        return tuple(write for pin in self._pins for write in pin.moves(before, value))
+        return tuple(write for pin in self._pins for write in pin.transition_writes(before, value))
 
+    @override
     def snapshot(self) -> Snapshot:
-        """See `Domain.snapshot`."""
         present = (path for path in self._paths if path.exists())
         return {relative(path, self._root): read_text(path) for path in present}
 
+    @override
     def restore(self, snapshot: Mapping[str, str]) -> list[str]:
-        """See `Domain.restore`."""
         self._pins = []
-        return self.give_back(self._root, snapshot, self._files)
+        return self.restore_files(self._root, snapshot, self._files)
 
+    @override
     def close(self) -> None:
-        """See `Domain.close`."""
         self._pins = []
         self._files.close()
 
+    @override
     def unwritable(self) -> list[Path]:
-        """See `Domain.unwritable`."""
         return unwritable(path for path in self._paths if path.exists())

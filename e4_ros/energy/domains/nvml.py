@@ -1,8 +1,8 @@
 """Discrete NVIDIA GPUs through NVML: locked clocks.
 
-NVML knows no way to ask which clocks are locked, so a snapshot can only say `unlocked`, and giving
-back means unlocking; a lock that somebody else had set before is lost. It refuses what it cannot
-do, but there is no read-back: the clock follows when the GPU next has work.
+NVML offers no way to ask which clocks are locked, so a snapshot can only say `unlocked`, and
+restoring means unlocking; a lock that somebody else had set before is lost. It refuses what it
+cannot do, but there is no read-back: the clock follows when the GPU next has work.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from typing_extensions import override
 
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.domains.sysfs import KernelFiles
@@ -35,9 +37,9 @@ class NvmlDomain(Domain):
     """The graphics clock of one GPU, pinned by locking it.
 
     Args:
-        name: of the domain.
+        name: name of the domain.
         nvml: the `pynvml` module.
-        handle: NVML's own, of the device.
+        handle: NVML's handle of the GPU.
     """
 
     kind = 'nvml'
@@ -62,9 +64,11 @@ class NvmlDomain(Domain):
             return otherwise
         return mhz * _HZ_PER_MHZ
 
+    @override
     def open(self) -> None:
-        """See `Domain.open`; there is nothing to keep open."""
+        """Do nothing: NVML keeps no files open."""
 
+    @override
     def _write(self, hz: int) -> None:
         mhz = hz // _HZ_PER_MHZ
         try:
@@ -72,12 +76,12 @@ class NvmlDomain(Domain):
         except self._nvml.NVMLError as error:
             raise explain(self._nvml, error, f'{self.name}: locking at {mhz} MHz') from error
 
+    @override
     def read_back(self, hz: int) -> int:
-        """See `Domain.read_back`, and the module's text: what was asked for is believed."""
-        return hz
+        return hz  # NVML has no read-back: a lock that it accepted counts as applied
 
+    @override
     def current_hz(self) -> int:
-        """See `Domain.current_hz`."""
         nvml = self._nvml
         try:
             mhz = nvml.nvmlDeviceGetClockInfo(self._handle, nvml.NVML_CLOCK_GRAPHICS)
@@ -85,23 +89,26 @@ class NvmlDomain(Domain):
             raise explain(nvml, error, f'{self.name}: the clock') from error
         return mhz * _HZ_PER_MHZ
 
+    @override
     def snapshot(self) -> Snapshot:
-        """See `Domain.snapshot`, and the module's text."""
         return {f'{TOP}/{self._uuid}/{FILES[0]}': UNLOCKED}
 
+    @override
     def restore(self, snapshot: Mapping[str, str]) -> list[str]:
-        """See `Domain.restore`."""
-        return self.give_back(Path('/'), snapshot, KernelFiles(), self._nvml)
+        return self.restore_files(Path('/'), snapshot, KernelFiles(), self._nvml)
 
+    @override
     def close(self) -> None:
-        """See `Domain.close`; there is nothing to close."""
+        """Do nothing: NVML keeps no files open."""
 
+    @override
     def unwritable(self) -> list[Path]:
-        """See `Domain.unwritable`: NVML lets only root lock clocks."""
+        # NVML lets only root lock clocks.
         return [] if os.geteuid() == 0 else [Path('/dev/nvidiactl')]
 
     @staticmethod
-    def give_back(
+    @override
+    def restore_files(
         root: Path, snapshot: Mapping[str, str], files: KernelFiles, nvml: Any | None = None
     ) -> list[str]:
         """Unlock the GPUs of a snapshot; return one line for each that could not be."""

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from typing_extensions import override
+
 from e4_ros.energy.domains.sysfs import KernelFile
 from e4_ros.energy.errors import Write, WriteRefused
 
@@ -24,16 +26,16 @@ POLL_S = 0.0001
 
 
 class Pin(Protocol):
-    """One clock's files; values are in the files' unit."""
+    """The files that pin one clock; values are in the files' unit."""
 
     def write(self, value: int) -> None:
         """Pin to `value`, whatever the files hold."""
 
     def read(self, value: int) -> int:
-        """What reads back after `value` was written, once it has settled."""
+        """The value that reads back after `value` was written, once it has settled."""
 
-    def moves(self, before: int, value: int) -> tuple[Write, ...]:
-        """The writes that take the pin from `before` to `value`."""
+    def transition_writes(self, before: int, value: int) -> tuple[Write, ...]:
+        """The writes that change the pin from `before` to `value`."""
 
 
 def settled(read: Callable[[], int], wanted: int, slack: int = 0) -> int:
@@ -50,33 +52,34 @@ def settled(read: Callable[[], int], wanted: int, slack: int = 0) -> int:
     return value
 
 
-class ValuePin:
+class ValuePin(Pin):
     """A file that takes the frequency itself."""
 
     def __init__(self, file: KernelFile) -> None:
         self._file = file
 
+    @override
     def write(self, value: int) -> None:
-        """See `Pin.write`."""
         self._file.write(b'%d\n' % value)
 
+    @override
     def read(self, value: int) -> int:
-        """See `Pin.read`."""
         return settled(self._file.read_int, value)
 
-    def moves(self, before: int, value: int) -> tuple[Write, ...]:
-        """See `Pin.moves`."""
+    @override
+    def transition_writes(self, before: int, value: int) -> tuple[Write, ...]:
         return (self._file.write_of(b'%d\n' % value),)
 
 
-class RangePin:
+class RangePin(Pin):
     """A min/max pair.
 
     Args:
-        low: the file of the lower limit, kept open.
-        high: the file of the upper limit, kept open.
-        floor: what the lower limit may always be set to.
-        slack: difference to forgive when reading back (devfreq rounds to kHz).
+        low: open file of the lower limit.
+        high: open file of the upper limit.
+        floor: value that the lower limit always accepts.
+        slack: largest difference between the value written and the value read back that counts as
+            equal (devfreq rounds to kHz).
     """
 
     def __init__(self, low: KernelFile, high: KernelFile, floor: int, slack: int = 0) -> None:
@@ -85,8 +88,8 @@ class RangePin:
         self._floor = floor
         self._slack = slack
 
+    @override
     def write(self, value: int) -> None:
-        """See `Pin.write`."""
         text = b'%d\n' % value
         try:
             for file in self._order(self._high.read_int(), value):
@@ -94,18 +97,19 @@ class RangePin:
         except WriteRefused as error:
             if error.errno != errno.EINVAL:
                 raise
-            # Somebody else moved the pair in the meantime: take the order that is always safe.
+            # Another process changed the pair in the meantime: use the order that is always safe.
             self._low.write(b'%d\n' % self._floor)
             self._high.write(text)
             self._low.write(text)
 
+    @override
     def read(self, value: int) -> int:
-        """See `Pin.read`; where the two differ, the one that is off."""
+        # Where the two limits differ, the one that is not `value` is what the caller must see.
         high = settled(self._high.read_int, value, self._slack)
         return high if high != value else settled(self._low.read_int, value, self._slack)
 
-    def moves(self, before: int, value: int) -> tuple[Write, ...]:
-        """See `Pin.moves`."""
+    @override
+    def transition_writes(self, before: int, value: int) -> tuple[Write, ...]:
         return tuple(file.write_of(b'%d\n' % value) for file in self._order(before, value))
 
     def _order(self, before: int, value: int) -> tuple[KernelFile, KernelFile]:

@@ -1,7 +1,7 @@
-"""Writing originals back, in an order that kernels of every generation accept (see `pins`).
+"""Restoring saved state, in an order that kernels of every generation accept (see `pins`).
 
-What somebody asked for cannot be read on kernels with PM QoS, only the effective range: an original
-taken while heat holds the clock down is the lower one.
+Kernels with PM QoS show only the effective range, not what somebody asked for: a limit that was
+saved while heat holds the clock down is the lower one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from e4_ros.energy.errors import DomainError
 
 
 def restore_text(files: KernelFiles, path: Path, text: str) -> list[str]:
-    """Write one original back and check that it reads the same; return what went wrong."""
+    """Restore one file and check that it reads the same; return what went wrong."""
     try:
         files.write(path, text)
         return _differing(path, text)
@@ -26,9 +26,19 @@ def restore_text(files: KernelFiles, path: Path, text: str) -> list[str]:
 def restore_range(
     files: KernelFiles, low: Path, high: Path, saved: tuple[str, str], floor: str
 ) -> list[str]:
-    """Give a min/max pair back whatever it is now; return one line for each that did not come.
+    """Restore a min/max pair, whatever it is now.
 
-    What counts is how the pair reads in the end: a refused write on the way may not matter.
+    What counts is how the pair reads in the end: a refused write in between may not matter.
+
+    Args:
+        files: the open files of the domain.
+        low: path of the file with the lower limit.
+        high: path of the file with the upper limit.
+        saved: saved texts of the lower and the upper limit.
+        floor: text that the lower limit always accepts.
+
+    Returns:
+        One line for each limit that could not be restored.
     """
     refusals: dict[Path, str] = {}
     for path, text in ((low, floor), (high, saved[1]), (low, saved[0])):

@@ -18,7 +18,14 @@ _GONE = {errno.ENOENT, errno.ENODEV, errno.ENXIO}
 def explain(
     error: OSError, path: Path, doing: str = 'cannot be read', refused: bool = False
 ) -> DomainError:
-    """Turn an `OSError` on `path` into our own type; `refused` if it was a write."""
+    """The `DomainError` for an `OSError`.
+
+    Args:
+        error: the error of the system call.
+        path: the attribute file.
+        doing: what failed, for the message.
+        refused: whether it was a write, which the kernel may refuse.
+    """
     reason = f'{path} {doing}: {error.strerror or error}'
     number = error.errno or errno.EIO
     if number in _DENIED:
@@ -60,7 +67,7 @@ def relative(path: Path, root: Path) -> str:
 
 
 def unwritable(paths: Iterable[Path]) -> list[Path]:
-    """Those of the files that this process may not write."""
+    """The files among `paths` that this process may not write."""
     return [path for path in paths if not os.access(path, os.W_OK, effective_ids=True)]
 
 
@@ -68,9 +75,9 @@ class KernelFile:
     """One attribute file kept open, so that a write is a single system call.
 
     Args:
-        path: the file; opened for reading and writing, or only for writing where the kernel gives
-            no more (mode 0200).
-        readonly: a sensor, which takes no writes.
+        path: path of the file; opened for reading and writing, or only for writing where the
+            kernel allows no more (mode 0200).
+        readonly: whether to open it only for reading, as a sensor is.
     """
 
     __slots__ = ('_fd', '_ordinary', 'path')
@@ -97,8 +104,9 @@ class KernelFile:
         """Write the whole text.
 
         Raises:
-            WriteRefused: the kernel said no; the attribute is as before.
-            NotPermitted, DeviceGone: see their own text.
+            WriteRefused: the kernel refused; the attribute is as before.
+            NotPermitted: the kernel refuses this user.
+            DeviceGone: the device has disappeared.
         """
         try:
             os.pwrite(self._fd, text, 0)

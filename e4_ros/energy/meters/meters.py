@@ -1,4 +1,4 @@
-"""Joules of this machine: measured where it has sensors, else modelled, and always saying which."""
+"""Meters: the machine's joules, measured where it has sensors, else modelled, and which it is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from e4_ros.energy.errors import DomainError
 from e4_ros.energy.meters import jtop, nvml
 from e4_ros.energy.meters.rails import counted, find_rails
 from e4_ros.energy.meters.rapl import find_zones
-from e4_ros.energy.meters.sources import CountedZone, SampledRail, Source
+from e4_ros.energy.meters.sources import CountedZone, EnergySource, SampledRail
 
 _log = logging.getLogger(__name__)
 
@@ -31,17 +31,17 @@ _MODEL_PERIOD_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class EnergyReading:
-    """What a meter has gathered since it was opened.
+    """Joules since a meter was opened.
 
     Attributes:
-        energy_j: of the whole board (or of everything that is measured of it), no rail twice.
-        power_w: of the same, now.
-        rails_j: label → joules; rails may contain each other, so they are not to be summed.
-        rails_w: label → watts now.
-        source: `measured` or `modelled`.
-        missing_s: longest time for which joules of a counted rail are lacking, because it did not
-            answer; until it answers again that includes the pause at hand.
-        time_s: when that was, by the meter's clock.
+        energy_j: joules of the whole board, or of the part that has sensors; no rail counts twice.
+        power_w: power of the same, at the last sample.
+        rails_j: label → joules of each rail. Rails may contain each other: do not add them up.
+        rails_w: label → watts of each rail at the last sample.
+        source: whether the joules are `measured` or `modelled`.
+        missing_s: longest time in seconds for which a counted rail has no joules, because it did
+            not answer; includes a gap that has not ended.
+        time_s: time of the reading, by the meter's time source.
     """
 
     energy_j: float
@@ -57,47 +57,47 @@ class Meter:
     """A thread that samples the sources, and readings at any time.
 
     Args:
-        name: for people: `ina`, `rapl`, ...
-        sources: rails and counters.
-        counted_labels: those that add up to the whole.
-        source: what readings say of themselves.
-        period_s: time between samples.
-        clock: in seconds; tests give their own.
+        name: name of the meter for people: `ina`, `jtop`, `counters`, `model`.
+        sources: rails and counters to sample.
+        counted_labels: labels of the sources that add up to the whole board.
+        source: whether the joules are `measured` or `modelled`.
+        period_s: seconds between two samples.
+        now: time source in seconds.
     """
 
     def __init__(
         self,
         name: str,
-        sources: Sequence[Source],
+        sources: Sequence[EnergySource],
         counted_labels: set[str],
         source: Literal['measured', 'modelled'] = 'measured',
         period_s: float = INA_PERIOD_S,
-        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.source = source
         self._sources = tuple(sources)
         self._counted = frozenset(counted_labels)
         self.period_s = period_s
-        self._clock = clock
+        self._now = now
         self._lock = threading.Lock()
         self._silent: set[str] = set()
         self._answered_s: dict[str, float] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._start_s = clock()
+        self._start_s = now()
         self._sample()
 
     def start(self) -> Meter:
-        """Sample from now on, in a thread of its own."""
+        """Begin to sample in a thread of its own."""
         self._thread = threading.Thread(target=self._run, name=f'e4-meter-{self.name}', daemon=True)
         self._thread.start()
         return self
 
     def read(self) -> EnergyReading:
-        """Sample now and say what has been gathered. May wait for the sensor (INA3221: 13 ms)."""
+        """Sample now and return the sums. May wait for the sensor (INA3221: 13 ms)."""
         with self._lock:
-            time_s = self._clock()
+            time_s = self._now()
             self._sample()
             whole = [s for s in self._sources if s.label in self._counted]
             return EnergyReading(
@@ -110,10 +110,10 @@ class Meter:
                 time_s=time_s,
             )
 
-    def _missing_s(self, source: Source) -> float:
+    def _missing_s(self, source: EnergySource) -> float:
         if source.label not in self._silent:
             return source.missing_s
-        return source.missing_s + self._clock() - self._answered_s.get(source.label, self._start_s)
+        return source.missing_s + self._now() - self._answered_s.get(source.label, self._start_s)
 
     def close(self) -> None:
         """End the thread; may be called twice."""
@@ -130,7 +130,7 @@ class Meter:
 
     def _sample(self) -> None:
         for source in self._sources:
-            now_s = self._clock()
+            now_s = self._now()
             try:
                 source.advance(now_s)
                 self._answered_s[source.label] = now_s
@@ -155,9 +155,9 @@ def open_meter(
     there is neither a sensor nor a board.
 
     Args:
-        root: where ``sys/`` is.
-        board: whose model to use without a sensor.
-        start: False: it does not sample by itself; `read` it at least every `period_s`.
+        root: folder that holds ``sys/``.
+        board: board whose model is used where there is no sensor.
+        start: whether the meter samples by itself; if not, `read` it at least every `period_s`.
     """
     meter = _measured(Path(root)) or (model_meter(board, discover(root)) if board else None)
     return meter.start() if meter and start else meter
@@ -190,7 +190,7 @@ def _measured(root: Path) -> Meter | None:
 
 
 def busy_load(board: Board) -> dict[str, float]:
-    """Load of a board that infers without pause: its engine busy, one CPU waiting for it."""
+    """Domain → busy share of a board that infers without pause, one CPU waiting for the engine."""
     return {'emc': 0.5, 'cpu': 1 / board.domains['cpu'].cores} | {board.engine: 1.0}
 
 
@@ -198,24 +198,25 @@ def model_meter(
     board: Board,
     domains: Sequence[Domain],
     load: Callable[[], Mapping[str, float]] | None = None,
-    clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], float] = time.monotonic,
 ) -> Meter:
-    """A meter that reads the clocks and asks the board's model what they cost.
+    """A meter that reads the clocks and takes their power from the board's model.
 
     Args:
-        board: whose model; domains that it does not have are ignored.
-        domains: whose clocks are read.
-        load: busy share of each domain; by default that of a board that infers without pause.
-        clock: in seconds.
+        board: board with the power model.
+        domains: domains whose clocks are read; those that the board lacks are ignored.
+        load: function that returns the busy share of each domain, 0 to 1; by default that of a
+            board that infers without pause.
+        now: time source in seconds.
     """
     power = _ModelPower(board, domains, load or (lambda: busy_load(board)))
     labels = [*board.domains, *board.other_loads_w]
     sources = [SampledRail(label, partial(power.watts, label)) for label in labels]
-    return Meter('model', sources, set(labels), 'modelled', _MODEL_PERIOD_S, clock)
+    return Meter('model', sources, set(labels), 'modelled', _MODEL_PERIOD_S, now)
 
 
 class _ModelPower:
-    """Power of every load of a board; asked for the first of them, it looks at the clocks anew."""
+    """Power of every load of a board; a request for the first one reads the clocks again."""
 
     def __init__(
         self, board: Board, domains: Sequence[Domain], load: Callable[[], Mapping[str, float]]
@@ -227,7 +228,7 @@ class _ModelPower:
         self._watts: dict[str, float] = {}
 
     def watts(self, label: str) -> float:
-        """Power of one load."""
+        """Power of one load in watts."""
         if label == self._first or not self._watts:
             clocks = {domain.name: domain.current_hz() for domain in self._domains}
             point = {name: hz for name, hz in clocks.items() if hz > 0}  # 0: power-gated

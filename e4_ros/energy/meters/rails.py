@@ -29,7 +29,12 @@ _W_PER_UW = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class PowerRail:
-    """One channel: `watts()` reads it now and raises `DomainError` if it cannot."""
+    """One channel of a power monitor.
+
+    Attributes:
+        label: name of the rail.
+        watts: function that reads the power in watts; raises `DomainError` if it cannot.
+    """
 
     label: str
     watts: Callable[[], float]
@@ -51,7 +56,7 @@ def find_rails(root: str | Path = '/') -> list[PowerRail]:
 
 
 def counted(labels: Iterable[str]) -> set[str]:
-    """The rails that add up to the board: the one total if there is one, else all."""
+    """Labels of the rails that add up to the board: the total if there is one, else all."""
     labels = set(labels)
     for total in TOTALS:
         if total in labels:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from e4_ros.energy.domains.sysfs import KernelFile, read_int, read_text
 
-# `intel-rapl-mmio:0` is the package once more, by another way, and not to be counted again.
+# `intel-rapl-mmio:0` is the package once more, through other registers: not counted again.
 _PLACES = ('sys/class/powercap/intel-rapl:*', 'sys/class/powercap/intel-rapl:*/intel-rapl:*:*')
 _COUNTED = ('package', 'dram')
 _J_PER_UJ = 1e-6
@@ -20,12 +20,13 @@ _J_PER_UJ = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class EnergyZone:
-    """One counter.
+    """One energy counter.
 
     Attributes:
-        label: `package-0`, `core`, `dram`, ...; a second of its name has its zone's number behind.
-        joules: reads the counter; raises `DomainError` if it cannot.
-        range_j: the counter starts again after so much.
+        label: `package-0`, `core`, `dram`, ...; a second one of a name has its zone's number
+            appended.
+        joules: function that reads the counter in joules; raises `DomainError` if it cannot.
+        range_j: joules after which the counter starts again at 0.
         counted: whether it belongs to the sum: packages, and memory, which lies outside them.
             Cores and graphics are parts of their package; `psys` contains everything but is often
             not connected.

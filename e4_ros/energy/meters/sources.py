@@ -1,15 +1,24 @@
-"""What a meter adds up: a rail whose power is sampled, or a counter that already holds joules."""
+"""The sources that a meter adds up: rails whose power is sampled, and counters of joules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
 
+from typing_extensions import override
+
 _LONGEST_GAP_S = 1.0
 
 
-class Source(Protocol):
-    """Something that gathers joules as time goes by."""
+class EnergySource(Protocol):
+    """A rail or a counter.
+
+    Attributes:
+        label: name of the rail or counter.
+        energy_j: joules since the first sample.
+        power_w: power at the last sample, in watts.
+        missing_s: seconds for which the source has no joules, because it did not answer.
+    """
 
     label: str
     energy_j: float
@@ -17,21 +26,21 @@ class Source(Protocol):
     missing_s: float
 
     def advance(self, time_s: float) -> None:
-        """Catch up with `time_s`; raises `DomainError` if the sensor does not answer."""
+        """Sample the sensor at `time_s`, in seconds of the meter's time source.
+
+        Raises:
+            DomainError: the sensor does not answer.
+        """
 
 
-class SampledRail:
+class SampledRail(EnergySource):
     """Power in watts, integrated by the trapezoidal rule over the times at which it was read.
 
     Args:
-        label: the rail's name.
-        watts: reads the sensor.
-        longest_gap_s: a rail that did not answer for longer has a hole in its energy.
-
-    Attributes:
-        energy_j: since the first sample.
-        power_w: of the last sample.
-        missing_s: the holes.
+        label: name of the rail.
+        watts: function that reads the sensor, in watts.
+        longest_gap_s: longest time between two samples over which power is integrated; a longer
+            one counts as missing.
     """
 
     def __init__(
@@ -45,8 +54,8 @@ class SampledRail:
         self._longest_gap_s = longest_gap_s
         self._last_s: float | None = None
 
+    @override
     def advance(self, time_s: float) -> None:
-        """See `Source.advance`."""
         watts = self._watts()
         if self._last_s is not None:
             elapsed_s = time_s - self._last_s
@@ -57,11 +66,15 @@ class SampledRail:
         self._last_s, self.power_w = time_s, watts
 
 
-class CountedZone:
-    """A counter of joules that starts again after `range_j`.
+class CountedZone(EnergySource):
+    """A counter of joules that wraps; it must be read more often than that.
 
-    It must be read more often than it wraps. Attributes as for `SampledRail`; the power is the mean
-    between the last two reads that lie apart, and nothing is ever missing.
+    Its power is the mean between the last two reads at different times, and no time is missing.
+
+    Args:
+        label: name of the counter.
+        joules: function that reads the counter, in joules.
+        range_j: joules after which the counter starts again at 0.
     """
 
     def __init__(self, label: str, joules: Callable[[], float], range_j: float) -> None:
@@ -73,8 +86,8 @@ class CountedZone:
         self._range_j = range_j
         self._last: tuple[float, float] | None = None
 
+    @override
     def advance(self, time_s: float) -> None:
-        """See `Source.advance`."""
         joules = self._joules()
         if self._last is not None:
             last_s, last_j = self._last

@@ -1,9 +1,10 @@
-"""A board as a tree of files, for machines that are none: what the kernel would show, and where.
+"""A virtual board as a tree of plain files, laid out as a kernel would show them.
 
-`write_tree` makes ordinary files: no root, no FUSE. Discovery, helper and command line take the
-folder for a machine's root. There is no kernel behind ordinary files, so the tree holds nothing
-that only a kernel could keep up: no `userspace` governor (clocks are pinned by min = max, and the
-current clock is a link to the maximum) and no rails (the meter is the board model, and says so).
+`write_tree` makes ordinary files: no root, no FUSE. Discovery, daemon and command line accept the
+folder as a machine's root. There is no kernel behind ordinary files, so the tree holds nothing
+that only a kernel could keep up to date: no `userspace` governor (clocks are pinned by min = max,
+and the current clock is a link to the maximum) and no rails (the meter is the board model, and says
+so).
 `e4 virtual-board` serves the same layout as a file system with the kernel's rules.
 """
 
@@ -27,10 +28,10 @@ def write_tree(board: Board | str, folder: str | Path) -> Path:
 
     Args:
         board: the board, or its name.
-        folder: must be empty or a tree of the same board, which is then put back to its start.
+        folder: an empty folder or a tree of the same board, which is then reset.
 
     Raises:
-        BoardError: the folder holds something else, or there is no such board.
+        BoardError: the folder holds other files, or there is no such board.
     """
     board = load_board(board) if isinstance(board, str) else board
     root = Path(folder)
@@ -59,7 +60,7 @@ def board_of(root: str | Path) -> str | None:
 
 
 def files(board: Board) -> dict[str, str]:
-    """Path below the root → text, of everything that a plain tree and a served one share."""
+    """Path below the root → text, of the files that a plain tree and a mounted one share."""
     texts = {MARK: board.name}
     if board.model:
         texts['proc/device-tree/model'] = board.model + '\0'
@@ -90,13 +91,13 @@ def links(board: Board) -> dict[str, str]:
 
 
 def policies(spec: DomainSpec) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Folder and CPUs of each cpufreq policy."""
+    """Folder (below the root) and CPU numbers of each cpufreq policy."""
     for cpus in spec.policies:
         yield f'{spec.path}/policy{cpus[0]}', cpus
 
 
 def devfreq_folder(spec: DomainSpec) -> str:
-    """Folder of a devfreq device's attributes."""
+    """Folder (below the root) of a devfreq device's attributes."""
     return f'{spec.path}/devfreq/{Path(spec.path).name}'
 
 

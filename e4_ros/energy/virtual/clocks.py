@@ -1,4 +1,4 @@
-"""Time and clocks of a virtual board: commands take effect later, and load moves the governors."""
+"""Events and clocks of a virtual board: commands take effect later, governors follow the load."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _HEADROOM = 1.25
 
 
 def refuse(number: int) -> OSError:
-    """The error a kernel function ends with."""
+    """The error that a kernel function returns, by its number (`errno`)."""
     return OSError(number, os.strerror(number))
 
 
 def parse_number(text: str) -> int:
-    """Number in a write, as the kernel parses one.
+    """Number in a written text, as the kernel parses one.
 
     Raises:
-        OSError: EINVAL, for anything else.
+        OSError: EINVAL: the text is not a number.
     """
     if not text.strip().isdecimal():
         raise refuse(errno.EINVAL)
@@ -31,13 +31,20 @@ def parse_number(text: str) -> int:
 
 
 def always() -> bool:
-    """A file that is always there."""
+    """Whether a file is there, for one that always is."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One file: how it reads, what a write does, and whether it is there at the moment."""
+    """One file.
+
+    Attributes:
+        read: function that returns the content; None if the file cannot be read.
+        write: function that handles a written text; None if the file cannot be written.
+        present: function that says whether the file is there now.
+        root_only: whether only root may read it.
+    """
 
     read: Callable[[], object] | None
     write: Callable[[str], None] | None = None
@@ -45,12 +52,15 @@ class Attribute:
     root_only: bool = False
 
 
-class Timeline:
+class EventQueue:
     """Events in order of time; between two of them nothing changes.
 
     Args:
-        now: the clock, in seconds.
-        flow: called with the start and end of each quiet interval.
+        now: time source in seconds.
+        flow: function called with the start and end of each interval without an event.
+
+    Attributes:
+        time_s: time up to which events have happened.
     """
 
     def __init__(self, now: Callable[[], float], flow: Callable[[float, float], None]) -> None:
@@ -61,11 +71,11 @@ class Timeline:
         self.time_s = now()
 
     def after(self, delay_s: float, action: Callable[[], None]) -> None:
-        """Let `action` happen `delay_s` from the moment that the timeline has reached."""
+        """Let `action` happen `delay_s` seconds after `time_s`."""
         heapq.heappush(self._events, (self.time_s + delay_s, next(self._order), action))
 
     def advance(self) -> None:
-        """Catch up with the clock."""
+        """Let everything happen that is due by now."""
         end = self._now()
         while self._events and self._events[0][0] <= end:
             time_s, _, action = heapq.heappop(self._events)
@@ -79,28 +89,35 @@ class Timeline:
             self.time_s = time_s
 
 
-class Clock:
+class VirtualClock:
     """A clock whose commands take effect after a delay.
 
     Attributes:
-        commanded_hz: what software asked for last.
-        hz: what the hardware runs at.
+        commanded_hz: frequency that software asked for last.
+        hz: frequency that the hardware runs at.
     """
 
-    def __init__(self, hz: int, effect_s: float, timeline: Timeline) -> None:
+    def __init__(self, hz: int, effect_s: float, event_queue: EventQueue) -> None:
         self.commanded_hz = self.hz = hz
         self._effect_s = effect_s
-        self._timeline = timeline
+        self._event_queue = event_queue
 
     def command(self, hz: int) -> None:
         """Ask for a frequency."""
         if hz != self.commanded_hz:
             self.commanded_hz = hz
-            self._timeline.after(self._effect_s, lambda: setattr(self, 'hz', hz))
+            self._event_queue.after(self._effect_s, lambda: setattr(self, 'hz', hz))
 
 
 def governed(governor: str, low: int, high: int, load: float) -> int:
-    """What a kernel governor asks for between two limits at a load of 0 to 1."""
+    """The frequency that a kernel governor asks for, in the unit of the limits.
+
+    Args:
+        governor: name of the governor.
+        low: lower limit.
+        high: upper limit.
+        load: busy share of the device, 0 to 1.
+    """
     if governor == 'performance':
         return high
     if governor == 'powersave':
@@ -109,16 +126,16 @@ def governed(governor: str, low: int, high: int, load: float) -> int:
 
 
 def at_least(table: Sequence[int], hz: int) -> int:
-    """Lowest entry of an ascending table that is not below `hz`; its end if there is none."""
+    """Lowest entry of an ascending table that is not below `hz`; the last if there is none."""
     return table[min(bisect_left(table, hz), len(table) - 1)]
 
 
 def at_most(table: Sequence[int], hz: int) -> int:
-    """Highest entry of an ascending table that is not above `hz`; its start if there is none."""
+    """Highest entry of an ascending table that is not above `hz`; the first if there is none."""
     return table[max(bisect_right(table, hz) - 1, 0)]
 
 
 def within(table: Sequence[int], hz: int, low: int, high: int) -> int:
-    """Entry for a target clamped to limits: the next above, unless that leaves the limits."""
+    """Entry at or above `hz` clamped to the limits, or below if none lies within the limits."""
     entry = at_least(table, max(low, min(high, hz)))
     return entry if entry <= high else at_most(table, high)

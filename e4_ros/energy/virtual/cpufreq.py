@@ -10,8 +10,8 @@ import errno
 from e4_ros.energy.boards import DomainSpec
 from e4_ros.energy.virtual.clocks import (
     Attribute,
-    Clock,
-    Timeline,
+    EventQueue,
+    VirtualClock,
     governed,
     parse_number,
     refuse,
@@ -20,23 +20,23 @@ from e4_ros.energy.virtual.clocks import (
 
 _KHZ = 1000
 _QOS_S = 0.0003
-"""With PM QoS a limit is applied by a work item; how soon is assumed."""
+"""Delay until the kernel's work item applies a limit under PM QoS (assumed)."""
 
 
 class VirtualPolicy:
     """The attributes of one `policy*` folder.
 
     Args:
-        spec: table, governors and delays.
-        cpus: what the policy covers.
+        spec: description of the domain: table, governors and delays.
+        cpus: numbers of the CPUs that the policy covers.
         old: whether the kernel is one before PM QoS.
-        timeline: the board's time.
+        event_queue: event queue of the board.
     """
 
     def __init__(
-        self, spec: DomainSpec, cpus: tuple[int, ...], old: bool, timeline: Timeline
+        self, spec: DomainSpec, cpus: tuple[int, ...], old: bool, event_queue: EventQueue
     ) -> None:
-        self._spec, self._cpus, self._old, self._timeline = spec, cpus, old, timeline
+        self._spec, self._cpus, self._old, self._event_queue = spec, cpus, old, event_queue
         self._table = [hz // _KHZ for hz in spec.frequencies_hz]
         self._pstate = 'pstate' in spec.driver
         low, high = spec.limits_hz
@@ -46,7 +46,7 @@ class VirtualPolicy:
         self._setspeed = 0
         self._heat_cap = self._table[-1]
         self.load = 0.0
-        self.clock = Clock(low, spec.switch.effect_s.value, timeline)
+        self.clock = VirtualClock(low, spec.switch.effect_s.value, event_queue)
         self.retarget()
 
     def attributes(self) -> dict[str, Attribute]:
@@ -74,7 +74,7 @@ class VirtualPolicy:
         return files
 
     def retarget(self) -> None:
-        """Choose the clock anew, after anything that governs it has changed."""
+        """Choose the frequency again, after a limit, a governor or the load has changed."""
         if self.governor == 'userspace':
             wanted = self._setspeed
         else:
@@ -86,7 +86,7 @@ class VirtualPolicy:
         self.clock.command(target * _KHZ)
 
     def cap_for_heat(self, hot: bool) -> None:
-        """Let the thermal framework hold the policy at half its table, or let go."""
+        """Let the thermal framework cap the policy at half its table, or remove the cap."""
         self._heat_cap = self._table[len(self._table) // 2] if hot else self._table[-1]
         self._apply_limits()
 
@@ -131,7 +131,7 @@ class VirtualPolicy:
         if self._old:
             self._apply_limits()
         else:
-            self._timeline.after(_QOS_S, self._apply_limits)
+            self._event_queue.after(_QOS_S, self._apply_limits)
 
     def _apply_limits(self) -> None:
         if self._old:

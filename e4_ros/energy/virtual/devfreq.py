@@ -11,8 +11,8 @@ from pathlib import Path
 from e4_ros.energy.boards import DomainSpec
 from e4_ros.energy.virtual.clocks import (
     Attribute,
-    Clock,
-    Timeline,
+    EventQueue,
+    VirtualClock,
     at_least,
     at_most,
     governed,
@@ -24,9 +24,15 @@ _KHZ = 1000
 
 
 class VirtualDevfreq:
-    """The attributes of one devfreq folder; see `VirtualPolicy` for the arguments."""
+    """The attributes of one devfreq folder.
 
-    def __init__(self, spec: DomainSpec, old: bool, timeline: Timeline) -> None:
+    Args:
+        spec: description of the domain: table, governors and delays.
+        old: whether the kernel is one before PM QoS.
+        event_queue: event queue of the board.
+    """
+
+    def __init__(self, spec: DomainSpec, old: bool, event_queue: EventQueue) -> None:
         self._spec, self._old = spec, old
         self._table = spec.frequencies_hz
         self._asked_low, self._asked_high = spec.limits_hz
@@ -34,7 +40,7 @@ class VirtualDevfreq:
         self._set_freq: int | None = None
         self._heat_cap = self._table[-1]
         self.load = 0.0
-        self.clock = Clock(self._asked_low, spec.switch.effect_s.value, timeline)
+        self.clock = VirtualClock(self._asked_low, spec.switch.effect_s.value, event_queue)
         self.retarget()
 
     def attributes(self) -> dict[str, Attribute]:
@@ -58,7 +64,7 @@ class VirtualDevfreq:
         }
 
     def retarget(self) -> None:
-        """Choose the clock anew, after anything that governs it has changed."""
+        """Choose the frequency again, after a limit, a governor or the load has changed."""
         low, high = self._range()
         if self.governor == 'userspace':
             wanted = self.clock.commanded_hz if self._set_freq is None else self._set_freq
@@ -71,7 +77,7 @@ class VirtualDevfreq:
             self.clock.command(at_least(self._table, max(wanted, low)))
 
     def cap_for_heat(self, hot: bool) -> None:
-        """Let the thermal framework hold the device at half its table, or let go."""
+        """Let the thermal framework cap the device at half its table, or remove the cap."""
         self._heat_cap = self._table[len(self._table) // 2] if hot else self._table[-1]
         self.retarget()
 
@@ -112,20 +118,24 @@ class VirtualDevfreq:
 
 
 class VirtualBpmpClock:
-    """The attributes of a clock in the BPMP's debugfs: lock, rate, ends.
+    """The attributes of a clock in the BPMP's debugfs: lock, rate, limits.
 
     Unlocked, the bandwidth manager keeps the rate at the cap and a written rate has no effect.
+
+    Args:
+        spec: description of the domain: table and delays.
+        event_queue: event queue of the board.
     """
 
-    def __init__(self, spec: DomainSpec, timeline: Timeline) -> None:
+    def __init__(self, spec: DomainSpec, event_queue: EventQueue) -> None:
         self._table = spec.frequencies_hz
         self._cap = spec.limits_hz[1]
         self._locked = 0
         self.load = 0.0
-        self.clock = Clock(self._cap, spec.switch.effect_s.value, timeline)
+        self.clock = VirtualClock(self._cap, spec.switch.effect_s.value, event_queue)
 
     def attributes(self) -> dict[str, Attribute]:
-        """File name → attribute. The rate reads as commanded, the way the BPMP answers."""
+        """File name → attribute. The rate reads as commanded, as with a real BPMP."""
         return {
             'max_rate': Attribute(lambda: self._table[-1], root_only=True),
             'min_rate': Attribute(lambda: self._table[0], root_only=True),

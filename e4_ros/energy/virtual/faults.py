@@ -1,7 +1,8 @@
-"""Faults on demand, so that every way in which a kernel says no can be tried.
+"""Fault injection, so that every kind of refusal by a kernel can be tested.
 
 A fault is `KIND:GLOB[:NUMBER]`; the glob is matched against the path below the root (`*` also
-matches `/`). `NUMBER` is the seconds that `slow` takes, else how many writes pass before it bites.
+matches `/`). `NUMBER` is the seconds that `slow` takes, else the number of writes before the first
+failure.
 """
 
 from __future__ import annotations
@@ -36,7 +37,13 @@ class FaultError(ValueError):
 
 @dataclass
 class Fault:
-    """One fault; see the module's text."""
+    """One fault.
+
+    Attributes:
+        kind: one of `KINDS`.
+        glob: pattern of paths below the root.
+        number: seconds for `slow`, else the number of writes before the first that fails.
+    """
 
     kind: str
     glob: str
@@ -48,7 +55,7 @@ class Fault:
         """Read `KIND:GLOB[:NUMBER]`.
 
         Raises:
-            FaultError: there is no such fault.
+            FaultError: the text does not describe a fault.
         """
         kind, _, rest = text.strip().partition(':')
         glob, _, number = rest.rpartition(':')
@@ -64,8 +71,8 @@ class Fault:
     def __str__(self) -> str:
         return f'{self.kind}:{self.glob}:{self.number:g}'
 
-    def bites(self) -> bool:
-        """Count an operation; True from the one after `number` on."""
+    def strikes(self) -> bool:
+        """Count a write; whether it fails, as every one after the first `number` does."""
         self._passed += 1
         return self._passed > self.number
 
@@ -77,7 +84,7 @@ class Faults:
         self._faults = list(faults)
 
     def replace(self, text: str) -> None:
-        """Put the faults of a text, one a line, in the place of all; empty for none."""
+        """Replace all faults by those of a text, one on a line; empty for none."""
         try:
             self._faults = [Fault.parse(line) for line in text.splitlines() if line.strip()]
         except FaultError:
@@ -91,23 +98,23 @@ class Faults:
         return any(f.kind == 'gone' and fnmatch(path, f.glob) for f in self._faults)
 
     def before_read(self, path: str) -> None:
-        """Raise what a read of `path` is to end with."""
+        """Raise the `OSError` with which a read of `path` ends, if a fault says so."""
         if any(f.kind == 'unreadable' and fnmatch(path, f.glob) for f in self._faults):
             raise refuse(errno.EIO)
 
     def delay_s(self, path: str) -> float:
-        """How long a write to `path` is to take."""
+        """Seconds that a write to `path` takes."""
         return sum(f.number for f in self._faults if f.kind == 'slow' and fnmatch(path, f.glob))
 
     def before_write(self, path: str) -> bool:
-        """Raise what a write to `path` is to end with; True if it is to be lost silently."""
+        """Raise the error of a write to `path`; return whether the write is silently lost."""
         lost = False
         for fault in self._faults:
             if not fnmatch(path, fault.glob):
                 continue
-            if fault.kind in _REFUSALS and fault.bites():
+            if fault.kind in _REFUSALS and fault.strikes():
                 raise refuse(_REFUSALS[fault.kind])
-            lost |= fault.kind == 'stuck' and fault.bites()
+            lost |= fault.kind == 'stuck' and fault.strikes()
         return lost
 
 

@@ -1,8 +1,8 @@
-"""A board that lives: clocks under the kernel's rules, power from them and the load, heat from it.
+"""A simulated board: clocks under the kernel's rules, power by clocks and load, heat by power.
 
-Beside what a real machine shows, the folder `e4/` holds what a test wants to know and to set:
+Besides the files of a real machine, the folder `e4/` holds what a test reads and sets:
 `e4/load/DOMAIN` (a share 0 to 1, or `LOW HIGH PERIOD_S` for a square wave), `e4/energy_j` (the
-truth that a meter should find), `e4/temperature_c`, and `e4/faults` (one a line).
+exact energy, against which a meter is tested), `e4/temperature_c`, and `e4/faults` (one on a line).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 
 from e4_ros.energy.boards import Board, DomainSpec
 from e4_ros.energy.virtual import board as board_files
-from e4_ros.energy.virtual.clocks import Attribute, Timeline, refuse
+from e4_ros.energy.virtual.clocks import Attribute, EventQueue, refuse
 from e4_ros.energy.virtual.cpufreq import VirtualPolicy
 from e4_ros.energy.virtual.devfreq import VirtualBpmpClock, VirtualDevfreq
 from e4_ros.energy.virtual.faults import Faults
@@ -27,17 +27,17 @@ _Owner = VirtualPolicy | VirtualDevfreq | VirtualBpmpClock
 
 
 class VirtualMachine:
-    """Everything that a virtual board shows, by path below its root.
+    """The files of a virtual board, by path below its root; safe to use from several threads.
 
     Args:
-        board: tables, rails, power and heat.
-        kernel: the generation whose rules hold: `old` before PM QoS, `new` with it.
+        board: description of the board.
+        kernel: generation of the kernel: `old` before PM QoS, `new` with it; None: the board's.
         faults: faults in force from the start.
-        now: the clock, in seconds; tests give their own.
+        now: time source in seconds.
 
     Attributes:
-        attributes: path → file.
-        links: path → target of a symbolic link.
+        attributes: path below the root → file.
+        links: path below the root → target of a symbolic link.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class VirtualMachine:
         self._old = (kernel or board.kernel) == 'old'
         self._lock = threading.Lock()
         self._physics = Physics(board)
-        self._timeline = Timeline(now, self._physics.flow)
+        self._event_queue = EventQueue(now, self._physics.flow)
         self.attributes: dict[str, Attribute] = {}
         self.attributes.update(
             (path, Attribute(lambda text=text: text))  # type: ignore[misc]
@@ -73,7 +73,7 @@ class VirtualMachine:
         """Content of a file.
 
         Raises:
-            OSError: what the kernel would answer.
+            OSError: the error of a real kernel.
         """
         with self._lock:
             attribute = self._attribute(path)
@@ -87,7 +87,7 @@ class VirtualMachine:
         """Write a file.
 
         Raises:
-            OSError: what the kernel would answer.
+            OSError: the error of a real kernel.
         """
         time.sleep(self.faults.delay_s(path))
         with self._lock:
@@ -99,26 +99,26 @@ class VirtualMachine:
                 attribute.write(data.decode('ascii', 'replace'))
 
     def present(self, path: str) -> bool:
-        """Whether a file is there at the moment."""
+        """Whether a file is there now."""
         attribute = self.attributes.get(path)
         return attribute is not None and attribute.present() and not self.faults.gone(path)
 
     def _attribute(self, path: str) -> Attribute:
         if not self.present(path):
             raise refuse(errno.ENODEV)
-        self._timeline.advance()
+        self._event_queue.advance()
         self._physics.throttle()
         return self.attributes[path]
 
     def _owners(self, spec: DomainSpec) -> Iterator[tuple[str, _Owner]]:
         if spec.kind == 'cpufreq':
             for folder, cpus in board_files.policies(spec):
-                yield folder, VirtualPolicy(spec, cpus, self._old, self._timeline)
+                yield folder, VirtualPolicy(spec, cpus, self._old, self._event_queue)
         elif spec.kind == 'devfreq':
             device = board_files.devfreq_folder(spec)
-            yield device, VirtualDevfreq(spec, self._old, self._timeline)
+            yield device, VirtualDevfreq(spec, self._old, self._event_queue)
         else:
-            yield spec.path, VirtualBpmpClock(spec, self._timeline)
+            yield spec.path, VirtualBpmpClock(spec, self._event_queue)
 
     def _sensors(self) -> Iterator[tuple[str, Attribute]]:
         physics = self._physics
@@ -137,7 +137,7 @@ class VirtualMachine:
                 Attribute(
                     lambda name=name: physics.loads[name],  # type: ignore[misc]
                     lambda text, name=name: physics.set_load(  # type: ignore[misc]
-                        name, text, self._timeline
+                        name, text, self._event_queue
                     ),
                 ),
             )

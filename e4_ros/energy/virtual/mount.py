@@ -28,15 +28,15 @@ from e4_ros.energy.virtual.machine import Kernel, VirtualMachine
 _SIZE = 4096
 _START_S = 20.0
 _LOOP_ENDED = 8
-"""What libfuse's main function answers after a signal (it has worked until then)."""
+"""Return value of libfuse's main function after a signal (it has worked until then)."""
 
 
 class MountError(OSError):
     """The board cannot be served; the message says what is missing."""
 
 
-def why_not() -> str | None:
-    """Why no file system can be mounted here, or None if it can (as far as one can see)."""
+def fuse_problem() -> str | None:
+    """Why no file system can be mounted on this machine; None if nothing seems to be missing."""
     if not os.access('/dev/fuse', os.R_OK | os.W_OK):
         return '/dev/fuse is missing or may not be opened'
     try:
@@ -51,8 +51,8 @@ def why_not() -> str | None:
 class _Files:
     """The operations that FUSE asks for.
 
-    As in sysfs, one write call is one store, and content is made by the read at offset 0 and kept
-    with the open file for the reads that go on from there.
+    As in sysfs, one write call is one store, and content is produced by the read at offset 0 and
+    kept with the open file for the reads that continue from there.
     """
 
     use_ns = True
@@ -130,7 +130,7 @@ class _Files:
         return 0
 
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
-        """Content, or the rest of it."""
+        """Content from an offset on."""
         if offset == 0:
             self._contents[fh] = self._machine.read(path[1:])
         return self._contents.get(fh, b'')[offset : offset + size]
@@ -151,17 +151,18 @@ def serve(
     """Serve a board below `mount` until SIGINT, SIGTERM or `fusermount3 -u`.
 
     Args:
-        name: the board.
-        mount: an empty folder, made if missing.
-        kernel: the generation whose rules hold; the board's own by default.
-        faults: see `virtual_faults`.
+        name: name of the board.
+        mount: an empty folder; made if missing.
+        kernel: generation of the kernel whose rules hold; the board's own by default.
+        faults: faults as `KIND:GLOB[:NUMBER]`; see `faults`.
 
     Raises:
-        BoardError, FaultError: wrong arguments.
+        BoardError: there is no such board.
+        FaultError: a text does not describe a fault.
         MountError: FUSE is missing or refuses.
     """
     machine = VirtualMachine(load_board(name), kernel, Faults([Fault.parse(f) for f in faults]))
-    if reason := why_not():
+    if reason := fuse_problem():
         raise MountError(errno.ENOSYS, f'{reason}; `--write DIR` makes a plain tree without FUSE')
     import mfusepy
 
@@ -201,7 +202,13 @@ def _prepare(mount: Path) -> None:
 def mounted(
     name: str, mount: str | Path, kernel: Kernel | None = None, faults: Sequence[str] = ()
 ) -> Iterator[Path]:
-    """Serve a board from a process of its own for the length of a `with` block.
+    """Serve a board from a process of its own within the `with` block.
+
+    Args:
+        name: name of the board.
+        mount: an empty folder; made if missing.
+        kernel: generation of the kernel whose rules hold; the board's own by default.
+        faults: faults as `KIND:GLOB[:NUMBER]`; see `faults`.
 
     Yields:
         The root, ready for `discover`.
@@ -234,7 +241,7 @@ def mounted(
 
 
 def _clear_away(root: Path) -> None:
-    """Unmount what a process left behind that was killed before it could clean up."""
+    """Unmount what a killed process left mounted."""
     try:
         root.stat()
     except OSError as error:
@@ -244,12 +251,12 @@ def _clear_away(root: Path) -> None:
 
 
 @functools.cache
-def why_no_mounts() -> str | None:
-    """Why no board can be mounted here, or None if one can.
+def mount_problem() -> str | None:
+    """Why no board can be mounted on this machine, or None if one can.
 
-    Found out once, by mounting one: a container may show FUSE and yet refuse it.
+    Tested once, by mounting one: a container may show FUSE and yet refuse it.
     """
-    if reason := why_not():
+    if reason := fuse_problem():
         return reason
     with tempfile.TemporaryDirectory(prefix='e4') as folder:
         try:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from e4_ros.energy.board_model import BoardModel
 from e4_ros.energy.boards import Board
-from e4_ros.energy.virtual.clocks import Clock, Timeline, refuse
+from e4_ros.energy.virtual.clocks import EventQueue, VirtualClock, refuse
 from e4_ros.energy.virtual.sensors import VirtualRail
 
 _COOLED_C = 5.0
@@ -17,28 +17,34 @@ _SHORTEST_PERIOD_S = 0.001
 
 
 class Clocked(Protocol):
-    """Something with a clock, a governor and a load: a policy, a devfreq device, a BPMP clock."""
+    """A cpufreq policy, a devfreq device or a BPMP clock.
 
-    clock: Clock
+    Attributes:
+        clock: the clock of the device.
+        load: busy share of the device, 0 to 1.
+    """
+
+    clock: VirtualClock
     load: float
 
     def retarget(self) -> None:
-        """Choose the clock anew."""
+        """Choose the frequency again."""
 
     def cap_for_heat(self, hot: bool) -> None:
-        """Be held at a lower clock, or not any more."""
+        """Cap the frequency, or remove the cap."""
 
 
 class Physics:
-    """What flows between two events of the timeline.
+    """Energy and heat that flow between two events.
 
     Args:
-        board: power of its loads, rails, thermal resistance.
+        board: description of the board: power of its loads, rails, thermal resistance.
 
     Attributes:
-        rails: by label.
-        energy_j: of the whole board since the start, exactly.
-        temperature_c: first-order response to the board's power.
+        loads: domain → text that was last written to its load file.
+        rails: label → rail.
+        energy_j: exact energy of the whole board since the start, in joules.
+        temperature_c: temperature in °C, the first-order response to the board's power.
     """
 
     def __init__(self, board: Board) -> None:
@@ -62,13 +68,13 @@ class Physics:
         self._hot = False
 
     def start(self, domains: Mapping[str, Sequence[Clocked]]) -> None:
-        """Take the clocks over; the board is as warm as it gets when it waits."""
+        """Start with these devices, at the temperature of the idle board."""
         self._domains = domains
         self._update()
         self.temperature_c = self._settled_c()
 
     def flow(self, start_s: float, end_s: float) -> None:
-        """Let energy and heat flow; clocks and loads are constant in between."""
+        """Add the energy and heat of an interval in which clocks and loads are constant."""
         self._update()
         for rail in self.rails.values():
             rail.flow(start_s, end_s)
@@ -78,7 +84,7 @@ class Physics:
         self.temperature_c = settled_c + (self.temperature_c - settled_c) * decay
 
     def throttle(self) -> None:
-        """Hold the clocks down above the board's limit, let go some degrees below it."""
+        """Cap the clocks above the board's limit, remove the cap some degrees below it."""
         limit_c = self._board.thermal.throttle_c.value
         hot = self.temperature_c > (limit_c - _COOLED_C if self._hot else limit_c)
         if hot != self._hot:
@@ -86,11 +92,11 @@ class Physics:
             for owner in (o for owners in self._domains.values() for o in owners):
                 owner.cap_for_heat(hot)
 
-    def set_load(self, domain: str, text: str, timeline: Timeline) -> None:
+    def set_load(self, domain: str, text: str, event_queue: EventQueue) -> None:
         """Set the load of a domain: `SHARE`, or `LOW HIGH PERIOD_S` for a square wave.
 
         Raises:
-            OSError: EINVAL for anything else.
+            OSError: EINVAL: the text is neither.
         """
         try:
             numbers = [float(word) for word in text.split()]
@@ -105,10 +111,10 @@ class Physics:
             raise refuse(errno.EINVAL)
         self.loads[domain] = text.strip()
         self._waves[domain] += 1
-        self._half_wave(domain, levels, period_s / 2, timeline, self._waves[domain])
+        self._half_wave(domain, levels, period_s / 2, event_queue, self._waves[domain])
 
     def _half_wave(
-        self, domain: str, levels: list[float], half_s: float, timeline: Timeline, wave: int
+        self, domain: str, levels: list[float], half_s: float, event_queue: EventQueue, wave: int
     ) -> None:
         if wave != self._waves[domain]:
             return
@@ -117,10 +123,12 @@ class Physics:
             owner.retarget()
         if len(levels) == 2:
             other = levels[::-1]
-            timeline.after(half_s, lambda: self._half_wave(domain, other, half_s, timeline, wave))
+            event_queue.after(
+                half_s, lambda: self._half_wave(domain, other, half_s, event_queue, wave)
+            )
 
     def _update(self) -> None:
-        """Work the power out anew if a clock or a load has changed."""
+        """Compute the power again if a clock or a load has changed."""
         state = tuple(
             x for owners in self._domains.values() for o in owners for x in (o.clock.hz, o.load)
         )

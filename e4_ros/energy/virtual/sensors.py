@@ -1,4 +1,4 @@
-"""Power monitors of a virtual board: what an INA3221, an INA238 or RAPL would say.
+"""Power monitors of a virtual board: the files of an INA3221, an INA238 or RAPL.
 
 An INA shows the mean power of its last conversion, in steps of its converter; RAPL counts joules
 and wraps. Sources: drivers/hwmon/ina3221.c, ina238.c, drivers/powercap.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from math import floor
 
-from e4_ros.energy.boards import Monitor, Rail
+from e4_ros.energy.boards import PowerMonitor, Rail
 from e4_ros.energy.virtual.clocks import Attribute
 
 _BUS_MV = 8
@@ -25,8 +25,12 @@ class VirtualRail:
     """One channel: its true energy, and the power that the monitor shows for it.
 
     Args:
-        watts: power of the rail at the moment.
-        refresh_s: time of one conversion.
+        watts: function that returns the power of the rail now, in watts.
+        refresh_s: seconds of one conversion.
+
+    Attributes:
+        energy_j: true energy of the rail since the start, in joules.
+        shown_w: mean power of the last conversion, in watts.
     """
 
     def __init__(self, watts: Callable[[], float], refresh_s: float) -> None:
@@ -38,7 +42,7 @@ class VirtualRail:
         self.shown_w = 0.0
 
     def flow(self, start_s: float, end_s: float) -> None:
-        """Let power, which is constant in between, flow from one moment to another."""
+        """Add the energy of an interval in which the power is constant."""
         watts, before_j = self._watts(), self.energy_j
         self.energy_j += watts * (end_s - start_s)
         edge = floor(end_s / self._refresh_s)
@@ -59,9 +63,9 @@ class VirtualRail:
 
 
 def monitor_attributes(
-    monitor: Monitor, channels: list[tuple[Rail, VirtualRail]]
+    monitor: PowerMonitor, channels: list[tuple[Rail, VirtualRail]]
 ) -> Iterator[tuple[str, Attribute]]:
-    """Path below the root and attribute, of everything that one monitor shows."""
+    """Path below the root and attribute, of each file of one monitor."""
     if monitor.kind == 'rapl':
         yield from _rapl(monitor.path, channels)
         return

@@ -57,7 +57,7 @@ def _how_to_write(files: list[Path]) -> str:
         return f'{first} cannot be looked at by this user'
     if status.st_mode & stat.S_IWGRP and group != 'root':
         return f'join the group: `sudo usermod -aG {group} $USER`, then log in again ({first})'
-    return f'only {group} may write {first}; the DVFS helper needs that right, perception does not'
+    return f'only {group} may write {first}; the DVFS daemon needs that right, perception does not'
 
 
 def _energy(root: Path) -> Iterator[Check]:
@@ -77,7 +77,7 @@ def _energy(root: Path) -> Iterator[Check]:
     except DomainError as error:
         yield Check(
             'energy', 'rails', 'optional', f'there are counters, but: {error}',
-            'root may read them; the helper can run as root or get CAP_DAC_READ_SEARCH',
+            'root may read them; the daemon can run as root or get CAP_DAC_READ_SEARCH',
         )  # fmt: skip
         return
     yield Check(
@@ -102,9 +102,9 @@ def _daemon() -> Check:
     except (DaemonError, ValueError) as error:
         text = getattr(error, 'strerror', None) or str(error)
         found, _, advice = text.partition('; ')
-        return Check('access', 'DVFS helper', 'optional', found, advice)
+        return Check('access', 'DVFS daemon', 'optional', found, advice)
     board = status.get('board', 'unknown')
-    return Check('access', 'DVFS helper', 'ok', f'answers on {client.socket_path}, board {board}')
+    return Check('access', 'DVFS daemon', 'ok', f'answers on {client.socket_path}, board {board}')
 
 
 def _cameras() -> Iterator[Check]:

@@ -32,11 +32,11 @@ class NothingToSetError(OSError):
 
 
 def may_set(clocked: Mapping[str, Domain], config: DaemonConfig) -> None:
-    """Raise unless the clocks of the domains can be set, by a running helper or by this process.
+    """Raise unless the clocks of the domains can be set, by a running daemon or by this process.
 
     Raises:
         NothingToSetError: they cannot.
-        HelperError: a helper runs, but this user may not talk to it.
+        DaemonError: a daemon runs, but this user may not talk to it.
     """
     if not clocked:
         raise NothingToSetError(
@@ -53,7 +53,7 @@ def may_set(clocked: Mapping[str, Domain], config: DaemonConfig) -> None:
     if closed and not _daemon_runs(config):
         file = next(iter(closed.values()))
         raise NothingToSetError(
-            f'you may not set {", ".join(closed)} ({file}), and no helper listens on '
+            f'you may not set {", ".join(closed)} ({file}), and no daemon listens on '
             f'{config.socket_path}; `sudo e4 dvfs serve` starts one, docs/energy.md says how to do '
             'without root'
         )
@@ -83,7 +83,7 @@ def open_power(
     Args:
         stack: closes the meter.
         root: below which sensors are looked for.
-        client: holds the lease, if there is a helper.
+        client: holds the lease, if there is a daemon.
         board: name of this machine.
         works: what the segments ask for.
         power_like: board whose power model stands in where there is no sensor.
@@ -96,7 +96,7 @@ def open_power(
         stack.callback(meter.close)
         return MeteredPower(meter, _METERS.get(meter.name, meter.name)), ''
     if client is not None and client.applied().source == 'measured':
-        return MeteredPower(PageMeter(client), "the helper's meter"), ''
+        return MeteredPower(PageMeter(client), "the daemon's meter"), ''
     if (known := _board(power_like or board, required=bool(power_like))) is not None:
         return ModelledPower(BoardModel(known), works), ''
     return None, (

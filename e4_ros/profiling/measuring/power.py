@@ -119,7 +119,7 @@ class ModelledPower:
 
 
 class PageMeter:
-    """The joules that a running helper shows: RAPL is often readable by root alone.
+    """The joules that a running daemon shows: RAPL is often readable by root alone.
 
     Args:
         client: holds the lease.
@@ -129,7 +129,7 @@ class PageMeter:
         self._client = client
 
     def read(self) -> EnergyReading:
-        """See `Meter`; a helper whose meter is silent goes on showing the same joules."""
+        """See `Meter`; a daemon whose meter is silent goes on showing the same joules."""
         now = self._client.applied()
         source: Literal['measured', 'modelled'] = (
             'measured' if now.source == 'measured' else 'modelled'

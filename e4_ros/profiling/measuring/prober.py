@@ -1,4 +1,4 @@
-"""Cells of a machine's cost table, measured one by one at clocks that the helper sets.
+"""Cells of a machine's cost table, measured one by one at clocks that the daemon sets.
 
 A segment is over sooner than a rail refreshes (every 7 ms), so a cell repeats it for a while:
 latency is the median of the repeats (outliers do not count), energy the mean power meanwhile times
@@ -52,7 +52,7 @@ class Prober:
         power: tells the watts.
         workload: what to run.
         axes_hz: the domains to clock, and the frequencies of each, ascending.
-        clocks: reads what the clocks are now; by default what the helper shows.
+        clocks: reads what the clocks are now; by default what the daemon shows.
 
     Attributes:
         latency_s, energy_j: ``(S, P)``, NaN where nothing was measured yet.
@@ -83,7 +83,7 @@ class Prober:
             tell: told how many of the missing ones are done.
 
         Raises:
-            MeasurementError: the clocks do not hold, the meter does not answer, or the helper took
+            MeasurementError: the clocks do not hold, the meter does not answer, or the daemon took
                 the lease back.
         """
         missing = [c for c in dict.fromkeys(cells) if np.isnan(self.latency_s[c])]
@@ -151,9 +151,9 @@ class Prober:
             self._at = index
 
     def _run(self, segment: int, seconds: float) -> Sequence[float]:
-        # A step also tells the helper's watchdog that somebody is there.
+        # A step also tells the daemon's watchdog that somebody is there.
         if not self._client.step(0, 0) and self._client.state is ClientState.LOST:
-            raise MeasurementError(f'the helper ended the lease: {self._client.lost_because}')
+            raise MeasurementError(f'the daemon ended the lease: {self._client.lost_because}')
         return self._workload.run(segment, seconds)
 
     def _holds(self, wanted: Mapping[str, int]) -> bool:

@@ -1,9 +1,8 @@
 """Profiling the machine itself: the real network, its own clocks, joules from its own sensors.
 
-The clocks change only through the DVFS helper (one that runs, or one that this process is for the
-time being), so whatever ends the measurement, they come back. A virtual board's root is measured
-the same way, but nothing computes at a file's clocks: there the segments are played
-(`profiling.virtual_workload`).
+The clocks change only through the DVFS daemon (one that runs, or one in this process), so whatever
+ends the measurement, they are restored. A virtual board's root is measured the same way, but
+nothing computes at the clocks of a file: there the segments are simulated (`virtual_workload`).
 """
 
 from __future__ import annotations
@@ -125,7 +124,7 @@ def profile_here(
         exit_shares: exit → how often frames stop there; none: every exit as often as any other.
         deadline_s: bound for the slowest path; 0: three times the fastest possible latency.
         domains: what to clock; empty: ``cpu`` and, where there is one, ``gpu``.
-        config: where the machine's files are and where the helper listens.
+        config: where the machine's files are and where the daemon listens.
         frames: what to run the network on, ``(H, W, 3)`` uint8 RGB; a virtual board needs none.
         power_like: board whose power model stands in where there is no sensor.
         threads: threads of the network; None for one per core.
@@ -136,7 +135,7 @@ def profile_here(
 
     Raises:
         ValueError: names, exits or deadline make no sense.
-        OSError: the helper refuses, or a measurement cannot be believed; the message says why.
+        OSError: the daemon refuses, or a measurement cannot be believed; the message says why.
     """
     tell = on_progress or (lambda phase, progress, energy_j: None)
     config = config or DaemonConfig()

@@ -106,7 +106,7 @@ class BadDomain:
             raise self.open_error
         self._domain.open()
 
-    def moves(self, before_hz: int, hz: int) -> tuple[()]:
+    def transition_writes(self, before_hz: int, hz: int) -> tuple[()]:
         return ()
 
     def set_hz(self, hz: int) -> int:

@@ -101,18 +101,18 @@ def test_lease_that_is_not_held_changes_nothing(daemon, config, board_root, swee
     assert state_of(board_root) == before
 
 
-# --- what a helper finds when it starts ---
+# --- what a daemon finds when it starts ---
 
 
 @pytest.mark.parametrize('kind', ['live', 'file', 'folder'])
-def test_helper_without_a_socket_touches_nothing_and_leaves_no_lock(
+def test_daemon_without_a_socket_touches_nothing_and_leaves_no_lock(
     kind, config, board_root, short_dir, sweep
 ):
     before = state_of(board_root)
     path = config.socket_path
     if kind == 'live':
         other = DaemonConfig(root=board_root, state_dir=short_dir / 'other', socket_path=path)
-        with Daemon(other), pytest.raises(SocketPathError, match='a helper is running'):
+        with Daemon(other), pytest.raises(SocketPathError, match='a daemon is running'):
             Daemon(config)
     else:
         path.write_text('mine') if kind == 'file' else path.mkdir()
@@ -126,20 +126,20 @@ def test_helper_without_a_socket_touches_nothing_and_leaves_no_lock(
 
 
 @pytest.mark.parametrize('damage', ['truncated', 'altered', 'of another board'])
-def test_helper_with_a_bad_journal_applies_nothing_of_it(damage, config, board_root, sweep):
+def test_daemon_with_a_bad_undo_log_applies_nothing_of_it(damage, config, board_root, sweep):
     with Daemon(config) as daemon:
         daemon.core.set_plan(sweep(daemon.core.frequencies_hz))
-        path = config.state_dir / 'originals.json'
+        path = config.state_dir / 'undo_log.json'
         whole = path.read_text()
     held = state_of(board_root)
     if damage == 'of another board':
         path.write_text(whole)
         config = config.model_copy(update={'board': 'jetson_nano'})
-        says = "holds the originals of board 'jetson_orin_nano'"
+        says = "holds the saved state of board 'jetson_orin_nano'"
     else:
         spoilt = whole[:-20] if damage == 'truncated' else whole.replace('schedutil', 'powersave')
         path.write_text(spoilt)
-        says = 'not a whole journal'
+        says = 'not a whole undo log'
     kept = path.read_text()
     with pytest.raises(UndoLogError, match=says):
         Daemon(config)
@@ -198,7 +198,7 @@ def test_step_that_is_refused_half_way_leaves_the_point_before(kind, stepped):
 
 @pytest.mark.fuse
 @pytest.mark.parametrize('kind', ['ebusy', 'eio', 'eacces'])
-def test_step_that_cannot_be_undone_gives_everything_back(kind, stepped):
+def test_step_that_cannot_be_rolled_back_restores_everything(kind, stepped):
     core, root, saved = stepped
     fail(root, f'{kind}:*/policy4/scaling_setspeed')  # policy0 has been written by then
     with pytest.raises(ClocksLost):
@@ -217,7 +217,7 @@ def test_value_that_does_not_stick_is_shown_as_it_is(stepped):
 
 
 @pytest.mark.fuse
-def test_device_that_goes_away_in_a_step_ends_the_plan_with_the_originals(stepped):
+def test_device_that_goes_away_in_a_step_ends_the_plan_and_restores(stepped):
     core, root, saved = stepped
     fail(root, 'gone:*17000000.gpu/*')
     with pytest.raises(ClocksLost, match='disappeared'):

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from e4_ros.energy.client.status_page import PageWriter, State
+from e4_ros.energy.client.status_page import DaemonState, PageWriter
 from e4_ros.energy.daemon.core import MAX_FAILURES, ClocksLost, DaemonCore
 from e4_ros.energy.daemon.daemon import identify
 from e4_ros.energy.daemon.undo_log import UndoLog
@@ -41,9 +41,7 @@ def clocks(core):
     return {name: domain.current_hz() for name, domain in core.domains.items()}
 
 
-def test_steps_bring_the_plans_points_and_the_end_brings_the_originals(
-    core, board_root, sweep, files
-):
+def test_steps_set_the_plans_points_and_the_end_restores_the_state(core, board_root, sweep, files):
     before = files(board_root)
     plan = sweep(core.frequencies_hz)
     core.set_plan(plan)
@@ -54,7 +52,7 @@ def test_steps_bring_the_plans_points_and_the_end_brings_the_originals(
     assert files(board_root) == before
 
 
-def test_originals_are_on_disk_before_the_first_write(core, domains, undo_log, sweep, files):
+def test_saved_state_is_on_disk_before_the_first_write(core, domains, undo_log, sweep, files):
     seen = []
     domains['cpu'].__dict__['open'] = lambda: seen.append(undo_log.read())
     core.set_plan(sweep(core.frequencies_hz))
@@ -127,7 +125,7 @@ def test_failed_step_leaves_the_point_before(core, domains, page, sweep):
     assert clocks(core) == core.plan.point('full', 1)
 
 
-def test_failed_first_step_gives_everything_back(core, domains, board_root, sweep, files):
+def test_failed_first_step_restores_everything(core, domains, board_root, sweep, files):
     before = files(board_root)
     core.set_plan(sweep(core.frequencies_hz))
     domains['emc'].set_errors = [BUSY]
@@ -136,7 +134,7 @@ def test_failed_first_step_gives_everything_back(core, domains, board_root, swee
     assert files(board_root) == before
 
 
-def test_steps_that_keep_failing_give_everything_back(core, domains, board_root, sweep, files):
+def test_steps_that_keep_failing_restore_everything(core, domains, board_root, sweep, files):
     before = files(board_root)
     core.set_plan(sweep(core.frequencies_hz))
     core.step(0, 0)
@@ -149,7 +147,7 @@ def test_steps_that_keep_failing_give_everything_back(core, domains, board_root,
     assert files(board_root) == before
 
 
-def test_undo_that_fails_gives_everything_back(core, domains, board_root, sweep, files):
+def test_rollback_that_fails_restores_everything(core, domains, board_root, sweep, files):
     before = files(board_root)
     core.set_plan(sweep(core.frequencies_hz))
     core.step(0, 0)
@@ -171,7 +169,7 @@ def test_device_that_disappears_ends_the_plan(core, domains, board_root, sweep, 
     assert core.plan is None
 
 
-def test_rest_gives_back_until_the_next_step(core, board_root, page, undo_log, sweep, files):
+def test_rest_restores_until_the_next_step(core, board_root, page, undo_log, sweep, files):
     before = files(board_root)
     core.set_plan(sweep(core.frequencies_hz))
     core.step(0, 2)
@@ -183,22 +181,22 @@ def test_rest_gives_back_until_the_next_step(core, board_root, page, undo_log, s
     assert undo_log.read() is not None
 
 
-def test_what_does_not_come_back_is_tried_again(core, domains, undo_log, sweep):
+def test_what_is_not_restored_is_tried_again(core, domains, undo_log, sweep):
     core.set_plan(sweep(core.frequencies_hz))
     core.step(0, 1)
     domains['gpu'].restore_lines = ['gpu is stuck']
     assert core.end() == ['gpu is stuck']
     assert undo_log.read() is not None
-    assert 'gpu is stuck' in core.ownership.why_not()
+    assert 'gpu is stuck' in core.refusal()
     assert core.recover() == []
-    assert core.ownership.why_not() == ''
+    assert core.refusal() == ''
     assert undo_log.read() is None
 
 
-def test_damaged_journal_stops_a_plan_before_any_write(core, undo_log, board_root, sweep, files):
+def test_damaged_undo_log_stops_a_plan_before_any_write(core, undo_log, board_root, sweep, files):
     undo_log.path.write_text('{')
     before = files(board_root)
-    with pytest.raises(DomainError, match='not a whole journal'):
+    with pytest.raises(DomainError, match='not a whole undo log'):
         core.set_plan(sweep(core.frequencies_hz))
     assert files(board_root) == before
 
@@ -215,7 +213,7 @@ def test_clock_moved_by_others_is_seen_and_put_right(core, board_root, page, swe
     assert page.counters().applied == 2
 
 
-def test_plan_over_fewer_domains_gives_the_others_back(core, board_root, sweep, files):
+def test_plan_over_fewer_domains_restores_the_others(core, board_root, sweep, files):
     tables = core.frequencies_hz
     before = files(board_root)
     core.set_plan(sweep(tables))
@@ -240,9 +238,9 @@ def test_boards_are_known_by_name(board_root, tmp_path):
 
 def test_state_is_shown(core, page, sweep):
     core.set_plan(sweep(core.frequencies_hz))
-    assert page.words[1] == State.ACTIVE
+    assert page.words[1] == DaemonState.ACTIVE
     core.step(0, 0)
     core.rest()
-    assert page.words[1] == State.RESTING
+    assert page.words[1] == DaemonState.RESTING
     core.end()
-    assert page.words[1] == State.IDLE
+    assert page.words[1] == DaemonState.IDLE

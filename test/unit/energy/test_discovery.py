@@ -47,7 +47,7 @@ def test_a_plain_tree_is_discovered_as_its_board_describes_it(name: str, tmp_pat
 
 
 @pytest.mark.parametrize('name', board_names())
-def test_every_byte_of_a_plain_tree_comes_back(name: str, tmp_path: Path) -> None:
+def test_every_byte_of_a_plain_tree_is_restored(name: str, tmp_path: Path) -> None:
     root = write_tree(name, tmp_path)
     before = _tree(root)
     for domain in discover(root):
@@ -61,7 +61,7 @@ def test_every_byte_of_a_plain_tree_comes_back(name: str, tmp_path: Path) -> Non
     assert _tree(root) == before
 
 
-def test_a_snapshot_alone_brings_everything_back(tmp_path: Path) -> None:
+def test_a_snapshot_alone_restores_everything(tmp_path: Path) -> None:
     root = write_tree('jetson_orin_nano', tmp_path)
     before = _tree(root)
     kept = []

@@ -65,7 +65,7 @@ def _domain(root: Path, name: str) -> Domain:
 
 
 @pytest.mark.parametrize('name', ['cpu', 'gpu', 'emc'])
-def test_every_frequency_is_taken_and_everything_comes_back(name: str, orin: Path) -> None:
+def test_every_frequency_is_accepted_and_everything_is_restored(name: str, orin: Path) -> None:
     domain = _domain(orin, name)
     saved = domain.snapshot()
     domain.open()
@@ -133,7 +133,7 @@ def test_somebody_else_s_limits_do_not_stop_a_step(orin: Path) -> None:
     gpu.close()
 
 
-def test_clocks_pinned_by_jetson_clocks_can_be_lowered_and_come_back_pinned(orin: Path) -> None:
+def test_clocks_pinned_by_jetson_clocks_can_be_lowered_and_are_restored_pinned(orin: Path) -> None:
     (orin / GPU / 'min_freq').write_text('918000000\n')
     gpu = _domain(orin, 'gpu')
     saved = gpu.snapshot()
@@ -159,7 +159,7 @@ def test_clocks_pinned_by_jetson_clocks_can_be_lowered_and_come_back_pinned(orin
     ('name', 'glob'),
     [('cpu', '*policy4/scaling_setspeed'), ('gpu', '*17000000.gpu/max_freq'), ('emc', '*emc/rate')],
 )
-def test_a_refused_step_names_the_file_and_leaves_the_way_back(
+def test_a_refused_step_names_the_file_and_can_be_restored(
     fault: str, error: type[DomainError], name: str, glob: str, orin: Path
 ) -> None:
     domain = _domain(orin, name)
@@ -174,7 +174,7 @@ def test_a_refused_step_names_the_file_and_leaves_the_way_back(
 
 
 @pytest.mark.parametrize('name', ['cpu', 'gpu', 'emc'])
-def test_a_refused_opening_can_be_taken_back(name: str, orin: Path) -> None:
+def test_a_refused_opening_can_be_restored(name: str, orin: Path) -> None:
     domain = _domain(orin, name)
     saved = domain.snapshot()
     _faults(orin, 'eio:*policy4/scaling_governor', 'gone:*/min_freq', 'ebusy:*/mrq_rate_locked')

@@ -24,7 +24,7 @@ def test_frequencies_as_people_write_them(text, hertz):
 
 @pytest.mark.parametrize('text', ['', 'fast', '-1', '0', 'nan', 'inf', '1e999', 'MHz'])
 def test_what_is_no_frequency(text):
-    with pytest.raises(ValueError, match='is no frequency'):
+    with pytest.raises(ValueError, match='is not a frequency'):
         parse_hz(text)
 
 
@@ -36,7 +36,7 @@ def test_points_as_people_write_them():
 
 
 @pytest.mark.parametrize('running', [False, True])
-def test_point_is_held_and_given_back(config, board_root, files, running):
+def test_point_is_held_and_restored(config, board_root, files, running):
     before = files(board_root)
     server = Daemon(config) if running else None
     with hold(POINT, config) as held:
@@ -47,7 +47,7 @@ def test_point_is_held_and_given_back(config, board_root, files, running):
         server.stop()
 
 
-def test_point_is_renewed_well_before_the_watchdog_of_the_helper(config):
+def test_point_is_renewed_well_before_the_watchdog_of_the_daemon(config):
     hasty = config.model_copy(update={'watchdog_s': 1.0})
     with Daemon(hasty), hold(POINT, hasty) as held:
         assert held._period_s == 0.25
@@ -67,7 +67,7 @@ def test_lease_of_another_is_respected(config):
             pass
 
 
-def test_losing_the_helper_is_noticed(config):
+def test_losing_the_daemon_is_noticed(config):
     with Daemon(config) as daemon, pytest.raises(DaemonError), hold(POINT, config) as held:  # noqa: PT012
         daemon.stop()
         held.wait(60)

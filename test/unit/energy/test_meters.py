@@ -92,7 +92,7 @@ def test_a_hole_is_not_filled_and_is_told() -> None:
             raise DomainError('no answer')
         return 5.0
 
-    meter = Meter('ina', [SampledRail('VDD_IN', watts)], {'VDD_IN'}, clock=lambda: now)
+    meter = Meter('ina', [SampledRail('VDD_IN', watts)], {'VDD_IN'}, now=lambda: now)
     missing_s = []
     for now, dead in ((0.5, False), (0.9, True), (1.0, False), (2.0, True), (5.0, False)):  # noqa: B007
         reading = meter.read()
@@ -206,7 +206,7 @@ def test_the_model_follows_the_clocks(tmp_path: Path) -> None:
     board = load_board('jetson_orin_nano')
     domains = discover(write_tree(board, tmp_path))
     now = 0.0
-    meter = model_meter(board, domains, load=lambda: {'gpu': 1.0}, clock=lambda: now)
+    meter = model_meter(board, domains, load=lambda: {'gpu': 1.0}, now=lambda: now)
     gpu = next(domain for domain in domains if domain.name == 'gpu')
     gpu.open()
     powers = []
@@ -262,7 +262,7 @@ def test_a_meter_finds_the_energy_of_a_virtual_board(
 
 
 @pytest.mark.fuse
-def test_a_monitor_that_dies_leaves_a_hole_and_comes_back(tmp_path: Path) -> None:
+def test_a_monitor_that_dies_leaves_a_hole_and_is_read_again(tmp_path: Path) -> None:
     with mounted('jetson_orin_nano', tmp_path / 'root') as root, open_meter(root) as meter:
         before_s = time.monotonic()
         meter.read()

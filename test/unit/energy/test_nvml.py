@@ -93,7 +93,7 @@ def test_locking_and_unlocking() -> None:
     assert gpu.set_hz(210_000_000) == 210_000_000
     assert library.locked == (210, 210)
     assert gpu.current_hz() == 210_000_000
-    assert nvml.NvmlDomain.give_back(Path('/'), saved, KernelFiles(), library) == []
+    assert nvml.NvmlDomain.restore_files(Path('/'), saved, KernelFiles(), library) == []
     assert library.locked is None
 
 
@@ -110,7 +110,7 @@ def test_refusals_are_explained(number: int, error: type[DomainError]) -> None:
 
 
 def test_a_gpu_that_has_gone_cannot_be_unlocked() -> None:
-    (problem,) = nvml.NvmlDomain.give_back(
+    (problem,) = nvml.NvmlDomain.restore_files(
         Path('/'), {'nvml/GPU-2/gpu_locked_clocks': 'unlocked'}, KernelFiles(), Nvml()
     )
     assert 'GPU-2' in problem

@@ -63,6 +63,75 @@ def test_a_whole_lease(daemon, client, plan, board_root, files):
     assert client.state is ClientState.CLOSED
 
 
+def test_a_client_is_used_from_several_threads(daemon, client, plan, sweep):
+    """One thread steps and reads while another replaces plans and loses and takes the lease."""
+    other_plan = sweep({'gpu': daemon.core.frequencies_hz['gpu']})
+    begin(client, plan)
+    stepped, wrong, ending = [0], [], threading.Event()
+    points = {frozenset(p.items()) for p in plan.paths['full'].points}
+
+    def drive() -> None:
+        try:
+            while not ending.is_set():
+                stepped[0] += client.step(0, stepped[0] % 3)
+                applied = client.applied()
+                assert set(applied.point) in (set(), {'cpu', 'gpu', 'emc'})
+                assert client.counters().failed == 0
+                assert client.changed_ns() >= 0
+                time.sleep(0.0005)
+        except BaseException as error:
+            wrong.append(error)
+
+    workers = [threading.Thread(target=drive) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    try:
+        for turn in range(20):
+            client.set_plan(other_plan if turn % 2 else plan)
+            assert client.status()['plan'] == 'sweep'
+            if turn % 5 == 4:
+                client.release()
+                client.acquire('test')
+        client.set_plan(plan)
+        before = stepped[0]
+        assert until(lambda: stepped[0] > before + 5)
+    finally:
+        ending.set()
+        for worker in workers:
+            worker.join()
+    assert wrong == []
+    assert client.state is ClientState.HELD
+    assert until(lambda: frozenset(client.applied().point.items()) in points)
+
+
+def test_steps_wait_for_no_request(daemon, client, plan):
+    """While a request waits for its answer, a step returns at once, and closing ends the wait."""
+    begin(client, plan)
+    daemon.core._lock.acquire()  # the daemon cannot put a plan in force
+    failed = []
+
+    def replace() -> None:
+        try:
+            client.set_plan(plan)
+        except DaemonError as error:
+            failed.append(error)
+
+    waiting = threading.Thread(target=replace)
+    try:
+        waiting.start()
+        assert until(lambda: not client.step(0, 1))
+        assert client.unsent == 0
+        assert client.applied().point
+        client.close()
+        waiting.join(timeout=2.0)
+        assert not waiting.is_alive()
+    finally:
+        daemon.core._lock.release()
+    (error,) = failed
+    assert 'closed meanwhile' in str(error)
+    assert client.state is ClientState.CLOSED
+
+
 def test_second_client_is_refused_until_the_first_leaves(daemon, client, plan, config):
     begin(client, plan)
     other = DvfsClient(config.socket_path)
@@ -74,45 +143,45 @@ def test_second_client_is_refused_until_the_first_leaves(daemon, client, plan, c
     other.release()
 
 
-def test_client_that_hangs_up_gives_back(daemon, client, plan, board_root, files):
+def test_clocks_are_restored_when_the_client_hangs_up(daemon, client, plan, board_root, files):
     before = files(board_root)
     begin(client, plan)
     client.close()
-    assert until(lambda: daemon.server.leases.holder is None)
+    assert until(lambda: daemon.server.holder is None)
     assert files(board_root) == before
 
 
-def test_same_client_may_come_back_at_once(daemon, client, plan):
+def test_same_client_may_acquire_again_at_once(daemon, client, plan):
     for _ in range(20):
         begin(client, plan)
         client.release()
 
 
-def test_steps_do_not_raise_when_the_helper_stops(daemon, client, plan, board_root, files):
+def test_steps_do_not_raise_when_the_daemon_stops(daemon, client, plan, board_root, files):
     before = files(board_root)
     begin(client, plan)
     daemon.stop()
     assert files(board_root) == before
     assert not client.step(0, 2)
     assert client.state is ClientState.LOST
-    assert 'the helper stopped' in client.lost_because
+    assert 'the daemon stopped' in client.lost_because
     assert not client.step(0, 2)
     point, energy_j, source = client.applied()
     assert point == {}
     assert math.isnan(energy_j)
     assert source == 'none'
-    with pytest.raises(DaemonError, match='no helper listens'):
+    with pytest.raises(DaemonError, match='no daemon listens'):
         client.acquire('again')
 
 
-def test_helper_that_comes_back_is_acquired_again(config, client, sweep):
+def test_daemon_that_starts_again_is_acquired_again(config, client, sweep):
     for _ in range(2):
         with Daemon(config) as daemon:
             begin(client, sweep(daemon.core.frequencies_hz))
         client.step(0, 2)
 
 
-def test_watchdog_brings_originals_and_the_next_step_the_point(
+def test_watchdog_restores_and_the_next_step_sets_the_point(
     config, client, sweep, board_root, files
 ):
     before = files(board_root)
@@ -132,13 +201,13 @@ def warm(zone, text):
         file.write(text)
 
 
-def test_heat_brings_originals_and_ends_the_lease(daemon, client, plan, board_root, config):
+def test_heat_restores_the_clocks_and_ends_the_lease(daemon, client, plan, board_root, config):
     zone = next(board_root.glob('sys/class/thermal/thermal_zone*/temp'))
     cool = zone.read_text()
     begin(client, plan)
     before = DvfsClient(config.socket_path)
     warm(zone, '99000\n')
-    assert until(lambda: daemon.server.leases.holder is None)
+    assert until(lambda: daemon.server.holder is None)
     assert not client.step(0, 2)
     assert 'too hot: 99.0' in client.lost_because
     with pytest.raises(DaemonError, match='too hot'):
@@ -148,7 +217,7 @@ def test_heat_brings_originals_and_ends_the_lease(daemon, client, plan, board_ro
     with pytest.raises(DaemonError, match='too hot'):
         before.acquire('eager')
     warm(zone, cool)
-    assert until(lambda: not daemon.server.leases._refusal)
+    assert until(lambda: not daemon.server._leases._refusal)
     before.acquire('patient')
     before.release()
 
@@ -169,12 +238,12 @@ def test_requests_without_a_lease(daemon, client, plan):
 
 
 def test_reserved_lease_goes_to_the_token(daemon, client):
-    token = daemon.server.leases.reserve('robot')
+    token = daemon.server.reserve('robot')
     with pytest.raises(DaemonError, match='reserved for robot'):
         client.acquire('thief')
     client.acquire('robot', token)
     client.release()
-    assert daemon.server.leases.holder is None
+    assert daemon.server.holder is None
 
 
 def test_newest_of_many_steps_wins(daemon, client, plan):
@@ -289,19 +358,19 @@ def test_stranger_needs_the_group(short_dir, gid, groups, may):
             assert caller.wait(60) == 0
 
 
-def test_second_helper_on_the_same_state(daemon, config, short_dir):
-    with pytest.raises(DaemonRunning, match='a helper is running'):
+def test_second_daemon_on_the_same_state(daemon, config, short_dir):
+    with pytest.raises(DaemonRunning, match='a daemon is running'):
         Daemon(config.model_copy(update={'socket_path': short_dir / 'second.sock'}))
 
 
-def test_second_helper_on_the_same_socket(daemon, config, short_dir):
+def test_second_daemon_on_the_same_socket(daemon, config, short_dir):
     with pytest.raises(access.SocketPathError, match='somebody listens'):
         Daemon(config.model_copy(update={'state_dir': short_dir / 'second'}))
 
 
-def test_damaged_journal_stops_the_start(config, board_root, files):
+def test_damaged_undo_log_stops_the_start(config, board_root, files):
     config.state_dir.mkdir(mode=0o700)
-    (config.state_dir / 'originals.json').write_text('{"version": 1, "rec')
+    (config.state_dir / 'undo_log.json').write_text('{"version": 1, "rec')
     before = files(board_root)
     for _ in range(2):
         with pytest.raises(UndoLogError, match='nothing of it was applied'):
@@ -337,7 +406,7 @@ def test_silent_connections_do_not_keep_others_waiting(daemon, client, plan):
         connection.close()
 
 
-def test_threads_end_with_the_helper(config):
+def test_threads_end_with_the_daemon(config):
     before = threading.active_count()
     with Daemon(config), DvfsClient(config.socket_path) as client:
         client.acquire('test')

@@ -65,7 +65,7 @@ def test_folder_that_others_may_write_is_refused(tmp_path):
         UndoLog(tmp_path / 'open')
 
 
-def test_one_helper_a_folder(undo_log):
+def test_one_daemon_per_folder(undo_log):
     other = UndoLog(undo_log.directory)
     undo_log.lock()
     with pytest.raises(DaemonRunning):
@@ -75,7 +75,7 @@ def test_one_helper_a_folder(undo_log):
     other.unlock()
 
 
-def test_originals_come_back_from_the_journal_alone(undo_log, board_root):
+def test_the_undo_log_alone_restores_the_state(undo_log, board_root):
     (board_root / MIN).write_text('1344000\n')
     undo_log.write(record(board_root))
     assert recover(undo_log, 'jetson_orin_nano', board_root) == []
@@ -83,16 +83,40 @@ def test_originals_come_back_from_the_journal_alone(undo_log, board_root):
     assert undo_log.read() is None
 
 
-def test_journal_of_another_board_is_not_applied(undo_log, board_root):
+def test_a_file_of_the_older_name_is_restored_and_removed(undo_log, board_root):
+    """Earlier releases called the undo log `originals.json`."""
+    (board_root / MIN).write_text('1344000\n')
+    undo_log.write(record(board_root))
+    older = undo_log.path.rename(undo_log.directory / 'originals.json')
+    assert undo_log.path == older
+    assert recover(undo_log, 'jetson_orin_nano', board_root) == []
+    assert (board_root / MIN).read_text().strip() == '115200'
+    assert not older.exists()
+    undo_log.write(record(board_root))
+    assert undo_log.path.name == 'undo_log.json'
+
+
+def test_a_damaged_file_of_the_older_name_is_refused(undo_log, board_root):
+    older = undo_log.directory / 'originals.json'
+    older.write_text('{"version": 1')
+    with pytest.raises(UndoLogError, match=r'originals\.json is not a whole undo log'):
+        recover(undo_log, 'jetson_orin_nano', board_root)
+    aside = undo_log.set_aside()
+    assert aside is not None
+    assert aside.read_text() == '{"version": 1'
+    assert not older.exists()
+
+
+def test_undo_log_of_another_board_is_not_applied(undo_log, board_root):
     (board_root / MIN).write_text('1344000\n')
     undo_log.write(record(board_root, board='jetson_nano'))
-    with pytest.raises(UndoLogError, match="holds the originals of board 'jetson_nano'"):
+    with pytest.raises(UndoLogError, match="holds the saved state of board 'jetson_nano'"):
         recover(undo_log, 'jetson_orin_nano', board_root)
     assert (board_root / MIN).read_text().strip() == '1344000'
     assert undo_log.path.exists()
 
 
-def test_journal_of_an_earlier_boot_is_forgotten(undo_log, board_root):
+def test_undo_log_of_an_earlier_boot_is_dropped(undo_log, board_root):
     (board_root / MIN).write_text('1344000\n')
     undo_log.write(record(board_root, boot='earlier'))
     assert recover(undo_log, 'jetson_orin_nano', board_root) == []
@@ -111,7 +135,7 @@ def test_device_that_disappeared_holds_nothing_up(undo_log, board_root):
     assert (board_root / MIN).read_text().strip() == '115200'
 
 
-def test_journal_put_aside_is_kept(undo_log, board_root):
+def test_undo_log_set_aside_is_kept(undo_log, board_root):
     for number in (1, 2):
         undo_log.path.write_text(f'damaged {number}')
         aside = undo_log.set_aside()
@@ -121,7 +145,7 @@ def test_journal_put_aside_is_kept(undo_log, board_root):
     assert undo_log.set_aside() is None
 
 
-def test_only_what_did_not_come_back_is_tried_again(undo_log, board_root):
+def test_only_what_was_not_restored_is_tried_again(undo_log, board_root):
     entries = tuple(Entry(d.name, d.kind, d.snapshot()) for d in discover(board_root))
     assert len(entries) > 1
     undo_log.write(Record('jetson_orin_nano', str(board_root), boot_id(), entries))

@@ -32,7 +32,7 @@ def test_sums(totals):
     assert totals.energy_j == pytest.approx(1.25)
 
 
-def test_facts_come_back(totals):
+def test_facts_are_restored(totals):
     again = AuditTotals.of_facts(totals.facts() | {'frames_processed': '7', 'exits': 'a, b'})
     assert again.count == 3
     assert again.means == pytest.approx(totals.means)

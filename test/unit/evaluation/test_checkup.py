@@ -13,7 +13,7 @@ from e4_ros.evaluation.doctor.checkup import check_all
 
 
 @pytest.fixture(autouse=True)
-def _no_helper(monkeypatch, tmp_path):
+def _no_daemon(monkeypatch, tmp_path):
     monkeypatch.setenv('E4_SOCKET', str(tmp_path / 'absent.sock'))
 
 
@@ -26,7 +26,7 @@ def test_an_empty_machine_gets_advice_and_no_error(tmp_path):
     assert {check.group for check in checks} == {'software', 'clocks', 'energy', 'access'}
     assert named(checks, 'domains').state == 'optional'
     assert named(checks, 'rails').found.startswith('no sensor')
-    assert 'no helper' in named(checks, 'DVFS helper').found
+    assert 'no daemon' in named(checks, 'DVFS daemon').found
     assert all(check.advice for check in checks if check.state != 'ok')
 
 

@@ -141,7 +141,7 @@ def test_stamps_tell_which_frame_of_the_source_it_was(recording, tmp_path):
     assert [record.frame for record in records] == [10, 11, 13]
 
 
-def test_without_a_helper_nothing_is_known_of_clocks_and_joules(recording):
+def test_without_a_daemon_nothing_is_known_of_clocks_and_joules(recording):
     recording.detections(1, 'full', known=False)
     (record,), info = read_telemetry(recording.close(), source='bikes')
     assert record.points == ()

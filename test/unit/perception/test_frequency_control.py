@@ -181,7 +181,7 @@ def only(plan, point):
     return plan.model_copy(update={'name': 'another', 'paths': paths})
 
 
-def test_after_an_answer_the_first_segments_clocks_come_back(daemon, client, plan):
+def test_after_an_answer_the_first_segments_clocks_are_set_again(daemon, client, plan):
     first, last = plan.paths['full'].points[0], {'cpu': 729_600_000, 'gpu': 306_000_000}
     assert first != last
     points = [first, last, last]
@@ -205,7 +205,7 @@ def test_another_plan_is_stepped_through_from_the_next_frame_on(daemon, client, 
     assert all(seen.items() >= point.items() for seen in record.points)
 
 
-def test_a_plan_the_helper_refuses_leaves_the_one_before(daemon, client, plan):
+def test_a_plan_the_daemon_refuses_leaves_the_one_before(daemon, client, plan):
     clocks = DaemonControl(client, WORKS, plan)
     with pytest.raises(DaemonError, match='no frequency 1 Hz'):
         clocks.replace(only(plan, {'cpu': 1, 'gpu': 306_000_000}))
@@ -282,7 +282,7 @@ def test_a_meter_is_read_from_answer_to_answer(client, plan, monkeypatch):
     assert joules(90.0, 1.0, 2 * LONGEST_WAIT_S) == pytest.approx(1.0)
 
 
-def test_when_the_helper_is_gone_frames_go_on_and_it_is_said_once(daemon, client, plan, caplog):
+def test_when_the_daemon_is_gone_frames_go_on_and_it_is_said_once(daemon, client, plan, caplog):
     perceiver = Perceiver(Engine(), DaemonControl(client, WORKS, plan))
     perceiver.process(FRAME, 0.0, 0)
     daemon.stop()

@@ -1,4 +1,4 @@
-"""Plans of a lease on a virtual board: a real helper and client, frames of made-up exits."""
+"""Plans of a lease on a virtual board: a real daemon and client, frames of made-up exits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TIGHT_S = 0.05  # the fastest needs 43.5 ms
 
 @pytest.fixture
 def begin():
-    """Starts a helper (with its own limits, if any) and plans for its lease."""
+    """Starts a daemon (with its own limits, if any) and plans for its lease."""
     with tempfile.TemporaryDirectory(prefix='e4') as name:
         folder = Path(name)
         stop = []
@@ -86,7 +86,7 @@ def test_it_begins_with_a_plan_of_its_own_and_says_so(begin):
     assert len(live.active.id) == 8
 
 
-def test_exits_that_drift_bring_a_new_plan_to_the_helper(begin):
+def test_exits_that_drift_bring_a_new_plan_to_the_daemon(begin):
     live, daemon = begin(deadline_s=TIGHT_S, exit_shares={'full': 1.0})
     first = live.active
     for _ in range(400):
@@ -131,7 +131,7 @@ def test_a_lower_limit_is_kept_at_once(begin):
     assert daemon.core.plan == live.active.plan
 
 
-def test_the_plan_begins_within_the_helpers_limits(begin):
+def test_the_plan_begins_within_the_daemons_limits(begin):
     live, _ = begin(limits={'gpu': (76_800_000, 307_200_000), 'cpu': (0, 1_000_000_000)})
     assert highest(live, 'gpu') <= 307_200_000
     assert highest(live, 'cpu') <= 1_000_000_000
@@ -182,7 +182,7 @@ def test_a_plan_file_is_put_in_force_and_taken_away(begin, plan_file):
     assert daemon.core.plan == live.active.plan
 
 
-def test_a_plan_file_gives_way_to_limits_and_comes_back(begin, plan_file):
+def test_a_plan_file_gives_way_to_limits_and_is_used_again(begin, plan_file):
     live, daemon = begin(plan_file=plan_file)
     tables = daemon.core.frequencies_hz
     used = highest(live, 'gpu')
@@ -254,7 +254,7 @@ def test_on_a_board_nobody_described_the_file_is_all(begin, plan_file, tmp_path)
         live.load('')
 
 
-def test_a_helper_that_is_gone_is_a_problem_not_an_error_in_the_stream(begin):
+def test_a_daemon_that_is_gone_is_a_problem_not_an_error_in_the_stream(begin):
     live, daemon = begin(deadline_s=TIGHT_S, exit_shares={'full': 1.0})
     daemon.stop()
     for _ in range(400):

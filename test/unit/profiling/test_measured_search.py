@@ -306,7 +306,7 @@ def test_modelled_power_is_the_boards_whatever_the_latency():
     assert source.source == 'modelled'
 
 
-def test_the_helpers_page_is_a_meter(machine):
+def test_the_daemons_page_is_a_meter(machine):
     machine.joules = 3.5
     reading = PageMeter(machine).read()
     assert reading.energy_j == 3.5
@@ -314,8 +314,8 @@ def test_the_helpers_page_is_a_meter(machine):
 
 
 @pytest.mark.fuse
-@pytest.mark.skipif(bool(mount.why_not()), reason=str(mount.why_not()))
-def test_a_virtual_board_is_measured_through_helper_and_rails(tmp_path):
+@pytest.mark.skipif(bool(mount.fuse_problem()), reason=str(mount.fuse_problem()))
+def test_a_virtual_board_is_measured_through_daemon_and_rails(tmp_path):
     name = 'jetson_xavier_nx'  # throttles at 90 °C; a lease ends at 95
     board, whole = load_board(name), modelled(name)
     switch = SwitchCost.of_board(board, whole.domains)

@@ -52,7 +52,7 @@ def contents(root: Path) -> dict[Path, str]:
     return {p: p.read_text() for p in root.rglob('*') if p.is_file() and not p.is_symlink()}
 
 
-def test_a_virtual_board_is_measured_planned_for_and_given_back(folder):
+def test_a_virtual_board_is_measured_planned_for_and_restored(folder):
     root = write_tree('jetson_orin_nano', folder / 'root')
     before = contents(root)
     result = run(folder, root)
@@ -147,14 +147,14 @@ def test_why_no_clock_may_be_set(folder):
         may_set({'cpu': domain('cpu'), 'gpu': domain('gpu', closed=['/sys/x'])}, config)
 
 
-def test_a_running_helper_may_set_what_this_user_may_not(folder):
+def test_a_running_daemon_may_set_what_this_user_may_not(folder):
     root = write_tree('jetson_nano', folder / 'root')
     config = DaemonConfig(root=root, state_dir=folder / 'state', socket_path=folder / 'sock')
     with Daemon(config):
         may_set({'gpu': domain('gpu', closed=['/sys/x'])}, config)
 
 
-def test_axes_keep_to_the_helpers_limits_and_to_a_sensible_length():
+def test_axes_keep_to_the_daemons_limits_and_to_a_sensible_length():
     long = tuple(range(100, 1100))
     client = SimpleNamespace(frequencies_hz={'cpu': (2, 3), 'gpu': long})
     axes = axes_of({'cpu': domain('cpu'), 'gpu': domain('gpu', long)}, client)
@@ -172,7 +172,7 @@ def test_switches_of_an_unknown_machine_are_assumed_and_that_is_said():
     assert 'assumed' in note
 
 
-def test_a_measuring_helper_tells_joules_that_this_user_may_not_read(folder):
+def test_a_measuring_daemon_tells_joules_that_this_user_may_not_read(folder):
     applied = SimpleNamespace(source='measured', energy_j=1.0, point={})
     client = SimpleNamespace(applied=lambda: applied)
     with contextlib.ExitStack() as stack:
