@@ -24,7 +24,8 @@ _HELP = """Camera perception that spends only the energy each frame needs.
 
 _EXIT_CODES = (
     f'Exit codes: 0 done; {FAILED} failed, or the answer is no (nothing to plan, something '
-    f'missing); {WRONG_INPUT} an option, or a file that it names, is wrong; {INTERRUPTED} interrupted. '
+    f'missing); {WRONG_INPUT} an option, or a file that it names, is wrong; {INTERRUPTED} '
+    'interrupted. '
     'An error is one `error:` line on stderr; `e4 --traceback COMMAND` shows where it comes from.'
 )
 
