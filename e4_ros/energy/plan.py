@@ -156,7 +156,7 @@ class FrequencyPlan(_Plain):
         if list(segments) != self.segments:
             raise PlanError(
                 f'plan {self.name!r} knows the segments {", ".join(self.segments)}, but the model '
-                f'is divided into {", ".join(segments)}; profile it again'
+                f'is cut into {", ".join(segments)}; profile it again'
             )
 
     def check_devices(self, devices: Sequence[str]) -> None:

@@ -124,7 +124,7 @@ def test_plan_for_another_machine_or_model():
         plan.check_board('jetson_nano')
     with pytest.raises(PlanError, match='made for model'):
         plan.check_model('efficientnet', ['prepare', 'stage1', 'stage2'])
-    with pytest.raises(PlanError, match='divided into prepare, stage1;'):
+    with pytest.raises(PlanError, match='cut into prepare, stage1;'):
         plan.check_model('pedestrian_ssdlite', ['prepare', 'stage1'])
 
 
