@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import logging
 import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+_log = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -42,9 +48,45 @@ def weights_dir() -> Path:
 def cache_dir() -> Path:
     """Folder for what can be made again (exported stages, unpacked videos); created if missing.
 
-    ``E4_CACHE`` overrides the default ``$XDG_CACHE_HOME/e4_ros``.
+    ``E4_CACHE`` overrides the default ``$XDG_CACHE_HOME/e4_ros``. Where that cannot be written, as
+    in a container with a read-only root, it is a temporary folder that ends with the process; a
+    warning says so once.
     """
-    default = Path(os.environ.get('XDG_CACHE_HOME', Path.home() / '.cache')) / 'e4_ros'
-    path = Path(os.environ.get('E4_CACHE', default))
-    path.mkdir(parents=True, exist_ok=True)
+    return _writable('E4_CACHE', lambda: _xdg_cache() / 'e4_ros', 'the cache')
+
+
+def ensure_ros_log_dir() -> None:
+    """Give ROS a temporary folder for its logs where it could not write any: it would not start."""
+    home = os.environ.get('ROS_HOME')
+    default = (lambda: Path(home) / 'log') if home else (lambda: Path.home() / '.ros' / 'log')
+    _writable('ROS_LOG_DIR', default, 'the logs of ROS')
+
+
+def _xdg_cache() -> Path:
+    given = os.environ.get('XDG_CACHE_HOME')
+    return Path(given) if given else Path.home() / '.cache'
+
+
+def _writable(variable: str, default: Callable[[], Path], what: str) -> Path:
+    """The folder that ``variable`` names, else the default, else a temporary one.
+
+    A temporary one is put into the variable, so that it is made once and child processes share it.
+    """
+    try:
+        path = Path(os.environ.get(variable) or default())
+        path.mkdir(parents=True, exist_ok=True)
+        # It may exist on a file system that is read-only, for root as well.
+        tempfile.TemporaryFile(dir=path).close()
+    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows the home of this user
+        path = Path(tempfile.mkdtemp(prefix='e4-'))
+        atexit.register(shutil.rmtree, path, ignore_errors=True)
+        os.environ[variable] = str(path)
+        _log.warning(
+            '%s cannot be written (%s): using %s until this process ends; '
+            'set %s to a folder that can be kept',
+            what,
+            error,
+            path,
+            variable,
+        )
     return path

@@ -123,7 +123,7 @@ class Supervisor:
 
 def node_command(spec: NodeSpec, values: Values, parameters: Path) -> list[str]:
     """Command line of a node's process."""
-    command = [sys.executable, '-m', f'e4_ros.nodes.{spec.executable}', '--ros-args']
+    command = [sys.executable, '-m', 'e4_ros.nodes', spec.executable, '--ros-args']
     if values['namespace']:
         command += ['-r', f'__ns:=/{values["namespace"].strip("/")}']
     for inside, outside in spec.remappings.items():

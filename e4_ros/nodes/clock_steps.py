@@ -18,7 +18,7 @@ from e4_ros.energy.client.client import DvfsClient
 from e4_ros.msg import DvfsState
 from e4_ros.nodes.daemon_link import DaemonLink
 from e4_ros.nodes.diagnostics import status
-from e4_ros.nodes.parameters import DescribedParameters, value
+from e4_ros.nodes.parameters import E4Node, value
 from e4_ros.perception.active_plan import Stream
 from e4_ros.perception.frequency_control import NoControl
 from e4_ros.perception.live_plan import LivePlan
@@ -41,7 +41,7 @@ class ClockSteps:
         between_frames: No other plan comes while it is held.
     """
 
-    def __init__(self, node: DescribedParameters, daemon: str) -> None:
+    def __init__(self, node: E4Node, daemon: str) -> None:
         self._node = node
         self.between_frames = Lock()
         self._stream: Stream | None = None

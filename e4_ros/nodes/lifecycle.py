@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from e4_ros import paths
 from e4_ros.bringup.parameter_spec import ParameterSpec
-from e4_ros.nodes.parameters import DescribedParameters, value
+from e4_ros.nodes import signals
+from e4_ros.nodes.parameters import E4Node, value
 from e4_ros.nodes.timers import steady_timer
 
 
-class AutostartNode(DescribedParameters, LifecycleNode):
+class AutostartNode(E4Node, LifecycleNode):
     """A lifecycle node that configures and activates itself when its `autostart` says so.
 
     It needs no launch file and no newer distribution for that. Subclasses override the transitions
@@ -47,12 +46,6 @@ class AutostartNode(DescribedParameters, LifecycleNode):
         if value(self, 'autostart'):
             self._autostart_timer = steady_timer(self, 0.0, self._autostart)
 
-    def stop(self) -> None:
-        """Give back what outlives the process. Called last, also when a transition failed.
-
-        It may be called twice, and from any state.
-        """
-
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop, from whatever state."""
         self.stop()
@@ -66,48 +59,50 @@ class AutostartNode(DescribedParameters, LifecycleNode):
     def _autostart(self) -> None:
         self._autostart_timer.cancel()
         success = TransitionCallbackReturn.SUCCESS
-        if self.trigger_configure() != success or self.trigger_activate() != success:
+        with signals.interruptible():
+            configured = self.trigger_configure()
+        if configured != success or self.trigger_activate() != success:
             self.on_autostart_failed()
 
     def on_autostart_failed(self) -> None:
         """Stay, so that somebody can put it right and try again; subclasses may end instead."""
 
 
-@runtime_checkable
-class Stoppable(Protocol):
-    """A node with something to do while ROS is still up."""
-
-    def stop(self) -> None:
-        """Give back what outlives the process. Called last."""
-
-
-def run(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
+def run(make_node: Callable[[], E4Node], args: list[str] | None = None) -> None:
     """Spin a node in a single-threaded executor until SIGINT, SIGTERM or a shutdown transition.
 
-    ROS stays up until the node's `stop` has run (see :class:`Stoppable`), so that its last words
-    can leave. The process ends with the node's `exit_status`, where it has one; a node that cannot
-    be made of its parameters says why and ends it with 1.
+    ROS stays up until the node's `stop` has run, so that its last words can leave. The process ends
+    with the node's `exit_status`; a node that cannot be made of its parameters says why and ends it
+    with 1.
     """
-    ending = threading.Event()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ending.set())
+    signals.install()
+    paths.ensure_ros_log_dir()
+    signals.imported()
     try:
-        node = make_node()
+        with signals.interruptible():
+            rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+            node = make_node()
+    except signals.Interrupted:
+        rclpy.try_shutdown()
+        signals.leave()
     except (ParameterException, ValueError, OSError) as error:
         rclpy.try_shutdown()
         sys.exit(f'error: {error}')
+    interrupted = False
     try:
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         # Short waits: without rclpy's handlers a signal is noticed between two of them.
-        while rclpy.ok() and not ending.is_set():
+        while rclpy.ok() and not signals.ending.is_set():
             executor.spin_once(timeout_sec=0.1)
     except ExternalShutdownException:
         pass
+    except signals.Interrupted:
+        interrupted = True
     finally:
-        if isinstance(node, Stoppable):
-            node.stop()
+        node.stop()
         node.destroy_node()
         rclpy.try_shutdown()
-    sys.exit(getattr(node, 'exit_status', 0))
+    if interrupted:
+        signals.leave()
+    sys.exit(node.exit_status)

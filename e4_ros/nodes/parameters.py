@@ -23,15 +23,25 @@ _LATE = (
 )
 
 
-class DescribedParameters(Node):
+class E4Node(Node):
     """A node, or a mixin in front of one, whose parameters come from a table.
 
     It takes an integer for a double and the other way round where that loses nothing, wherever the
     value comes from. Setting a parameter to the value that it has changes nothing and succeeds,
     also for a read-only one, so that `ros2 param load` takes what `ros2 param dump` wrote.
+
+    Attributes:
+        exit_status: What its process ends with.
     """
 
+    exit_status = 0
     _specs: dict[str, ParameterSpec]
+
+    def stop(self) -> None:
+        """Give back what outlives the process, while ROS is still up.
+
+        Called last; it may be called twice, and from any state.
+        """
 
     def declare_all(
         self, specs: Sequence[ParameterSpec], configured: Callable[[], bool] = lambda: False

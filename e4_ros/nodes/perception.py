@@ -18,7 +18,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from e4_ros.bringup.node_parameters.perception import PARAMETERS
-from e4_ros.nodes import conversions
+from e4_ros.nodes import conversions, signals
 from e4_ros.nodes.clock_steps import ClockSteps, no_steps
 from e4_ros.nodes.diagnostics import Diagnostics, status, why_silent
 from e4_ros.nodes.health import Counts, Health
@@ -47,7 +47,6 @@ class Perception(AutostartNode):
     def __init__(self, **kwargs: Any) -> None:
         self._network: Network | None = None
         super().__init__('perception', PARAMETERS, lambda: self._network is not None, **kwargs)
-        self.exit_status = 0
         self._outputs: Outputs | None = None
         self._steps: ClockSteps | None = None
         self._worker: FrameWorker[AnyImage] | None = None
@@ -73,7 +72,8 @@ class Perception(AutostartNode):
                 self._steps.attach(self._network.perceiver)
             self._outputs.attach(self._network.perceiver.engine)
         except Exception as error:  # rclpy would swallow it without a word
-            self.get_logger().error(f'cannot be configured: {error}')
+            if not signals.ending.is_set():
+                self.get_logger().error(f'cannot be configured: {error}')
             self._forget()
             return FAILURE
         return super().on_configure(state)

@@ -13,13 +13,13 @@ from e4_ros.bringup.node_parameters.recorder import PARAMETERS
 from e4_ros.nodes.bag_file import BagFile
 from e4_ros.nodes.interfaces import message_class
 from e4_ros.nodes.lifecycle import run
-from e4_ros.nodes.parameters import DescribedParameters, value
+from e4_ros.nodes.parameters import E4Node, value
 from e4_ros.nodes.timers import steady_timer
 
 _NOT_RECORDED = {'sensor_msgs/msg/Image'}
 
 
-class Recorder(DescribedParameters):
+class Recorder(E4Node):
     """Subscribes to topics as they appear, with the QoS they are offered with.
 
     Messages are stored as they came, without being deserialised, at the time they were received.

@@ -21,7 +21,7 @@ from e4_ros.bringup.node_parameters.replay import PARAMETERS
 from e4_ros.evaluation.sources.pacing import Pace, Player
 from e4_ros.nodes.interfaces import message_class, typestore
 from e4_ros.nodes.lifecycle import run
-from e4_ros.nodes.parameters import DescribedParameters, value
+from e4_ros.nodes.parameters import E4Node, value
 
 _IMAGE_TYPES = {
     'sensor_msgs/msg/Image': 'image',
@@ -39,14 +39,13 @@ class _Message(NamedTuple):
     data: bytes
 
 
-class Replay(DescribedParameters):
+class Replay(E4Node):
     """Publishes messages as they lie in the bag, without looking into them."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('replay', **kwargs)
         self.declare_all(PARAMETERS)
         self.published = 0
-        self.exit_status = 0
         self._path = Path(value(self, 'bag')).expanduser()
         with open_bag(self._path) as reader:
             self._image_topic = choose_image_topic(reader, value(self, 'image_topic'))

@@ -19,10 +19,10 @@ from e4_ros.evaluation.sources import Source, open_source
 from e4_ros.evaluation.sources.pacing import Pace, Player
 from e4_ros.nodes import conversions
 from e4_ros.nodes.lifecycle import run
-from e4_ros.nodes.parameters import DescribedParameters, value
+from e4_ros.nodes.parameters import E4Node, value
 
 
-class VideoSource(DescribedParameters):
+class VideoSource(E4Node):
     """Publishes `image` (sensor_msgs/Image, rgb8) and, while someone listens, `image/compressed`.
 
     Stamps come from the node's clock at the moment of publishing.
@@ -32,7 +32,6 @@ class VideoSource(DescribedParameters):
         super().__init__('video_source', **kwargs)
         self.declare_all(PARAMETERS)
         self.published = 0
-        self.exit_status = 0
         self._source: Source = open_source(value(self, 'source'))
         self._stamps = _open_stamps(value(self, 'stamps_file'))
         qos = QoSProfile(depth=5)

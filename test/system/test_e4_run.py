@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -218,3 +219,17 @@ def test_ctrl_c_keeps_what_was_done(tmp_path):
     assert 2 < len(lines(out)) < 5000
     assert json.loads((out / 'summary.json').read_text())['frames_processed'] == len(lines(out))
     assert (out / 'report.html').is_file()
+
+
+def test_a_home_that_cannot_be_written_is_told_and_no_hindrance(tmp_path):
+    unset = ('E4_CACHE', 'XDG_CACHE_HOME')
+    environment = {name: text for name, text in os.environ.items() if name not in unset}
+    done = subprocess.run(
+        [*E4, 'run', 'bikes', '--frames', '2', '--threads', '1', '--out', str(tmp_path)],
+        env=environment | {'HOME': '/proc'},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count('set E4_CACHE') == 1
+    assert (tmp_path / 'summary.json').is_file()

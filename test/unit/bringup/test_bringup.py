@@ -28,7 +28,7 @@ def test_every_node_exists_and_can_be_run(bringup):
     scripts = paths.share_dir() / 'scripts' / 'nodes'
     for spec in bringup.specs({'bag': 'x'} if bringup.name == 'replay' else {}):
         assert importlib.util.find_spec(f'e4_ros.nodes.{spec.executable}')
-        assert f'e4_ros.nodes.{spec.executable} import' in (scripts / spec.executable).read_text()
+        assert f"main('{spec.executable}')" in (scripts / spec.executable).read_text()
 
 
 def test_every_bringup_has_its_launch_file(bringup):

@@ -1,0 +1,100 @@
+"""SIGINT and SIGTERM from a node's first moment on; imports next to nothing.
+
+Python looks at signals between two of its own steps, and a KeyboardInterrupt in the middle of an
+import ends in a traceback. So a node is started by :mod:`e4_ros.nodes.__main__`, which calls
+:func:`install` before anything heavy is imported:
+
+* while modules are imported nothing exists that would have to be given back: the process ends;
+* while the node is made or configured (:func:`interruptible`) `Interrupted` unwinds that, and
+  where it cannot, because a library does not come back, the process ends all the same;
+* later `ending` is set, and whoever spins the node stops it in order.
+
+The exit status is the same in all three: 0.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+ending = threading.Event()
+"""Set once the process is to end."""
+
+_UNWINDING_S = 0.5
+
+_installed = False
+_importing = True
+_interruptible = False
+
+
+class Interrupted(BaseException):
+    """The process is to end before the node was ready."""
+
+
+def install() -> None:
+    """Take over both signals; calling it again changes nothing."""
+    global _installed
+    if not _installed:
+        _installed = True
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _on_signal)
+
+
+def imported() -> None:
+    """Say that there will soon be something to give back."""
+    global _importing
+    _importing = False
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let a signal end what happens inside.
+
+    Raises:
+        Interrupted: a signal came, before or meanwhile; also where a library took the exception
+            for a failure of its own.
+    """
+    global _interruptible
+    if ending.is_set():
+        raise Interrupted
+    before, _interruptible = _interruptible, True
+    try:
+        yield
+    finally:
+        _interruptible = before
+        if ending.is_set():
+            raise Interrupted
+
+
+def leave() -> NoReturn:
+    """End the process now that everything was given back.
+
+    Half a node may have left threads that nobody ends, and libraries that were just loaded take
+    their time to be unloaded.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)
+
+
+def _on_signal(_number: int, _frame: object) -> None:
+    if _importing:
+        os._exit(0)
+    ending.set()
+    if _interruptible:
+        watch = threading.Timer(_UNWINDING_S, _insist)
+        watch.daemon = True
+        watch.start()
+        raise Interrupted
+
+
+def _insist() -> None:
+    if _interruptible:
+        os._exit(0)
