@@ -1,31 +1,38 @@
 # `make demo` runs the main job, `make test` passes the tests, `make bench` measures.
-# Each makes what it needs first; a second run reinstalls nothing.
+# Each makes what it needs first; a second run reinstalls nothing. `demo` installs what running
+# needs; `test`, `lint`, `bench` and `train` add torch and the tools to the same environment.
 
 PYTHON ?= python3
-SOURCE ?= bikes
+SOURCE ?= vtest
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 ENV := . scripts/setup.sh &&
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header
 
-.PHONY: demo test lint bench build env lock clean FORCE
+.PHONY: demo test lint bench build env train learn lock clean FORCE
 
-demo: build ## run the main job on SOURCE (bikes, vtest, a file, a bag, /dev/video0)
+demo: build ## run the main job on SOURCE (vtest, bikes, a file, a bag, /dev/video0)
 	@$(ENV) e4 up demo --source "$(SOURCE)" --out out/demo
 
-test: build lint ## lint, then every test
+test: train build lint ## lint, then every test
 	@$(ENV) pytest $(ARGS)
 
-lint: env
+lint: train
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
-bench: build ## measure; figures land in out/bench
+bench: train build ## measure; figures land in out/bench
 	@$(ENV) e4 bench all --out out/bench
 
 build: build/.built ## interfaces and nodes, by colcon
-env: $(VENV)/.ready
+env: $(VENV)/.ready ## what running needs: no torch
+train learn: $(VENV)/.complete ## torch, what `e4 fit` and the like need, and the tools: gigabytes
 
-$(VENV)/.ready: requirements/lock.txt setup.py scripts/make_env.py
-	@$(PYTHON) scripts/make_env.py --venv $(VENV)
+$(VENV)/.ready: requirements/lock-robot.txt setup.py scripts/make_env.py
+	@$(PYTHON) scripts/make_env.py --venv $(VENV) --lock requirements/lock-robot.txt
+	@touch $@
+
+$(VENV)/.complete: requirements/lock.txt $(VENV)/.ready
+	@$(PYTHON) scripts/make_env.py --venv $(VENV) --lock requirements/lock.txt
 	@touch $@
 
 # The install is made of links, so only a new, moved or changed-interface file needs a build.
@@ -39,9 +46,10 @@ build/.built: $(VENV)/.ready build/.files CMakeLists.txt package.xml $(wildcard 
 	  --cmake-args -DPython3_EXECUTABLE=$(BIN)/python -DBUILD_TESTING=OFF
 	@touch $@
 
+# What runs on a robot is pinned to the versions that the tests ran with.
 lock: $(VENV)/.ready ## pin requirements/*.in again
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header \
-	  requirements/library.in requirements/ros.in requirements/dev.in -o requirements/lock.txt
+	@cd requirements && $(COMPILE) robot.in train.in learn.in ros.in dev.in -o lock.txt
+	@cd requirements && $(COMPILE) --constraints lock.txt robot.in ros.in -o lock-robot.txt
 
 clean:
 	rm -rf build install log out

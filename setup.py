@@ -1,5 +1,6 @@
 """The library and the `e4` command without ROS: `pip install .`; on a robot, colcon builds."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -7,9 +8,14 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 
 
-def _requirements() -> list[str]:
-    lines = (ROOT / 'requirements' / 'library.in').read_text().splitlines()
+def _requirements(name: str) -> list[str]:
+    lines = (ROOT / 'requirements' / f'{name}.in').read_text().splitlines()
     return [line for line in lines if line and not line.startswith('#')]
+
+
+def _version() -> str:
+    text = (ROOT / 'e4_ros' / '__init__.py').read_text()
+    return re.search("__version__ = '(.+)'", text)[1]
 
 
 def _share(folder: str) -> list[tuple[str, list[str]]]:
@@ -23,7 +29,7 @@ def _share(folder: str) -> list[tuple[str, list[str]]]:
 
 setup(
     name='e4_ros',
-    version='0.1.0',
+    version=_version(),
     description='Early exits and per-segment clocks for camera perception in ROS 2',
     author='e4_ros maintainers',
     author_email='e4-ros@example.org',
@@ -34,11 +40,12 @@ setup(
     packages=find_packages(include=['e4_ros', 'e4_ros.*']),
     package_data={'e4_ros': ['weights/*', 'evaluation/report/*.html']},
     data_files=_share('config'),
-    install_requires=_requirements(),
+    install_requires=_requirements('robot'),
     extras_require={
         'jetson': ['jetson-stats'],
         'nvml': ['nvidia-ml-py'],
-        'reproduce': ['gymnasium', 'stable-baselines3'],
+        'train': _requirements('train'),
+        'learn': _requirements('learn'),
     },
     entry_points={'console_scripts': ['e4 = e4_ros.cli:main']},
 )

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Make the environment: a virtual one with ROS 2 Jazzy, torch and the tools, ready for colcon.
+"""Make the environment: a virtual one with ROS 2 Jazzy and what a lock file pins, ready for colcon.
 
-Needs only a Python 3.10 to 3.13 with `venv`, its headers, cmake and a C++ compiler. Run by `make`;
-running it again installs only what `requirements/lock.txt` changed.
+Needs only a Python 3.10 to 3.13 with `venv`, its headers, cmake and a C++ compiler. Run by `make`:
+`requirements/lock-robot.txt` is what running needs, `requirements/lock.txt` has torch and the tools
+besides. Nothing is removed, so either may come first; running it again installs only what changed.
 """
 
 from __future__ import annotations
@@ -61,23 +62,26 @@ def run(*command: str | Path, hide: re.Pattern[str] | None = None) -> None:
         sys.exit(f'make_env: `{" ".join(words)}` failed with status {status}')
 
 
-def install(venv: Path) -> None:
-    """Create `venv` if it is missing and bring it to the locked versions."""
+def said(*command: str | Path) -> str:
+    """What a command prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def install(venv: Path, lock: Path) -> None:
+    """Create `venv` if it is missing and bring it to the versions of `lock`."""
     python = venv / 'bin' / 'python'
     if not python.exists():
         print(f'making {venv} with Python {sys.version.split()[0]}', flush=True)
         run(sys.executable, '-m', 'venv', venv)
-    run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', UV)
     uv = venv / 'bin' / 'uv'
+    if not uv.exists() or UV not in said(uv, '--version').replace(' ', '=='):
+        run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', UV)
     if SYSTEM_CERTIFICATES.exists():  # those of a company's proxy are only there
         os.environ.setdefault('UV_SYSTEM_CERTS', '1')
     # An activated environment elsewhere must not be the one that is filled.
     os.environ.pop('VIRTUAL_ENV', None)
-    print('installing what requirements/lock.txt pins (torch alone is gigabytes) ...', flush=True)
-    run(
-        *(uv, 'pip', 'install', '--python', python, '-r', ROOT / 'requirements' / 'lock.txt'),
-        hide=INSTALLED_LINE,
-    )
+    print(f'installing what {lock} pins ...', flush=True)
+    run(uv, 'pip', 'install', '--python', python, '-r', lock, hide=INSTALLED_LINE)
     run(uv, 'pip', 'install', '--quiet', '--python', python, '--no-deps', '--editable', ROOT)
 
 
@@ -105,11 +109,13 @@ def main() -> None:
     """Check, install, patch."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--venv', type=Path, default=ROOT / '.venv')
-    venv = parser.parse_args().venv.absolute()
+    parser.add_argument('--lock', type=Path, default=ROOT / 'requirements' / 'lock.txt')
+    options = parser.parse_args()
+    venv = options.venv.absolute()
     problems = check_machine()
     if problems:
         sys.exit('\n'.join(['this machine lacks:', *(f'  * {problem}' for problem in problems)]))
-    install(venv)
+    install(venv, options.lock)
     patch_exports(venv)
     print(f'environment ready: {venv}')
 

@@ -1,6 +1,6 @@
 """Learning governors are trained here: a gymnasium environment over a played board, and DQN on it.
 
-Needs the extra ``reproduce`` (gymnasium, stable-baselines3); nothing else imports this module.
+Needs the extra ``learn`` (gymnasium, stable-baselines3); nothing else imports this module.
 
 ``ztt`` follows zTT (Kim et al., MobiSys 2021; ztt-21/zTT): a state of seven (its powers and
 temperatures of CPU and GPU are the board's here, and how busy the two were takes their places),
