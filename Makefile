@@ -41,9 +41,10 @@ build/.files: FORCE
 	@cmp -s build/.files.new $@ && rm build/.files.new || mv build/.files.new $@
 
 build/.built: $(VENV)/.ready build/.files CMakeLists.txt package.xml $(wildcard msg/* srv/* action/*)
-	@AMENT_PREFIX_PATH=$(CURDIR)/$(VENV) CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) PATH="$(BIN):$$PATH" \
+	@AMENT_PREFIX_PATH=$(CURDIR)/$(VENV) CMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) PATH="$(BIN):$$PATH" MAKEFLAGS=-j$$(nproc) \
 	  colcon --log-level error build --symlink-install --event-handlers console_cohesion- \
-	  --cmake-args -DPython3_EXECUTABLE=$(BIN)/python -DBUILD_TESTING=OFF
+	  --cmake-args -DPython3_EXECUTABLE=$(BIN)/python -DBUILD_TESTING=OFF \
+	    -DUNITE_TYPE_SUPPORTS=ON
 	@touch $@
 
 # What runs on a robot is pinned to the versions that the tests ran with.
