@@ -35,7 +35,7 @@ class Sourced(NamedTuple):
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra='forbid', frozen=True)
+    model_config = ConfigDict(extra='forbid', frozen=True, defer_build=True)
 
 
 class ClockTable(_Strict):

@@ -33,7 +33,7 @@ class PlanError(ValueError):
 
 
 class _Plain(BaseModel):
-    model_config = ConfigDict(extra='forbid', frozen=True)
+    model_config = ConfigDict(extra='forbid', frozen=True, defer_build=True)
 
 
 class PlanPath(_Plain):

@@ -1,0 +1,201 @@
+"""Start perception again and again, in turns with a bare process, and look at both from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from e4_ros.benchmarks.dvfs.latency import memory_tree
+from e4_ros.benchmarks.start import bare
+from e4_ros.bringup.supervisor import private_environment
+
+FORBIDDEN = ('torch', 'torchvision', 'av', 'rosbags')
+"""Modules that a robot's perception must do without."""
+
+RATE_HZ = 15.0
+_PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True)
+class Start:
+    """Seconds from the start of perception's process until something was seen from outside."""
+
+    visible_s: float
+    first_detection_s: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a longer run of perception came to.
+
+    Attributes:
+        rss_mb: peak resident memory, megabytes of 10⁶ bytes.
+        modules: names of all modules that it had imported.
+        around_engine_s: for each image, seconds from receipt to publication less the engine's.
+    """
+
+    rss_mb: float
+    modules: Sequence[str]
+    around_engine_s: Sequence[float]
+
+
+class StartError(RuntimeError):
+    """Something did not start; the text says what, and ends with its last words."""
+
+
+def onnx_files(folder: Path) -> list[Path]:
+    """The ONNX files of a bundle that perception loads at full precision."""
+    return [f for f in sorted(folder.glob('*.onnx')) if not f.stem.endswith(('.fp16', '.int8'))]
+
+
+def start_bare(files: Sequence[Path]) -> float:
+    """Seconds that a bare process takes from its start to its networks' first run."""
+    began_s = time.monotonic()
+    command = [sys.executable, bare.__file__, *map(str, files)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        out, error = process.communicate(timeout=_PATIENCE_S)
+        took_s = time.monotonic() - began_s
+    if process.returncode or b'done' not in out:
+        raise StartError(f'the bare process failed: {error.decode(errors="replace")[-2000:]}')
+    return took_s
+
+
+def start_perception(parameters: Sequence[str] = ()) -> Start:
+    """Start perception beside a camera that runs already; stop it after its first answer."""
+    with _ros() as env, _camera(env) as camera, _node('perception', env, parameters) as process:
+        visible_s = _await(camera, 'visible', process) - process.began_s
+        first_s = _await(camera, 'first_detection', process) - process.began_s
+        return Start(visible_s, first_s)
+
+
+def run_perception(
+    seconds: float, size: tuple[int, int] = (640, 480), parameters: Sequence[str] = ()
+) -> Run:
+    """Let perception answer a camera of 15 images a second for a while.
+
+    Args:
+        seconds: how long, from its first answer on.
+        size: width and height of the images, pixels.
+        parameters: for the node, ``NAME:=VALUE``.
+    """
+    with tempfile.TemporaryDirectory() as folder, _ros() as env, _camera(env, size) as camera:
+        out = Path(folder) / 'seen.json'
+        env = {**env, 'E4_BENCH_OUT': str(out)}
+        with _node('bench_perception', env, parameters) as process:
+            _await(camera, 'first_detection', process)
+            time.sleep(seconds)
+            rss_mb = _peak_mb(process.pid)
+        seen = json.loads(out.read_text())
+        return Run(rss_mb, seen['modules'], seen['around_engine_s'])
+
+
+def run_daemon(seconds: float) -> float:
+    """Peak memory of the daemon's node after a while, megabytes of 10⁶ bytes."""
+    with tempfile.TemporaryDirectory() as folder, _ros() as env, memory_tree() as root:
+        # Files that look like a board's, so that this machine's clocks are left alone.
+        places = [f'sysfs_root:={root}', f'state_dir:={folder}/state', f'socket_path:={folder}/s']
+        with _node('dvfs_helper', env, places) as process:
+            time.sleep(seconds)
+            if process.poll() is not None:
+                raise StartError(f'the daemon ended with {process.returncode}: {process.words()}')
+            return _peak_mb(process.pid)
+
+
+class _Process(subprocess.Popen[bytes]):
+    """A node's process that knows when it began and what it said last."""
+
+    def __init__(self, command: Sequence[str], env: dict[str, str], log: IO[bytes]) -> None:
+        self._log = log
+        self.began_s = time.monotonic()
+        super().__init__(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+
+    def words(self) -> str:
+        """The end of its output."""
+        self._log.seek(0)
+        return self._log.read().decode(errors='replace')[-2000:]
+
+
+@contextlib.contextmanager
+def _ros() -> Iterator[dict[str, str]]:
+    environment, lock = private_environment()
+    with lock:
+        yield environment
+
+
+@contextlib.contextmanager
+def _node(name: str, env: dict[str, str], parameters: Sequence[str]) -> Iterator[_Process]:
+    words = [word for parameter in parameters for word in ('-p', parameter)]
+    command = [sys.executable, '-m', f'e4_ros.nodes.{name}', '--ros-args', *words]
+    with tempfile.TemporaryFile() as log:
+        process = _Process(command, env, log)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextlib.contextmanager
+def _camera(
+    env: dict[str, str], size: tuple[int, int] = (640, 480)
+) -> Iterator[subprocess.Popen[bytes]]:
+    words = ['--width', str(size[0]), '--height', str(size[1]), '--rate', str(RATE_HZ)]
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'e4_ros.nodes.bench_camera', *words],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        _await(process, 'ready')
+        yield process
+    finally:
+        process.communicate(timeout=20)  # closes its input, which ends it
+
+
+def _await(camera: subprocess.Popen[bytes], event: str, watched: _Process | None = None) -> float:
+    """When the camera saw ``event``; it prints a line for each."""
+    assert camera.stdout is not None
+    os.set_blocking(camera.stdout.fileno(), False)
+    until_s = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < until_s:
+        line = camera.stdout.readline()
+        if line:
+            said = json.loads(line)
+            if said['event'] == event:
+                return float(said['at_s'])
+            continue
+        if watched is not None and watched.poll() is not None:
+            raise StartError(f'perception ended with {watched.returncode}: {watched.words()}')
+        if camera.poll() is not None:
+            raise StartError(f'the camera ended with {camera.returncode}')
+        time.sleep(0.002)
+    last = '' if watched is None else f': {watched.words()}'
+    raise StartError(f'no {event.replace("_", " ")} within {_PATIENCE_S:.0f} s{last}')
+
+
+def _peak_mb(pid: int) -> float:
+    for line in Path(f'/proc/{pid}/status').read_text().splitlines():
+        if line.startswith('VmHWM:'):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise StartError('the kernel does not tell the peak of a process (VmHWM)')
+
+
+def median(values: Sequence[float]) -> float:
+    """Median, because a busy machine makes single starts slow and none too fast."""
+    return float(statistics.median(values))

@@ -1,0 +1,51 @@
+"""Perception as it is, watched from within: for `e4 bench start`, `e4 bench frame` and a test.
+
+The node runs as ever; when the process ends it writes what an outsider cannot see to the file that
+``E4_BENCH_OUT`` names: the modules it has imported, and for each image the time from its receipt
+until everything about it was published, less the time that the engine says it took.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from e4_ros.nodes.lifecycle import run
+from e4_ros.nodes.perception import Perception
+
+
+class WatchedPerception(Perception):
+    """Notes when each image came in and when the last message about it had gone out."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._came_s: dict[int, float] = {}  # identity of the message → when
+        self.around_engine_s: list[float] = []
+
+    def stop(self) -> None:
+        """Write down what was seen, when the node has stopped."""
+        super().stop()
+        seen = {'modules': sorted(sys.modules), 'around_engine_s': self.around_engine_s}
+        Path(os.environ['E4_BENCH_OUT']).write_text(json.dumps(seen))
+
+    def _on_image(self, message: Any) -> None:
+        self._came_s = {id(message): time.perf_counter()} | dict([*self._came_s.items()][-3:])
+        super()._on_image(message)
+
+    def _process(self, message: Any) -> None:
+        self._in_hand = id(message)
+        super()._process(message)
+
+    def _publish(self, header: Any, frame: Any, record: Any, *rest: Any) -> None:
+        super()._publish(header, frame, record, *rest)
+        came_s = self._came_s.get(self._in_hand)
+        if came_s is not None:
+            self.around_engine_s.append(time.perf_counter() - came_s - record.result.latency_s)
+
+
+if __name__ == '__main__':
+    run(WatchedPerception)
