@@ -80,6 +80,11 @@ def picture(width: int, height: int) -> np.ndarray:
     return (layers * 85).astype(np.uint8)
 
 
+def _until_input_ends(ended: threading.Event) -> None:
+    sys.stdin.read()
+    ended.set()
+
+
 def main(args: list[str] | None = None) -> None:
     """Publish until standard input ends."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -92,7 +97,7 @@ def main(args: list[str] | None = None) -> None:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    threading.Thread(target=_until_input_ends, args=(ended,), daemon=True).start()
     tell('ready')
     while not ended.is_set():
         executor.spin_once(timeout_sec=0.05)

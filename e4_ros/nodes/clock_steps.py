@@ -23,7 +23,7 @@ from e4_ros.perception.active_plan import Stream
 from e4_ros.perception.frequency_control import NoControl
 from e4_ros.perception.live_plan import LivePlan
 
-if TYPE_CHECKING:  # torch takes seconds to import; the node is to be seen before
+if TYPE_CHECKING:
     from e4_ros.perception.perceiver import Perceiver
     from e4_ros.perception.records import FrameRecord
 
@@ -193,8 +193,3 @@ def _words(error: ValueError | OSError) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f'{error.filename}: {error.strerror}'
     return str(error)
-
-
-def no_steps() -> list[DiagnosticStatus]:
-    """What the diagnostics say where no helper is configured."""
-    return [status('clock steps', '', 'no helper is configured')]

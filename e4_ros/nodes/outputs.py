@@ -14,10 +14,10 @@ from e4_ros.msg import Detections as DetectionsMsg
 from e4_ros.msg import ExitTelemetry, SegmentTelemetry
 from e4_ros.nodes import conversions
 from e4_ros.nodes.health import Counts
-from e4_ros.perception.annotate import Annotator
 from e4_ros.perception.records import FrameRecord
 
-if TYPE_CHECKING:  # torch takes seconds to import; the topics are to be seen before
+if TYPE_CHECKING:
+    from e4_ros.perception.annotate import Annotator
     from e4_ros.vision.inference.engine import EarlyExitEngine
     from e4_ros.vision.inference.frame_result import FrameResult
 
@@ -33,14 +33,15 @@ class Outputs:
         self._annotated = self._publisher(Image, '~/annotated')
         self._full_detections = self._publisher(DetectionsMsg, '~/baseline/detections')
         self._full_telemetry = self._publisher(ExitTelemetry, '~/baseline/exit_telemetry')
+        self._annotator: Annotator | None = None
         self._array = None
         if conversions.Detection2DArray is not None:
             self._array = self._publisher(conversions.Detection2DArray, '~/detections_2d')
 
     def attach(self, engine: EarlyExitEngine) -> None:
         """Describe the answers of ``engine`` from now on."""
-        self._model = engine.model
-        self._annotator = Annotator(list(engine.paths), self._model.class_names, self._model.task)
+        self._model, self._exits = engine.model, list(engine.paths)
+        self._annotator = None
 
     def publish(
         self, frame: np.ndarray, header: Header, record: FrameRecord, at: Counts, plan_id: str
@@ -53,7 +54,7 @@ class Outputs:
             self._array.publish(conversions.to_detection_2d_array(detections, header, names))
         self._telemetry.publish(self._to_telemetry(header, record, at, plan_id))
         if self._annotated.get_subscription_count():
-            picture = self._annotator.draw(frame, record)
+            picture = (self._annotator or self._make_annotator()).draw(frame, record)
             self._annotated.publish(conversions.to_image(picture, header))
 
     def publish_baseline(self, header: Header, record: FrameRecord, at: Counts) -> None:
@@ -72,6 +73,14 @@ class Outputs:
         )
         self._publishers.append(publisher)
         return publisher
+
+    def _make_annotator(self) -> Annotator:
+        """Only when somebody listens: drawing brings fonts and a library of its own."""
+        from e4_ros.perception.annotate import Annotator
+
+        model = self._model
+        self._annotator = Annotator(self._exits, model.class_names, model.task)
+        return self._annotator
 
     def _to_detections(self, result: FrameResult, header: Header) -> DetectionsMsg:
         model = self._model

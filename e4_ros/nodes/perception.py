@@ -19,7 +19,6 @@ from std_srvs.srv import SetBool
 
 from e4_ros.bringup.node_parameters.perception import PARAMETERS
 from e4_ros.nodes import conversions, signals
-from e4_ros.nodes.clock_steps import ClockSteps, no_steps
 from e4_ros.nodes.diagnostics import Diagnostics, status, why_silent
 from e4_ros.nodes.health import Counts, Health
 from e4_ros.nodes.lifecycle import AutostartNode, run
@@ -28,7 +27,8 @@ from e4_ros.nodes.parameters import value
 from e4_ros.perception.frame_worker import FrameWorker
 from e4_ros.perception.images import ImageError, to_rgb
 
-if TYPE_CHECKING:  # torch takes seconds to import; the node is to be seen before
+if TYPE_CHECKING:  # what takes long to import waits until the node can be seen
+    from e4_ros.nodes.clock_steps import ClockSteps
     from e4_ros.nodes.network import Network
     from e4_ros.perception.records import FrameRecord
 
@@ -66,6 +66,8 @@ class Perception(AutostartNode):
             # First what others must discover, then what takes seconds.
             self._outputs = Outputs(self)
             if value(self, 'helper'):
+                from e4_ros.nodes.clock_steps import ClockSteps
+
                 self._steps = ClockSteps(self, value(self, 'helper'))
             self._network = self._load()
             if self._steps is not None:
@@ -216,7 +218,9 @@ class Perception(AutostartNode):
         silent = ''
         if self._subscription is not None:
             silent = why_silent(self, self._subscription, self._health.silence_s())
-        steps = no_steps() if self._steps is None else self._steps.statuses()
+        steps = [status('clock steps', '', 'no helper is configured')]
+        if self._steps is not None:
+            steps = self._steps.statuses()
         return [
             self._health.status(silent),
             *steps,
