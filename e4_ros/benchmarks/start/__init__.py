@@ -38,6 +38,7 @@ def start(
     from e4_ros.benchmarks.machine import machine
     from e4_ros.benchmarks.start import measure
     from e4_ros.bringup.supervisor import RosMissing, check_ros
+    from e4_ros.console import error as complain
     from e4_ros.vision.bundle import shipped_bundle
 
     if quick:
@@ -53,7 +54,7 @@ def start(
         run = measure.run_perception(seconds)
         daemon_mb = measure.run_daemon(min(seconds, 10.0))
     except (RosMissing, measure.StartError) as error:
-        typer.echo(f'error: {error}', err=True)
+        complain(str(error))
         raise typer.Exit(1) from error
     first_s = measure.median([s.first_detection_s for s in starts])
     result: dict[str, Any] = {

@@ -41,10 +41,13 @@ class SegmentClock:
     marks: list[float] = field(default_factory=list)
 
     def segment(self, index: int) -> None:
-        """The segment of this index begins, and with it the one before it ends."""
+        """The segment of this index begins, and with it the one before it ends.
+
+        Stepping the clocks for a segment is a part of it, so that no time of a frame is left out.
+        """
+        self.marks.append(time.perf_counter())
         if self.on_segment is not None:
             self.on_segment(index)
-        self.marks.append(time.perf_counter())
 
     def stop(self) -> tuple[list[float], float]:
         """Seconds of each segment, and of all."""
