@@ -180,8 +180,8 @@ def _play(
     phases('scenes', 0, len(scenes))
     cores = min(len(os.sched_getaffinity(0)), len(scenes))
     # Ctrl-C reaches every process of the terminal; they are to end without a word of their own.
-    quietly = {'initializer': signal.signal, 'initargs': (signal.SIGINT, signal.SIG_DFL)}
-    with ProcessPoolExecutor(cores, multiprocessing.get_context('spawn'), **quietly) as pool:
+    spawn, quietly = multiprocessing.get_context('spawn'), (signal.SIGINT, signal.SIG_DFL)
+    with ProcessPoolExecutor(cores, spawn, signal.signal, quietly) as pool:
         played = [pool.submit(_play_scene, *scene, train_frames) for scene in scenes]
         try:
             for number, done in enumerate(as_completed(played), 1):
