@@ -171,9 +171,7 @@ def profile(
         else:
             from e4_ros.profiling.profile_job import profile_model
 
-            found = profile_model(
-                board, model, domains=names, board_device=board_device, **common
-            )
+            found = profile_model(board, model, domains=names, board_device=board_device, **common)
         written = _write(found, out)
     show(console.stdout(), found)
     typer.echo(f'wrote {", ".join(map(str, written))}')

@@ -47,5 +47,10 @@ class WatchedPerception(Perception):
             self.around_engine_s.append(time.perf_counter() - came_s - record.result.latency_s)
 
 
+def main(args: list[str] | None = None) -> None:
+    """Entry point of `python -m e4_ros.nodes bench_perception`."""
+    run(WatchedPerception, args)
+
+
 if __name__ == '__main__':
-    run(WatchedPerception)
+    main()

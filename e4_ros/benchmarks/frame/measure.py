@@ -33,16 +33,20 @@ def timed_frames(frames: int) -> list[dict[str, Any]]:
     """
     command = [sys.executable, '-m', 'e4_ros.nodes.bench_frame', '--frames', str(frames)]
     environment, lock = private_environment()
-    with lock, tempfile.TemporaryDirectory(prefix='e4') as folder, memory_tree() as root:
-        # These files have no meter: joules are modelled, which takes longer than reading one.
-        with serving(root, Path(folder)) as socket:
-            done = subprocess.run(
-                command,
-                env={**environment, 'E4_SOCKET': str(socket)},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+    # These files have no meter: joules are modelled, which takes longer than reading one.
+    with (
+        lock,
+        tempfile.TemporaryDirectory(prefix='e4') as folder,
+        memory_tree() as root,
+        serving(root, Path(folder)) as socket,
+    ):
+        done = subprocess.run(
+            command,
+            env={**environment, 'E4_SOCKET': str(socket)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode:
         raise StartError(f'timing frames failed: {done.stderr[-2000:]}')
     return json.loads(done.stdout.splitlines()[-1])

@@ -136,7 +136,7 @@ def _ros() -> Iterator[dict[str, str]]:
 @contextlib.contextmanager
 def _node(name: str, env: dict[str, str], parameters: Sequence[str]) -> Iterator[_Process]:
     words = [word for parameter in parameters for word in ('-p', parameter)]
-    command = [sys.executable, '-m', f'e4_ros.nodes.{name}', '--ros-args', *words]
+    command = [sys.executable, '-m', 'e4_ros.nodes', name, '--ros-args', *words]
     with tempfile.TemporaryFile() as log:
         process = _Process(command, env, log)
         try:
