@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import IO
 
 from e4_ros.benchmarks.dvfs.latency import memory_tree
-from e4_ros.benchmarks.start import bare
 from e4_ros.bringup.supervisor import private_environment
 
 FORBIDDEN = ('torch', 'torchvision', 'av', 'rosbags')
@@ -61,8 +61,10 @@ def onnx_files(folder: Path) -> list[Path]:
 
 def start_bare(files: Sequence[Path]) -> float:
     """Seconds that a bare process takes from its start to its networks' first run."""
+    script = importlib.util.find_spec('e4_ros.nodes.bench_bare')
+    assert script is not None
+    command = [sys.executable, str(script.origin), *map(str, files)]
     began_s = time.monotonic()
-    command = [sys.executable, bare.__file__, *map(str, files)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         out, error = process.communicate(timeout=_PATIENCE_S)
         took_s = time.monotonic() - began_s
