@@ -16,7 +16,6 @@ import time
 import cv2
 import numpy as np
 import rclpy
-from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
@@ -25,6 +24,7 @@ from std_msgs.msg import Header
 
 from e4_ros.msg import Detections
 from e4_ros.nodes import conversions
+from e4_ros.nodes.timers import steady_timer
 
 _WATCHED = 'perception'
 _LOOK_S = 0.005  # how exactly the graph is watched
@@ -43,9 +43,8 @@ class BenchCamera(Node):
         self._picture = conversions.to_image(picture(*size), Header(frame_id='camera'))
         self._images = self.create_publisher(Image, 'image', qos_profile_sensor_data)
         self.create_subscription(Detections, f'{_WATCHED}/detections', self._answered, 10)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1 / rate_hz, self._publish, clock=steady)
-        self._look = self.create_timer(_LOOK_S, self._watch, clock=steady)
+        steady_timer(self, 1 / rate_hz, self._publish)
+        self._look = steady_timer(self, _LOOK_S, self._watch)
         self._told: set[str] = set()
 
     def _publish(self) -> None:
