@@ -14,7 +14,7 @@ from e4_ros import console
 if TYPE_CHECKING:
     import numpy as np
 
-    from e4_ros.profiling.measuring.this_machine import Here
+    from e4_ros.profiling.measuring.this_machine import HostProfile
     from e4_ros.profiling.profile import Profile
 
 HERE = 'here'
@@ -157,7 +157,7 @@ def profile(
             'yardstick': yardstick,
             'on_progress': tell,
         }
-        found: Profile | Here
+        found: Profile | HostProfile
         if table is not None:
             found = _again(table, names, common)
         elif board == HERE:
@@ -193,16 +193,16 @@ def _here(
     source: str,
     places: dict[str, Path | None],
     common: dict[str, Any],
-) -> Here:
+) -> HostProfile:
     from e4_ros.energy.daemon.daemon import DaemonConfig
     from e4_ros.energy.virtual.board import board_of
-    from e4_ros.profiling.measuring.this_machine import profile_here
+    from e4_ros.profiling.measuring.this_machine import profile_this_machine
 
     config = DaemonConfig.model_validate({k: v for k, v in places.items() if v is not None})
     if not config.root.is_dir():
         raise ValueError(f'{config.root} is no folder; --root is / or that of a virtual board')
     frames = [] if board_of(config.root) else _frames(source)
-    return profile_here(model, domains=names, config=config, frames=frames, **common)
+    return profile_this_machine(model, domains=names, config=config, frames=frames, **common)
 
 
 def _frames(source: str) -> list[np.ndarray]:
@@ -211,7 +211,7 @@ def _frames(source: str) -> list[np.ndarray]:
     return [frame for _, frame in islice(open_source(source), _FRAMES)]
 
 
-def _write(found: Profile | Here, out: Path) -> list[Path]:
+def _write(found: Profile | HostProfile, out: Path) -> list[Path]:
     from e4_ros.profiling.report.page import write_page
 
     out.mkdir(parents=True, exist_ok=True)
@@ -228,7 +228,7 @@ def _write(found: Profile | Here, out: Path) -> list[Path]:
     return written
 
 
-def _plan_of(found: Profile | Here) -> Profile | None:
+def _plan_of(found: Profile | HostProfile) -> Profile | None:
     from e4_ros.profiling.profile import Profile
 
     return found if isinstance(found, Profile) else found.profile

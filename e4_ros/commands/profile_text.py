@@ -10,11 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from e4_ros.profiling.measuring.this_machine import Here
+    from e4_ros.profiling.measuring.this_machine import HostProfile
     from e4_ros.profiling.profile import Profile
 
 
-def show(console: Console, found: Profile | Here) -> None:
+def show(console: Console, found: Profile | HostProfile) -> None:
     """Print what was found: segments as measured, plans compared, and what to know about them."""
     from e4_ros.profiling.profile import Profile
 
@@ -29,7 +29,7 @@ def show(console: Console, found: Profile | Here) -> None:
     _show_plans(console, found)
 
 
-def _show_segments(console: Console, here: Here) -> None:
+def _show_segments(console: Console, here: HostProfile) -> None:
     found = here.baseline
     clocks = ', '.join(f'{name} {hz / 1e6:.0f} MHz' for name, hz in found.clocks_hz.items())
     _heading(console, f'{here.model} on {here.board}, as it was found ({clocks or "no clocks"})')

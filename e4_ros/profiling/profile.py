@@ -1,4 +1,4 @@
-"""The whole profile of a problem: the plan, and everything it should be held against."""
+"""The profile of a problem: the plan, and everything that it is compared with."""
 
 from __future__ import annotations
 
@@ -17,25 +17,31 @@ from e4_ros.profiling.planning.sensitivity import Conclusion
 PLAN = 'the plan'
 
 OnProgress = Callable[[str, float, float], None]
-"""Called with the phase in words, progress 0 to 1, and the least energy so far in joules."""
+"""Function that receives the phase, the progress 0 to 1, and the least energy so far in joules."""
 
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """What was found.
+    """Plans for one problem, and what they cost.
 
     Attributes:
-        descent: what coordinate descent found, from the cells it looked at.
-        fixed: the best point without any switch.
-        best: the plan: the better of the two, planned again where it was late when played.
+        problem: the planning problem.
+        exit_paths: exit → indices of the segments that run on the way to it.
+        exit_shares: exit → share (or count) of the frames that stop there.
+        default_point: operating point of the stock system.
+        descent: result of coordinate descent.
+        fixed: the best operating point for all segments.
+        best: the plan: the better of the two, planned again if its simulation missed the deadline.
         exact: the optimum of the same problem; None where it was not asked for.
-        ideal: coordinate descent on a machine whose clocks change at once and for nothing.
-        default: latency (s) and energy (J) of the stock system; ``default_name`` says of what.
-        two_configurations_j: see :func:`e4_ros.profiling.planning.exact.two_configuration_bound`.
+        ideal: coordinate descent on a machine whose clocks change at once and at no cost.
+        default: latency (s) and energy (J) of the stock system, called ``default_name``.
+        two_configurations_j: lower bound in joules, see
+            :func:`e4_ros.profiling.planning.exact.two_configuration_bound`.
         plan_s: seconds that coordinate descent took.
-        notes: sentences that a reader should know, about how the costs were come by.
-        guesses: the plan's worth with one assumed number of the board changed at a time; the first
-            entry is the board as it is.
+        default_name: name of the stock system's operating point.
+        notes: sentences for the reader about the origin of the costs.
+        guesses: conclusions with one assumed number of the board changed at a time; the first is
+            for the board as described.
     """
 
     problem: Problem
@@ -56,13 +62,13 @@ class Profile:
 
     @property
     def gap_percent(self) -> float:
-        """How much more coordinate descent spends than the optimum."""
+        """Additional energy of coordinate descent compared with the optimum, in percent."""
         if self.exact is None:
             return float('nan')
         return 100 * (self.descent.energy_j / self.exact.best.energy_j - 1)
 
     def comparison(self) -> list[tuple[str, float, float]]:
-        """What the plan is held against, and itself: name, latency (s), expected energy (J)."""
+        """Name, latency (s) and expected energy (J) of the plan and of what it is compared with."""
         rows: list[tuple[str, float, float]] = [(self.default_name, *self.default)]
         found = [('best fixed point', self.fixed), (PLAN, self.best)]
         if self.exact is not None:
@@ -72,11 +78,11 @@ class Profile:
         return rows + [(name, result.latency_s, result.energy_j) for name, result in found]
 
     def plan(self) -> FrequencyPlan:
-        """The plan file."""
+        """The plan as `e4 profile` writes it."""
         return to_plan(self.problem, self.exit_paths, self.best.points)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, all cells tried included, as plain values."""
+        """Everything, including the cells that were looked up, as plain values."""
         table = self.problem.table
         tried = [
             {
@@ -138,20 +144,21 @@ def run_profile(
     yardstick: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Profile:
-    """Search, and hold what was found against the yardsticks.
+    """Search, and compare the plan with the stock system, the best fixed point and the optimum.
 
     Args:
-        problem: what to plan.
-        exit_paths: exit → indices of its segments.
-        exit_shares: exit → how often frames stop there.
-        default_point: what the stock system runs at; a clock off the table counts as the nearest.
-        default_cost: latency (s) and energy (J) to compare with, where they were measured; none:
-            those of ``default_point`` in the table.
-        default_name: what to call that.
-        notes: see :class:`Profile`.
-        guesses: see :class:`Profile`.
-        yardstick: also find the exact optimum (seconds instead of milliseconds).
-        on_progress: told what happens.
+        problem: planning problem.
+        exit_paths: exit → indices of the segments that run on the way to it.
+        exit_shares: exit → share (or count) of the frames that stop there.
+        default_point: operating point of the stock system; a frequency that is not in the table
+            counts as the nearest.
+        default_cost: measured latency (s) and energy (J) of the stock system; None: those of
+            ``default_point`` in the table.
+        default_name: name of the stock system's operating point.
+        notes: sentences for the reader about the origin of the costs.
+        guesses: conclusions with one assumed number of the board changed at a time.
+        yardstick: whether to find the exact optimum, too (seconds instead of milliseconds).
+        on_progress: function that receives the progress.
     """
     tell = on_progress or (lambda phase, progress, energy_j: None)
     tell('coordinate descent', 0.1, float('nan'))

@@ -1,6 +1,6 @@
-"""From the names a user knows, a board and a model, to a finished profile.
+"""The profile of a model on a described board, by their names.
 
-`profiling.here` does the same for the machine at hand.
+`measuring.this_machine` does the same for the machine that it runs on.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ def profile_model(
     """Profile a model on the model of a board.
 
     Args:
-        board_name: name of a board, or path of a board file.
-        model: name of a network.
-        exit_shares: exit → how often frames stop there; none: every exit as often as any other.
-        deadline_s: bound for the slowest path; 0: three times the fastest possible latency.
-        domains: what to clock; empty: ``cpu`` and, where there is one, ``gpu``.
+        board_name: name of the board, or path of a board file.
+        model: name of the network.
+        exit_shares: exit → share (or count) of the frames that stop there; None: equal shares.
+        deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible.
+        domains: names of the domains to clock; empty: ``cpu`` and, where there is one, ``gpu``.
         device: device that the network is built for here, `auto` or one of `devices.DEVICES`.
         board_device: device that the board is modelled to run the network on; empty: ``device``.
         checkpoint: exits from `e4 fit`; None for those that ship.
-        yardstick: also find the exact optimum, and what the plan's worth depends on.
-        on_progress: told what happens.
+        yardstick: whether to find the exact optimum and the sensitivity of the plan, too.
+        on_progress: function that receives the progress.
 
     Raises:
         ValueError: board, model, exits, deadline or domains make no sense; the message says why.
@@ -86,17 +86,17 @@ def profile_table(
     """Plan again from a cost table that was measured before, without measuring anything.
 
     Args:
-        path: the ``table.json`` of a profile.
-        exit_shares: exit → how often frames stop there; none: every exit as often as any other.
-        deadline_s: bound for the slowest path; 0: three times the fastest possible latency.
+        path: path of the ``table.json`` of a profile.
+        exit_shares: exit → share (or count) of the frames that stop there; None: equal shares.
+        deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible.
         device: device that runs the network here; the table must have been measured on it.
         checkpoint: exits from `e4 fit`; None for those that ship.
-        yardstick: also find the exact optimum of the table.
-        on_progress: told what happens.
+        yardstick: whether to find the exact optimum of the table, too.
+        on_progress: function that receives the progress.
 
     Raises:
         ValueError: the table has holes or belongs to another model, or as above.
-        OSError: it cannot be read.
+        OSError: the table cannot be read.
     """
     tell = on_progress or (lambda phase, progress, energy_j: None)
     table = CostTable.load(path)
@@ -107,7 +107,7 @@ def profile_table(
     shares = exit_shares or even_shares(built.paths)
     switch, note = switch_cost(table.board, table.domains)
     problem = make_problem(table, built.paths, shares, deadline_s, switch)
-    notes = [f'Costs come from {path}; nothing was measured anew.', note]
+    notes = [f'Costs come from {path}; nothing was measured again.', note]
     return run_profile(
         problem,
         built.paths,

@@ -15,7 +15,7 @@ from e4_ros.energy.client.client import DaemonError, DvfsClient
 from e4_ros.energy.daemon.daemon import DaemonConfig
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.meters.meters import open_meter
-from e4_ros.profiling.measuring.power import MeteredPower, ModelledPower, PageMeter, Power
+from e4_ros.profiling.measuring.power import MeteredPower, ModelledPower, PageMeter, PowerSource
 from e4_ros.profiling.planning.cost_table import CostTable
 from e4_ros.profiling.planning.objective import SwitchCost
 
@@ -28,14 +28,18 @@ _METERS = {
 
 
 class NothingToSetError(OSError):
-    """No clock can be set here; the message says why and what would help."""
+    """No clock of this machine can be set; the message says why and what would help."""
 
 
 def may_set(clocked: Mapping[str, Domain], config: DaemonConfig) -> None:
     """Raise unless the clocks of the domains can be set, by a running daemon or by this process.
 
+    Args:
+        clocked: domain name → domain that is to be set.
+        config: settings of the daemon: where it listens, and the root of the machine's files.
+
     Raises:
-        NothingToSetError: they cannot.
+        NothingToSetError: the clocks cannot be set.
         DaemonError: a daemon runs, but this user may not talk to it.
     """
     if not clocked:
@@ -60,7 +64,7 @@ def may_set(clocked: Mapping[str, Domain], config: DaemonConfig) -> None:
 
 
 def axes_of(clocked: Mapping[str, Domain], client: DvfsClient) -> dict[str, tuple[int, ...]]:
-    """Frequencies to choose from by domain; of a very long table an even selection."""
+    """Domain → frequencies in hertz to choose from; an even selection of a very long table."""
     axes = {}
     for name, domain in clocked.items():
         may = frozenset(client.frequencies_hz.get(name, domain.allowed_hz))
@@ -77,19 +81,19 @@ def open_power(
     board: str,
     works: Sequence[SegmentWork],
     power_like: str = '',
-) -> tuple[Power | None, str]:
-    """The best there is: own sensors, the running helper's, the power model of a known board.
+) -> tuple[PowerSource | None, str]:
+    """The best source of watts: own sensors, the daemon's, the power model of a known board.
 
     Args:
-        stack: closes the meter.
-        root: below which sensors are looked for.
-        client: holds the lease, if there is a daemon.
-        board: name of this machine.
-        works: what the segments ask for.
-        power_like: board whose power model stands in where there is no sensor.
+        stack: exit stack that closes the meter.
+        root: folder that holds ``sys/``, where sensors are looked for.
+        client: client that holds the lease; None without a daemon.
+        board: name of this machine's board.
+        works: work of each segment.
+        power_like: name of a board whose power model is used where there is no sensor.
 
     Returns:
-        Where the watts come from, and if from nowhere, why.
+        The source of watts or None, and in that case the reason.
     """
     meter = open_meter(root)
     if meter is not None:
@@ -107,18 +111,18 @@ def open_power(
 
 
 def switch_cost(board: str, names: Sequence[str]) -> tuple[SwitchCost, str]:
-    """What switching costs on a board, and a note where that is a guess."""
+    """Cost of a clock change on a board by its name, and a note where it is assumed."""
     known = _board(board)
     if known is not None and all(name in known.domains for name in names):
         return SwitchCost.of_board(known, names), ''
     return SwitchCost.assumed(names), (
-        'What a switch costs here is assumed: the delays of an Orin Nano (CPU 1 ms, GPU 5 ms, '
+        'The cost of a clock change is assumed: the delays of an Orin Nano (CPU 1 ms, GPU 5 ms, '
         'memory 8 ms).'
     )
 
 
 def default_point(table: CostTable) -> dict[str, int]:
-    """The stock system's point of a table's board; the top of its axes where nobody knows."""
+    """The stock system's operating point; the top of the table's axes on an unknown board."""
     top = {name: axis[-1] for name, axis in zip(table.domains, table.axes_hz, strict=True)}
     known = _board(table.board)
     return top if known is None else top | BoardModel(known).default_point()

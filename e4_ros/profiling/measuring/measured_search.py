@@ -1,6 +1,6 @@
 """A plan that rests on measurements: sample, fit, plan, measure what the plan uses, plan again.
 
-Cells are sampled on a coarse grid, a fitted surface (`profiling.fit`) fills in the rest, and the
+Cells are sampled on a coarse grid, a fitted surface (`cost_surface`) fills in the rest, and the
 cells that a plan would use are measured until the plan rests on measurements alone.
 """
 
@@ -27,15 +27,15 @@ OnProgress = Callable[[str, float, float], None]
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredPlan:
     """A plan that rests on measurements.
 
     Attributes:
-        problem: with the measured table, filled in where nothing was measured.
+        problem: planning problem over the measured table, with unmeasured cells filled in.
         found: the plan.
         cells: number of cells that were measured.
-        seconds: that all took.
-        drift: how much longer the first cell took at the end than at first, as a share.
+        seconds: duration of the whole search.
+        drift: relative difference between the first cell's latency at the end and at the beginning.
     """
 
     problem: Problem
@@ -49,16 +49,17 @@ def measured_plan(
     prober: Prober,
     make: Callable[[CostTable], Problem],
     on_progress: OnProgress | None = None,
-) -> Measured:
+) -> MeasuredPlan:
     """Measure what a plan needs, and plan.
 
     Args:
-        prober: measures.
-        make: states the planning problem over a table.
-        on_progress: told phase, progress 0 to 1 and the least energy so far (NaN at first).
+        prober: prober that measures cells.
+        make: function that states the planning problem over a table.
+        on_progress: function that receives the phase, the progress 0 to 1, and the least energy so
+            far in joules (NaN at first).
 
     Raises:
-        MeasurementError: see :class:`Prober`.
+        MeasurementError: the clocks do not hold, the meter does not answer, or the lease was lost.
         PlanningError: the deadline cannot be met.
     """
     tell = on_progress or (lambda phase, progress, energy_j: None)
@@ -83,16 +84,19 @@ def measured_plan(
     drift = prober.drift()
     tell('measured', 1.0, found.energy_j)
     count = int(np.isfinite(prober.latency_s).sum())
-    return Measured(problem, found, count, time.monotonic() - began, drift)
+    return MeasuredPlan(problem, found, count, time.monotonic() - began, drift)
 
 
 def design(axes_hz: Sequence[Sequence[int]]) -> list[int]:
     """Points to sample first: a grid over the axes, their ends included, as coarse as a fit allows.
 
-    Its clocks lie about as many times apart from each other: costs are near power laws of them.
+    The grid is geometric, because costs are close to power laws of the clocks.
 
     Args:
-        axes_hz: frequencies of each domain, ascending.
+        axes_hz: frequencies of each domain in hertz, ascending.
+
+    Returns:
+        Indices of operating points.
     """
     steps = math.ceil(_SAMPLED ** (1 / len(axes_hz)))
     while True:
@@ -107,7 +111,7 @@ def design(axes_hz: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _spread(axis: Sequence[int], steps: int) -> Indices:
-    """Indices of the entries nearest to ``steps`` geometric ones; of a short axis all."""
+    """Indices of the entries nearest to ``steps`` geometric ones; all of a short axis."""
     if steps >= len(axis):
         return np.arange(len(axis))
     wanted = np.geomspace(axis[0], axis[-1], steps)

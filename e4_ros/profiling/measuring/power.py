@@ -6,36 +6,38 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
+from typing_extensions import override
+
 from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.client.client import DvfsClient
 from e4_ros.energy.meters.meters import EnergyReading
 
-CELL_S = 0.1  # of measuring a cell: many refreshes of the slowest rail
+CELL_S = 0.1  # time to measure a cell: many refreshes of the slowest rail
 _EDGE_S = 0.5  # the slowest counter moves at least so often
-_SILENT_SHARE = 0.2  # of a cell's time that a rail may be without an answer
+_SILENT_SHARE = 0.2  # share of a cell's time in which a rail may fail to answer
 
 Run = Callable[[float], Sequence[float]]
-"""Repeats a segment for about so many seconds; returns the seconds of each repeat."""
+"""Function that repeats a segment for some seconds and returns the seconds of each repeat."""
 
 
 class MeasurementError(OSError):
-    """A measurement cannot be believed; the message says why and what to do."""
+    """A measurement is not valid; the message says why and what to do."""
 
 
-class Meter(Protocol):
-    """Joules so far."""
+class EnergyReader(Protocol):
+    """A meter: `energy.meters.Meter`, or the daemon's by its status page."""
 
     def read(self) -> EnergyReading:
-        """Sample now."""
+        """Sample now and return the joules so far."""
         ...
 
 
-class Power(Protocol):
-    """Where the watts of a cell come from.
+class PowerSource(Protocol):
+    """A source of the watts of a cell.
 
     Attributes:
-        name: for people.
-        source: whether its watts are measured.
+        name: name of the source, for people.
+        source: whether its watts are measured or modelled.
     """
 
     name: str
@@ -46,35 +48,40 @@ class Power(Protocol):
     ) -> tuple[Sequence[float], float]:
         """Run a segment at a point for :data:`CELL_S`.
 
+        Args:
+            segment: index of the segment.
+            point: domain → frequency in hertz, already set.
+            run: function that repeats the segment.
+
         Returns:
             Seconds of each repeat, and the mean power meanwhile (watts, whole board).
 
         Raises:
-            MeasurementError: nothing answers.
+            MeasurementError: no sensor answers.
         """
         ...
 
 
-class MeteredPower:
+class MeteredPower(PowerSource):
     """A meter's joules from one refresh to another.
 
     Some counters move only every 20 to 100 ms (NVML). The segment runs on until the counter has
     moved, before and after, so that joules and seconds belong together.
 
     Args:
-        meter: of the whole board, or of what is measured of it.
-        name: for people.
+        meter: meter of the whole board, or of the part of it that has sensors.
+        name: name of the meter, for people.
     """
 
     source: Literal['measured', 'modelled'] = 'measured'
 
-    def __init__(self, meter: Meter, name: str) -> None:
+    def __init__(self, meter: EnergyReader, name: str) -> None:
         self._meter, self.name = meter, name
 
+    @override
     def during(
         self, segment: int, point: Mapping[str, int], run: Run
     ) -> tuple[Sequence[float], float]:
-        """See `Power`."""
         before = self._edge(run)
         repeats = run(CELL_S)
         after = self._edge(run)
@@ -95,12 +102,13 @@ class MeteredPower:
             run(0.0)
 
 
-class ModelledPower:
+class ModelledPower(PowerSource):
     """A board model's power at the point, for machines whose joules nothing measures.
 
     Args:
-        board_model: of this board, or of one like it; it may lack some of the point's domains.
-        works: what each segment asks for.
+        board_model: model of this board, or of a similar one; it may lack some of the point's
+            domains.
+        works: work of each segment.
     """
 
     source: Literal['measured', 'modelled'] = 'modelled'
@@ -109,27 +117,28 @@ class ModelledPower:
         self.name = f'the power model of {board_model.board.name}'
         self._model, self._works = board_model, works
 
+    @override
     def during(
         self, segment: int, point: Mapping[str, int], run: Run
     ) -> tuple[Sequence[float], float]:
-        """See `Power`."""
         known = {name: hz for name, hz in point.items() if name in self._model.domains and hz > 0}
         cost = self._model.segment_cost(self._works[segment], known)
         return run(CELL_S), cost.energy_j / cost.latency_s
 
 
-class PageMeter:
+class PageMeter(EnergyReader):
     """The joules that a running daemon shows: RAPL is often readable by root alone.
 
     Args:
-        client: holds the lease.
+        client: client that holds the lease.
     """
 
     def __init__(self, client: DvfsClient) -> None:
         self._client = client
 
+    @override
     def read(self) -> EnergyReading:
-        """See `Meter`; a daemon whose meter is silent goes on showing the same joules."""
+        # A daemon whose meter does not answer continues to show the same joules.
         now = self._client.applied()
         source: Literal['measured', 'modelled'] = (
             'measured' if now.source == 'measured' else 'modelled'

@@ -15,15 +15,15 @@ import numpy as np
 
 from e4_ros.energy.client.client import ClientState, DvfsClient
 from e4_ros.energy.plan import FrequencyPlan, PlanPath
-from e4_ros.profiling.measuring.power import MeasurementError, Power
+from e4_ros.profiling.measuring.power import MeasurementError, PowerSource
 from e4_ros.profiling.planning.cost_surface import complete
 from e4_ros.profiling.planning.cost_table import CostTable
 
 SETTLE_S = 0.02  # after a change of clocks, longer than any effect delay
-_HOLD_S = 1.0  # a clock that has not come by then does not come
+_HOLD_S = 1.0  # a clock that is not reached by then will not be
 
 Cell = tuple[int, int]
-"""Indices of a segment and of a point."""
+"""Index of a segment and index of an operating point."""
 
 
 class Workload(Protocol):
@@ -31,8 +31,8 @@ class Workload(Protocol):
 
     Attributes:
         model: name of the network.
-        segments: names, in order.
-        devices: device that runs each segment, same order.
+        segments: names of the segments, in the order in which they run.
+        devices: device that runs each segment, in the same order.
     """
 
     model: str
@@ -40,7 +40,7 @@ class Workload(Protocol):
     devices: tuple[str, ...]
 
     def run(self, segment: int, seconds: float) -> Sequence[float]:
-        """Repeat a segment for about ``seconds`` (at least once); seconds of each repeat."""
+        """Repeat a segment for about ``seconds``, at least once; return the seconds of each."""
         ...
 
 
@@ -48,20 +48,22 @@ class Prober:
     """Sets points and measures cells.
 
     Args:
-        client: holds the lease.
-        power: tells the watts.
-        workload: what to run.
-        axes_hz: the domains to clock, and the frequencies of each, ascending.
-        clocks: reads what the clocks are now; by default what the daemon shows.
+        client: client that holds the lease.
+        power: source of the watts.
+        workload: segments to run.
+        axes_hz: domain → its frequencies in hertz, ascending.
+        clocks: function that reads the clocks, domain → hertz; by default the daemon's status page.
 
     Attributes:
-        latency_s, energy_j: ``(S, P)``, NaN where nothing was measured yet.
+        axes_hz: domain → its frequencies in hertz, ascending.
+        shape: number of frequencies of each domain.
+        latency_s, energy_j: costs ``(S, P)`` of segments at points, NaN where not measured yet.
     """
 
     def __init__(
         self,
         client: DvfsClient,
-        power: Power,
+        power: PowerSource,
         workload: Workload,
         axes_hz: Mapping[str, Sequence[int]],
         clocks: Callable[[], Mapping[str, int]] | None = None,
@@ -76,15 +78,15 @@ class Prober:
         self._first: Cell | None = None
 
     def measure(self, cells: Sequence[Cell], tell: Callable[[int], None]) -> None:
-        """Measure cells that are not known yet, point by point.
+        """Measure those cells that are not measured yet, point by point.
 
         Args:
-            cells: which.
-            tell: told how many of the missing ones are done.
+            cells: cells to measure.
+            tell: function that receives the number of cells measured so far.
 
         Raises:
-            MeasurementError: the clocks do not hold, the meter does not answer, or the daemon took
-                the lease back.
+            MeasurementError: the clocks do not hold, the meter does not answer, or the daemon ended
+                the lease.
         """
         missing = [c for c in dict.fromkeys(cells) if np.isnan(self.latency_s[c])]
         for done, cell in enumerate(sorted(missing, key=lambda cell: cell[1])):
@@ -93,17 +95,17 @@ class Prober:
             tell(done + 1)
 
     def drift(self) -> float:
-        """How much longer the first cell takes now than at first, as a share: heat, other loads.
+        """Relative difference between the first cell's latency now and then: heat, other loads.
 
         Raises:
-            MeasurementError: see :meth:`measure`; or nothing was measured yet.
+            MeasurementError: as for :meth:`measure`, or nothing was measured yet.
         """
         if self._first is None:
             raise MeasurementError('nothing was measured yet')
         return self._measure(self._first)[0] / float(self.latency_s[self._first]) - 1
 
     def table(self) -> CostTable:
-        """The table with its holes filled in."""
+        """The cost table, with unmeasured cells filled in by a fit."""
         return complete(
             self._client.board,
             self._workload.model,
@@ -119,7 +121,7 @@ class Prober:
     def _measure(self, cell: Cell) -> tuple[float, float]:
         segment, point = cell
         wanted = self._point(point)
-        self._go(point, wanted, segment)
+        self._set_point(point, wanted, segment)
         repeats, watts = self._power.during(
             segment, wanted, lambda seconds: self._run(segment, seconds)
         )
@@ -131,8 +133,8 @@ class Prober:
         latency_s = float(np.median(repeats))
         return latency_s, watts * latency_s
 
-    def _go(self, index: int, wanted: dict[str, int], segment: int) -> None:
-        """Bring the clocks of a point, with the segment running, and let them settle."""
+    def _set_point(self, index: int, wanted: dict[str, int], segment: int) -> None:
+        """Set the clocks of a point, with the segment running, and let them settle."""
         moving = index != self._at
         if moving:
             self._client.set_plan(self._everywhere(wanted))
@@ -151,7 +153,7 @@ class Prober:
             self._at = index
 
     def _run(self, segment: int, seconds: float) -> Sequence[float]:
-        # A step also tells the daemon's watchdog that somebody is there.
+        # A step also keeps the daemon's watchdog from firing.
         if not self._client.step(0, 0) and self._client.state is ClientState.LOST:
             raise MeasurementError(f'the daemon ended the lease: {self._client.lost_because}')
         return self._workload.run(segment, seconds)

@@ -29,8 +29,8 @@ from e4_ros.profiling.measuring.host import (
     open_power,
     switch_cost,
 )
-from e4_ros.profiling.measuring.measured_search import Measured, measured_plan
-from e4_ros.profiling.measuring.power import Power
+from e4_ros.profiling.measuring.measured_search import MeasuredPlan, measured_plan
+from e4_ros.profiling.measuring.power import PowerSource
 from e4_ros.profiling.measuring.prober import Prober, Workload
 from e4_ros.profiling.measuring.virtual_workload import VirtualWorkload
 from e4_ros.profiling.planning.cost_table import CostTable, CostTableError, Floats
@@ -42,19 +42,22 @@ from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.segment_runner import SegmentRunner
 from e4_ros.vision.runtime.devices import AUTO
 
-_AS_FOUND_S = 0.3  # per segment, where nothing tells the watts
+_BASELINE_S = 0.3  # per segment: a governor needs a while to follow the load
 _DRIFTED = 0.05
 
-FrequencyControl = Callable[[], Mapping[str, int]]
+ReadClocks = Callable[[], Mapping[str, int]]
+"""Function that reads the clocks: domain → frequency in hertz."""
 
 
 @dataclass(frozen=True, eq=False)
-class AsFound:
-    """What the segments cost at the clocks that the machine chooses by itself.
+class Baseline:
+    """Costs of the segments at the clocks that the machine chooses by itself.
 
     Attributes:
-        latency_s, energy_j: ``(S,)``; energy is NaN where nothing tells it.
-        clocks_hz: domain → frequency last seen meanwhile.
+        segments: names of the segments, in the order in which they run.
+        latency_s: latency of each segment in seconds, ``(S,)``.
+        energy_j: energy of each segment in joules, ``(S,)``; NaN without a source of watts.
+        clocks_hz: domain → frequency in hertz that was read last.
     """
 
     segments: tuple[str, ...]
@@ -64,21 +67,24 @@ class AsFound:
 
 
 @dataclass(frozen=True, eq=False)
-class Here:
-    """What was learnt about this machine.
+class HostProfile:
+    """The profile of this machine.
 
     Attributes:
-        board: its name.
-        power: where its joules come from; empty if from nowhere.
-        exit_paths: exit → indices of the segments on the way to it.
-        profile: None where there is nothing to plan, and ``why_no_plan`` then says why.
+        board: name of the board.
+        model: name of the network.
+        power: name of the source of joules; empty without one.
+        exit_paths: exit → indices of the segments that run on the way to it.
+        baseline: costs at the clocks that the machine chooses by itself.
+        profile: the profile by measured costs; None where nothing can be planned.
+        why_no_plan: why ``profile`` is None; else empty.
     """
 
     board: str
     model: str
     power: str
     exit_paths: Mapping[str, Sequence[int]]
-    baseline: AsFound
+    baseline: Baseline
     profile: Profile | None = None
     why_no_plan: str = ''
 
@@ -102,7 +108,7 @@ class Here:
         } | (self.profile.as_dict() if self.profile else {})
 
 
-def profile_here(
+def profile_this_machine(
     model: str,
     exit_shares: Mapping[str, float] | None = None,
     deadline_s: float = 0.0,
@@ -116,26 +122,26 @@ def profile_here(
     checkpoint: Path | None = None,
     yardstick: bool = True,
     on_progress: OnProgress | None = None,
-) -> Here:
+) -> HostProfile:
     """Measure this machine and plan for it.
 
     Args:
-        model: name of a network.
-        exit_shares: exit → how often frames stop there; none: every exit as often as any other.
-        deadline_s: bound for the slowest path; 0: three times the fastest possible latency.
-        domains: what to clock; empty: ``cpu`` and, where there is one, ``gpu``.
-        config: where the machine's files are and where the daemon listens.
-        frames: what to run the network on, ``(H, W, 3)`` uint8 RGB; a virtual board needs none.
-        power_like: board whose power model stands in where there is no sensor.
-        threads: threads of the network; None for one per core.
+        model: name of the network.
+        exit_shares: exit → share (or count) of the frames that stop there; None: equal shares.
+        deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible.
+        domains: names of the domains to clock; empty: ``cpu`` and, where there is one, ``gpu``.
+        config: settings of the daemon: where it listens, and the root of the machine's files.
+        frames: frames ``(H, W, 3)`` uint8 RGB to run the network on; a virtual board needs none.
+        power_like: name of a board whose power model is used where there is no sensor.
+        threads: number of threads of the network; None: one per core.
         device: device that runs the network, `auto` or one of `devices.DEVICES`.
         checkpoint: exits from `e4 fit`; None for those that ship.
-        yardstick: also find the exact optimum of the measured table.
-        on_progress: told what happens.
+        yardstick: whether to find the exact optimum of the measured table, too.
+        on_progress: function that receives the progress.
 
     Raises:
         ValueError: names, exits or deadline make no sense.
-        OSError: the daemon refuses, or a measurement cannot be believed; the message says why.
+        OSError: the daemon refuses, or a measurement is not valid; the message says why.
     """
     tell = on_progress or (lambda phase, progress, energy_j: None)
     config = config or DaemonConfig()
@@ -160,11 +166,12 @@ def profile_here(
             why = str(error)
         power, meter_problem = open_power(stack, config.root, client, board, works, power_like)
         why = why or meter_problem
-        tell('measuring as found', 0.02, math.nan)
+        tell('measuring the baseline', 0.02, math.nan)
         baseline = _measure_baseline(workload, power, clocks)
-        here = Here(board, model, power.name if power else '', built.paths, baseline, None, why)
+        source = power.name if power else ''
+        unplanned = HostProfile(board, model, source, built.paths, baseline, None, why)
         if client is None or power is None or why:
-            return here
+            return unplanned
         axes = axes_of(clocked, client)
         switch, switch_note = switch_cost(board, tuple(axes))
         prober = Prober(client, power, workload, axes, clocks)
@@ -178,8 +185,8 @@ def profile_here(
     notes = [*_notes(measured, power, prober), switch_note]
     if board_of(config.root) is not None:
         notes.append(
-            'This is a virtual board: its segments were played as long as the board model says, '
-            'with noise; nothing was computed at its clocks.'
+            'This is a virtual board: its segments were simulated with the latency of the board '
+            'model and noise; nothing was computed at its clocks.'
         )
     problem = measured.problem
     profile = run_profile(
@@ -193,13 +200,13 @@ def profile_here(
         yardstick=yardstick,
         on_progress=lambda phase, share, energy_j: tell(phase, 0.9 + 0.1 * share, energy_j),
     )
-    return replace(here, profile=profile)
+    return replace(unplanned, profile=profile)
 
 
 def _clocked(found: Mapping[str, Domain], names: Sequence[str]) -> dict[str, Domain]:
     if unknown := [name for name in names if name not in found]:
         raise CostTableError(
-            f'there is no domain {", ".join(unknown)} here, only {", ".join(found) or "none"}'
+            f'this machine has no domain {", ".join(unknown)}, only {", ".join(found) or "none"}'
         )
     wanted = names or [name for name in ('cpu', 'gpu') if name in found] or list(found)
     return {name: found[name] for name in wanted}
@@ -209,7 +216,7 @@ def _workload(
     built: EarlyExitEngine,
     config: DaemonConfig,
     frames: Sequence[np.ndarray],
-    clocks: FrequencyControl,
+    clocks: ReadClocks,
 ) -> Workload:
     if (virtual := board_of(config.root)) is None:
         return SegmentRunner(built, frames)
@@ -217,32 +224,34 @@ def _workload(
     return VirtualWorkload(virtual, config.root, works, built.model.name, clocks)
 
 
-def _measure_baseline(workload: Workload, power: Power | None, clocks: FrequencyControl) -> AsFound:
+def _measure_baseline(
+    workload: Workload, power: PowerSource | None, clocks: ReadClocks
+) -> Baseline:
     size = len(workload.segments)
     latency_s, energy_j = np.full(size, np.nan), np.full(size, np.nan)
     seen: dict[str, int] = {}
     for row in range(size):
-        repeats = workload.run(row, _AS_FOUND_S)  # a governor needs a while to follow the load
+        repeats = workload.run(row, _BASELINE_S)
         seen = dict(clocks())
         if power is not None:
             repeats, watts = power.during(row, seen, lambda s, row=row: workload.run(row, s))  # type: ignore[misc]
             energy_j[row] = watts * np.median(repeats)
         latency_s[row] = np.median(repeats)
-    return AsFound(workload.segments, latency_s, energy_j, seen)
+    return Baseline(workload.segments, latency_s, energy_j, seen)
 
 
-def _cost_of_baseline(problem: Problem, found: AsFound) -> tuple[float, float]:
+def _cost_of_baseline(problem: Problem, found: Baseline) -> tuple[float, float]:
     return float(problem.timed @ found.latency_s), float(problem.reach @ found.energy_j)
 
 
-def _notes(measured: Measured, power: Power, prober: Prober) -> list[str]:
-    """What a reader should know about the measurement."""
+def _notes(measured: MeasuredPlan, power: PowerSource, prober: Prober) -> list[str]:
+    """Sentences for the reader about the measurement."""
     table = measured.problem.table
     filled = ''
     if not math.isnan(table.error_percent):
         filled = f'; a fitted surface fills in the rest (mean error {table.error_percent:.1f} %)'
     notes = [
-        f'Measured here: {measured.cells} of {table.latency_s.size} cells in '
+        f'Measured on this machine: {measured.cells} of {table.latency_s.size} cells in '
         f'{measured.seconds:.0f} s{filled}.',
         f'Latency and energy are measured ({power.name}).'
         if power.source == 'measured'

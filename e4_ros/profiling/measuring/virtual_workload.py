@@ -1,7 +1,7 @@
-"""Something to run on a virtual board: as long and as hard as the network would.
+"""A simulated workload for a virtual board, with the duration and load of the network.
 
-The board's clocks are files, so no real code runs at them. A repeat lasts what the board model says
-at the clocks that are set, with jitter and outliers, and meanwhile the rails carry the load.
+The board's clocks are files, so no real code runs at them. A repeat lasts as long as the board
+model says for the clocks that are set, with jitter and outliers, and the rails carry the load.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import Board, load_board
 
-_SPIN_S = 0.0004  # the end of a repeat is waited for awake: sleep is not that exact
+_SPIN_S = 0.0004  # last part of a repeat, spent spinning: sleep is not that exact
 
 
 class VirtualWorkload:
@@ -24,12 +24,12 @@ class VirtualWorkload:
 
     Args:
         board: the board that is mounted, or its name.
-        root: where; the load of a plain tree (`write_tree`) is not told to anybody.
-        works: the segments.
-        model: their network's name.
-        clocks: what the clocks are now.
-        noise: standard deviation of a repeat's time and of the load, as a share.
-        seed: of the noise.
+        root: root of the board's files; a plain tree (`write_tree`) has no load to set.
+        works: work of each segment.
+        model: name of the network.
+        clocks: function that reads the clocks, domain → hertz.
+        noise: relative standard deviation of a repeat's time and of the load.
+        seed: seed of the noise.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class VirtualWorkload:
         return took
 
     def _carry(self, busy: NDArray[np.float64]) -> None:
-        """Put the load on the board's domains."""
+        """Set the load of the board's domains."""
         if not self._load.is_dir():
             return
         for name, share in zip(self._model.domains, busy, strict=True):

@@ -1,9 +1,9 @@
-"""Fill the holes of a measured cost table with a fitted surface, and say how far off it is.
+"""Fill the holes of a measured cost table with a fitted surface, and estimate its error.
 
 What hardware does gives the shape: time is a sum of cycles over clocks (a roofline whose roofs add
 up), and energy is that time spent at powers between proportional to the clock (fixed voltage) and
 to its third power (voltage proportional to the clock). Non-negative least squares finds the
-weights, and a thin-plate spline in logarithms what is left.
+weights, and a thin-plate spline in logarithms fits the residual.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scipy.optimize import nnls
 from e4_ros.profiling.planning.cost_table import CostTable, CostTableError, Floats, Indices
 
 _SMOOTHING = 1e-3
-_FEWEST = 8  # cells a segment needs before a surface means anything
+_FEWEST = 8  # cells that a segment needs before a surface means anything
 
 
 def complete(
@@ -35,8 +35,19 @@ def complete(
 ) -> CostTable:
     """A whole table from cells of which some are NaN.
 
-    Measured cells stay as they are. ``error_percent`` of the table is the mean error at measured
-    cells that the fit did not see (leave one out); NaN if nothing was missing.
+    Measured cells stay as they are. ``error_percent`` of the table is the mean leave-one-out error
+    at measured cells; NaN if no cell was missing.
+
+    Args:
+        board: name of the board.
+        model: name of the network.
+        segments: names of the segments, in the order in which they run.
+        devices: device that runs each segment, in the same order.
+        domains: names of the domains.
+        axes_hz: ascending frequencies of each domain in hertz.
+        latency_s: latency of each cell in seconds, ``(S, P)``.
+        energy_j: energy of each cell in joules, ``(S, P)``.
+        source: whether the cells are measured or modelled.
 
     Raises:
         CostTableError: a segment has too few cells.
@@ -78,8 +89,8 @@ def complete(
 def _times(clocks: Floats, known: Indices, values: Floats) -> Floats:
     """Terms of latency: a constant, and one over each clock, ``(P, D + 1)``.
 
-    Memory may be the roof from some clock on, where a faster one helps no more: that clock is
-    chosen for each domain, so that the measured cells are met best.
+    Memory may be the bottleneck from some clock on, above which a faster clock does not help: that
+    clock is chosen for each domain to fit the measured cells best.
     """
     ones = np.ones((len(clocks), 1))
     knees = np.ones(clocks.shape[1])
@@ -100,9 +111,9 @@ def _energies(clocks: Floats, times: Floats) -> Floats:
 
 
 def _weights(terms: Floats, values: Floats) -> tuple[Floats, float]:
-    """Weights of the terms, none below 0, that meet the values; and by how much they miss.
+    """Non-negative weights of the terms that fit the values, and the residual.
 
-    Relative errors count, for otherwise only the slow cells would.
+    The errors are relative, so that fast cells count as much as slow ones.
     """
     weights, misses = nnls(terms / values[:, None], np.ones(len(values)))
     return weights, float(misses)
@@ -111,7 +122,7 @@ def _weights(terms: Floats, values: Floats) -> tuple[Floats, float]:
 def _surface(
     clocks: Floats, terms: Floats, known: Indices, values: Floats
 ) -> Callable[[Indices], Floats]:
-    """The surface through known cells, as a function of point indices."""
+    """The surface through the known cells, as a function of point indices."""
     weights, _ = _weights(terms[known], values)
     base = np.maximum(terms @ weights, 1e-3 * values.min())
     where = np.log(clocks)

@@ -1,4 +1,4 @@
-"""Latency and energy of every segment at every operating point: what all searches look at."""
+"""Latency and energy of every segment at every operating point: the input of all searches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Indices = NDArray[np.intp]
 
 
 class CostTableError(ValueError):
-    """The table has holes, nonsense in it, or belongs to something else."""
+    """The table has holes, values that make no sense, or belongs to another board or model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +29,16 @@ class CostTable:
     """Costs over the grid of operating points that the axes span.
 
     Attributes:
-        board, model: what the table belongs to.
-        segments: names, in the order they run.
-        devices: device that runs each segment, same order.
-        domains: names; ``axes_hz[d]`` is the ascending table of ``domains[d]``.
-        latency_s, energy_j: ``(S, P)``; point ``p`` is the p-th of ``itertools.product(*axes_hz)``.
-        source: ``measured`` or ``modelled``.
-        error_percent: mean error of the cells that a fitted model filled in; NaN without any.
+        board: name of the board.
+        model: name of the network.
+        segments: names of the segments, in the order in which they run.
+        devices: device that runs each segment, in the same order.
+        domains: names of the domains.
+        axes_hz: ascending frequencies in hertz of each domain.
+        latency_s, energy_j: costs ``(S, P)`` of a segment in seconds and joules; point ``p`` is the
+            p-th of ``itertools.product(*axes_hz)``.
+        source: whether the costs are ``measured`` or ``modelled``.
+        error_percent: mean error of the cells that a fit filled in; NaN if it filled in none.
     """
 
     board: str
@@ -66,7 +69,7 @@ class CostTable:
             if holes := int((~np.isfinite(cells)).sum()):
                 raise CostTableError(
                     f'{name} has {holes} holes among {cells.size} cells; measure them or fill them '
-                    'with `profiling.fit.complete`'
+                    'with `cost_surface.complete`'
                 )
             if (cells <= 0).any():
                 raise CostTableError(f'{name} must be positive everywhere')
@@ -80,19 +83,19 @@ class CostTable:
         domains: Sequence[str] | None = None,
         clocks_hz: Mapping[str, Sequence[int]] | None = None,
     ) -> CostTable:
-        """Ask the board model for every cell.
+        """The modelled table of a board.
 
         Args:
-            board_model: the board.
-            works: what the segments ask for.
+            board_model: model of the board.
+            works: work of each segment, in the order in which they run.
             model: name of the network.
-            domains: what to clock (default: ``cpu`` and, where there is one, ``gpu``); the others
-                stay at the board's default point.
-            clocks_hz: domain → the clocks that the machine at hand really has, ascending; missing:
+            domains: names of the domains to clock (default: ``cpu`` and, where there is one,
+                ``gpu``); the others stay at the board's default point.
+            clocks_hz: domain → ascending frequencies of the real machine; a missing domain has
                 those of the board's description.
 
         Raises:
-            CostTableError: no works, or the board lacks a domain.
+            CostTableError: there are no works, or the board lacks a domain.
         """
         board = board_model.board
         names = tuple(domains or (n for n in ('cpu', 'gpu') if n in board.domains))
@@ -114,7 +117,7 @@ class CostTable:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes."""
+        """Number of frequencies of each domain, ``(D,)``."""
         return tuple(len(axis) for axis in self.axes_hz)
 
     @cached_property
@@ -125,7 +128,7 @@ class CostTable:
 
     @cached_property
     def strides(self) -> Indices:
-        """How far the point index moves for one step along each axis, ``(D,)``."""
+        """Difference of the point index for one step along each axis, ``(D,)``."""
         return np.array([math.prod(self.shape[d + 1 :]) for d in range(len(self.shape))], np.intp)
 
     def point(self, index: int) -> dict[str, int]:
@@ -137,7 +140,7 @@ class CostTable:
         """Number of an operating point (domains that the table lacks are ignored).
 
         Raises:
-            CostTableError: not a point of this table.
+            CostTableError: the table has no such point.
         """
         try:
             where = [a.index(point[n]) for n, a in zip(self.domains, self.axes_hz, strict=True)]
@@ -152,8 +155,8 @@ class CostTable:
 
         Args:
             model: name of the network.
-            segments: names of its segments, in order.
-            devices: device that runs each segment, same order.
+            segments: names of its segments, in the order in which they run.
+            devices: device that runs each segment, in the same order.
         """
         if self.model != model or list(segments) != list(self.segments):
             raise CostTableError(
@@ -190,8 +193,8 @@ class CostTable:
         """Read what :meth:`save` wrote.
 
         Raises:
-            CostTableError: not a cost table.
-            OSError: it cannot be read.
+            CostTableError: the file does not hold a cost table.
+            OSError: the file cannot be read.
         """
         try:
             data = json.loads(Path(path).read_text())

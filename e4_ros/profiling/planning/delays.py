@@ -1,4 +1,4 @@
-"""One frame under a plan, with every clock change as late as it really is."""
+"""Simulation of one frame under a plan, with the stall and the delay of every clock change."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def play_frame(
 
     The first segment's clocks are in effect when the frame begins. A change is requested when its
     segment begins, costs the stall, and takes effect after the domain's delay, wherever the frame
-    is by then. Segments progress at the rate of the clocks of the moment.
+    is by then. A segment progresses at the rate of the clocks in effect.
 
     Args:
-        table: costs.
+        table: cost table.
         switch: stall and delay of every domain.
-        rows: indices of the segments, in order.
-        points: ``(S,)`` point of each segment of the table.
+        rows: indices of the segments that run, in order.
+        points: index of the operating point of each segment of the table, ``(S,)``.
     """
     strides = [int(s) for s in table.strides]
     asked = table.coordinates[points[rows[0]]].tolist()
@@ -53,7 +53,7 @@ def play_frame(
 
 
 def slowest_path_s(problem: Problem, points: Indices) -> float:
-    """Latency of the slowest path as played, also right after another frame of its kind.
+    """Simulated latency in seconds of the slowest path, alone or right after another such frame.
 
     In the second case the first segment's clocks are requested only when the frame begins.
     """

@@ -1,9 +1,9 @@
-"""The moves of coordinate descent, and the memory of one search.
+"""The moves of coordinate descent, and the state of one search.
 
-For one price the descent takes one domain after the other and re-chooses that clock for all
+For one price the descent takes one domain after the other and chooses that clock again for all
 segments at once: a shortest path through a narrow strip around the present plan, which can move a
-whole run of segments where single moves would each pay two switches. The price is found by cutting
-the lower hull (Handler and Zang, Networks 1980), and the slack that is left goes to single
+whole run of segments where single moves would each pay for two switches. The price is found by
+cutting the lower hull (Handler and Zang, Networks 1980), and the slack that is left goes to single
 (segment, domain) moves under the bound itself.
 """
 
@@ -19,20 +19,31 @@ from e4_ros.profiling.planning.objective import Problem
 from e4_ros.profiling.planning.viterbi import shortest_chain
 
 _REACH = 1  # clock steps that a strip extends to either side of the present plan
-_COARSE = 4  # the first look at a domain's table takes every so many-th clock
-_MIXED = 4  # single points that a first mixture of points is made of
+_COARSE = 4  # the first line search of a domain takes every fourth clock
+_MIXED = 4  # number of single points in the first mixture
 _MAX_ROUNDS = 12
 _MAX_PRICES = 12
-_FAR = 6  # whole runs also try every so many-th clock
+_FAR = 6  # whole runs also try every sixth clock
 _MAX_MOVES = 100
 _MANY_DOMAINS = 3
 
 Plan = tuple[float, float, Indices]
-"""Latency (s), energy (J) and the ``(S,)`` points of a plan."""
+"""Latency (s), energy (J) and the point of each segment ``(S,)`` of a plan."""
 
 
 class Descent:
-    """The state of one search: the cells looked at, the plans seen and the best of them."""
+    """The state of one search.
+
+    Args:
+        problem: planning problem of S segments at P operating points.
+
+    Attributes:
+        cells: mask ``(S, P)`` of the cells that were looked up.
+        best: the best plan so far that meets the deadline.
+        seen: all plans that were evaluated with `keep`.
+        path: latency (s) and energy (J) of each plan that was the best so far, in order.
+        singles: indices of the single points that were evaluated.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self.table = problem, problem.table
@@ -44,7 +55,7 @@ class Descent:
         self.singles: list[int] = []
 
     def keep(self, points: Indices) -> tuple[float, float]:
-        """Remember a plan; returns its latency and energy."""
+        """Evaluate and record a plan; return its latency (s) and energy (J)."""
         seconds, joules = map(float, self.problem.evaluate(points, self.cells))
         self.seen.append((seconds, joules, points))
         meets = seconds <= self.problem.deadline_s
@@ -56,7 +67,7 @@ class Descent:
     # -- unbounded descent at one price ---------------------------------------------------------
 
     def single(self, here: int) -> None:
-        """Line searches for the best single point, with the deadline and without it."""
+        """Search line by line for the best single point, without the deadline and with it."""
         for bound in (np.inf, self.problem.deadline_s):
             before = -1
             while here != before:
@@ -73,7 +84,7 @@ class Descent:
         return int(line[joules.argmin()]) if np.isfinite(joules).any() else here
 
     def _line(self, point: int, d: int, coarse: int) -> Indices:
-        """Points along axis ``d``: the neighbours of ``point``, or every ``coarse``-th."""
+        """Points along axis ``d``: the neighbours of ``point``, or every ``coarse``-th entry."""
         size, at = self.table.shape[d], int(self.table.coordinates[point, d])
         if coarse:
             steps = np.unique(np.r_[np.arange(0, size, coarse), at, size - 1])
@@ -82,7 +93,7 @@ class Descent:
         return point + (steps - at) * self.table.strides[d]
 
     def settle(self, price: float) -> None:
-        """From a mixture of points, and from the best plan seen, descend until nothing moves."""
+        """Descend at a price, from a mixture of points and from the best plan seen."""
         best = min(self.seen, key=lambda seen: seen[1] + price * seen[0])[2]
         mixed = self._mix(price)
         for start in (mixed, best) if (mixed != best).any() else (mixed,):
@@ -191,7 +202,7 @@ class Descent:
     def _runs(self) -> Indices:
         """The best plan with everything up to a segment, or from it on, moved along one axis.
 
-        By a step or to every so many-th clock, for a short way may not pay for the switch.
+        By one step or to every sixth clock, since a small change may not pay for the switch.
         """
         return self._moved(_halves(len(self.rows)), coarse=True)
 

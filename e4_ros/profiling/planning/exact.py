@@ -1,10 +1,10 @@
-"""The yardstick: the exact optimum of a planning problem, and bounds on it.
+"""The exact optimum of a planning problem, and bounds on it, with which plans are compared.
 
 A plan is a path through segments x points, and its cost a sum over neighbours, so for a given price
-of latency Viterbi finds the best plan of all. The dearest lower bound over prices (the Lagrangian
+of latency Viterbi finds the best plan of all. The highest lower bound over prices (the Lagrangian
 dual) is closed to the optimum under the deadline by labels (latency, energy) that run through only
 those nodes and moves which may still beat the best plan known (Handler and Zang, Networks 1980).
-Exact search looks at every cell.
+Exact search looks up every cell.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ _MAX_LABELS = 200_000
 
 @dataclass(frozen=True, eq=False)
 class ExactResult:
-    """The best plan, and how sure that is.
+    """The best plan, and whether it is proven to be the optimum.
 
     Attributes:
-        best: the plan.
-        bound_j: no plan that meets the deadline costs less.
+        best: the best plan that was found.
+        bound_j: lower bound in joules for every plan that meets the deadline.
         proven: whether ``best`` is within ``tolerance`` of the optimum; otherwise the labels ran
             out and only ``bound_j`` is certain.
+        tolerance: relative energy within which ``best`` counts as the optimum.
     """
 
     best: SearchResult
@@ -41,17 +42,17 @@ def exact(problem: Problem, tolerance: float = 1e-4) -> ExactResult:
     """Find the plan with the least expected energy under the deadline.
 
     Args:
-        problem: what to plan.
-        tolerance: relative energy within which the answer is the optimum.
+        problem: planning problem.
+        tolerance: relative energy within which a plan counts as the optimum.
     """
     return _Exact(problem, tolerance).solve()
 
 
 def two_configuration_bound(problem: Problem) -> float:
-    """Least energy of a frame that may be divided between two points anywhere, switching for free.
+    """Least energy in joules of a frame that is divided between two points, with free switches.
 
     Under one deadline more than two points are never needed (Kim, Imes and Hoffmann, CPSNA 2015).
-    Segments alike, this bounds every plan; where segments differ, plans per segment may go below.
+    With equal segments this bounds every plan; where segments differ, a plan may cost less.
     """
     latency_s, energy_j = problem.fixed()
     meets = latency_s <= problem.deadline_s

@@ -1,4 +1,4 @@
-"""How often a stream stops at each exit, read from what a run left behind."""
+"""Shares of the exits: how often frames stop at each, read from the files of a run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from e4_ros.profiling.planning.objective import PlanningError
 
 
 def read_exit_shares(path: str | Path) -> dict[str, float]:
-    """Shares (or counts) of exits.
+    """Shares (or counts) of the exits, by name.
 
     The file is a ``summary.json`` of `e4 run`, a ``detections.jsonl``, or a YAML or JSON mapping of
     exit to share.
 
     Raises:
-        PlanningError: it is none of these.
-        OSError: it cannot be read.
+        PlanningError: the file is none of these.
+        OSError: the file cannot be read.
     """
     path = Path(path)
     shares = _read(path)
@@ -30,7 +30,7 @@ def read_exit_shares(path: str | Path) -> dict[str, float]:
 
 
 def even_shares(exits: Iterable[str]) -> dict[str, float]:
-    """Every exit as often as any other: for want of knowledge."""
+    """Every exit as often as any other, for when nothing is known."""
     return dict.fromkeys(exits, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""What a plan is worth: expected energy over the exits, under a latency bound, switches included.
+"""The objective: expected energy over the exits under a latency bound, clock changes included.
 
 A switch costs its stall, and until it takes effect the segment runs at the old clock. The planner
 charges that per switch and domain, never counting a delay as a gain::
@@ -6,8 +6,8 @@ charges that per switch and domain, never counting a delay as a gain::
     latency + effect delay * max(0, 1 - t_new / t_old)
     energy  + effect delay / t_old * max(0, e_old - e_new)
 
-so that a plan's cost is a sum over neighbouring segments, which exact search needs. What really
-happens to a frame is played by `profiling.delays`.
+so that a plan's cost is a sum over neighbouring segments, which exact search needs. The exact
+course of a frame is simulated by `delays`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,17 @@ _ORIN_NANO_EFFECT_S = {'cpu': 1e-3, 'gpu': 5e-3, 'emc': 8e-3}
 
 
 class PlanningError(ValueError):
-    """No plan can be made of this; the message says why and what would help."""
+    """No plan can be made; the message says why and what would help."""
 
 
 @dataclass(frozen=True)
 class SwitchCost:
-    """Seconds per domain: the caller's stall, and the delay until the clock has changed."""
+    """The cost of a clock change.
+
+    Attributes:
+        stall_s: seconds that the caller waits, for each domain.
+        effect_s: seconds until the clock has changed, for each domain.
+    """
 
     stall_s: tuple[float, ...]
     effect_s: tuple[float, ...]
@@ -47,7 +52,7 @@ class SwitchCost:
 
     @classmethod
     def assumed(cls, domains: Sequence[str]) -> SwitchCost:
-        """For a machine that nobody has described: as measured on an Orin Nano (2606.16106 v1)."""
+        """The figures for an unknown machine: as measured on an Orin Nano (2606.16106 v1)."""
         effects = [_ORIN_NANO_EFFECT_S[name.rstrip('0123456789')] for name in domains]
         return cls((_ORIN_NANO_STALL_S,) * len(domains), tuple(effects))
 
@@ -62,10 +67,13 @@ class Problem:
     """One planning problem.
 
     Attributes:
-        reach: ``(S,)`` probability that a frame runs the segment.
-        timed: ``(S,)`` whether the segment lies on the slowest path, which the deadline binds.
-        idle_w: power that the board would draw anyway and that the objective leaves out; 0 counts
-            everything from the start of a frame to its answer.
+        table: cost table of S segments at P operating points.
+        reach: probability that a frame runs each segment, ``(S,)``.
+        timed: 1 for the segments of the slowest path, which the deadline binds, else 0, ``(S,)``.
+        deadline_s: bound for the latency of the slowest path, in seconds.
+        switch: cost of a clock change.
+        idle_w: power in watts that the board would draw anyway and that the objective leaves out; 0
+            counts everything from the start of a frame to its answer.
     """
 
     table: CostTable
@@ -82,7 +90,7 @@ class Problem:
 
     @cached_property
     def fastest(self) -> int:
-        """The point at which the slowest path is quickest when all segments run at it."""
+        """Index of the single point at which the slowest path is fastest."""
         return int(np.argmin(self.timed @ self.table.latency_s))
 
     @cached_property
@@ -97,9 +105,15 @@ class Problem:
         new: Indices,
         cells: NDArray[np.bool_] | None = None,
     ) -> tuple[Floats, Floats]:
-        """Extra seconds and joules of going from point ``old`` to ``new`` before ``segment``.
+        """Extra seconds and joules of a change of operating point before a segment.
 
-        The indices broadcast against each other; the cells looked at are marked in ``cells``.
+        The indices broadcast against each other.
+
+        Args:
+            segment: indices of segments.
+            old: indices of the points before.
+            new: indices of the points of the segments.
+            cells: mask ``(S, P)`` in which the cells that were looked up are set.
         """
         table, where = self.table, self.table.coordinates
         latency, energy = table.latency_s, self.energy_j
@@ -123,7 +137,12 @@ class Problem:
     def evaluate(
         self, points: Indices, cells: NDArray[np.bool_] | None = None
     ) -> tuple[Floats, Floats]:
-        """Worst latency (s) and expected energy (J) of plans, ``points`` being ``(..., S)``."""
+        """Worst latency (s) and expected energy (J) of plans.
+
+        Args:
+            points: index of the operating point of each segment, ``(..., S)``.
+            cells: mask ``(S, P)`` in which the cells that were looked up are set.
+        """
         rows = np.arange(points.shape[-1])
         if cells is not None:
             cells[rows, points] = True
@@ -153,15 +172,16 @@ def make_problem(
     """Build a problem, checking everything a user can get wrong.
 
     Args:
-        table: costs.
+        table: cost table.
         exit_paths: exit → indices of the segments that run on the way to it.
-        exit_shares: exit → how often a frame stops there; need not sum to 1.
-        deadline_s: bound for the slowest path; 0 means three times the fastest possible latency.
-        switch: what switching costs; none: an ideal machine.
-        idle_w: see :class:`Problem`.
+        exit_shares: exit → share (or count) of the frames that stop there.
+        deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible.
+        switch: cost of a clock change; None for an ideal machine.
+        idle_w: power in watts that the objective leaves out; see :class:`Problem`.
 
     Raises:
-        PlanningError: no exits, unknown exits, senseless shares, or a deadline nothing can meet.
+        PlanningError: no exits, unknown exits, shares that make no sense, or a deadline that no
+            operating point meets.
     """
     shares = _normalised(exit_paths, exit_shares)
     reach, timed = np.zeros(len(table.segments)), np.zeros(len(table.segments))
@@ -185,15 +205,15 @@ def make_problem(
 
 
 def with_pause(problem: Problem, idle_w: Floats, pause_s: float) -> Problem:
-    """Count what a camera's pace brings: the board waits at the first segment's clocks.
+    """Add the energy of the wait between frames, at the clocks of the first segment.
 
-    Frames come when they come, so time that a frame takes is time that the board does not wait:
-    only what it draws above its least idle power counts.
+    The frame rate is fixed, so the board does not wait while it computes: only its power above the
+    least idle power counts.
 
     Args:
-        problem: of frames alone.
-        idle_w: ``(P,)`` watts of the waiting board at every point.
-        pause_s: mean time from an answer to the next frame.
+        problem: planning problem of frames without waits.
+        idle_w: watts of the idle board at every operating point, ``(P,)``.
+        pause_s: mean time in seconds from an answer to the next frame.
     """
     least_w = float(idle_w.min())
     energy_j = problem.table.energy_j.copy()

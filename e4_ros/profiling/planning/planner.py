@@ -32,15 +32,17 @@ def plan(
 
     Args:
         board: a board or its name.
-        works: what each segment asks for (`energy.model.works_of`).
-        exit_paths: exit → indices of its segments.
-        exit_shares: exit → how often frames stop there; need not sum to 1.
-        deadline_s: bound for the slowest path; 0 means three times the fastest possible latency.
-        model: name that the plan carries.
-        domains: what to clock (default: ``cpu`` and, where there is one, ``gpu``).
+        works: work of each segment (`energy.works_of`).
+        exit_paths: exit → indices of the segments that run on the way to it.
+        exit_shares: exit → share (or count) of the frames that stop there.
+        deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible.
+        model: name of the network, kept in the plan.
+        domains: names of the domains to clock (default: ``cpu`` and, where there is one, ``gpu``).
 
     Raises:
-        PlanningError, CostTableError, BoardError: see their text.
+        PlanningError: no plan can be made; see :func:`make_problem`.
+        CostTableError: there are no works, or the board lacks a domain.
+        BoardError: there is no such board.
     """
     board = load_board(board) if isinstance(board, str) else board
     table = CostTable.from_board(BoardModel(board), works, model, domains)
@@ -50,10 +52,10 @@ def plan(
 
 
 def search(problem: Problem) -> SearchResult:
-    """Coordinate descent, or the best fixed point where that is better after all.
+    """Coordinate descent, or the best fixed point where that is better.
 
-    The descent's plan is played; should a late clock break the deadline, it plans again with as
-    much less time, and gives way to the fixed point, which never switches, after three tries.
+    The descent's plan is simulated; if a late clock breaks the deadline, it plans again with that
+    much less time; after three such tries it returns the fixed point, which never switches.
     """
     fixed, tightened = best_fixed(problem), problem
     for _ in range(_TRIES):
@@ -71,7 +73,14 @@ def search(problem: Problem) -> SearchResult:
 def to_plan(
     problem: Problem, exit_paths: Mapping[str, Sequence[int]], points: Indices, name: str = ''
 ) -> FrequencyPlan:
-    """Write the points of a search as a plan; its expectations are played, late clocks and all."""
+    """The points of a search as a plan, whose expected costs are simulated with clock delays.
+
+    Args:
+        problem: the planning problem.
+        exit_paths: exit → indices of the segments that run on the way to it.
+        points: index of the operating point of each segment, ``(S,)``.
+        name: name of the plan; empty: made of model, board and deadline.
+    """
     table = problem.table
     clocks = [table.point(int(p)) for p in points]
     paths = {}

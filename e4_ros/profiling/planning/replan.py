@@ -1,10 +1,10 @@
-"""Plan again while a stream runs, when what the plan assumed no longer holds.
+"""Replanning while a stream runs, when the plan's assumptions no longer hold.
 
-The exits a stream takes drift, cameras change their pace, power modes change, boards get hot.
-Planning takes milliseconds, so it can happen between frames; but changing plans for a trifle would
-only add noise. So exits have to drift by more than ``drift``, the pace by a fifth, and a new plan
-to save more than ``gain``. A plan that broke (its deadline or a limit changed) is replaced whatever
-that costs.
+The shares of the exits drift, cameras change their frame rate, power modes change, boards get hot.
+Planning takes milliseconds, so it can happen between frames; but a new plan for a small difference
+would only add noise. So the shares must drift by more than ``drift``, the frame rate by a fifth,
+and a new plan must save more than ``gain``. A plan that became invalid (its deadline or a limit
+changed) is replaced whatever the new one costs.
 """
 
 from __future__ import annotations
@@ -21,29 +21,30 @@ from e4_ros.profiling.planning.objective import Problem, SwitchCost, make_proble
 from e4_ros.profiling.planning.planner import search, to_plan
 
 _PACE_DRIFT = 0.2
-_PACE_FRAMES = 10  # that have to be seen before the pace counts
+_PACE_FRAMES = 10  # frames that must be seen before the frame rate counts
 _TRIFLE_S = 1e-3
-_OF_PERIOD = 0.9  # frames do not come like clockwork
+_OF_PERIOD = 0.9  # share of the period to use: frames do not arrive exactly on time
 
 
 class Replanner:
     """Holds the plan in force and says when another one is better.
 
     Args:
-        table: costs; all allowed points.
-        exit_paths: exit → indices of its segments.
-        exit_shares: exit → expected share to begin with.
-        deadline_s: bound for the slowest path; 0 means three times the fastest possible latency
-            within the limits of the moment, and no longer than from one frame to the next.
-        switch: what switching costs.
-        drift: total variation, 0 to 1, by which the exits must have moved.
-        gain: share of energy that a new plan must save; above the waiting board's, with ``idle_w``.
-        memory: number of frames over which exits and pace are averaged.
-        idle_w: watts of the waiting board at an operating point; none: the waits between frames are
-            not counted.
+        table: cost table of all allowed operating points.
+        exit_paths: exit → indices of the segments that run on the way to it.
+        exit_shares: exit → expected share (or count) at the beginning.
+        deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible
+            latency within the current limits, and no longer than from one frame to the next.
+        switch: cost of a clock change.
+        drift: total variation distance, 0 to 1, by which the shares must have moved.
+        gain: share of the energy that a new plan must save; above idle energy, with ``idle_w``.
+        memory: number of frames over which shares and frame rate are averaged.
+        idle_w: function from an operating point to the watts of the idle board; None: the waits
+            between frames are not counted.
 
     Attributes:
-        why: what moved when :meth:`observe` returned a plan.
+        plan: the plan in force.
+        why: reason for the plan that :meth:`observe` returned last.
     """
 
     def __init__(
@@ -76,18 +77,19 @@ class Replanner:
 
     @property
     def exit_shares(self) -> dict[str, float]:
-        """The running average of the exits."""
+        """The running average of the shares."""
         return dict(self._shares)
 
     def observe(self, exit_name: str, period_s: float | None = None) -> FrequencyPlan | None:
-        """A frame was answered; the new plan, if there is a better one.
+        """Count a frame; return a new plan if there is a better one.
 
         Args:
-            exit_name: where.
-            period_s: time since the frame before; None: not known, or the stream had stopped.
+            exit_name: name of the exit that the frame took.
+            period_s: seconds since the frame before; None where that is not known, or the stream
+                had stopped.
 
         Raises:
-            KeyError: no such exit.
+            KeyError: there is no such exit.
         """
         if exit_name not in self._shares:
             raise KeyError(exit_name)
@@ -110,17 +112,17 @@ class Replanner:
         return self._replace(self._gain)
 
     def _paced(self) -> bool:
-        """Whether the pace is known, and another than the plan counted with."""
+        """Whether the frame rate is known and differs from the one that the plan assumed."""
         if self._periods < _PACE_FRAMES:
             return False
         longer = max(self._period_s, self._planned_period_s)
         return abs(self._period_s - self._planned_period_s) > max(_PACE_DRIFT * longer, _TRIFLE_S)
 
     def set_deadline(self, deadline_s: float) -> FrequencyPlan | None:
-        """The deadline changed; the new plan, if the old one breaks it or a better one exists.
+        """Change the deadline; return a new plan if the old one breaks it or a better one exists.
 
         Raises:
-            PlanningError: nothing meets it; the plan in force stays.
+            PlanningError: no plan meets the deadline; the plan in force stays.
         """
         before, self._deadline_s = self._deadline_s, deadline_s
         try:
@@ -130,13 +132,14 @@ class Replanner:
             raise
 
     def set_limits(self, limits_hz: Mapping[str, tuple[int, int]]) -> FrequencyPlan | None:
-        """Power mode or heat allow other clocks now; the new plan, if the old one cannot stay.
+        """Change the allowed clocks; return a new plan if the old one leaves them or is worse.
 
         Args:
-            limits_hz: domain → lowest and highest clock allowed; missing: the whole table.
+            limits_hz: domain → lowest and highest allowed frequency in hertz; a missing domain may
+                use its whole table.
 
         Raises:
-            PlanningError: nothing within the limits meets the deadline; the plan in force stays.
+            PlanningError: no plan within the limits meets the deadline; the plan in force stays.
         """
         before = self._table
         self._table = _limited(self._whole, limits_hz)
@@ -161,7 +164,7 @@ class Replanner:
         return replace(problem, deadline_s=max(longest_s, problem.fastest_s))
 
     def _counted(self, problem: Problem, plan: FrequencyPlan) -> Problem:
-        """The problem with the waits that ``plan`` leaves; what it promises is frames alone."""
+        """The problem with the waits between frames that ``plan`` leaves."""
         frame_s = sum(self._shares[e] * path.expected_latency_s for e, path in plan.paths.items())
         pause_s = self._planned_period_s - frame_s
         if self._idle_of is None or pause_s <= 0:
@@ -174,7 +177,7 @@ class Replanner:
 
     def _replace(self, gain: float) -> FrequencyPlan | None:
         frames, plan = self._problem(), self.plan
-        # A plan changes the waits that it should have counted: once more with its own.
+        # A plan changes the waits that it should have counted: search again with its own.
         counts_waits = self._idle_of is not None and self._planned_period_s > 0
         for _ in range(1 + counts_waits):
             problem = self._counted(frames, plan)

@@ -1,10 +1,10 @@
-"""Coordinate descent over segments and clocks: near the optimum without looking at most cells.
+"""Coordinate descent over segments and clocks: near the optimum from a small part of the cells.
 
 The deadline is priced: with ``price`` (watts) a plan is worth ``energy + price * latency``. The
-search starts from the best single points and a mixture of them, descends (`profiling.descent`) at
-the price that the deadline is worth, and polishes what comes out.
+search starts from the best single points and a mixture of them, descends (`descent`) at the price
+that meets the deadline, and polishes the result.
 
-A *cell* is a (segment, point) pair; on a real board each one looked at is a measurement.
+A *cell* is a (segment, point) pair; on a real board each one that is looked up is a measurement.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ class SearchResult:
     """A plan and how it was found.
 
     Attributes:
-        points: ``(S,)`` point of each segment.
-        cells: ``(S, P)`` which cells were looked at.
+        points: index of the operating point of each segment, ``(S,)``.
+        latency_s: latency of the slowest path, in seconds.
+        energy_j: expected energy of a frame, in joules.
+        cells: mask ``(S, P)`` of the cells that were looked up.
         descent: (latency_s, energy_j) of each plan that was the best so far, in order.
     """
 
@@ -38,7 +40,7 @@ class SearchResult:
 
     @property
     def cells_share(self) -> float:
-        """Share of the table's cells that were looked at."""
+        """Share of the table's cells that were looked up."""
         return float(self.cells.mean())
 
 

@@ -1,4 +1,4 @@
-"""Which conclusions hang on numbers that nobody measured: sweep the assumed ones and look."""
+"""Sensitivity of a plan to the assumed numbers of a board: change one at a time, plan again."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ class Conclusion:
     """What a plan achieves on a board.
 
     Attributes:
-        parameter, value: what was changed, and how.
-        saving_percent: expected energy of the plan below that of the default point.
-        fixed_loses_percent: how much more the best fixed point spends than the plan.
-        slower_percent: how much longer the slowest path takes than at the default point.
+        parameter: name of the changed number; empty for the board as described.
+        value: its new value, or the factor.
+        saving_percent: energy that the plan saves compared with the default point.
+        fixed_loses_percent: additional energy of the best fixed point compared with the plan.
+        slower_percent: additional latency of the slowest path compared with the default point.
     """
 
     parameter: str
@@ -45,15 +46,18 @@ def sweep(
     deadline_s: float = 0.0,
     domains: Sequence[str] = (),
 ) -> list[Conclusion]:
-    """Change one assumption at a time and plan anew; the first entry is the board as it is.
+    """Change one assumption at a time and plan again.
 
     Args:
-        board: whose numbers are changed.
-        works: what each segment asks for.
-        exit_paths: exit → indices of its segments.
-        exit_shares: exit → how often frames stop there.
-        deadline_s: bound for the slowest path; 0: three times the fastest possible latency.
-        domains: what to clock; empty: ``cpu`` and, where there is one, ``gpu``.
+        board: board whose numbers are changed.
+        works: work of each segment.
+        exit_paths: exit → indices of the segments that run on the way to it.
+        exit_shares: exit → share (or count) of the frames that stop there.
+        deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible.
+        domains: names of the domains to clock; empty: ``cpu`` and, where there is one, ``gpu``.
+
+    Returns:
+        One conclusion for each change; the first is for the board as described.
     """
 
     def conclude(changed: Board, parameter: str, value: str) -> Conclusion:

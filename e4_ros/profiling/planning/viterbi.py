@@ -13,8 +13,11 @@ def shortest_chain(nodes: Floats, edges: Sequence[Floats]) -> tuple[Indices, flo
     """Viterbi: the cheapest choice of one node a row; ``edges[s]`` leads from row s to s + 1.
 
     Args:
-        nodes: ``(S, K)``.
-        edges: S - 1 arrays ``(K, K)``, old by new.
+        nodes: cost of each of K candidates of S rows, ``(S, K)``.
+        edges: S - 1 arrays ``(K, K)`` of the costs from an old candidate to a new one.
+
+    Returns:
+        Index of the chosen candidate of each row ``(S,)``, and the total cost.
     """
     total = nodes[0]
     came_from = np.empty((len(nodes) - 1, nodes.shape[1]), np.intp)

@@ -21,7 +21,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def ceiling(clock) -> Ceiling:
-    return Ceiling(frames=3, retry_s=10, now_s=clock)
+    return Ceiling(frames=3, retry_s=10, now=clock)
 
 
 def test_clocks_that_come_are_no_ceiling(ceiling):
