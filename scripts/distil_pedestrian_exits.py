@@ -1,4 +1,4 @@
-"""Make e4_ros/weights/pedestrian_ssdlite.exits.safetensors.
+"""Make the bundle e4_ros/weights/pedestrian_ssdlite.
 
 One exit at stride 8 of the pedestrian detector, taught by the full network on the earlier part of
 the two videos that ship in packages: frames 0 to 449 of vtest.avi, 0 to 149 of bikes.mp4. What
@@ -21,7 +21,9 @@ import torch
 from rich.progress import Progress, track
 
 from e4_ros.evaluation.sources import open_source
-from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, default_path, network_hash
+from e4_ros.vision.bundle import shipped_bundle
+from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
+from e4_ros.vision.export.build import build_bundle
 from e4_ros.vision.models import load_model
 from e4_ros.vision.training.distillation import make_head, prepare, train_head
 from e4_ros.vision.training.feature_extractor import FeatureExtractor
@@ -38,7 +40,7 @@ def main() -> None:
     parser.add_argument('--epochs', type=int, default=12)
     parser.add_argument('--views', type=int, default=4)
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--out', type=Path, default=default_path(MODEL))
+    parser.add_argument('--out', type=Path, default=shipped_bundle(MODEL))
     options = parser.parse_args()
 
     model = load_model(MODEL)
@@ -75,7 +77,7 @@ def main() -> None:
             'seed': options.seed,
         },
     )
-    checkpoint.save(options.out)
+    build_bundle(model, options.out, checkpoint)
 
 
 if __name__ == '__main__':

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from e4_ros import console, extras
+from e4_ros import console
 
 if TYPE_CHECKING:
-    from e4_ros.vision.calibration.calibrate import Calibration
+    from e4_ros.vision.calibration.calibrate import Calibrated
 
 _CORRELATED = 0.25
 
@@ -26,11 +26,10 @@ def calibrate(
     sources: Annotated[
         list[str], typer.Argument(help='Footage of the camera that `e4 fit` has not seen.')
     ],
-    exits: Annotated[Path, typer.Option(help='Exits from `e4 fit`.')] = Path('exits.safetensors'),
+    model: Annotated[str, typer.Option(help='Bundle from `e4 fit`.')] = 'bundle',
     out: Annotated[
-        Path | None, typer.Option(help='File to write. [default: the exits, in place]')
+        Path | None, typer.Option(help='Bundle to write. [default: that one, in place]')
     ] = None,
-    model: Annotated[str, typer.Option(help='The network they belong to.')] = 'pedestrian_ssdlite',
     risk: Annotated[
         float, typer.Option(help='Mean loss a frame that is fine, 0 to 1: of F1, or of classes.')
     ] = 0.05,
@@ -50,7 +49,7 @@ def calibrate(
     """Set the thresholds so that early answers cost no more than you allow.
 
     \b
-        e4 calibrate wednesday.mcap --exits street.safetensors
+        e4 calibrate wednesday.mcap --model street
         e4 calibrate wednesday.mcap thursday.mp4 --risk 0.1 --confidence 0.9
 
     Learn-then-Test: thresholds are lowered step by step along a path that was fixed beforehand,
@@ -59,31 +58,29 @@ def calibrate(
     of 0.95 needs 59 blocks, a minute and a half, on which early answers lose nothing at all;
     several minutes are better.
     """  # noqa: D301
-    extras.require('train', '`e4 calibrate`')
     from e4_ros.evaluation.sources import open_source
+    from e4_ros.vision.bundle import find_bundle, load_bundle
+    from e4_ros.vision.bundle.folder import destination, save_changed
     from e4_ros.vision.calibration.calibrate import Promise, check_footage
     from e4_ros.vision.calibration.calibrate import calibrate as calibrate_exits
-    from e4_ros.vision.exit_checkpoint import load
-    from e4_ros.vision.models import load_model
-    from e4_ros.vision.runtime.precision import check_precision
     from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
     from e4_ros.vision.training.holdout import seen_share
 
     if against not in ('teacher', 'full'):
         raise typer.BadParameter('teacher or full', param_hint='--against')
 
-    check_precision(precision)
-    network = load_model(model)
-    checkpoint = load(exits, network)
+    bundle = load_bundle(find_bundle(model) or Path(model), precision)
+    destination(bundle.path, out)
+    network, manifest = bundle.network, bundle.manifest
     clips = [list(islice(open_source(s), skip, skip + frames or None)) for s in sources]
     shown = [frame for clip in clips for _, frame in clip]
-    seen = seen_share(shown, checkpoint.notes.get('frames', '')) if shown else 0.0
+    seen = seen_share(shown, manifest.origin.notes.get('frames', '')) if shown else 0.0
     if seen:
         console.warn(
             f'{seen:.0%} of these frames are among those the exits were fitted to. What they '
             'learned they get right: thresholds from such footage promise too much'
         )
-    by_teacher = against == 'teacher' and network.task == 'detect'
+    by_teacher = against == 'teacher' and network.model.task == 'detect'
     promise = Promise(risk, confidence, not by_teacher, block, block / 2)
     check_footage(clips, promise)
     with console.Phases() as phases:
@@ -94,26 +91,24 @@ def calibrate(
                 told = partial(phases, f'teacher {source}', total=len(clip))
                 reference += teacher.pseudo_label(clip, told)
         walked = partial(phases, 'thresholds')
-        result = calibrate_exits(
-            network, checkpoint, clips, reference, promise, walked, precision=precision
-        )
-    result.checkpoint.save(out or exits)
-    _tell(result, out or exits)
+        result = calibrate_exits(network, clips, reference, promise, walked, precision=precision)
+    changed = manifest.calibrated(result.thresholds, result.calibration)
+    _tell(result, save_changed(bundle.path, changed, {}, out))
 
 
-def _tell(result: Calibration, saved: Path) -> None:
-    notes, certificate = result.checkpoint.notes, result.certificate
-    what = 'F1' if notes['against'] == 'teacher' else 'agreement with the full network'
+def _tell(result: Calibrated, saved: Path) -> None:
+    found, certificate = result.calibration, result.certificate
+    what = 'F1' if found.against == 'teacher' else 'agreement with the full network'
     if result.correlation > _CORRELATED:
         console.warn(
             f'neighbouring blocks resemble each other (correlation {result.correlation:.2f}), so '
             'there is less in this footage than their number says. Longer blocks (--block) and '
             'more footage make the promise sounder'
         )
-    if not result.checkpoint.thresholds:
+    if not result.thresholds:
         lost = certificate.means[-1]
         typer.echo(
-            f'nothing can be certified at a risk of {notes["risk"]:g} on {certificate.blocks} '
+            f'nothing can be certified at a risk of {found.risk:g} on {certificate.blocks} '
             f'blocks of footage: every exit is off, and {saved} answers like the full network. '
             f'Even at their most cautious, early answers lost {lost:.3f} of {what} here. More '
             'footage, more footage in `e4 fit`, or a higher risk may change that'
@@ -127,8 +122,8 @@ def _tell(result: Calibration, saved: Path) -> None:
         )
         return
     typer.echo(
-        f'certified: with {notes["confidence"]:.0%} confidence early answers lose at most '
-        f'{notes["risk"]:g} of {what} on footage like this. They lost {notes["mean_loss"]:.3f} '
+        f'certified: with {found.confidence:.0%} confidence early answers lose at most '
+        f'{found.risk:g} of {what} on footage like this. They lost {found.mean_loss:.3f} '
         f'here, and {result.early_share:.0%} of the frames were answered early; thresholds saved '
         f'in {saved}'
     )

@@ -27,7 +27,7 @@ def fit(
     model: Annotated[
         str, typer.Option(help='A detector or classifier of the zoo.')
     ] = 'pedestrian_ssdlite',
-    out: Annotated[Path, typer.Option(help='The file to write.')] = Path('exits.safetensors'),
+    out: Annotated[Path, typer.Option(help='The bundle to write, a folder.')] = Path('bundle'),
     frames: Annotated[
         int, typer.Option(min=0, help='Use only the first frames of each source; 0: all.')
     ] = 0,
@@ -57,7 +57,7 @@ def fit(
     """Teach exits to answer early, without labels.
 
     \b
-        e4 fit monday.mcap tuesday.mp4 --out street.safetensors
+        e4 fit monday.mcap tuesday.mp4 --out street
         e4 fit vtest --frames 300
 
     The network itself is the teacher. A detector is asked slowly: over tiles of every frame, with
@@ -66,9 +66,10 @@ def fit(
     learn from how well that went. A fit that was interrupted goes on when it is started again in
     the same way. Long sources are thinned to 3000 frames, in stretches.
 
-    Next: `e4 calibrate` with other footage, and `e4 run --exits FILE`.
+    Next: `e4 calibrate --model BUNDLE` with other footage, and `e4 run --model BUNDLE`.
     """  # noqa: D301
     extras.require('train', '`e4 fit`')
+    from e4_ros.vision.export.build import build_bundle
     from e4_ros.vision.models import load_model
     from e4_ros.vision.training.fit import check_clips
     from e4_ros.vision.training.fit import fit as fit_exits
@@ -93,7 +94,7 @@ def fit(
     with console.Phases(keep=True) as phases:
         checkpoint = fit_exits(network, clips, settings, phases, work)
     checkpoint.notes['sources'] = sources
-    checkpoint.save(out)
+    build_bundle(network, out, checkpoint)
     shutil.rmtree(work, ignore_errors=True)
     for found in checkpoint.exits:
         typer.echo(f'{found.name} leaves the network after {found.cut}')

@@ -30,10 +30,11 @@ def register(app: typer.Typer) -> None:
 
 def precision(
     source: Annotated[str, typer.Argument(help='Footage of the camera: a video, folder, bag, …')],
-    model: Annotated[str, typer.Option(help='A network of the zoo.')] = 'pedestrian_ssdlite',
-    exits: Annotated[
-        Path | None,
-        typer.Option(help='Exits from `e4 fit`, whose cuts count; by default those that ship.'),
+    model: Annotated[
+        str, typer.Option(help='Bundle: a folder from `e4 build` or `e4 fit`, or one that ships.')
+    ] = 'pedestrian_ssdlite',
+    out: Annotated[
+        Path | None, typer.Option(help='Bundle to write. [default: that one, in place]')
     ] = None,
     only: Annotated[
         list[Reduced] | None, typer.Option(help='Try this one alone. [default: int8, then fp16]')
@@ -49,43 +50,35 @@ def precision(
     """Make the network in int8 and fp16, measure both here, and keep what pays.
 
     \b
-        e4 precision tuesday.mcap
-        e4 precision tuesday.mcap --exits street.safetensors --only int8
+        e4 precision tuesday.mcap --out ours
+        e4 precision tuesday.mcap --model street --only int8
 
     int8 takes the range of each layer from the first two thirds of the footage; both are tried on
     the rest, in turns with fp32. What is not faster, or says something else, is not kept, and says
-    why. Where the network is cut for exits its stages are made, too. Exits themselves stay fp32.
+    why. Exits themselves stay fp32.
 
-    What is kept lies in the cache of this machine: run this on the robot. Then `e4 run --precision
+    What is kept lies in the bundle: run this on the robot. Then `e4 run --precision
     int8`, `e4 calibrate --precision int8`, or perception's parameter `precision`.
     """  # noqa: D301
     from e4_ros.evaluation.precision import check_frames, try_precision
     from e4_ros.evaluation.sources import open_source
-    from e4_ros.vision.exit_checkpoint import default_path, load
-    from e4_ros.vision.models import load_model
+    from e4_ros.perception.setup import open_bundle
+    from e4_ros.vision.bundle.folder import destination
 
-    table = Table('stages', 'precision', 'fp32', 'this', 'speed-up', 'agreement', '', box=None)
-    network = load_model(model)
-    found = exits or default_path(model)
-    cuts = [e.cut for e in load(found, network).exits] if exits or found.is_file() else []
+    table = Table('precision', 'fp32', 'this', 'speed-up', 'agreement', '', box=None)
+    folder = open_bundle(model)
+    destination(folder, out)
     shown = [frame for _, frame in islice(open_source(source), frames)]
     check_frames(len(shown))
     with console.Phases() as phases:
-        for chain in ([], cuts) if cuts else ([],):
-            stages = f'{len(chain) + 1} stage{"s" if chain else ""}'
-
-            def told(phase: str, done: int, total: int, stages: str = stages) -> None:
-                phases(f'{phase}, {stages}', done, total)
-
-            for tried in only or list(Reduced):
-                trial = try_precision(network, chain, tried.value, shown, least, threads, told)
-                _add(table, len(chain) + 1, trial)
+        for tried in only or list(Reduced):
+            _add(table, try_precision(folder, tried.value, shown, least, threads, phases, out))
+            folder = out or folder
     console.stdout().print(table)
 
 
-def _add(table: Table, stages: int, trial: Trial) -> None:
+def _add(table: Table, trial: Trial) -> None:
     table.add_row(
-        str(stages),
         trial.precision,
         f'{trial.full_ms:.2f} ms',
         f'{trial.ms:.2f} ms',

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from e4_ros.profiling.measuring.this_machine import HostProfile
     from e4_ros.profiling.profile import Profile
+    from e4_ros.vision.inference.engine import EarlyExitEngine
 
 HERE = 'here'
 _NO_PLAN = 1
@@ -51,7 +52,9 @@ def profile(
     board: Annotated[
         str, typer.Option(help='`here`, a board of config/boards, or the path of a board file.')
     ] = 'jetson_orin_nano',
-    model: Annotated[str, typer.Option(help='Network to plan for.')] = 'pedestrian_ssdlite',
+    model: Annotated[
+        str, typer.Option(help='Bundle to plan for: one that ships, or a folder from `e4 build`.')
+    ] = 'pedestrian_ssdlite',
     device: Annotated[
         str,
         typer.Option(help='What runs the network here: auto, cpu, openvino, cuda or tensorrt.'),
@@ -83,9 +86,6 @@ def profile(
     yardstick: Annotated[
         bool, typer.Option(help='Also find the exact optimum, and what depends on guesses.')
     ] = True,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help='Exits from `e4 fit`; by default those that ship.')
-    ] = None,
     table: Annotated[
         Path | None,
         typer.Option(help='Plan from the table.json of an earlier `--board here` instead.'),
@@ -152,26 +152,26 @@ def profile(
         common: dict[str, Any] = {
             'exit_shares': shares,
             'deadline_s': deadline_ms / 1e3,
-            'checkpoint': checkpoint,
-            'device': device,
             'yardstick': yardstick,
             'on_progress': tell,
         }
         found: Profile | HostProfile
+        measured = board == HERE and table is None
+        engine = _engine(model, threads if measured else 1, 'cpu' if board_device else device)
         if table is not None:
-            found = _again(table, names, common)
+            found = _again(table, engine, names, common)
         elif board == HERE:
             found = _here(
-                model,
+                engine,
                 names,
                 source,
                 {'root': root, 'socket_path': socket, 'state_dir': state_dir},
-                common | {'power_like': power_like, 'threads': threads},
+                common | {'power_like': power_like},
             )
         else:
             from e4_ros.profiling.profile_job import profile_model
 
-            found = profile_model(board, model, domains=names, board_device=board_device, **common)
+            found = profile_model(board, engine, domains=names, board_device=board_device, **common)
         written = _write(found, out)
     show(console.stdout(), found)
     typer.echo(f'wrote {", ".join(map(str, written))}')
@@ -179,16 +179,24 @@ def profile(
         raise typer.Exit(_NO_PLAN)
 
 
-def _again(table: Path, names: list[str], common: dict[str, Any]) -> Profile:
+def _engine(model: str, threads: int | None, device: str) -> EarlyExitEngine:
+    from e4_ros.perception.setup import EngineOptions, set_up
+
+    return set_up(EngineOptions(model, threads=threads, device=device)).engine
+
+
+def _again(
+    table: Path, engine: EarlyExitEngine, names: list[str], common: dict[str, Any]
+) -> Profile:
     from e4_ros.profiling.profile_job import profile_table
 
     if names:
         raise ValueError('a measured table has its own domains; leave out --domains')
-    return profile_table(table, **common)
+    return profile_table(table, engine, **common)
 
 
 def _here(
-    model: str,
+    engine: EarlyExitEngine,
     names: list[str],
     source: str,
     places: dict[str, Path | None],
@@ -202,7 +210,7 @@ def _here(
     if not config.root.is_dir():
         raise ValueError(f'{config.root} is no folder; --root is / or that of a virtual board')
     frames = [] if board_of(config.root) else _frames(source)
-    return profile_this_machine(model, domains=names, config=config, frames=frames, **common)
+    return profile_this_machine(engine, domains=names, config=config, frames=frames, **common)
 
 
 def _frames(source: str) -> list[np.ndarray]:

@@ -44,10 +44,10 @@ def reproduce(
         int, typer.Option(min=0, help='Leave out the first frames, which exits may have learned.')
     ] = 500,
     frames: Annotated[int, typer.Option(min=20, help='Frames of the stream.')] = 200,
-    exits: Annotated[
+    model: Annotated[
         list[Path] | None,
         typer.Option(
-            help='Exits from `e4 fit`, of either network, to run on the stream (default: vtest).'
+            help='Bundle from `e4 fit`, of either network, to run on the stream (default: vtest).'
         ),
     ] = None,
     exits_record: Annotated[
@@ -67,9 +67,9 @@ def reproduce(
     The boards are modelled; where the frames leave the networks comes from a real stream: the
     record that ships says how it was made. With a camera of your own, and exits fitted to it:
 
-        e4 fit monday.mcap --out ssdlite.safetensors
-        e4 fit monday.mcap --model efficientnet_lite0 --out lite0.safetensors
-        e4 reproduce --source tuesday.mcap --exits ssdlite.safetensors --exits lite0.safetensors
+        e4 fit monday.mcap --out ssdlite
+        e4 fit monday.mcap --model efficientnet_lite0 --out lite0
+        e4 reproduce --source tuesday.mcap --model ssdlite --model lite0
 
     Learning governors need the extra `learn` (gymnasium, stable-baselines3).
     """
@@ -91,13 +91,13 @@ def reproduce(
             'learn', 'training the learning governors (or leave them out: --train-frames 0)'
         )
     with console.Phases() as phases:
-        if exits_record is not None or not (source or exits):
+        if exits_record is not None or not (source or model):
             backbones = load_exits(exits_record or SHIPPED)
             about = about_exits(exits_record or SHIPPED)
         else:
             source = source or 'vtest'
-            backbones = _record(source, skip, frames, exits or [], phases)
-            about = _about(source, skip, len(backbones[0].e4.exits), exits or [])
+            backbones = _record(source, skip, frames, model or [], phases)
+            about = _about(source, skip, len(backbones[0].e4.exits), model or [])
         table = _play(names, backbones, train_frames, phases)
     summary = summarise(table)
     settings = {
@@ -139,7 +139,7 @@ def _record(
         def tell(what: str, model: str = model, number: int = number) -> None:
             phases('networks', number, len(MODELS), f'{model} on {source}: {what}')
 
-        found.append(record_exits(model, stream, of_model.get(model), tell))
+        found.append(record_exits(str(of_model.get(model, model)), stream, tell))
     phases('networks', len(MODELS), len(MODELS))
     return found
 
@@ -150,17 +150,11 @@ def _about(source: str, skip: int, frames: int, exits: Sequence[Path]) -> str:
     return f'frames {skip} to {skip + frames - 1} of {source}, exits: {owners or "those that ship"}'
 
 
-def _owner(file: Path) -> str:
-    """Name of the network that exits belong to, without loading it."""
-    from safetensors import SafetensorError, safe_open
+def _owner(bundle: Path) -> str:
+    """Name of the network that a bundle is of."""
+    from e4_ros.vision.bundle import read_manifest
 
-    from e4_ros.evaluation.exit_record import ExitRecordError
-
-    try:
-        with safe_open(file, 'np') as opened:
-            return str(json.loads((opened.metadata() or {})['about'])['model'])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ExitRecordError(f'{file}: not exits of `e4 fit`: {error}') from error
+    return read_manifest(bundle).model
 
 
 def _play(

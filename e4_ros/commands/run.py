@@ -56,9 +56,6 @@ def run(
         typer.Option(help='e4: early exits and planned clocks; full: the whole network always.'),
     ] = Policy.E4,
     model: Annotated[str, typer.Option(help='A network of the zoo.')] = 'pedestrian_ssdlite',
-    exits: Annotated[
-        Path | None, typer.Option(help='Exits from `e4 fit`; by default those that ship.')
-    ] = None,
     board: Annotated[
         str,
         typer.Option(help='The board whose clocks and joules are modelled; `none` for neither.'),
@@ -146,7 +143,6 @@ def run(
         options = JobOptions(
             policy=policy.value,
             model=model,
-            exits=exits,
             device=device,
             board_device=board_device,
             board='' if board == 'none' else board,

@@ -29,30 +29,27 @@ class ExitRecordError(ValueError):
     """No record of exits, or none that can be played; the text says why."""
 
 
-def record_exits(
-    model: str, stream: Stream, exits: Path | None = None, tell: Callable[[str], None] = print
-) -> Backbone:
+def record_exits(model: str, stream: Stream, tell: Callable[[str], None] = print) -> Backbone:
     """Run a network on a stream and keep where each frame left it.
 
     EENet's exits (git-disl/EENet) have no memory of the stream; the first third of the frames sets
     the threshold of the middle exit so that at most half of them leave there.
 
     Args:
-        model: a name of the zoo.
+        model: name of a bundle that ships, or path of a bundle.
         stream: ``(stamp_s, frame)``.
-        exits: from `e4 fit`; none: those that ship.
         tell: told what is being run.
 
     Raises:
         ExitRecordError: fewer than `MIN_FRAMES` frames.
-        ValueError: the exits do not fit the network.
+        ValueError: there is no such bundle, or it is damaged.
     """
-    from e4_ros.vision.inference import factory
+    from e4_ros.perception.setup import EngineOptions, set_up
     from e4_ros.vision.inference.policy import FULL, TEMPORAL, ThresholdPolicy
 
     if len(stream) < MIN_FRAMES:
         raise ExitRecordError(f'{len(stream)} frames are too few; {MIN_FRAMES} are needed')
-    engine = factory.build(model, threads=1, checkpoint=exits)
+    engine = set_up(EngineOptions(model, threads=1)).engine
     tell('the full network')
     full = [engine.process_full(frame).detections for _, frame in stream]
     paths = engine.paths

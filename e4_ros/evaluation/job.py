@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnxruntime
 
 from e4_ros.energy.board_model import (
     BoardModel,
-    Cost,
     SegmentWork,
     works_as_if_on,
     works_of,
@@ -29,10 +28,11 @@ from e4_ros.perception.frequency_control import (
 )
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.records import FrameRecord, RunInfo
+from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.profiling.planning import planner
 from e4_ros.vision.inference.audit import DEFAULT_SHARE
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.factory import build
+from e4_ros.vision.inference.policy import FULL
 from e4_ros.vision.runtime.devices import AUTO, check_name
 from e4_ros.vision.runtime.precision import FP32
 
@@ -43,8 +43,7 @@ class JobOptions:
 
     Attributes:
         policy: ``e4``: early exits and planned clocks; ``full``: neither.
-        model: A name of the zoo.
-        exits: Exits from `e4 fit`; None for those that ship.
+        model: Name of a bundle that ships, path of a bundle, or a name of the zoo.
         device: Device that runs the network here, `auto` or one of `devices.DEVICES`.
         board: Name of the board that clocks and joules are modelled for; empty for none.
         board_device: Device that the board is modelled to run the network on; empty: the one that
@@ -61,7 +60,6 @@ class JobOptions:
 
     policy: str = 'e4'
     model: str = 'pedestrian_ssdlite'
-    exits: Path | None = None
     device: str = AUTO
     board: str = ''
     board_device: str = ''
@@ -88,23 +86,23 @@ class Job:
         self.board = load_board(options.board) if options.board else None
         if options.board_device:
             check_name(options.board_device)
-        threads, score = options.threads, options.min_score
-        self.engine = build(
+        # An unsure class is still the best one, and agreement is about the best one; what the files
+        # leave out is decided when they are written.
+        wanted = EngineOptions(
             options.model,
             options.policy,
-            threads=threads,
-            checkpoint=options.exits,
-            min_score=score,
-            audit_share=options.audit_share,
+            threads=options.threads,
             precision=options.precision,
+            min_score=options.min_score,
+            unsure_classes=True,
+            audit_share=options.audit_share,
             device=options.device,
         )
-        device = self.engine.device  # what it is compared with runs on the same
-        self.full = build(options.model, 'full', threads=threads, min_score=score, device=device)
-        if self.engine.model.task == 'classify':
-            # An unsure class is still the best one, and agreement is about the best one; what the
-            # files leave out is decided when they are written.
-            self.engine.min_score = self.full.min_score = 0.0
+        self.setup = set_up(wanted)
+        self.engine = self.setup.engine
+        # What it is compared with runs on the same device.
+        peer = replace(wanted, policy=FULL, precision=FP32, device=self.engine.device)
+        self.full = set_up(peer).engine
         self.works = self._works(self.engine)
         self.plan = self._plan()
         self._perceiver = Perceiver(self.engine, self._clocks())
@@ -160,10 +158,9 @@ class Job:
         options, engine = self.options, self.engine
         if self.board is None or options.policy == 'full':
             return None
-        names = [segment.name for segment in engine.segments]
         if options.plan is not None:
             plan = FrequencyPlan.load(options.plan)
-            plan.check_model(engine.model.name, names)
+            plan.check_model(engine.model.name, self.setup.segments)
             plan.check_devices([work.device for work in self.works])
             return plan
         return planner.plan(
@@ -187,7 +184,7 @@ class Job:
     def _baseline_energy_j(self) -> float:
         if self.board is None:
             return math.nan
-        cost = default_cost(BoardModel(self.board), self._works(self.full), self.full.paths['full'])
+        cost = default_cost(BoardModel(self.board), self._works(self.full), self.full.paths[FULL])
         return cost.energy_j
 
     def _runtime(self) -> str:
@@ -196,8 +193,3 @@ class Job:
             f'onnxruntime {onnxruntime.__version__}, {self.options.precision}, '
             f'{threads} thread{"s" if threads != 1 else ""}'
         )
-
-
-def full_cost(model: BoardModel, full: EarlyExitEngine) -> Cost:
-    """Modelled cost of a frame at full depth and default clocks."""
-    return default_cost(model, works_of(full.segments), full.paths['full'])

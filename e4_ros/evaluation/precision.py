@@ -7,22 +7,25 @@ faster and to say the same.
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from e4_ros.evaluation.metrics import agreement
-from e4_ros.paths import cache_dir
+from e4_ros.vision.bundle import Bundle, load_bundle
+from e4_ros.vision.bundle.folder import entry_of, save_changed
+from e4_ros.vision.bundle.manifest import Trial as KeptTrial
+from e4_ros.vision.bundle.program import StoredProgram
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.export.onnx_export import ModuleProgram
-from e4_ros.vision.export.quantize import write_reduced
-from e4_ros.vision.model import VisionModel
-from e4_ros.vision.runtime.precision import PrecisionError, reduced_path
-from e4_ros.vision.training.feature_extractor import FeatureExtractor
+from e4_ros.vision.export.quantize import reduce_model
+from e4_ros.vision.inference.stage_chain import StageChain
+from e4_ros.vision.model import Task
+from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
+from e4_ros.vision.runtime.precision import PrecisionError
+from e4_ros.vision.staged_network import Part
 
 LEAST_FRAMES = 40
 _MADE_FROM = 32  # frames, spread over the first two thirds of the footage
@@ -57,54 +60,47 @@ class Trial:
 
 
 def try_precision(
-    model: VisionModel,
-    cuts: Sequence[str],
+    folder: Path,
     precision: str,
     frames: Sequence[np.ndarray],
     least_agreement: float = 0.9,
     threads: int | None = None,
     progress: Progress = lambda phase, done, total: None,
+    out: Path | None = None,
 ) -> Trial:
-    """Make a precision, measure it in turns with fp32, and keep its files only if it pays.
+    """Make a precision of a bundle, measure it in turns with fp32, and keep it only if it pays.
 
     Args:
-        model: The network.
-        cuts: Where it is cut into stages; each stage is a file of its own.
+        folder: The bundle.
         precision: ``fp16`` or ``int8``.
         frames: ``(H, W, 3)`` uint8 RGB of the camera, in order of time.
         least_agreement: With fp32; below it nothing is kept.
         threads: Threads within one operation; None for one per core.
         progress: Called with the phase's name, what is done and how much there is.
+        out: Bundle to write; None to change this one in place.
 
     Raises:
         PrecisionError: there are too few frames; says how many it takes.
+        BundleError: the bundle cannot be used.
     """
     check_frames(len(frames))
     later = len(frames) * 2 // 3
-    exported: list[Path] = []
-
-    def noted(program: ModuleProgram) -> ModuleProgram:
-        exported.append(program.file())
-        return program
-
-    plain = FeatureExtractor(model, cuts, threads, noted)
-    inputs = _stage_inputs(model, plain, len(cuts), _spread(frames[:later], _MADE_FROM))
-    with tempfile.TemporaryDirectory(dir=cache_dir()) as folder:
-        made: dict[Path, Path] = {}
-        for index, path in enumerate(exported):
-            progress(f'making {precision}', index, len(exported))
-            made[path] = write_reduced(path, precision, inputs[index], Path(folder))
-        progress(f'making {precision}', len(exported), len(exported))
-        reduced = FeatureExtractor(model, cuts, threads, lambda stage: _Reduced(stage, made))
-        trial = _compare(
-            model, precision, (plain, reduced), _spread(frames[later:], _TRIED_ON), least_agreement,
-            lambda done, total: progress(f'trying {precision}', done, total),
-        )  # fmt: skip
-        for path, file in made.items():
-            if trial.refused:
-                reduced_path(path, precision).unlink(missing_ok=True)
-            else:
-                file.replace(reduced_path(path, precision))
+    bundle = load_bundle(folder)
+    network, runtime = bundle.network, OnnxRuntime(threads)
+    plain = StageChain(network.model, network.stages, runtime)
+    inputs = _stage_inputs(plain, _spread(frames[:later], _MADE_FROM))
+    made: list[bytes] = []
+    for index, stage in enumerate(network.stages):
+        progress(f'making {precision}', index, len(network.stages))
+        made.append(reduce_model(stage.program.onnx(), precision, inputs[index]))
+    progress(f'making {precision}', len(made), len(made))
+    stages = [_reduced(stage, model) for stage, model in zip(network.stages, made, strict=True)]
+    reduced = StageChain(network.model, stages, runtime)
+    trial = _compare(
+        network.model.task, precision, (plain, reduced), _spread(frames[later:], _TRIED_ON),
+        least_agreement, lambda done, total: progress(f'trying {precision}', done, total),
+    )  # fmt: skip
+    _keep(bundle, trial, [] if trial.refused else made, out)
     return trial
 
 
@@ -121,34 +117,42 @@ def check_frames(count: int) -> None:
         )
 
 
-class _Reduced:
-    """A stage that runs from the file made of it."""
-
-    def __init__(self, stage: ModuleProgram, made: Mapping[Path, Path]):
-        self.name, self.inputs, self.outputs = stage.name, stage.inputs, stage.outputs
-        self._file = made[stage.file()]
-
-    def onnx(self) -> bytes:
-        return self._file.read_bytes()
+def _reduced(stage: Part, model: bytes) -> Part:
+    program = stage.program
+    return Part(StoredProgram(program.name, program.inputs, program.outputs, model), stage.work)
 
 
-def _stage_inputs(
-    model: VisionModel, probe: FeatureExtractor, cuts: int, frames: Sequence[np.ndarray]
-) -> list[list[np.ndarray]]:
+def _keep(bundle: Bundle, trial: Trial, made: Sequence[bytes], out: Path | None) -> None:
+    """Put what was made into the bundle; without anything made, take away what was there."""
+    files: dict[str, bytes] = {}
+    stages = []
+    for index, stage in enumerate(bundle.manifest.stages):
+        kept = {name: file for name, file in stage.reduced.items() if name != trial.precision}
+        if made:
+            entry = entry_of(f'{stage.name}-{trial.precision}', '.onnx', made[index])
+            kept[trial.precision], files[entry.name] = entry, made[index]
+        stages.append(stage.model_copy(update={'reduced': kept}))
+    trials = {name: t for name, t in bundle.manifest.trials.items() if name != trial.precision}
+    if made:
+        trials[trial.precision] = KeptTrial(speedup=trial.speedup, agreement=trial.agreement)
+    manifest = bundle.manifest.model_copy(update={'stages': tuple(stages), 'trials': trials})
+    save_changed(bundle.path, manifest, files, out)
+
+
+def _stage_inputs(chain: StageChain, frames: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
     """What each stage sees of the frames."""
-    inputs: list[list[np.ndarray]] = [[] for _ in range(cuts + 1)]
+    inputs: list[list[np.ndarray]] = [[] for _ in chain.boundaries]
     for frame in frames:
-        probe.see(frame)
-        inputs[0].append(model.preprocess(frame))
-        for cut in range(cuts):
-            inputs[cut + 1].append(probe.features(cut)[None].astype(np.float32))
+        chain.see(frame)
+        for seen, boundary in zip(inputs, chain.boundaries, strict=True):
+            seen.append(boundary.read().copy())
     return inputs
 
 
 def _compare(
-    model: VisionModel,
+    task: Task,
     precision: str,
-    probes: tuple[FeatureExtractor, FeatureExtractor],
+    probes: tuple[StageChain, StageChain],
     frames: Sequence[np.ndarray],
     least_agreement: float,
     progress: Callable[[int, int], None],
@@ -156,7 +160,7 @@ def _compare(
     """Run both over the frames, in turns; which goes first alternates."""
     answers: tuple[list[Detections], list[Detections]] = ([], [])
     took_s: tuple[list[float], list[float]] = ([], [])
-    least = 0.0 if model.task == 'classify' else 0.2  # an unsure class is still the best one
+    least = 0.0 if task == 'classify' else 0.2  # an unsure class is still the best one
     for probe in probes:
         probe.see(frames[0])
     for number, frame in enumerate(frames):
@@ -167,7 +171,7 @@ def _compare(
             took_s[which].append(time.perf_counter() - start_s)
         progress(number + 1, len(frames))
     full_ms, ms = (1e3 * float(np.median(seconds)) for seconds in took_s)
-    agreed = agreement(model.task, answers[1], answers[0])
+    agreed = agreement(task, answers[1], answers[0])
     return Trial(precision, full_ms, ms, agreed, _refusal(full_ms / ms, agreed, least_agreement))
 
 

@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from e4_ros.energy.board_model import BoardModel, Cost
+from e4_ros.energy.board_model import BoardModel, Cost, works_of
 from e4_ros.energy.boards import BoardError, load_board
-from e4_ros.evaluation.job import full_cost
-from e4_ros.perception.frame_energy import waiting_j
+from e4_ros.perception.frame_energy import default_cost, waiting_j
 from e4_ros.perception.frequency_control import LONGEST_WAIT_S
 from e4_ros.perception.records import NO_SOURCE, FrameRecord
 from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.policy import FULL
 
 
 class Baseline:
@@ -47,7 +47,9 @@ class Baseline:
         if board != self._board:
             self._board, self._model = board, _model_of(board)
             if self._model is not None:
-                self._alone = full_cost(self._model, self._full)
+                self._alone = default_cost(
+                    self._model, works_of(self._full.segments), self._full.paths[FULL]
+                )
         return FrameRecord(
             frame=0,
             stamp_s=0.0,

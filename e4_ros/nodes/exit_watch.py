@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
 from e4_ros.nodes.diagnostics import status
+from e4_ros.paths import weights_dir
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.records import FrameRecord
 
@@ -19,11 +21,11 @@ class ExitWatch:
     Args:
         node: Logs.
         perceiver: Whose exits they are, measured already if that is wanted.
-        exits_file: As the parameter says it; empty for those that ship.
+        bundle: Folder of the bundle that they came from.
     """
 
-    def __init__(self, node: Node, perceiver: Perceiver, exits_file: str) -> None:
-        self._node, self._perceiver, self._exits_file = node, perceiver, exits_file
+    def __init__(self, node: Node, perceiver: Perceiver, bundle: str) -> None:
+        self._node, self._perceiver, self._bundle = node, perceiver, bundle
         economics = perceiver.engine.economics
         for verdict in economics.verdicts.values() if economics else ():
             node.get_logger().info(verdict)
@@ -64,13 +66,14 @@ class ExitWatch:
         return f'Exit {name} is {self._perceiver.engine.off[name]}. {self._remedy()}'
 
     def _remedy(self) -> str:
-        if self._exits_file:
+        if Path(self._bundle).parent != weights_dir():
             return (
-                'Record what the camera sees now, run `e4 calibrate RECORDING --exits '
-                f'{self._exits_file}` (or `e4 fit` first, where that certifies nothing), and '
+                'Record what the camera sees now, run `e4 calibrate RECORDING --model '
+                f'{self._bundle}` (or `e4 fit` first, where that certifies nothing), and '
                 'restart perception.'
             )
         return (
             'The exits that ship do not suit this camera: record what it sees, run '
-            '`e4 fit RECORDING` and `e4 calibrate`, and set exits_file.'
+            '`e4 fit RECORDING --out DIR` and `e4 calibrate RECORDING --model DIR`, and set model '
+            'to DIR.'
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -16,8 +15,7 @@ from e4_ros.nodes.diagnostics import status
 from e4_ros.nodes.exit_watch import ExitWatch
 from e4_ros.nodes.parameters import value
 from e4_ros.perception.perceiver import Perceiver
-from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.factory import build
+from e4_ros.perception.setup import EngineOptions, Setup, set_up
 from e4_ros.vision.runtime.precision import FP32
 
 # The first runs of a session are slow; they are not to be a camera's first images.
@@ -49,39 +47,42 @@ def load(node: Node) -> Network:
         OSError: a file cannot be read.
     """
     policy, every = value(node, 'policy'), value(node, 'baseline_every')
-    perceiver = Perceiver(_build(node, policy, value(node, 'precision')))
+    setup = _set_up(node, policy, value(node, 'precision'))
+    perceiver = Perceiver(setup.engine)
     perceiver.warm_up(_ANY_FRAME, check_pay=value(node, 'check_pay'))
     baseline = None
     if every:
         # What perception is compared with runs where perception does.
-        full = _build(node, 'full', device=perceiver.engine.device)
+        full = _set_up(node, 'full', device=perceiver.engine.device).engine
         baseline = Baseline(full, every)
         baseline.process(_ANY_FRAME, board='')
-    exits = ExitWatch(node, perceiver, value(node, 'exits_file'))
-    return Network(perceiver, baseline, exits, _describe(node, perceiver.engine, policy))
+    exits = ExitWatch(node, perceiver, str(setup.path))
+    return Network(perceiver, baseline, exits, _describe(node, setup, policy))
 
 
-def _build(node: Node, policy: str, precision: str = FP32, device: str = '') -> EarlyExitEngine:
-    exits_file = value(node, 'exits_file')
-    return build(
-        value(node, 'model'),
-        policy,
-        value(node, 'runtime'),
-        value(node, 'threads') or None,
-        Path(exits_file).expanduser() if exits_file else None,
-        value(node, 'min_score'),
-        value(node, 'audit_share'),
-        keep_audits=True,
-        precision=precision,
-        device=device or value(node, 'device'),
-        allow_spinning=value(node, 'allow_spinning'),
+def _set_up(node: Node, policy: str, precision: str = FP32, device: str = '') -> Setup:
+    return set_up(
+        EngineOptions(
+            value(node, 'model'),
+            policy,
+            value(node, 'runtime'),
+            value(node, 'threads') or None,
+            precision,
+            value(node, 'min_score'),
+            audit_share=value(node, 'audit_share'),
+            keep_audits=True,
+            device=device or value(node, 'device'),
+            allow_spinning=value(node, 'allow_spinning'),
+        )
     )
 
 
-def _describe(node: Node, engine: EarlyExitEngine, policy: str) -> DiagnosticStatus:
+def _describe(node: Node, setup: Setup, policy: str) -> DiagnosticStatus:
+    engine = setup.engine
     name, threads = value(node, 'runtime'), value(node, 'threads') or _cores()
     values = {
         'model': engine.model.name,
+        'bundle': str(setup.path),
         'task': engine.model.task,
         'policy': policy,
         'exits': ', '.join(engine.paths),

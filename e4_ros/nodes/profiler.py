@@ -6,6 +6,7 @@ the board, so that a goal may leave both out.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import threading
 from collections import Counter
@@ -25,10 +26,11 @@ from e4_ros.bringup.node_parameters.profiler import PARAMETERS
 from e4_ros.msg import DvfsState, ExitTelemetry
 from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.parameters import value
+from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.profiling.profile import Profile
 from e4_ros.profiling.profile_job import profile_model
 from e4_ros.profiling.report.page import write_page
-from e4_ros.vision.runtime.devices import AUTO
+from e4_ros.vision.runtime.devices import AUTO, CPU
 
 _DISCOVERY_S = 1.0
 
@@ -153,13 +155,19 @@ class Profiler(AutostartNode):
                 ProfileAction.Feedback(phase=phase, progress=progress, best_energy_j=energy_j)
             )
 
+        tell('loading the model', 0.0, math.nan)
+        engine = set_up(EngineOptions(model, threads=1, device=CPU)).engine
+        name = engine.model.name  # what telemetry calls it
+        imagined = self._devices.get(name, '') if device == AUTO else device
+        if not imagined:  # the best one here
+            engine = set_up(EngineOptions(model, threads=1)).engine
         return profile_model(
             board,
-            model,
-            given or dict(self._exits.get(model, {})),
+            engine,
+            given or dict(self._exits.get(name, {})),
             goal.deadline_s,
             list(goal.domains),
-            board_device=self._devices.get(model, '') if device == AUTO else device,
+            board_device=imagined,
             yardstick=value(self, 'yardstick'),
             on_progress=tell,
         )

@@ -16,55 +16,49 @@ from e4_ros.profiling.planning.exit_shares import even_shares
 from e4_ros.profiling.planning.objective import SwitchCost, make_problem
 from e4_ros.profiling.planning.sensitivity import sweep
 from e4_ros.profiling.profile import OnProgress, Profile, run_profile
-from e4_ros.vision.inference.factory import build
-from e4_ros.vision.runtime.devices import AUTO, CPU, check_name
+from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.runtime.devices import check_name
 
 
 def profile_model(
     board_name: str,
-    model: str,
+    engine: EarlyExitEngine,
     exit_shares: Mapping[str, float] | None = None,
     deadline_s: float = 0.0,
     domains: Sequence[str] = (),
     *,
-    device: str = AUTO,
     board_device: str = '',
-    checkpoint: Path | None = None,
     yardstick: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Profile:
-    """Profile a model on the model of a board.
+    """Profile a network on the model of a board.
 
     Args:
         board_name: name of the board, or path of a board file.
-        model: name of the network.
+        engine: the network with its exits, on the device that it runs on here.
         exit_shares: exit → share (or count) of the frames that stop there; None: equal shares.
         deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible.
         domains: names of the domains to clock; empty: ``cpu`` and, where there is one, ``gpu``.
-        device: device that the network is built for here, `auto` or one of `devices.DEVICES`.
-        board_device: device that the board is modelled to run the network on; empty: ``device``.
-        checkpoint: exits from `e4 fit`; None for those that ship.
+        board_device: device that the board is modelled to run the network on; empty: the
+            engine's.
         yardstick: whether to find the exact optimum and the sensitivity of the plan, too.
         on_progress: function that receives the progress.
 
     Raises:
         ValueError: board, model, exits, deadline or domains make no sense; the message says why.
     """
-    tell = on_progress or (lambda phase, progress, energy_j: None)
     board = load_board(board_name)
-    tell('loading the model', 0.0, float('nan'))
-    built = build(model, threads=1, checkpoint=checkpoint, device=CPU if board_device else device)
-    board_model, works = BoardModel(board), works_of(built.segments)
+    board_model, works = BoardModel(board), works_of(engine.segments)
     if board_device:
         works = works_as_if_on(check_name(board_device).name, works)
-    table = CostTable.from_board(board_model, works, model, domains or None)
-    shares = exit_shares or even_shares(built.paths)
+    table = CostTable.from_board(board_model, works, engine.model.name, domains or None)
+    shares = exit_shares or even_shares(engine.paths)
     switch = SwitchCost.of_board(board, table.domains)
-    problem = make_problem(table, built.paths, shares, deadline_s, switch)
-    guesses = sweep(board, works, built.paths, shares, deadline_s, domains) if yardstick else []
+    problem = make_problem(table, engine.paths, shares, deadline_s, switch)
+    guesses = sweep(board, works, engine.paths, shares, deadline_s, domains) if yardstick else []
     return run_profile(
         problem,
-        built.paths,
+        engine.paths,
         shares,
         board_model.default_point(),
         guesses=guesses,
@@ -75,11 +69,10 @@ def profile_model(
 
 def profile_table(
     path: str | Path,
+    engine: EarlyExitEngine,
     exit_shares: Mapping[str, float] | None = None,
     deadline_s: float = 0.0,
     *,
-    device: str = AUTO,
-    checkpoint: Path | None = None,
     yardstick: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Profile:
@@ -89,8 +82,7 @@ def profile_table(
         path: path of the ``table.json`` of a profile.
         exit_shares: exit → share (or count) of the frames that stop there; None: equal shares.
         deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible.
-        device: device that runs the network here; the table must have been measured on it.
-        checkpoint: exits from `e4 fit`; None for those that ship.
+        engine: the network that it was measured with, on the same device.
         yardstick: whether to find the exact optimum of the table, too.
         on_progress: function that receives the progress.
 
@@ -98,19 +90,16 @@ def profile_table(
         ValueError: the table has holes or belongs to another model, or as above.
         OSError: the table cannot be read.
     """
-    tell = on_progress or (lambda phase, progress, energy_j: None)
     table = CostTable.load(path)
-    tell('loading the model', 0.0, float('nan'))
-    built = build(table.model, threads=1, checkpoint=checkpoint, device=device)
-    segments = built.segments
-    table.check_for(built.model.name, [s.name for s in segments], [s.device for s in segments])
-    shares = exit_shares or even_shares(built.paths)
+    segments = engine.segments
+    table.check_for(engine.model.name, [s.name for s in segments], [s.device for s in segments])
+    shares = exit_shares or even_shares(engine.paths)
     switch, note = switch_cost(table.board, table.domains)
-    problem = make_problem(table, built.paths, shares, deadline_s, switch)
+    problem = make_problem(table, engine.paths, shares, deadline_s, switch)
     notes = [f'Costs come from {path}; nothing was measured again.', note]
     return run_profile(
         problem,
-        built.paths,
+        engine.paths,
         shares,
         default_point(table),
         notes=[text for text in notes if text],

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save
 from torch import nn
 
-from e4_ros.paths import weights_dir
 from e4_ros.vision.inference.policy import TEMPORAL
-from e4_ros.vision.model import VisionModel
+from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.exit_gate import ExitGate
 from e4_ros.vision.nets.heads import ClassHead, GridHead, Head
 from e4_ros.vision.nets.temporal_net import TemporalNet
@@ -67,6 +67,12 @@ class Checkpoint:
 
     def save(self, path: Path) -> None:
         """Write the file whole or not at all."""
+        scratch = path.with_name(f'.{path.name}.{os.getpid()}')
+        scratch.write_bytes(self.to_bytes())
+        scratch.replace(path)
+
+    def to_bytes(self) -> bytes:
+        """The content of a file of it."""
         about = {
             'model': self.model,
             'network': self.network,
@@ -84,22 +90,34 @@ class Checkpoint:
             for name, net in nets.items()
             for key, value in net.state_dict().items()
         }
-        scratch = path.with_name(f'.{path.name}.{os.getpid()}')
-        save_file(tensors, scratch, {'format': _FORMAT, 'about': json.dumps(about)})
-        scratch.replace(path)
+        return save(tensors, {'format': _FORMAT, 'about': json.dumps(about)})
 
 
-def load(path: Path, model: VisionModel) -> Checkpoint:
+def load(path: Path, model: TrainableModel) -> Checkpoint:
     """Read a checkpoint made for exactly this network.
 
     Raises:
         CheckpointError: the file is missing, damaged, of another kind, or for other weights.
     """
     try:
-        with safe_open(path, framework='pt') as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+        return load_bytes(path.read_bytes(), str(path), model)
+    except OSError as error:
+        raise CheckpointError(f'{path} cannot be read as a checkpoint: {error}') from error
+
+
+def load_bytes(content: bytes, path: str, model: TrainableModel) -> Checkpoint:
+    """Take a checkpoint from a file's content; see `load`.
+
+    Args:
+        content: what the file holds.
+        path: where it comes from, for error messages.
+        model: the network that it must have been made for.
+    """
+    try:
+        tensors = load_tensors(content)
+        metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], 'little')])
+        metadata = metadata.get('__metadata__', {})
+    except (SafetensorError, ValueError) as error:
         raise CheckpointError(f'{path} cannot be read as a checkpoint: {error}') from error
     if metadata.get('format') != _FORMAT:
         raise CheckpointError(
@@ -117,11 +135,6 @@ def load(path: Path, model: VisionModel) -> Checkpoint:
         raise CheckpointError(f'{path} is damaged: {error}') from error
     _check_owner(checkpoint, model, path)
     return checkpoint
-
-
-def default_path(model_name: str) -> Path:
-    """Where the exits that ship for a model of the zoo lie, if there are any."""
-    return weights_dir() / f'{model_name.replace("/", "_")}.exits.safetensors'
 
 
 def network_hash(network: nn.Module) -> str:
@@ -160,7 +173,7 @@ def _fill(net: nn.Module, name: str, tensors: dict[str, Any]) -> None:
     net.eval().requires_grad_(False)
 
 
-def _check_owner(checkpoint: Checkpoint, model: VisionModel, path: Path) -> None:
+def _check_owner(checkpoint: Checkpoint, model: TrainableModel, path: str) -> None:
     if checkpoint.model != model.name:
         raise CheckpointError(f'{path} was fitted for {checkpoint.model!r}, not {model.name!r}')
     tasks = {e.head.task for e in checkpoint.exits}

@@ -1,4 +1,4 @@
-"""The one shape in which every network of the zoo is handed around."""
+"""What a frame's network looks like from outside: what goes in, what comes out, what it means."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
-from torch import nn
 
 from e4_ros.vision.detections import Detections
 
@@ -19,24 +18,19 @@ class ModelError(ValueError):
 
 @runtime_checkable
 class VisionModel(Protocol):
-    """A pretrained network with what must happen before and after it.
+    """What must happen before a network and after it; what runs the network is a `Runtime`.
 
     Attributes:
         name: the name it has in the zoo.
         task: ``detect`` (boxes) or ``classify`` (one class for each image).
         class_names: what a label means, by index.
         input_size: ``(H, W)`` that the network takes.
-        network: torch module in eval mode: ``(1, 3, H, W)`` float32 to a tensor or a tuple of
-            tensors; traceable by ``torch.fx``.
-        output_names: what the network's outputs are called, in order.
     """
 
     name: str
     task: Task
     class_names: Sequence[str]
     input_size: tuple[int, int]
-    network: nn.Module
-    output_names: tuple[str, ...]
 
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
         """Turn an ``(H, W, 3)`` uint8 RGB frame into the network's ``(1, 3, H, W)`` float32."""

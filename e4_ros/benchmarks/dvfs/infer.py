@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.policy import FullPolicy
-from e4_ros.vision.models import load_model
-from e4_ros.vision.runtime.factory import make_runtime
+from e4_ros.perception.setup import EngineOptions, set_up
 
 
 def main() -> None:
     """Run the full pedestrian detector on noise, again and again, in one thread."""
-    runtime = make_runtime('onnxruntime', threads=1)
-    engine = EarlyExitEngine(load_model('pedestrian_ssdlite'), FullPolicy(), runtime)
+    engine = set_up(EngineOptions(policy='full', threads=1)).engine
     frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     engine.process_full(frame)
     print('inferring', flush=True)

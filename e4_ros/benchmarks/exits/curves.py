@@ -11,13 +11,15 @@ from typing import Any
 from e4_ros.benchmarks.exits import frontier
 from e4_ros.benchmarks.exits.footage import Judged
 from e4_ros.benchmarks.exits.timing import Timed, figures, timed
-from e4_ros.benchmarks.exits.ways import EveryKth, Smaller, Through, Way
+from e4_ros.benchmarks.exits.ways import EveryKth, Smaller, Through, Way, full_engine
 from e4_ros.evaluation.metrics import f1
-from e4_ros.vision.exit_checkpoint import Checkpoint, load
+from e4_ros.perception.setup import EngineOptions, set_up
+from e4_ros.vision.bundle import read_manifest
+from e4_ros.vision.export.assemble import assemble
+from e4_ros.vision.export.build import trainable
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.factory import build
-from e4_ros.vision.inference.policy import FULL, TEMPORAL, FullPolicy, ThresholdPolicy
-from e4_ros.vision.model import VisionModel
+from e4_ros.vision.inference.policy import TEMPORAL, FullPolicy, ThresholdPolicy
+from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.runtime.factory import make_runtime
 
 STEPS = (2, 3, 4, 6, 8, 12)
@@ -30,7 +32,7 @@ Ways = dict[tuple[str, float], Way]
 
 
 def measure_curves(
-    model: VisionModel,
+    model: TrainableModel,
     test: Judged,
     checkpoints: Mapping[str, Path],
     threads: int,
@@ -42,17 +44,17 @@ def measure_curves(
     Args:
         model: the detector.
         test: the stream.
-        checkpoints: fitted exits by curve; ``cascade`` must be there.
+        checkpoints: bundles with fitted exits by curve; ``cascade`` must be there.
         threads: within an operation, the same for all.
         passes: how often each way sees the stream.
         progress: called with passes done and their number.
     """
-    full = build(model.name, FULL, threads=threads)
+    full = full_engine(model, threads)
     peer = Through(full, FullPolicy())
     ways: Ways = {}
     for curve, path in checkpoints.items():
-        ways |= cascade_ways(curve, model, path, threads)
-    ways |= score_ways(model, checkpoints['cascade'], threads)
+        ways |= cascade_ways(curve, path, threads)
+    ways |= score_ways(checkpoints['cascade'], threads)
     ways |= simpler_ways(model, full, threads)
     results = timed(ways, peer, test.clip, passes, progress)
     full_detections = [full.process_full(frame).detections for _, frame in test.clip]
@@ -66,23 +68,25 @@ def measure_curves(
     }
 
 
-def cascade_ways(curve: str, model: VisionModel, path: Path, threads: int) -> Ways:
+def cascade_ways(curve: str, path: Path, threads: int) -> Ways:
     """One setting for each threshold of the temporal exit; the others keep what `e4 fit` set."""
-    checkpoint = load(path, model)
-    engine = build(model.name, 'e4', threads=threads, checkpoint=path)
+    thresholds = read_manifest(path).thresholds
+    engine = set_up(EngineOptions(str(path), threads=threads)).engine
     return {
-        (curve, threshold): Through(engine, ThresholdPolicy(thresholds_at(checkpoint, threshold)))
+        (curve, threshold): Through(engine, ThresholdPolicy(thresholds_at(thresholds, threshold)))
         for threshold in TEMPORAL_THRESHOLDS
     }
 
 
-def score_ways(model: VisionModel, path: Path, threads: int) -> Ways:
+def score_ways(path: Path, threads: int) -> Ways:
     """The cascade's heads between stages, without its gates and its temporal exit: BranchyNet.
 
     An exit is taken where it is sure of its own answer (Teerapittayanon et al., arXiv 1709.01686).
     """
-    exits = [replace(found, gate=None) for found in load(path, model).exits]
-    engine = EarlyExitEngine(model, FullPolicy(), make_runtime('onnxruntime', threads), exits)
+    model, fitted = trainable(path, read_manifest(path))
+    exits = [replace(found, gate=None) for found in fitted.exits]
+    network = assemble(model, replace(fitted, exits=exits, temporal=None))
+    engine = EarlyExitEngine(network, FullPolicy(), make_runtime('onnxruntime', threads))
     names = [found.name for found in exits]
     return {
         ('score_threshold', threshold): Through(
@@ -92,12 +96,12 @@ def score_ways(model: VisionModel, path: Path, threads: int) -> Ways:
     }
 
 
-def thresholds_at(checkpoint: Checkpoint, temporal: float) -> dict[str, float]:
+def thresholds_at(thresholds: Mapping[str, float], temporal: float) -> dict[str, float]:
     """The temporal exit's threshold; the others keep what `e4 fit` set."""
-    return {**checkpoint.thresholds, TEMPORAL: temporal}
+    return {**thresholds, TEMPORAL: temporal}
 
 
-def simpler_ways(model: VisionModel, full: EarlyExitEngine, threads: int) -> Ways:
+def simpler_ways(model: TrainableModel, full: EarlyExitEngine, threads: int) -> Ways:
     """What needs no learning: ask the network less often, or show it less."""
     ways: Ways = {('hold', k): EveryKth(full, k, moving=False) for k in STEPS}
     ways |= {('constant_velocity', k): EveryKth(full, k, moving=True) for k in STEPS}

@@ -29,9 +29,9 @@ from e4_ros.benchmarks.exits.memory import MODEL, peak_memory_mb
 from e4_ros.benchmarks.exits.risk import measure_risk
 from e4_ros.console import Phases
 from e4_ros.perception.records import machine_name
-from e4_ros.vision.exit_checkpoint import load
-from e4_ros.vision.model import VisionModel
+from e4_ros.vision.bundle import load_bundle, read_manifest
 from e4_ros.vision.models import load_model
+from e4_ros.vision.models.trainable import TrainableModel
 
 QUICK_FRAMES = 60
 PASSES = 3
@@ -60,7 +60,7 @@ def run(plan: Plan, out: Path) -> dict[str, Any]:
     """Measure, and write the JSON and the page after each part."""
     model = load_model(MODEL)
     if plan.fitted is not None:
-        load(plan.fitted, model)  # what cannot be used is to be said before anything takes time
+        load_bundle(plan.fitted)  # what cannot be used is to be said before anything takes time
     with Phases() as phases:
         began = time.perf_counter()
         footage = load_footage(model, QUICK_FRAMES if plan.quick else None, phases)
@@ -74,7 +74,7 @@ def run(plan: Plan, out: Path) -> dict[str, Any]:
     return result
 
 
-def _checkpoints(plan: Plan, model: VisionModel, phases: Phases) -> dict[str, Path]:
+def _checkpoints(plan: Plan, model: TrainableModel, phases: Phases) -> dict[str, Path]:
     if plan.fitted is not None:
         return {'cascade': plan.fitted}
     variants = list(VARIANTS) if 'curves' in plan.parts else ['cascade']
@@ -82,7 +82,11 @@ def _checkpoints(plan: Plan, model: VisionModel, phases: Phases) -> dict[str, Pa
 
 
 def _measurements(
-    plan: Plan, model: VisionModel, footage: Footage, checkpoints: dict[str, Path], phases: Phases
+    plan: Plan,
+    model: TrainableModel,
+    footage: Footage,
+    checkpoints: dict[str, Path],
+    phases: Phases,
 ) -> dict[str, Callable[[], dict[str, Any]]]:
     """The parts that are wanted, by name, in the order in which they run."""
     ours, threads = checkpoints['cascade'], plan.threads
@@ -94,8 +98,8 @@ def _measurements(
             model, footage.test, checkpoints, threads, passes, partial(phases, 'curves')
         )
         at = found['setting_at_no_loss']
-        left = load(ours, model)
-        thresholds = left.thresholds if at is None else thresholds_at(left, at)
+        left = read_manifest(ours).thresholds
+        thresholds = left if at is None else thresholds_at(left, at)
         return found | {
             'headline': measure_headline(
                 model, footage.test, ours, thresholds, threads, passes, partial(phases, 'headline')
@@ -104,7 +108,7 @@ def _measurements(
 
     def risk() -> dict[str, Any]:
         streams = changed_streams(model, footage.test, phases)
-        return {'risk': measure_risk(model, ours, footage.calibrate, streams, threads, phases)}
+        return {'risk': measure_risk(ours, footage.calibrate, streams, threads, phases)}
 
     def memory() -> dict[str, Any]:
         return {'peak_memory_mb': peak_memory_mb(ours, threads, partial(phases, 'memory'))}

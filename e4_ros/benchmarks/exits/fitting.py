@@ -12,8 +12,9 @@ from pathlib import Path
 
 from e4_ros.benchmarks.exits.footage import FIT, SOURCE
 from e4_ros.paths import cache_dir
-from e4_ros.vision.exit_checkpoint import CheckpointError, load, network_hash
-from e4_ros.vision.model import VisionModel
+from e4_ros.vision.bundle import BundleError, read_manifest
+from e4_ros.vision.exit_checkpoint import network_hash
+from e4_ros.vision.models.trainable import TrainableModel
 
 VARIANTS = {'cascade': (), 'no_memory': ('--no-memory',), 'no_attention': ('--no-attention',)}
 """Options of `e4 fit` by the curve that shows what comes of them."""
@@ -24,9 +25,9 @@ class FittingError(OSError):
 
 
 def fitted(
-    model: VisionModel, variants: Sequence[str], refit: bool, progress: Callable[[str], None]
+    model: TrainableModel, variants: Sequence[str], refit: bool, progress: Callable[[str], None]
 ) -> dict[str, Path]:
-    """The files of these variants; what is missing is fitted, several at a time.
+    """The bundles of these variants; what is missing is fitted, several at a time.
 
     Args:
         model: the detector.
@@ -57,31 +58,30 @@ def fitted(
     return paths
 
 
-def command(model: VisionModel, options: Sequence[str], out: Path) -> list[str]:
+def command(model: TrainableModel, options: Sequence[str], out: Path) -> list[str]:
     """What a user would type, without the leading `e4`."""
     frames = str(FIT[1] - FIT[0])
     return ['fit', SOURCE, '--frames', frames, '--model', model.name, '--out', str(out), *options]
 
 
-def path_of(model: VisionModel, options: Sequence[str]) -> Path:
+def path_of(model: TrainableModel, options: Sequence[str]) -> Path:
     """Where exits are kept: another file for another network, other footage or other options."""
     key = (network_hash(model.network), SOURCE, FIT, options)
     digest = hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()
     folder = cache_dir() / 'bench'
     folder.mkdir(exist_ok=True)
-    return folder / f'{digest}.exits.safetensors'
+    return folder / f'{digest}.bundle'
 
 
-def _usable(path: Path, model: VisionModel) -> bool:
+def _usable(path: Path, model: TrainableModel) -> bool:
     """Whether it is there and in the format of this version."""
     try:
-        load(path, model)
-    except CheckpointError:
+        return read_manifest(path).model == model.name
+    except BundleError:
         return False
-    return True
 
 
-def _start(model: VisionModel, options: Sequence[str], out: Path) -> subprocess.Popen[str]:
+def _start(model: TrainableModel, options: Sequence[str], out: Path) -> subprocess.Popen[str]:
     """One thread each: two fits side by side are done sooner than one after the other."""
     return subprocess.Popen(
         [sys.executable, '-m', 'e4_ros.cli', *command(model, options, out)],

@@ -11,7 +11,8 @@ import numpy as np
 from e4_ros.evaluation.perturbations import PERTURBATIONS, cut_to, perturbed
 from e4_ros.evaluation.sources import open_source
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.model import VisionModel
+from e4_ros.vision.export.assemble import assemble
+from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 
 Clip = Sequence[tuple[float, np.ndarray]]
@@ -54,7 +55,7 @@ class Footage:
     test: Judged
 
 
-def load_footage(model: VisionModel, frames: int | None, progress: Progress) -> Footage:
+def load_footage(model: TrainableModel, frames: int | None, progress: Progress) -> Footage:
     """Read the video and ask the teacher; what it says of single frames is kept on disk.
 
     Args:
@@ -63,7 +64,7 @@ def load_footage(model: VisionModel, frames: int | None, progress: Progress) -> 
         progress: called with the phase, what is done and how much there is.
     """
     video = list(open_source(SOURCE))
-    teacher = OfflineTeacher(model)
+    teacher = OfflineTeacher(assemble(model))
 
     def pseudo_label(end: int) -> list[Detections]:
         return teacher.pseudo_label(video[:end], lambda done: progress('teacher', done, end))
@@ -77,7 +78,7 @@ def load_footage(model: VisionModel, frames: int | None, progress: Progress) -> 
     )
 
 
-def changed_streams(model: VisionModel, test: Judged, progress: Progress) -> list[Judged]:
+def changed_streams(model: TrainableModel, test: Judged, progress: Progress) -> list[Judged]:
     """The test part, and versions of it in which something happens after a third.
 
     The teacher judges the frames as the camera then sees them; it smooths over time within each
@@ -87,7 +88,7 @@ def changed_streams(model: VisionModel, test: Judged, progress: Progress) -> lis
     other = list(islice(open_source(OTHER_SOURCE), len(test.clip) - change))
     clips = {name: perturbed(name, test.clip, change) for name in PERTURBATIONS}
     clips[f'cut to {OTHER_SOURCE}'] = cut_to(test.clip, other, change)
-    teacher = OfflineTeacher(model)
+    teacher = OfflineTeacher(assemble(model))
     total, done = len(clips) * (len(test.clip) - change), 0
     streams = [test]
     for name, clip in clips.items():

@@ -10,15 +10,15 @@ import numpy as np
 
 from e4_ros.benchmarks.exits.footage import Judged
 from e4_ros.benchmarks.exits.timing import figures, timed
-from e4_ros.benchmarks.exits.ways import Through, Watched
-from e4_ros.vision.exit_checkpoint import load
-from e4_ros.vision.inference.factory import build
-from e4_ros.vision.inference.policy import FULL, FullPolicy
-from e4_ros.vision.model import VisionModel
+from e4_ros.benchmarks.exits.ways import Through, Watched, full_engine
+from e4_ros.perception.setup import EngineOptions, set_up
+from e4_ros.vision.bundle import load_bundle
+from e4_ros.vision.inference.policy import FullPolicy
+from e4_ros.vision.models.trainable import TrainableModel
 
 
 def measure_headline(
-    model: VisionModel,
+    model: TrainableModel,
     test: Judged,
     path: Path,
     thresholds: Mapping[str, float],
@@ -31,7 +31,7 @@ def measure_headline(
     Args:
         model: the detector.
         test: the stream.
-        path: of the exits.
+        path: the bundle with the exits.
         thresholds: by exit.
         threads: within an operation.
         passes: over the stream.
@@ -42,10 +42,9 @@ def measure_headline(
         ``speedup_with_audit``, the number of ``audits``, both F1, ``early_share``, and
         ``switched_off``: why, by exit.
     """
-    checkpoint = load(path, model)
-    engine = build(model.name, 'e4', threads=threads, checkpoint=path)
-    way = Watched(engine, checkpoint, thresholds, pays=True)
-    full = build(model.name, FULL, threads=threads)
+    engine = set_up(EngineOptions(str(path), threads=threads)).engine
+    way = Watched(engine, load_bundle(path).network, thresholds, pays=True)
+    full = full_engine(model, threads)
     result = timed(
         {('headline', 0.0): way}, Through(full, FullPolicy()), test.clip, passes, progress
     )['headline', 0.0]

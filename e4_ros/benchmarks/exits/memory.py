@@ -35,19 +35,18 @@ def peak_memory_mb(
 
 
 def child_peak_mb(*arguments: str) -> float:
-    """Peak of one fresh process, given its threads, policy and perhaps checkpoint."""
+    """Peak of one fresh process, given its threads, policy and perhaps bundle."""
     process = subprocess.run(
         [sys.executable, '-m', __name__, *arguments], capture_output=True, text=True, check=True
     )
     return float(process.stdout.split()[-1]) * 1024 / 1e6
 
 
-def _main(threads: str, policy: str, checkpoint: str | None = None) -> None:
+def _main(threads: str, policy: str, bundle: str = MODEL) -> None:
     from e4_ros.evaluation.sources import open_source
-    from e4_ros.vision.inference.factory import build
+    from e4_ros.perception.setup import EngineOptions, set_up
 
-    path = None if checkpoint is None else Path(checkpoint)
-    engine = build(MODEL, policy, threads=int(threads), checkpoint=path)
+    engine = set_up(EngineOptions(bundle, policy, threads=int(threads))).engine
     for stamp_s, frame in islice(open_source(SOURCE), _FRAMES):
         engine.process(frame, stamp_s)
     status = Path('/proc/self/status').read_text()

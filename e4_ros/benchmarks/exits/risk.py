@@ -12,14 +12,14 @@ import numpy as np
 
 from e4_ros.benchmarks.exits.footage import Judged
 from e4_ros.benchmarks.exits.ways import Watched
+from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.agreement import quality_lost
+from e4_ros.vision.bundle import load_bundle
 from e4_ros.vision.calibration.calibrate import Promise, calibrate
 from e4_ros.vision.calibration.learn_then_test import RiskError
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.exit_checkpoint import Checkpoint, load
-from e4_ros.vision.inference.factory import build
 from e4_ros.vision.inference.policy import FULL
-from e4_ros.vision.model import VisionModel
+from e4_ros.vision.staged_network import StagedNetwork
 
 ALPHAS = (0.05, 0.1, 0.2)
 CONFIDENCE = 0.95
@@ -40,36 +40,41 @@ class Setting:
     """
 
     alpha: float | None
-    checkpoint: Checkpoint
+    network: StagedNetwork
     why_not: str = ''
 
 
 def settings(
-    model: VisionModel,
-    checkpoint: Checkpoint,
+    network: StagedNetwork,
     footage: Judged,
     threads: int,
     progress: Callable[[str, int, int], None],
 ) -> list[Setting]:
     """What can be certified at each risk, and first what `e4 fit` left, which promises nothing."""
-    found = [Setting(None, checkpoint)]
+    found = [Setting(None, network)]
     for alpha in ALPHAS:
         promise = Promise(alpha, CONFIDENCE, block_s=BLOCK_S, gap_s=GAP_S)
         try:
             result = calibrate(
-                model, checkpoint, footage.clip, footage.reference, promise,
+                network, footage.clip, footage.reference, promise,
                 partial(progress, f'calibration at {alpha:g}'), threads,
             )  # fmt: skip
         except RiskError as error:
-            found.append(Setting(alpha, replace(checkpoint, thresholds={}), str(error)))
+            found.append(Setting(alpha, replace(network, thresholds={}), str(error)))
             continue
-        why = '' if result.checkpoint.thresholds else 'only the full network passed'
-        found.append(Setting(alpha, result.checkpoint, why))
+        why = '' if result.thresholds else 'only the full network passed'
+        certified = replace(
+            network,
+            thresholds=result.thresholds,
+            audit_bounds=result.calibration.audit_bounds,
+            confidence=result.calibration.confidence,
+            rates=result.calibration.rates,
+        )
+        found.append(Setting(alpha, certified, why))
     return found
 
 
 def measure_risk(
-    model: VisionModel,
     path: Path,
     calibration: Judged,
     streams: Sequence[Judged],
@@ -81,14 +86,13 @@ def measure_risk(
     A frame's loss is what calibration bounds: what the answer's F1 against the teacher lacks of the
     full network's, never below 0. Frames before something happens are not counted.
     """
-    checkpoint = load(path, model)
-    tried = settings(model, checkpoint, calibration, threads, progress)
-    engine = build(model.name, 'e4', threads=threads, checkpoint=path)
+    tried = settings(load_bundle(path).network, calibration, threads, progress)
+    engine = set_up(EngineOptions(str(path), threads=threads)).engine
     rows: list[dict[str, Any]] = []
     for stream in streams:
         full = [engine.process_full(frame).detections for _, frame in stream.clip]
         for setting in tried:
-            own = setting.checkpoint
+            own = setting.network
             way = Watched(engine, own, own.thresholds, pays=False)
             rows.append(row_of(way, setting, stream, full))
             progress('promises', len(rows), len(streams) * len(tried))

@@ -10,12 +10,15 @@ from typing import Protocol
 import numpy as np
 
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.exit_checkpoint import Checkpoint
+from e4_ros.vision.export.assemble import assemble
 from e4_ros.vision.inference.audit import Auditor
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.policy import FULL, ExitPolicy, FullPolicy, ThresholdPolicy
+from e4_ros.vision.inference.factory import make_engine
+from e4_ros.vision.inference.policy import FULL, ExitPolicy, ThresholdPolicy
 from e4_ros.vision.models import load_model
+from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.runtime.factory import make_runtime
+from e4_ros.vision.staged_network import StagedNetwork
 from e4_ros.vision.tracking.constant_velocity import ConstantVelocityTracks
 
 
@@ -63,12 +66,22 @@ class Through:
         return Said(result.detections, result.latency_s, result.exit)
 
 
+def full_engine(model: TrainableModel, threads: int) -> EarlyExitEngine:
+    """The full network in one piece, cut nowhere: the peer.
+
+    Args:
+        model: the network.
+        threads: threads within an operation.
+    """
+    return make_engine(assemble(model), make_runtime('onnxruntime', threads), FULL)
+
+
 class Watched:
     """An engine as perception runs it: audits, and with `pays` a look at whether exits pay here.
 
     Args:
         engine: its own; it is changed.
-        checkpoint: whose exits the engine has, with the audit's bounds.
+        network: the engine's network, with the audit's bounds.
         thresholds: by exit.
         pays: whether exits that do not pay rest.
 
@@ -80,15 +93,13 @@ class Watched:
     def __init__(
         self,
         engine: EarlyExitEngine,
-        checkpoint: Checkpoint,
+        network: StagedNetwork,
         thresholds: Mapping[str, float],
         pays: bool,
     ):
         self._engine, self._pays = engine, pays
         self._policy = ThresholdPolicy(thresholds)
-        audit = checkpoint.notes.get('audit', {})
-        self._bounds = {name: entry['bound'] for name, entry in audit.items()}
-        self._confidence = checkpoint.notes.get('confidence', 0.95)
+        self._bounds, self._confidence = network.audit_bounds, network.confidence
         self.reset()
 
     def reset(self) -> None:
@@ -160,7 +171,7 @@ class Smaller:
 
     def __init__(self, name: str, side: int, threads: int):
         model = load_model(name, input_size=(side, side))
-        self._engine = EarlyExitEngine(model, FullPolicy(), make_runtime('onnxruntime', threads))
+        self._engine = full_engine(model, threads)
         self._name = f'{side} pixels'
 
     def reset(self) -> None:

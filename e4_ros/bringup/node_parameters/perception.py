@@ -10,15 +10,16 @@ from e4_ros.vision.runtime.precision import PRECISIONS
 
 PARAMETERS = (
     AUTOSTART,
-    ParameterSpec('model', 'pedestrian_ssdlite', 'Network, by its name in the zoo.'),
+    ParameterSpec(
+        'model',
+        'pedestrian_ssdlite',
+        'Bundle: the name of one that ships, or a folder from `e4 build` or `e4 fit`.',
+    ),
     ParameterSpec(
         'policy',
         'e4',
         'Where to stop: e4 takes the first exit it trusts, full never does.',
         choices=('e4', 'full'),
-    ),
-    ParameterSpec(
-        'exits_file', '', 'Exits from `e4 fit`; empty for those that ship with the model.'
     ),
     ParameterSpec(
         'runtime',
@@ -37,7 +38,7 @@ PARAMETERS = (
     ParameterSpec(
         'precision',
         'fp32',
-        "Of the network's stages. fp16 and int8 are made, measured and kept on this machine by `e4 "
+        "Of the network's stages. fp16 and int8 are made, measured and kept in the bundle by `e4 "
         'precision`, and refused where it has not kept them.',
         choices=PRECISIONS,
     ),

@@ -11,7 +11,6 @@ import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,10 +36,8 @@ from e4_ros.profiling.planning.cost_table import CostTable, CostTableError, Floa
 from e4_ros.profiling.planning.exit_shares import even_shares
 from e4_ros.profiling.planning.objective import Problem, make_problem
 from e4_ros.profiling.profile import OnProgress, Profile, run_profile
-from e4_ros.vision.inference import factory
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.segment_runner import SegmentRunner
-from e4_ros.vision.runtime.devices import AUTO
 
 _BASELINE_S = 0.3  # per segment: a governor needs a while to follow the load
 _DRIFTED = 0.05
@@ -109,7 +106,7 @@ class HostProfile:
 
 
 def profile_this_machine(
-    model: str,
+    built: EarlyExitEngine,
     exit_shares: Mapping[str, float] | None = None,
     deadline_s: float = 0.0,
     domains: Sequence[str] = (),
@@ -117,25 +114,19 @@ def profile_this_machine(
     config: DaemonConfig | None = None,
     frames: Sequence[np.ndarray] = (),
     power_like: str = '',
-    threads: int | None = None,
-    device: str = AUTO,
-    checkpoint: Path | None = None,
     yardstick: bool = True,
     on_progress: OnProgress | None = None,
 ) -> HostProfile:
     """Measure this machine and plan for it.
 
     Args:
-        model: name of the network.
+        built: the network with its exits, as it is to be measured.
         exit_shares: exit → share (or count) of the frames that stop there; None: equal shares.
         deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible.
         domains: names of the domains to clock; empty: ``cpu`` and, where there is one, ``gpu``.
         config: settings of the daemon: where it listens, and the root of the machine's files.
         frames: frames ``(H, W, 3)`` uint8 RGB to run the network on; a virtual board needs none.
         power_like: name of a board whose power model is used where there is no sensor.
-        threads: number of threads of the network; None: one per core.
-        device: device that runs the network, `auto` or one of `devices.DEVICES`.
-        checkpoint: exits from `e4 fit`; None for those that ship.
         yardstick: whether to find the exact optimum of the measured table, too.
         on_progress: function that receives the progress.
 
@@ -146,8 +137,7 @@ def profile_this_machine(
     tell = on_progress or (lambda phase, progress, energy_j: None)
     config = config or DaemonConfig()
     board = config.board or identify(config.root)
-    tell('loading the model', 0.0, math.nan)
-    built = factory.build(model, threads=threads, checkpoint=checkpoint, device=device)
+    model = built.model.name
     shares = exit_shares or even_shares(built.paths)
     works = works_of(built.segments)
     found = {domain.name: domain for domain in discover(config.root)}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from e4_ros.vision.agreement import quality_lost
+from e4_ros.vision.bundle.manifest import Calibration
 from e4_ros.vision.calibration.learn_then_test import (
     Certificate,
     RiskError,
@@ -18,11 +19,10 @@ from e4_ros.vision.calibration.learn_then_test import (
 )
 from e4_ros.vision.calibration.threshold_replay import Clip, PlayedStream
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.exit_checkpoint import Checkpoint
 from e4_ros.vision.inference.frame_result import FrameResult
 from e4_ros.vision.inference.policy import FULL, TEMPORAL
-from e4_ros.vision.model import VisionModel
 from e4_ros.vision.runtime.precision import FP32
+from e4_ros.vision.staged_network import StagedNetwork
 
 # Fixed before any footage is seen, from cautious to bold: the first lets nothing out early.
 PATH = (1.01, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.3, 0.1)
@@ -50,89 +50,90 @@ class Promise:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibrated:
     """What came of it.
 
     Attributes:
-        checkpoint: with the certified thresholds; with none where nothing was certified.
+        thresholds: the certified thresholds by exit; none where nothing was certified.
+        calibration: what is known of them.
         certificate: p-values and mean losses along the path.
         early_share: share of frames that the chosen setting answered early.
         correlation: of neighbouring blocks' losses at the boldest setting tried; blocks are taken
             as independent, so a promise from blocks that correlate is weaker than it says.
     """
 
-    checkpoint: Checkpoint
+    thresholds: dict[str, float]
+    calibration: Calibration
     certificate: Certificate
     early_share: float
     correlation: float
 
 
 def calibrate(
-    model: VisionModel,
-    checkpoint: Checkpoint,
+    network: StagedNetwork,
     clip: Clip | Sequence[Clip],
     reference: Sequence[Detections],
     promise: Promise,
     progress: Progress = lambda done, total: None,
     threads: int | None = None,
     precision: str = FP32,
-) -> Calibration:
+) -> Calibrated:
     """Find the boldest thresholds whose loss of quality is certified.
 
     A frame's loss is `quality_lost`: what the early answer's F1 against the reference lacks of the
     full network's; against the full network, 1 - F1; for classes whether it differs. All exits
     share one threshold, which is walked down `PATH`.
 
-    The checkpoint's notes get what the engine wants to know: ``rates``, the share of all frames
-    that each exit answered, and ``audit``, an upper bound for each exit on the mean disagreement
-    with the full network.
+    Also found is what the engine wants to know: the share of all frames that each exit answered,
+    and an upper bound for each exit on the mean disagreement with the full network.
 
     Args:
-        model: the network.
-        checkpoint: its exits.
+        network: the network with its exits.
         clip: ``(stamp_s, frame)`` in order of time, or several such clips.
         reference: the offline teacher's answers to all frames; not read if judged against the full
             network, as classifiers are.
         promise: what the user asks for.
         progress: called with settings done and their number.
         threads: threads within one operation; None for one per core.
-        precision: of the network's stages, in which the promise then holds.
+        precision: precision of the network's stages, in which the promise then holds.
 
     Raises:
         RiskError: too little footage for the promise; says how much is needed.
     """
     clips: list[Clip] = [clip] if not clip or not _is_clip(clip[0]) else list(clip)  # type: ignore[arg-type, list-item]
     block, gap = check_footage(clips, promise)
-    stream = PlayedStream(model, checkpoint, clips, threads, precision)
-    judges = stream.full if promise.against_full or model.task == 'classify' else list(reference)
+    stream, task = PlayedStream(network, clips, threads), network.model.task
+    against_full = promise.against_full or task == 'classify'
+    judges = stream.full if against_full else list(reference)
     losses: list[np.ndarray] = []
     runs: list[list[FrameResult]] = []
     for done, threshold in enumerate(PATH):
-        results = stream.play(_thresholds(checkpoint, threshold))
+        results = stream.play(_thresholds(network, threshold))
         runs.append(results)
         lost = [
-            quality_lost(result.detections, full, judge, model.task)
+            quality_lost(result.detections, full, judge, task)
             for result, full, judge in zip(results, stream.full, judges, strict=True)
         ]
-        losses.append(stream.blocks(lost, block, gap, single=model.task == 'classify'))
+        losses.append(stream.blocks(lost, block, gap, single=task == 'classify'))
         progress(done + 1, len(PATH))
         if done and certify(losses, promise.risk, promise.confidence).chosen != done:
             break  # what comes behind a failure is never looked at
     certificate = certify(losses, promise.risk, promise.confidence)
     chosen = certificate.chosen or 0  # the first setting is the full network: nothing to promise
     exits = [result.exit for result in runs[chosen]]
-    notes = checkpoint.notes | {
-        'risk': promise.risk,
-        'confidence': promise.confidence,
-        'precision': precision,
-        'against': 'full' if promise.against_full or model.task == 'classify' else 'teacher',
-        'blocks': certificate.blocks,
-        'mean_loss': certificate.means[chosen],
-        **stream.seen(runs[chosen], block, gap, promise.confidence),
-    }
-    thresholds = _thresholds(checkpoint, PATH[chosen]) if chosen else {}
-    return Calibration(
-        replace(checkpoint, thresholds=thresholds, notes=notes),
+    calibration = Calibration(
+        risk=promise.risk,
+        confidence=promise.confidence,
+        against='full' if against_full else 'teacher',
+        precision=precision,
+        mean_loss=certificate.means[chosen],
+        blocks=certificate.blocks,
+        audit_bounds=stream.audit_bounds(runs[chosen], block, gap, promise.confidence),
+        rates=stream.rates(runs[chosen]),
+    )
+    return Calibrated(
+        _thresholds(network, PATH[chosen]) if chosen else {},
+        calibration,
         certificate,
         1 - exits.count(FULL) / len(exits),
         neighbours_correlate(losses[-1]),
@@ -144,8 +145,8 @@ def _is_clip(item: object) -> bool:
     return not (isinstance(item, tuple) and len(item) == 2 and np.isscalar(item[0]))
 
 
-def _thresholds(checkpoint: Checkpoint, threshold: float) -> dict[str, float]:
-    return dict.fromkeys([TEMPORAL, *(e.name for e in checkpoint.exits)], threshold)
+def _thresholds(network: StagedNetwork, threshold: float) -> dict[str, float]:
+    return dict.fromkeys([TEMPORAL, *(part.name for part in network.exits)], threshold)
 
 
 def check_footage(clips: Sequence[Clip], promise: Promise) -> tuple[int, int]:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from e4_ros.vision.agreement import disagreement
 from e4_ros.vision.calibration.learn_then_test import spaced_blocks, upper_bound
-from e4_ros.vision.exit_checkpoint import Checkpoint
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.frame_result import FrameResult
 from e4_ros.vision.inference.policy import FULL, TEMPORAL, ThresholdPolicy
-from e4_ros.vision.model import VisionModel
 from e4_ros.vision.runtime.factory import make_runtime
-from e4_ros.vision.runtime.precision import FP32
+from e4_ros.vision.staged_network import StagedNetwork
 
 _LEAST_BLOCKS = 8  # that an exit must have answered in for its bound to mean anything
 
@@ -26,34 +23,19 @@ class PlayedStream:
     """Footage, played through exits at one threshold after another.
 
     Args:
-        model: the network.
-        checkpoint: its exits.
+        network: the network with its exits.
         clips: ``(stamp_s, frame)`` in order of time each.
         threads: threads within one operation; None for one per core.
-        precision: of the network's stages.
 
     Attributes:
         full: the full network's answers to all frames, in the same precision.
     """
 
-    def __init__(
-        self,
-        model: VisionModel,
-        checkpoint: Checkpoint,
-        clips: Sequence[Clip],
-        threads: int | None = None,
-        precision: str = FP32,
-    ):
-        self._clips, self._task = clips, model.task
-        self._names = [TEMPORAL, *(e.name for e in checkpoint.exits)]
-        self._engine = EarlyExitEngine(
-            model,
-            ThresholdPolicy({}),
-            make_runtime('onnxruntime', threads),
-            checkpoint.exits,
-            checkpoint.temporal,
-            precision=precision,
-        )
+    def __init__(self, network: StagedNetwork, clips: Sequence[Clip], threads: int | None = None):
+        self._clips, self._task = clips, network.model.task
+        self._names = [TEMPORAL, *(part.name for part in network.exits)]
+        runtime = make_runtime('onnxruntime', threads)
+        self._engine = EarlyExitEngine(network, ThresholdPolicy({}), runtime)
         process = self._engine.process_full
         self.full = [process(frame).detections for clip in clips for _, frame in clip]
 
@@ -85,19 +67,29 @@ class PlayedStream:
         means = np.concatenate(parts)
         return means[~np.isnan(means)]
 
-    def seen(
-        self, results: Sequence[FrameResult], block: int, gap: int, confidence: float
-    ) -> dict[str, Any]:
-        """The notes ``rates`` and ``audit`` of a run; no bound from too few blocks."""
+    def rates(self, results: Sequence[FrameResult]) -> dict[str, float]:
+        """Share of all frames of a run that each exit answered."""
         exits = [result.exit for result in results]
+        return {name: exits.count(name) / len(exits) for name in self._names}
+
+    def audit_bounds(
+        self, results: Sequence[FrameResult], block: int, gap: int, confidence: float
+    ) -> dict[str, float]:
+        """Upper bound of each exit's mean disagreement in a run; none from too few blocks.
+
+        Args:
+            results: results of all frames.
+            block: frames in a block.
+            gap: frames between blocks.
+            confidence: probability with which a bound holds.
+        """
         bounds = {}
-        for name in sorted(set(exits) - {FULL}):
+        for name in sorted({result.exit for result in results} - {FULL}):
             apart = [
                 disagreement(result.detections, full, self._task) if result.exit == name else np.nan
                 for result, full in zip(results, self.full, strict=True)
             ]
             means = self.blocks(apart, block, gap)
             if len(means) >= _LEAST_BLOCKS:
-                bounds[name] = {'bound': upper_bound(means, confidence)}
-        rates = {name: exits.count(name) / len(exits) for name in self._names}
-        return {'rates': rates, 'audit': bounds}
+                bounds[name] = upper_bound(means, confidence)
+        return bounds

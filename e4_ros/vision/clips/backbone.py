@@ -12,7 +12,7 @@ from e4_ros.vision.clips.motion import motion_map
 from e4_ros.vision.exit_checkpoint import network_hash
 from e4_ros.vision.export.graph_split import Cut, StageError, find_cuts, split
 from e4_ros.vision.export.onnx_export import ModuleProgram
-from e4_ros.vision.model import VisionModel
+from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.runtime.interfaces import Buffer, Piece
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 
@@ -55,7 +55,7 @@ class ClipBackbone:
         StageError: the network has no stage whose map is an eighth of the image.
     """
 
-    def __init__(self, model: VisionModel, threads: int | None = None):
+    def __init__(self, model: TrainableModel, threads: int | None = None):
         self.model = model
         self.key = f'{model.name.replace("/", "_")}-{network_hash(model.network)}-v1'
         self._runtime = OnnxRuntime(threads)

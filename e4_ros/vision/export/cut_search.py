@@ -11,7 +11,7 @@ import torch
 
 from e4_ros.vision.export.graph_split import Cut, find_cuts, nearest_cuts, split
 from e4_ros.vision.export.onnx_export import stage_programs
-from e4_ros.vision.model import VisionModel
+from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 
 _CANDIDATES = 24
@@ -19,7 +19,7 @@ _ROUNDS = 9
 
 
 def measured_cuts(
-    model: VisionModel,
+    model: TrainableModel,
     shares: Sequence[float],
     threads: int | None = None,
     clock: Callable[[], float] = time.perf_counter,
@@ -42,7 +42,7 @@ def measured_cuts(
 
 
 def measure_cuts(
-    model: VisionModel,
+    model: TrainableModel,
     threads: int | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Cut]:

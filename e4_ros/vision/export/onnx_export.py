@@ -15,7 +15,6 @@ from torch import Tensor, fx, nn
 
 from e4_ros.paths import cache_dir
 from e4_ros.vision.export.graph_split import Stage
-from e4_ros.vision.runtime.precision import FP32, stage_file
 
 _OPSET = 17
 _FORMAT = '2'  # raise it when the same module would be exported differently
@@ -34,26 +33,24 @@ class ModuleProgram:
         module: eval-mode module, traceable by torch.fx, that takes one tensor for each input.
         inputs: shape of each input by its name, in the order of the module's arguments.
         outputs: names of what the module gives, in order.
-        precision: one of `PRECISIONS`; others than fp32 must have been made before.
     """
 
     name: str
     module: nn.Module
     inputs: Mapping[str, tuple[int, ...]]
     outputs: tuple[str, ...]
-    precision: str = FP32
 
     def onnx(self) -> bytes:
         """See `Program`."""
-        return stage_file(self.file(), self.precision).read_bytes()
+        return self.file().read_bytes()
 
     def file(self) -> Path:
-        """The float32 file in the cache."""
+        """The program as a file in the cache."""
         return export(self.module, self.inputs, self.outputs)
 
 
 def stage_programs(
-    stages: Sequence[Stage], shape: tuple[int, ...], outputs: tuple[str, ...], precision: str = FP32
+    stages: Sequence[Stage], shape: tuple[int, ...], outputs: tuple[str, ...]
 ) -> list[ModuleProgram]:
     """Programs of a network's stages, each of which takes ``x``; all but the last give ``y``.
 
@@ -61,12 +58,11 @@ def stage_programs(
         stages: stages of one network, in order.
         shape: shape of the network's input.
         outputs: names of the network's own outputs, which the last stage gives.
-        precision: one of `PRECISIONS`.
     """
     programs = []
     for index, stage in enumerate(stages):
         names = outputs if index == len(stages) - 1 else ('y',)
-        programs.append(ModuleProgram(stage.name, stage.module, {'x': shape}, names, precision))
+        programs.append(ModuleProgram(stage.name, stage.module, {'x': shape}, names))
         shape = stage.shape
     return programs
 

@@ -9,24 +9,25 @@ from pathlib import Path
 import numpy as np
 
 
-def write_reduced(path: Path, precision: str, inputs: Sequence[np.ndarray], folder: Path) -> Path:
-    """Write an exported stage in fewer bits; what goes in and comes out stays float32.
+def reduce_model(model: bytes, precision: str, inputs: Sequence[np.ndarray]) -> bytes:
+    """A stage in fewer bits; what goes in and comes out stays float32.
 
     int8 is ONNX Runtime's static quantisation: QDQ, unsigned activations by their range over the
     inputs, signed weights by channel (Krishnamoorthi, arXiv 1806.08342, section 3).
 
     Args:
-        path: file of the exported stage, which has one input.
+        model: ONNX model of the stage, which has one input.
         precision: ``fp16`` or ``int8``.
         inputs: ``(1, ...)`` float32 each; what the stage sees on real footage.
-        folder: where the file is written, under the same name.
     """
-    out = folder / path.name
-    if precision == 'int8':
-        _quantise(path, inputs, out)
-    else:
-        _halve(path, out)
-    return out
+    with tempfile.TemporaryDirectory() as folder:
+        plain, made = Path(folder) / 'plain.onnx', Path(folder) / 'made.onnx'
+        plain.write_bytes(model)
+        if precision == 'int8':
+            _quantise(plain, inputs, made)
+        else:
+            _halve(plain, made)
+        return made.read_bytes()
 
 
 def _halve(path: Path, out: Path) -> None:
@@ -51,14 +52,13 @@ def _quantise(path: Path, inputs: Sequence[np.ndarray], out: Path) -> None:
             found = next(self._left, None)
             return None if found is None else {name: found}
 
-    with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
-        plain = Path(scratch) / 'plain.onnx'
-        quant_pre_process(path, plain, skip_symbolic_shape=True)
-        quantize_static(
-            plain,
-            out,
-            Footage(),
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
+    ready = path.with_name('ready.onnx')
+    quant_pre_process(path, ready, skip_symbolic_shape=True)
+    quantize_static(
+        ready,
+        out,
+        Footage(),
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 
 from e4_ros.vision.agreement import disagreement
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.exit_checkpoint import Exit
 from e4_ros.vision.inference.audit import Audit, Auditor
-from e4_ros.vision.inference.compiled_network import compile_chain
+from e4_ros.vision.inference.compiled_network import Segment, compile_chain, segments_of
 from e4_ros.vision.inference.exit_economics import ExitEconomics
 from e4_ros.vision.inference.exit_timing import measure_exits
+from e4_ros.vision.inference.extrapolated_exit import ExtrapolatedExit
 from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentClock
 from e4_ros.vision.inference.hold_exit import HoldExit
 from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
 from e4_ros.vision.inference.policy import FULL, TEMPORAL, ExitPolicy
-from e4_ros.vision.inference.temporal_exit import ExtrapolatedExit, TemporalExit
-from e4_ros.vision.model import VisionModel, check_frame
-from e4_ros.vision.nets.temporal_net import TemporalNet
+from e4_ros.vision.inference.temporal_exit import TemporalExit
+from e4_ros.vision.model import check_frame
 from e4_ros.vision.runtime.interfaces import Runtime
-from e4_ros.vision.runtime.precision import FP32
+from e4_ros.vision.staged_network import StagedNetwork
 
 
 class EarlyExitEngine:
@@ -31,52 +28,46 @@ class EarlyExitEngine:
     the exit after it. It is not safe to use from two threads at once.
 
     Args:
-        model: the network with its pre- and postprocessing.
+        network: the network in stages, with what comes before and after it.
         policy: where to stop.
         runtime: what runs the stages.
-        exits: exits between stages, in order of depth.
-        temporal: network of the temporal exit; without one it moves the last answer on.
         min_score: detections that score less are left out.
         auditor: says which early answers `audit` checks.
-        precision: precision of the stages, one of `PRECISIONS`.
-        rates: share of all frames that each exit answered in calibration, where that is known.
 
     Attributes:
-        segments: in order, what each asks of the machine.
+        model: what comes before the network and after it.
         economics: rests exits that do not pay; None, as at first, lets all be asked.
     """
 
     def __init__(
         self,
-        model: VisionModel,
+        network: StagedNetwork,
         policy: ExitPolicy,
         runtime: Runtime,
-        exits: Sequence[Exit] = (),
-        temporal: TemporalNet | None = None,
         min_score: float = 0.2,
         auditor: Auditor | None = None,
-        rates: Mapping[str, float] | None = None,
-        precision: str = FP32,
     ):
-        self.model = model
-        self.policy = policy
+        self.model = network.model
         self.runtime = runtime
         self.min_score = min_score
-        self.temporal: TemporalExit = (
-            LearnedTemporalExit(temporal, runtime.host)
-            if temporal is not None
-            else _unlearnt(model)
-        )
+        self.temporal = _temporal_exit(network, runtime)
         self.auditor = auditor or Auditor()
         self.economics: ExitEconomics | None = None
-        self._rates = rates
-        self._exit_names = [TEMPORAL, *(e.name for e in exits), FULL]
-        self._chain = compile_chain(
-            model, exits, self.temporal, runtime, policy.asks(TEMPORAL), precision
-        )
-        self._input, self._steps = self._chain.input, self._chain.steps
-        self.segments = self._chain.segments
+        self._rates = network.rates
+        self._exit_names = [TEMPORAL, *(part.name for part in network.exits), FULL]
+        chain = compile_chain(network, self.temporal, runtime)
+        self._chain, self._input, self._steps = chain, chain.input, chain.steps
+        self._segments = {
+            looks: segments_of(network, chain, self.temporal if looks else None)
+            for looks in (False, True)
+        }
         self._looked = False
+        self.policy = policy
+
+    @property
+    def segments(self) -> list[Segment]:
+        """What each segment asks of the machine under the policy, in order."""
+        return self._segments[self.policy.asks(TEMPORAL)]
 
     @property
     def device(self) -> str:
@@ -249,5 +240,7 @@ class EarlyExitEngine:
         return self.model.decode(outputs, frame.shape, self.min_score)
 
 
-def _unlearnt(model: VisionModel) -> TemporalExit:
-    return HoldExit() if model.task == 'classify' else ExtrapolatedExit()
+def _temporal_exit(network: StagedNetwork, runtime: Runtime) -> TemporalExit:
+    if network.temporal is not None:
+        return LearnedTemporalExit(network.temporal, runtime.host)
+    return HoldExit() if network.model.task == 'classify' else ExtrapolatedExit()

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.exit_checkpoint import Exit
-from e4_ros.vision.export.node_costs import module_cost
-from e4_ros.vision.export.onnx_export import ModuleProgram
 from e4_ros.vision.inference import grid_boxes
 from e4_ros.vision.inference.temporal_exit import TemporalExit, certainty
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.nets.exit_gate import SLOTS, STATE
-from e4_ros.vision.nets.heads import Answering, AnsweringAndJudging
 from e4_ros.vision.runtime.interfaces import Buffer, Runtime
+from e4_ros.vision.staged_network import Part
 
 
 class ExitStep:
@@ -27,7 +22,9 @@ class ExitStep:
     ttayanon et al., arXiv 1709.01686), and remembers nothing.
 
     Args:
-        fitted: the exit as the checkpoint has it.
+        part: head and gate in one program. It takes ``features`` and, with a gate, ``memory``,
+            ``filled`` and ``state``; it gives ``peaks`` and ``sides`` or ``logits`` and, with a
+            gate, ``gate``, ``diversity``, ``token`` and ``next_state``.
         features: the tensor that the stage before it leaves behind.
         temporal: the stream's temporal exit, which looks at every frame before this one does.
         model: whose outputs a head to classes imitates.
@@ -35,45 +32,41 @@ class ExitStep:
         carried: the state that the exit before leaves behind; None where none does.
 
     Attributes:
-        name: of the exit.
-        cost: multiply-accumulates, bytes and layers of head and gate.
+        name: name of the exit.
         state: what the next exit may read; None without a gate.
     """
 
     def __init__(
         self,
-        fitted: Exit,
+        part: Part,
         features: Buffer,
         temporal: TemporalExit,
         model: VisionModel,
         runtime: Runtime,
         carried: Buffer | None = None,
     ):
-        self.name = fitted.name
+        self.name = part.name
         self._model = model
         self._temporal = temporal
         self._answer = Detections.empty()
-        self._gated = fitted.gate is not None
+        self._gated = 'gate' in part.program.outputs
         far = carried is not None and carried is temporal.state and runtime.host is not runtime
         self._state_there = carried if far else None
         inputs = {'features': features}
-        if fitted.gate is None:
-            module: Answering | AnsweringAndJudging = Answering(fitted.head).eval()
-        else:
-            module = AnsweringAndJudging(fitted.head, fitted.gate).eval()
-            self._memory = runtime.buffer((1, SLOTS, fitted.gate.channels))
-            self._filled = runtime.buffer((1, SLOTS))
+        if self._gated:
+            shapes = part.program.inputs
+            self._memory = runtime.buffer(shapes['memory'])
+            self._filled = runtime.buffer(shapes['filled'])
+            # The temporal exit leaves its state in the host's memory; a head elsewhere has a copy.
+            if carried is None or far:
+                carried = runtime.buffer(shapes['state'])
+            self._state_here = carried
             inputs |= {
                 'memory': self._memory,
                 'filled': self._filled,
+                'state': self._state_here,
             }
-            # The temporal exit leaves its state in the host's memory; a head elsewhere has a copy.
-            self._state_here = runtime.buffer((1, STATE)) if carried is None or far else carried
-            inputs['state'] = self._state_here
-        shapes = {name: tuple(buffer.shape) for name, buffer in inputs.items()}
-        program = ModuleProgram(self.name, module, shapes, module.output_names)
-        self._piece = runtime.compile(program, inputs)
-        self.cost = module_cost(module, *map(torch.zeros, shapes.values()))
+        self._piece = runtime.compile(part.program, inputs)
         self.state = self._piece.outputs['next_state'] if self._gated else None
 
     def most(self) -> float:
@@ -94,7 +87,7 @@ class ExitStep:
             self._state_here.write(self._state_there.read())
         self._piece.run()
         outputs = {name: buffer.read() for name, buffer in self._piece.outputs.items()}
-        if self._model.task == 'classify':
+        if 'logits' in outputs:
             self._answer = self._model.decode(outputs, frame_shape, min_score)
         else:
             peaks, sides = outputs['peaks'][0], outputs['sides'][0]

@@ -1,53 +1,42 @@
-"""The temporal exit with eyes: a small network that reads the memory and the frame."""
+"""The learnt temporal exit: a small network that reads the memory and the frame."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.export.node_costs import module_cost
-from e4_ros.vision.export.onnx_export import ModuleProgram
 from e4_ros.vision.inference import grid_boxes
 from e4_ros.vision.inference.temporal_exit import TemporalExit
-from e4_ros.vision.inference.temporal_input import as_input, prior_maps, thumbnail
-from e4_ros.vision.nets.temporal_net import TemporalAtRunTime, TemporalNet
+from e4_ros.vision.inference.temporal_input import PRIOR, as_input, prior_maps, thumbnail
 from e4_ros.vision.runtime.interfaces import Buffer, Runtime
+from e4_ros.vision.staged_network import Part
 
 _SNAPSHOT_S = 3.0  # a frame this old moves to the next slot of the memory
 
 
 class LearnedTemporalExit(TemporalExit):
-    """Runs a `TemporalNet` on each frame of a stream.
+    """Runs the temporal network on each frame of a stream.
 
     The memory's first slot holds the frame before; the others hold snapshots that are about three
     and six seconds old. The prior is the last answer, moved on by constant-velocity tracks.
 
     Args:
-        net: in eval mode.
+        part: the network, with the inputs ``image``, ``memory``, ``filled`` and ``prior``, and at
+            least the outputs ``peaks``, ``sides``, ``gate``, ``diversity``, ``in_distribution``,
+            ``seen`` and ``state``.
         runtime: what runs it.
-        at_run_time: another wrapping of the net than `TemporalAtRunTime`'s, with more outputs.
     """
 
     _snapshot: np.ndarray | None
     _snapshot_s: float
 
-    def __init__(
-        self, net: TemporalNet, runtime: Runtime, at_run_time: TemporalAtRunTime | None = None
-    ):
-        self._classes = net.settings['classes']
-        at_run_time = at_run_time or TemporalAtRunTime(net).eval()
-        shapes = at_run_time.input_shapes
-        program = ModuleProgram('temporal', at_run_time, shapes, at_run_time.output_names)
-        inputs = {name: runtime.buffer(shape) for name, shape in shapes.items()}
+    def __init__(self, part: Part, runtime: Runtime):
+        inputs = {name: runtime.buffer(shape) for name, shape in part.program.inputs.items()}
         self._image, self._memory = inputs['image'], inputs['memory']
         self._filled, self._prior = inputs['filled'], inputs['prior']
-        self._piece = runtime.compile(program, inputs)
-        self.state = self._piece.outputs['state']
-        self.device = self._piece.device
-        cost = module_cost(at_run_time, *map(torch.zeros, shapes.values()))
-        self.macs, self.bytes_moved, self.layers = cost.macs, cost.bytes_moved, cost.layers
-        super().__init__()
+        self._classes = self._prior.shape[1] // PRIOR
+        self._piece = runtime.compile(part.program, inputs)
+        super().__init__(part.work, self._piece.outputs['state'], self._piece.device)
 
     @property
     def outputs(self) -> dict[str, Buffer]:

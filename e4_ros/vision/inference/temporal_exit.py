@@ -1,21 +1,15 @@
-"""The state of one stream, and the gate scores that come from it."""
+"""What every exit before the first stage is: the state of one stream, and scores from it."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import cv2
 import numpy as np
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.runtime.interfaces import Buffer
+from e4_ros.vision.staged_network import NO_WORK, Work
 from e4_ros.vision.tracking.constant_velocity import ConstantVelocityTracks
-
-_THUMBNAIL = (96, 72)  # width, height; grey
-_CHANGED = 24.0  # grey levels that noise and compression do not reach
-_TOLERATED_SHARE = 0.01  # of the image may change outside the tracks before the score falls to 1/e
-_TOLERATED_S = 1.0  # an answer this old has its score at 1/e
-_MARGIN = 0.25  # of its size is added to a track's box
 
 
 class TemporalExit(ABC):
@@ -23,13 +17,23 @@ class TemporalExit(ABC):
 
     It holds the state of one stream. A frame of another size, or a time before the last one, starts
     a new stream.
+
+    Attributes:
+        tracks: tracks of the objects that were answered.
+        cost: what one look asks of the machine.
+        device: device that a look computes on.
+        state: what the exits behind it are told, ``(1, S)``; None where that is nothing.
+        in_distribution: how much the frame last looked at is like what the exits were fitted to,
+            0 to 1; 1 where that is not known.
     """
 
-    state: Buffer | None = None  # what the exits behind it are told, ``(1, S)``
-    in_distribution = 1.0  # how much the frame last looked at is like what the exits were fitted to
-
-    def __init__(self) -> None:
+    def __init__(
+        self, cost: Work = NO_WORK, state: Buffer | None = None, device: str = 'cpu'
+    ) -> None:
         self.tracks = ConstantVelocityTracks()
+        self.cost = cost
+        self.state = state
+        self.device = device
         self.reset()
 
     def reset(self) -> None:
@@ -37,6 +41,7 @@ class TemporalExit(ABC):
         self.tracks.reset()
         self._frame_shape: tuple[int, ...] = ()
         self._stamp_s = -np.inf
+        self.in_distribution = 1.0
         self._forget()
 
     def look(self, frame: np.ndarray, stamp_s: float) -> tuple[float, float]:
@@ -71,56 +76,6 @@ class TemporalExit(ABC):
     def _forget(self) -> None: ...
 
 
-class ExtrapolatedExit(TemporalExit):
-    """The last answer moved on by constant-velocity tracks; nothing in it is learnt.
-
-    The memory is a small grey thumbnail of the last frame that a network answered, and the tracks
-    of its answer. Its gate score falls with change that the tracks do not explain, and with time.
-    """
-
-    _remembered: np.ndarray | None
-
-    def detections(self, min_score: float) -> Detections:
-        """The last answer at the time of the frame last looked at."""
-        moved = self.tracks.predict(self._stamp_s)
-        height, width = self._frame_shape[:2]
-        boxes = moved.boxes.clip(0, np.array([width, height, width, height], np.float32))
-        visible = (boxes[:, 2:] - boxes[:, :2] > 1).all(1)
-        return Detections(boxes[visible], moved.scores[visible], moved.labels[visible])
-
-    def remember(self, detections: Detections, computed: bool) -> None:
-        """See `TemporalExit`; an answer of its own teaches it nothing."""
-        if computed:
-            self.tracks.update(detections, self._stamp_s)
-            self._remembered, self._answered_s = self._thumbnail, self._stamp_s
-
-    def _forget(self) -> None:
-        self._answered_s = -np.inf
-        self._remembered = None
-
-    def _compare(self, frame: np.ndarray) -> tuple[float, float]:
-        self._thumbnail = _thumbnail(frame)
-        if self._remembered is None:
-            return 1.0, 0.0
-        change = cv2.absdiff(self._thumbnail, self._remembered)
-        diversity = 1 - float(np.exp(-change.mean() / _CHANGED))
-        outside = (change > _CHANGED) & ~self._near_tracks(self._stamp_s)
-        unexplained = float(outside.mean()) / _TOLERATED_SHARE
-        age = (self._stamp_s - self._answered_s) / _TOLERATED_S
-        return diversity, float(np.exp(-unexplained - age))
-
-    def _near_tracks(self, stamp_s: float) -> np.ndarray:
-        """Mask ``(72, 96)`` of where tracks explain a change: where they were and are."""
-        near = np.zeros(_THUMBNAIL[::-1], bool)
-        scale = np.array(_THUMBNAIL * 2) / np.array(self._frame_shape[1::-1] * 2)
-        for moved in (self.tracks.predict(self._answered_s), self.tracks.predict(stamp_s)):
-            boxes = moved.boxes * scale
-            margin = np.tile((boxes[:, 2:] - boxes[:, :2]) * _MARGIN + 1, 2) * [-1, -1, 1, 1]
-            for x0, y0, x1, y1 in (boxes + margin).clip(0, 1000).astype(int):
-                near[y0:y1, x0:x1] = True
-        return near
-
-
 def certainty(detections: Detections) -> float:
     """How far an answer's scores are from undecided: 0 at 0.5, 1 at 0 and 1; mean over objects.
 
@@ -130,7 +85,3 @@ def certainty(detections: Detections) -> float:
     if not len(detections):
         return 0.0
     return float(np.abs(2 * detections.scores - 1).mean())
-
-
-def _thumbnail(frame: np.ndarray) -> np.ndarray:
-    return cv2.cvtColor(cv2.resize(frame, _THUMBNAIL), cv2.COLOR_RGB2GRAY)

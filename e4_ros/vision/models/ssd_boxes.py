@@ -9,34 +9,63 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
 from e4_ros.vision.boxes import nms
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.models.ssdlite import map_sizes
 
-_LEARNED_SIDE = 300
-_SCALES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
-_RATIOS = (1.0, 2.0, 0.5, 3.0, 0.3333)
-_CENTRE_SCALE, _SIZE_SCALE = 10.0, 5.0
-_NMS_IOU = 0.6
-_MOST = 100
+
+class SsdSettings(BaseModel):
+    """Where an SSD's anchors lie, and what its numbers mean.
+
+    Attributes:
+        learned_side: side of the square images that the anchors were made for, pixels.
+        strides: pixels of the input between two cells, for each feature map.
+        first_scales: sizes of the first map's anchors, as shares of the image.
+        first_ratios: their ratios of width to height.
+        scales: size of the other maps' anchors, one for each map and one more.
+        ratios: their ratios of width to height.
+        centre_scale: unit of a box's centre, in anchor sizes over this number.
+        size_scale: unit of a box's logarithmic size, likewise.
+        nms_iou: greatest overlap of two boxes of one class.
+        most: greatest number of boxes in a frame.
+    """
+
+    model_config = ConfigDict(frozen=True, extra='forbid')
+
+    learned_side: PositiveInt = 300
+    strides: tuple[PositiveInt, ...] = (16, 32, 64, 128, 256, 512)
+    first_scales: tuple[PositiveFloat, ...] = (0.1, 0.2, 0.2)
+    first_ratios: tuple[PositiveFloat, ...] = (1.0, 2.0, 0.5)
+    scales: tuple[PositiveFloat, ...] = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
+    ratios: tuple[PositiveFloat, ...] = (1.0, 2.0, 0.5, 3.0, 0.3333)
+    centre_scale: PositiveFloat = 10.0
+    size_scale: PositiveFloat = 5.0
+    nms_iou: PositiveFloat = 0.6
+    most: PositiveInt = 100
+
+    def map_sizes(self, input_size: tuple[int, int]) -> list[tuple[int, int]]:
+        """Height and width of each feature map: the input's over the stride, rounded up."""
+        return [(-(-input_size[0] // s), -(-input_size[1] // s)) for s in self.strides]
 
 
 @lru_cache(maxsize=8)
-def anchors(input_size: tuple[int, int]) -> np.ndarray:
+def anchors(input_size: tuple[int, int], settings: SsdSettings) -> np.ndarray:
     """Anchors ``(A, 4)`` float32: centre y, centre x, height, width, as shares of the image.
 
     At every input size they have the pixels that the network learned them with, since an
     object's size in pixels is what its convolutions see.
     """
     found = []
-    learned = _LEARNED_SIDE / np.array(input_size)
-    for index, (rows, columns) in enumerate(map_sizes(input_size)):
+    learned = settings.learned_side / np.array(input_size)
+    for index, (rows, columns) in enumerate(settings.map_sizes(input_size)):
         if index == 0:
-            scales, ratios = [0.1, 0.2, 0.2], [1.0, 2.0, 0.5]
+            scales, ratios = list(settings.first_scales), list(settings.first_ratios)
         else:
-            between = float(np.sqrt(_SCALES[index] * _SCALES[index + 1]))
-            scales, ratios = [_SCALES[index]] * 5 + [between], [*_RATIOS, 1.0]
+            own = settings.scales[index]
+            between = float(np.sqrt(own * settings.scales[index + 1]))
+            scales = [own] * len(settings.ratios) + [between]
+            ratios = [*settings.ratios, 1.0]
         root = np.sqrt(ratios)
         y, x = np.meshgrid(
             (np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns, indexing='ij'
@@ -49,10 +78,11 @@ def anchors(input_size: tuple[int, int]) -> np.ndarray:
     return np.concatenate(found).astype(np.float32)
 
 
-def decode(
+def decode_ssd(
     encodings: np.ndarray,
     logits: np.ndarray,
     anchors: np.ndarray,
+    settings: SsdSettings,
     frame_shape: tuple[int, ...],
     min_score: float,
 ) -> Detections:
@@ -64,6 +94,7 @@ def decode(
         encodings: ``(A, 4)``, offsets from the anchors: y, x, log height, log width.
         logits: ``(A, C)``.
         anchors: ``(A, 4)`` of `anchors`.
+        settings: what the numbers mean.
         frame_shape: ``(H, W, ...)`` of the source frame, whose pixels the boxes are in.
         min_score: what scores less is left out; between 0 and 1, neither included.
 
@@ -77,15 +108,15 @@ def decode(
     if not len(rows):
         return Detections.empty()
     scores = 1 / (1 + np.exp(-logits[rows, labels]))
-    boxes = _boxes(encodings[rows], anchors[rows])
-    kept = nms(boxes, scores, _NMS_IOU, labels, _MOST)
+    boxes = _boxes(encodings[rows], anchors[rows], settings)
+    kept = nms(boxes, scores, settings.nms_iou, labels, settings.most)
     height, width = frame_shape[:2]
     boxes = boxes[kept].clip(0, 1) * np.array([width, height, width, height], np.float32)
     return Detections.of(boxes, scores[kept], labels[kept])
 
 
-def _boxes(encodings: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+def _boxes(encodings: np.ndarray, anchors: np.ndarray, settings: SsdSettings) -> np.ndarray:
     """``(N, 4)`` x0, y0, x1, y1 as shares of the image."""
-    centre = encodings[:, :2] * (anchors[:, 2:] / _CENTRE_SCALE) + anchors[:, :2]
-    half = np.exp(encodings[:, 2:] / _SIZE_SCALE) * (anchors[:, 2:] / 2)
+    centre = encodings[:, :2] * (anchors[:, 2:] / settings.centre_scale) + anchors[:, :2]
+    half = np.exp(encodings[:, 2:] / settings.size_scale) * (anchors[:, 2:] / 2)
     return np.concatenate([centre - half, centre + half], 1)[:, [1, 0, 3, 2]]

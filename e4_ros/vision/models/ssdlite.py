@@ -28,11 +28,6 @@ _LEAST_SIDE = 16
 _EXTRAS = ((256, 512), (128, 256), (128, 256), (64, 128))
 
 
-def map_sizes(input_size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Height and width of the six feature maps: strides 16, 32, ... 512, rounded up."""
-    return [(-(-input_size[0] // 2**k), -(-input_size[1] // 2**k)) for k in range(4, 10)]
-
-
 class Ssdlite(nn.Module):
     """``(B, 3, H, W)`` in [-1, 1] to box encodings ``(B, A, 4)`` and class logits ``(B, A, C)``.
 

@@ -11,16 +11,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from e4_ros.vision.inference.temporal_input import GRID, PRIOR, THUMBNAIL
 from e4_ros.vision.nets.attention import AttentionPool, Gate, MemoryAttention, peak_statistics
 from e4_ros.vision.nets.exit_gate import STATE, STATISTICS
 from e4_ros.vision.nets.heads import Separable, biased, local_peaks
 from e4_ros.vision.nets.in_distribution import InDistribution, statistics
 
-THUMBNAIL = (144, 192)  # height, width
-STRIDE = 4
-GRID = (THUMBNAIL[0] // STRIDE, THUMBNAIL[1] // STRIDE)
 SLOTS = 3  # frames in the memory
-PRIOR = 3  # maps that describe the last answer: centres, widths, heights
 
 
 class TemporalNet(nn.Module):

@@ -16,9 +16,9 @@ import numpy as np
 
 from e4_ros.paths import cache_dir
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.export.onnx_export import ModuleProgram
-from e4_ros.vision.model import VisionModel
+from e4_ros.vision.inference.stage_chain import StageChain
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
+from e4_ros.vision.staged_network import StagedNetwork
 from e4_ros.vision.teacher.smoothing import smooth
 from e4_ros.vision.teacher.tiles import Tile, merge, tiles_of
 
@@ -33,7 +33,7 @@ class OfflineTeacher:
     another cut of the same footage costs nothing.
 
     Args:
-        model: a detector; its full network is what is asked.
+        network: a detector; its full network is what is asked.
         threads: threads within one operation; None leaves the choice to the runtime.
         cache: folder for the answers of single frames.
 
@@ -41,17 +41,15 @@ class OfflineTeacher:
         ValueError: the model is no detector.
     """
 
-    def __init__(self, model: VisionModel, threads: int | None = None, cache: Path | None = None):
+    def __init__(
+        self, network: StagedNetwork, threads: int | None = None, cache: Path | None = None
+    ):
+        model = network.model
         if model.task != 'detect':
             raise ValueError(f'{model.name} finds no boxes; the offline teacher is for detectors')
-        self._model = model
-        self._runtime = OnnxRuntime(threads, arena=True)
-        self._input = self._runtime.buffer((1, 3, *model.input_size))
-        shapes = {'x': tuple(self._input.shape)}
-        program = ModuleProgram(model.name, model.network, shapes, model.output_names)
-        self._piece = self._runtime.compile(program, {'x': self._input})
+        self._chain = StageChain(model, network.stages, OnnxRuntime(threads, arena=True))
         folder = cache or cache_dir() / 'teacher'
-        self._known = _AnswerStore(folder / f'{model.name}-{_fingerprint(model)}.sqlite')
+        self._known = _AnswerStore(folder / f'{model.name}-{_fingerprint(network)}.sqlite')
 
     def pseudo_label(
         self,
@@ -94,10 +92,8 @@ class OfflineTeacher:
 
     def _ask(self, tile: Tile, frame: np.ndarray) -> Detections:
         part = tile.crop(frame)
-        self._input.write(self._model.preprocess(part))
-        self._piece.run()
-        outputs = {name: buffer.read() for name, buffer in self._piece.outputs.items()}
-        return self._model.decode(outputs, part.shape, _LEAST_SCORE)
+        self._chain.see(part)
+        return self._chain.detections(part.shape, _LEAST_SCORE)
 
 
 class _AnswerStore:
@@ -137,13 +133,10 @@ class _AnswerStore:
         )
 
 
-def _fingerprint(model: VisionModel) -> str:
+def _fingerprint(network: StagedNetwork) -> str:
     """Changes with the network's weights, its input size and the teacher's version."""
-    digest = hashlib.blake2b(_VERSION + repr(model.input_size).encode(), digest_size=8)
-    for name, tensor in model.network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
+    about = f'{tuple(network.model.input_size)}{network.weights}'
+    return hashlib.blake2b(_VERSION + about.encode(), digest_size=8).hexdigest()
 
 
 def _within(answers: list[Detections], shape: tuple[int, ...] | None) -> list[Detections]:

@@ -12,11 +12,11 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.inference.grid_boxes import box_loss, box_target
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.nets.heads import ClassHead, GridHead, Head
 from e4_ros.vision.training.augment import plain_view, random_view
 from e4_ros.vision.training.feature_extractor import FeatureExtractor
+from e4_ros.vision.training.grid_targets import box_loss, box_target
 from e4_ros.vision.training.resumable import WorkFile, training_device
 
 Progress = Callable[[int, int], None]

@@ -14,10 +14,11 @@ import torch
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
+from e4_ros.vision.export.assemble import assemble
 from e4_ros.vision.export.cut_search import measured_cuts
 from e4_ros.vision.export.graph_split import StageError
 from e4_ros.vision.inference.policy import TEMPORAL
-from e4_ros.vision.model import VisionModel
+from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.temporal_net import TemporalNet
 from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 from e4_ros.vision.training.exit_fitting import ExitFitting
@@ -47,7 +48,7 @@ class FitError(ValueError):
 
 
 def fit(
-    model: VisionModel,
+    model: TrainableModel,
     clips: Sequence[Clip],
     settings: FitSettings | None = None,
     progress: Progress = lambda phase, done, total: None,
@@ -115,7 +116,7 @@ def check_clips(clips: Sequence[Clip]) -> None:
             raise FitError(f'source {number} is one still image; there is nothing to learn')
 
 
-def _cuts(model: VisionModel, settings: FitSettings) -> list[str]:
+def _cuts(model: TrainableModel, settings: FitSettings) -> list[str]:
     shares = [cut for cut in settings.cuts if not isinstance(cut, str)]
     try:
         by_share = iter(measured_cuts(model, shares))
@@ -125,12 +126,12 @@ def _cuts(model: VisionModel, settings: FitSettings) -> list[str]:
 
 
 def _pseudo_label(
-    model: VisionModel, clips: Sequence[Clip], teacher: OfflineTeacher | None, progress: Progress
+    model: TrainableModel, clips: Sequence[Clip], teacher: OfflineTeacher | None, progress: Progress
 ) -> list[FootageSegment]:
     network = FeatureExtractor(model, [])
     total = sum(len(clip) for clip in clips)
     if teacher is None and model.task == 'detect':
-        teacher = OfflineTeacher(model)
+        teacher = OfflineTeacher(assemble(model))
     done, sources = 0, []
     for clip in clips:
         frames = [frame for _, frame in clip]
@@ -157,7 +158,7 @@ def _told(progress: Progress, before: int, total: int, done: int) -> None:
 
 
 def _temporal(
-    model: VisionModel,
+    model: TrainableModel,
     sources: Sequence[HoldoutSplit],
     settings: FitSettings,
     work: Path | None,
@@ -183,7 +184,7 @@ def _temporal(
 
 
 def _judge(
-    model: VisionModel,
+    model: TrainableModel,
     probe: FeatureExtractor,
     sources: Sequence[HoldoutSplit],
     exits: Sequence[Exit],
@@ -215,7 +216,7 @@ def _judge(
     return dict(zip(names, training.right_shares(), strict=True))
 
 
-def _digest(model: VisionModel, settings: FitSettings, marks: str) -> str:
+def _digest(model: TrainableModel, settings: FitSettings, marks: str) -> str:
     """Names a fit: one with other settings, footage or weights is not gone on with."""
     about = [network_hash(model.network), asdict(settings), torch.__version__, marks]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]

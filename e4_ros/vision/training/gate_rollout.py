@@ -17,6 +17,7 @@ from torch import Tensor
 from e4_ros.vision.agreement import quality_lost
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Exit
+from e4_ros.vision.export.assemble import temporal_part
 from e4_ros.vision.inference import grid_boxes
 from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
 from e4_ros.vision.model import VisionModel
@@ -24,7 +25,7 @@ from e4_ros.vision.nets.attention import coarse
 from e4_ros.vision.nets.exit_gate import SLOTS
 from e4_ros.vision.nets.heads import Answering
 from e4_ros.vision.nets.in_distribution import statistics
-from e4_ros.vision.nets.temporal_net import TemporalAtRunTime, TemporalNet
+from e4_ros.vision.nets.temporal_net import TemporalNet
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 from e4_ros.vision.training.augment import View, random_view
 from e4_ros.vision.training.corruptions import CORRUPTIONS, corrupt
@@ -206,8 +207,7 @@ class _DebugOutputs:
     """A temporal exit at run time, and what its gate is told."""
 
     def __init__(self, net: TemporalNet, threads: int | None):
-        at_run_time = TemporalAtRunTime(net, debug=True).eval()
-        self.memory = LearnedTemporalExit(net, OnnxRuntime(threads), at_run_time)
+        self.memory = LearnedTemporalExit(temporal_part(net, debug=True), OnnxRuntime(threads))
 
     def look(self, image: np.ndarray, stamp_s: float) -> bool:
         """Look at a frame; whether there is a memory to answer from."""

@@ -13,11 +13,11 @@ from torch import Tensor
 from e4_ros.vision.agreement import f1
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference import grid_boxes
-from e4_ros.vision.inference.grid_boxes import box_loss, box_target
 from e4_ros.vision.inference.temporal_input import as_input
 from e4_ros.vision.nets.heads import GridHead, local_peaks
 from e4_ros.vision.nets.in_distribution import fit_in_distribution, statistics
 from e4_ros.vision.nets.temporal_net import GRID, SLOTS, THUMBNAIL, TemporalNet
+from e4_ros.vision.training.grid_targets import box_loss, box_target
 from e4_ros.vision.training.resumable import WorkFile, training_device
 from e4_ros.vision.training.temporal_samples import Footage, TemporalSample, TemporalSamples
 

@@ -7,13 +7,13 @@ from e4_ros.benchmarks.exits import tables
 from e4_ros.benchmarks.exits.footage import Judged
 from e4_ros.benchmarks.exits.risk import Setting, closed_after, row_of
 from e4_ros.benchmarks.exits.ways import Said
+from e4_ros.vision.bundle import load_bundle, shipped_bundle
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.exit_checkpoint import Checkpoint
 
 FRAME = np.zeros((8, 8, 3), np.uint8)
 BOX = Detections.of(np.array([[0, 0, 10, 20]]), np.array([0.9]))
 NONE = Detections.empty()
-EXITS = Checkpoint('a network', 'its hash')
+EXITS = load_bundle(shipped_bundle('pedestrian_ssdlite')).network
 
 
 class Scripted:

@@ -5,12 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from e4_ros.energy.board_model import BoardModel
+from e4_ros.energy.board_model import BoardModel, works_of
 from e4_ros.energy.boards import load_board
-from e4_ros.evaluation.job import full_cost
 from e4_ros.nodes.baseline import Baseline
-from e4_ros.perception.frequency_control import LONGEST_WAIT_S
-from e4_ros.vision.inference.factory import build
+from e4_ros.perception.frequency_control import LONGEST_WAIT_S, default_cost
+from e4_ros.perception.setup import EngineOptions, set_up
 
 BOARD = 'jetson_orin_nano'
 FRAME = np.zeros((120, 160, 3), np.uint8)
@@ -18,12 +17,12 @@ FRAME = np.zeros((120, 160, 3), np.uint8)
 
 @pytest.fixture(scope='module')
 def full():
-    return build('pedestrian_ssdlite', 'full', threads=1)
+    return set_up(EngineOptions('pedestrian_ssdlite', 'full', threads=1)).engine
 
 
 def test_an_image_pays_for_the_wait_before_it(full):
     model = BoardModel(load_board(BOARD))
-    alone = full_cost(model, full)
+    alone = default_cost(model, works_of(full.segments), full.paths['full'])
     baseline, joules = Baseline(full, 1), []
     for stamp_s in (5.0, 5.1, 5.1 + 2 * LONGEST_WAIT_S, 0.0):
         assert baseline.is_due(1, stamp_s)

@@ -9,12 +9,12 @@ from e4_ros.commands.app import app
 from e4_ros.energy.board_model import BoardModel, SegmentWork, works_of
 from e4_ros.energy.boards import load_board
 from e4_ros.energy.plan import FrequencyPlan
+from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.profiling.planning.cost_table import CostTable
 from e4_ros.profiling.planning.exit_shares import read_exit_shares
 from e4_ros.profiling.planning.objective import PlanningError, SwitchCost, make_problem
 from e4_ros.profiling.profile import Profile, run_profile
 from e4_ros.profiling.report.page import write_page
-from e4_ros.vision.inference.factory import build
 
 WORKS = [
     SegmentWork('prepare', 3e6, 2e6, 10, 'cpu'),
@@ -155,7 +155,7 @@ def spoiled(table: dict, fault: str) -> dict:
     ],
 )
 def test_a_table_that_does_not_fit_says_why(tmp_path, fault, complaint):
-    built = build('pedestrian_ssdlite', threads=1)
+    built = set_up(EngineOptions('pedestrian_ssdlite', threads=1)).engine
     works = works_of(built.segments)
     table = CostTable.from_board(BoardModel(load_board('jetson_nano')), works, built.model.name)
     path = tmp_path / 'table.json'

@@ -6,24 +6,18 @@ import cv2
 import numpy as np
 import pytest
 
+from e4_ros.vision.bundle import load_bundle, shipped_bundle
 from e4_ros.vision.calibration.calibrate import PATH, Promise, calibrate
 from e4_ros.vision.calibration.learn_then_test import RiskError
-from e4_ros.vision.exit_checkpoint import Checkpoint, network_hash
-from e4_ros.vision.models import load_model
 
 FIXTURE = Path(__file__).parents[3] / 'fixtures' / 'detector'
 PROMISE = Promise(risk=0.2, confidence=0.95, against_full=True, block_s=0.1, gap_s=0.0)
 
 
 @pytest.fixture(scope='module')
-def model():
-    return load_model('pedestrian_ssdlite')
-
-
-@pytest.fixture(scope='module')
-def checkpoint(model):
+def network():
     """Only the temporal exit that moves the last answer on."""
-    return Checkpoint(model.name, network_hash(model.network))
+    return load_bundle(shipped_bundle('pedestrian_ssdlite')).network.without_exits()
 
 
 @pytest.fixture(scope='module')
@@ -41,54 +35,54 @@ def hardly_moving(clip, count):
     return [(index / 10, frame) for index, frame in enumerate(frames)]
 
 
-def test_exit_that_loses_too_much_is_not_certified(model, checkpoint, jumps):
-    result = calibrate(model, checkpoint, jumps, [], PROMISE, threads=1)
+def test_exit_that_loses_too_much_is_not_certified(network, jumps):
+    result = calibrate(network, jumps, [], PROMISE, threads=1)
     assert result.certificate.blocks == len(jumps)
     assert result.certificate.chosen < len(PATH) - 1
     assert result.certificate.means[result.certificate.chosen] < 0.2
     assert result.certificate.p_values[-1] > 0.05
 
 
-def test_exit_that_loses_nothing_is_certified_to_the_end(model, checkpoint, jumps):
+def test_exit_that_loses_nothing_is_certified_to_the_end(network, jumps):
     still = hardly_moving(jumps, 20)
-    result = calibrate(model, checkpoint, still, [], PROMISE, threads=1)
-    assert result.checkpoint.thresholds == {'temporal': PATH[-1]}
-    assert result.checkpoint.notes['mean_loss'] == 0
+    result = calibrate(network, still, [], PROMISE, threads=1)
+    assert result.thresholds == {'temporal': PATH[-1]}
+    assert result.calibration.mean_loss == 0
     assert result.early_share == pytest.approx(19 / 20)
-    assert result.checkpoint.notes['rates'] == {'temporal': pytest.approx(19 / 20)}
+    assert result.calibration.rates == {'temporal': pytest.approx(19 / 20)}
     # 19 blocks without disagreement rule out a mean of 1 - 0.05 ** (1 / 19).
-    bound = result.checkpoint.notes['audit']['temporal']['bound']
+    bound = result.calibration.audit_bounds['temporal']
     assert bound == pytest.approx(1 - 0.05 ** (1 / 19), abs=1e-6)
 
 
-def test_clips_are_streams_of_their_own(model, checkpoint, jumps):
+def test_clips_are_streams_of_their_own(network, jumps):
     still = hardly_moving(jumps, 10)
-    result = calibrate(model, checkpoint, [still, still], [], PROMISE, threads=1)
+    result = calibrate(network, [still, still], [], PROMISE, threads=1)
     assert result.certificate.blocks == 20
     assert result.early_share == pytest.approx(18 / 20)
 
 
-def test_too_little_footage_says_how_much_is_needed(model, checkpoint, jumps):
+def test_too_little_footage_says_how_much_is_needed(network, jumps):
     # 58 more blocks of a second, with half a second between them.
     with pytest.raises(RiskError, match=r'59 blocks of 1 s, 880 frames.* has 1 in .*1\.4 min'):
-        calibrate(model, checkpoint, jumps, [], Promise(risk=0.05))
+        calibrate(network, jumps, [], Promise(risk=0.05))
 
 
-def test_still_image_and_empty_clip_are_refused(model, checkpoint, jumps):
+def test_still_image_and_empty_clip_are_refused(network, jumps):
     still = [(index / 10, jumps[0][1]) for index in range(20)]
     with pytest.raises(RiskError, match='source 2 is one still image'):
-        calibrate(model, checkpoint, [jumps, still], [], PROMISE)
+        calibrate(network, [jumps, still], [], PROMISE)
     with pytest.raises(RiskError, match='source 1 has no frames'):
-        calibrate(model, checkpoint, [[], jumps], [], PROMISE)
+        calibrate(network, [[], jumps], [], PROMISE)
 
 
-def test_time_must_rise(model, checkpoint, jumps):
+def test_time_must_rise(network, jumps):
     frames = [(0.0, frame) for _, frame in jumps]
     with pytest.raises(RiskError, match='time rises'):
-        calibrate(model, checkpoint, frames, [], PROMISE)
+        calibrate(network, frames, [], PROMISE)
 
 
 @pytest.mark.parametrize('risk', [0.0, 1.0, np.nan])
-def test_senseless_risk_is_refused(model, checkpoint, jumps, risk):
+def test_senseless_risk_is_refused(network, jumps, risk):
     with pytest.raises(RiskError, match='between 0 and 1'):
-        calibrate(model, checkpoint, jumps, [], Promise(risk=risk))
+        calibrate(network, jumps, [], Promise(risk=risk))

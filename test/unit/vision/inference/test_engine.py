@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from e4_ros.evaluation.sources import open_source
+from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.agreement import f1
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.export.assemble import assemble
 from e4_ros.vision.inference.audit import Auditor
-from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.exit_economics import ExitCost, ExitEconomics
-from e4_ros.vision.inference.factory import build
+from e4_ros.vision.inference.factory import make_engine
 from e4_ros.vision.inference.policy import ThresholdPolicy
 from e4_ros.vision.models import load_model
 from e4_ros.vision.runtime.factory import make_runtime
@@ -24,7 +25,7 @@ def frames():
 
 @pytest.fixture(scope='module')
 def shared():
-    return build('pedestrian_ssdlite', threads=1)
+    return set_up(EngineOptions('pedestrian_ssdlite', threads=1)).engine
 
 
 @pytest.fixture
@@ -54,11 +55,9 @@ def test_still_image_is_answered_from_memory(engine, frames):
 @pytest.fixture(scope='module')
 def plain():
     """An engine whose exits were never fitted."""
-    return EarlyExitEngine(
-        load_model('pedestrian_ssdlite'),
-        ThresholdPolicy({'temporal': 0.75}),
-        make_runtime('onnxruntime', 1),
-    )
+    network = assemble(load_model('pedestrian_ssdlite'))
+    assert network.thresholds == {'temporal': 0.75}
+    return make_engine(network, make_runtime('onnxruntime', 1))
 
 
 def corruptions(frame):
@@ -111,7 +110,7 @@ def test_paths_name_the_segments_of_the_engine(engine):
 
 
 def test_full_policy_is_the_network_itself(frames, engine):
-    full = build('pedestrian_ssdlite', policy='full', threads=1)
+    full = set_up(EngineOptions('pedestrian_ssdlite', policy='full', threads=1)).engine
     assert full.paths == {'full': [0, 1]}
     result = full.process(frames[0], 0.0)
     assert (result.exit, result.gate_scores) == ('full', {})
@@ -168,7 +167,7 @@ def test_odd_image_sizes_are_answered(engine, shape):
 
 
 def test_classifier_without_exits_has_temporal_and_full(frames):
-    engine = build('efficientnet_lite0', threads=1)
+    engine = set_up(EngineOptions('efficientnet_lite0', threads=1)).engine
     assert list(engine.paths) == ['temporal', 'full']
     first, second = feed(engine, [frames[0]] * 2)
     assert (first.exit, second.exit) == ('full', 'temporal')
@@ -176,7 +175,7 @@ def test_classifier_without_exits_has_temporal_and_full(frames):
 
 
 def test_runtimes_give_the_same_answers(engine, frames):
-    reference = build('pedestrian_ssdlite', runtime='torch')
+    reference = set_up(EngineOptions('pedestrian_ssdlite', runtime='torch')).engine
     ours, theirs = feed(engine, frames[:3]), feed(reference, frames[:3])
     for a, b in zip(ours, theirs, strict=True):
         assert a.exit == b.exit
@@ -268,4 +267,4 @@ def test_memory_from_before_a_rest_is_not_answered_from(engine, frames):
 
 def test_unknown_policy_lists_the_known():
     with pytest.raises(ValueError, match="'full', 'e4'"):
-        build('pedestrian_ssdlite', policy='fast')
+        set_up(EngineOptions('pedestrian_ssdlite', policy='fast'))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from e4_ros.vision.inference.grid_boxes import centre_loss, centre_map, decode, sides_loss
+from e4_ros.vision.inference.grid_boxes import decode
+from e4_ros.vision.training.grid_targets import centre_loss, centre_map, sides_loss
 
 GRID = (12, 16)
 FRAME = (120, 320, 3)  # a cell is 20 wide and 10 high

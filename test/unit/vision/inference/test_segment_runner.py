@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from e4_ros.vision.inference.factory import build
+from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.inference.segment_runner import SegmentRunner
 
 RNG = np.random.default_rng(3)
@@ -14,7 +14,7 @@ FRAMES = [RNG.integers(0, 255, (240, 320, 3), np.uint8) for _ in range(3)]
 
 @pytest.fixture(scope='module')
 def engine():
-    return build('pedestrian_ssdlite', threads=1)
+    return set_up(EngineOptions('pedestrian_ssdlite', threads=1)).engine
 
 
 def test_segments_run_alone_take_as_long_as_in_a_frame(engine):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.export.assemble import temporal_part
 from e4_ros.vision.export.onnx_export import ModuleProgram
 from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
 from e4_ros.vision.inference.temporal_input import prior_maps, thumbnail
@@ -102,7 +103,8 @@ def test_thumbnail_of_any_frame(shape):
 
 
 def test_memory_starts_empty_and_is_emptied():
-    memory = LearnedTemporalExit(TemporalNet(1, width=8, depth=1).eval(), make_runtime('torch'))
+    net = TemporalNet(1, width=8, depth=1).eval()
+    memory = LearnedTemporalExit(temporal_part(net), make_runtime('torch'))
     frames, answers = walking_square(3)
     assert memory.look(frames[0], 0.0) == (1.0, 0.0)
     memory.remember(answers[0], computed=True)

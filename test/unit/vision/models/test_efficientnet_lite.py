@@ -10,8 +10,8 @@ from torch.fx import symbolic_trace
 
 from e4_ros.vision import models
 from e4_ros.vision.model import ModelError, VisionModel
-from e4_ros.vision.models.classifier import Preparation
 from e4_ros.vision.models.efficientnet_lite import efficientnet_lite0, from_package
+from e4_ros.vision.models.preprocessing import CentreCrop
 
 FIXTURES = Path(__file__).parents[3] / 'fixtures'
 ORIGINAL = np.load(FIXTURES / 'classifier' / 'logits.npz')
@@ -35,7 +35,7 @@ def test_logits_equal_the_originals(model, name):
 
 
 def test_preparation_of_a_frame_of_the_networks_size_is_the_originals():
-    exact = Preparation(224, (224, 224), mean=(127, 127, 127), std=(128, 128, 128))
+    exact = CentreCrop(size=(224, 224), shorter_side=224, mean=(127, 127, 127), std=(128, 128, 128))
     name = ORIGINAL.files[0]
     frame = cv2.imread(str(FIXTURES / 'detector' / f'{name}.webp'))[:224, :224, ::-1]
     np.testing.assert_array_equal(exact(frame), recorded_input(name))

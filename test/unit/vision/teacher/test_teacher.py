@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 from e4_ros.vision import models
+from e4_ros.vision.export.assemble import assemble
 from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 
 FIXTURE = Path(__file__).parents[3] / 'fixtures' / 'detector'
 
 
 @pytest.fixture(scope='module')
-def model():
-    return models.load_model('pedestrian_ssdlite')
+def network():
+    return assemble(models.load_model('pedestrian_ssdlite'))
 
 
 @pytest.fixture(scope='module')
@@ -30,22 +31,20 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture
-def teacher(model, cache):
-    return OfflineTeacher(model, threads=1, cache=cache)
+def teacher(network, cache):
+    return OfflineTeacher(network, threads=1, cache=cache)
 
 
 def break_network(teacher, monkeypatch):
     def fail():
         raise AssertionError('the network was asked')
 
-    monkeypatch.setattr(teacher._piece, 'run', fail)
+    monkeypatch.setattr(teacher._chain, 'see', lambda _: fail())
 
 
-def test_it_finds_at_least_what_one_pass_finds(model, teacher, frame):
-    teacher._input.write(model.preprocess(frame))
-    teacher._piece.run()
-    outputs = {name: buffer.read() for name, buffer in teacher._piece.outputs.items()}
-    once = model.decode(outputs, frame.shape, 0.5)
+def test_it_finds_at_least_what_one_pass_finds(teacher, frame):
+    teacher._chain.see(frame)
+    once = teacher._chain.detections(frame.shape, 0.5)
     assert len(teacher.look(frame).above(0.5)) >= len(once) >= 1
 
 
@@ -58,9 +57,9 @@ def test_a_still_scene_is_answered_the_same_in_every_frame(teacher, frame):
         np.testing.assert_allclose(detections.boxes[: len(sure)], sure.boxes, atol=0.01)
 
 
-def test_a_known_frame_is_not_computed_again(model, cache, frame, monkeypatch):
-    before = OfflineTeacher(model, threads=1, cache=cache).look(frame)
-    another = OfflineTeacher(model, threads=1, cache=cache)
+def test_a_known_frame_is_not_computed_again(network, cache, frame, monkeypatch):
+    before = OfflineTeacher(network, threads=1, cache=cache).look(frame)
+    another = OfflineTeacher(network, threads=1, cache=cache)
     break_network(another, monkeypatch)
     np.testing.assert_array_equal(another.look(frame).boxes, before.boxes)
     with pytest.raises(AssertionError, match='was asked'):
@@ -69,26 +68,26 @@ def test_a_known_frame_is_not_computed_again(model, cache, frame, monkeypatch):
 
 def test_other_weights_do_not_use_these_answers(cache, teacher, frame, monkeypatch):
     teacher.look(frame)
-    stranger = OfflineTeacher(models.load_model('pedestrian_ssdlite', 'random'), 1, cache)
+    stranger = OfflineTeacher(assemble(models.load_model('pedestrian_ssdlite', 'random')), 1, cache)
     break_network(stranger, monkeypatch)
     with pytest.raises(AssertionError, match='was asked'):
         stranger.look(frame)
 
 
-def test_an_interrupted_run_keeps_what_it_did(model, tmp_path, frame, monkeypatch):
+def test_an_interrupted_run_keeps_what_it_did(network, tmp_path, frame, monkeypatch):
     def interrupted():
         yield 0.0, frame
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        OfflineTeacher(model, 1, tmp_path).pseudo_label(interrupted())
-    again = OfflineTeacher(model, 1, tmp_path)
+        OfflineTeacher(network, 1, tmp_path).pseudo_label(interrupted())
+    again = OfflineTeacher(network, 1, tmp_path)
     break_network(again, monkeypatch)
     again.look(frame)
 
 
-def test_a_damaged_memory_is_made_anew(model, tmp_path, frame):
-    first = OfflineTeacher(model, 1, tmp_path)
+def test_a_damaged_memory_is_made_anew(network, tmp_path, frame):
+    first = OfflineTeacher(network, 1, tmp_path)
     before = first.look(frame)
     del first
     (file,) = tmp_path.glob('*.sqlite')
@@ -96,7 +95,7 @@ def test_a_damaged_memory_is_made_anew(model, tmp_path, frame):
         leftover.unlink()
     file.write_bytes(b'not a database ' * 1000)
     np.testing.assert_array_equal(
-        OfflineTeacher(model, 1, tmp_path).look(frame).boxes, before.boxes
+        OfflineTeacher(network, 1, tmp_path).look(frame).boxes, before.boxes
     )
 
 
@@ -112,4 +111,4 @@ def test_no_frames_no_answers(teacher):
 
 def test_a_classifier_is_refused(cache):
     with pytest.raises(ValueError, match='for detectors'):
-        OfflineTeacher(models.load_model('efficientnet_lite0'), cache=cache)
+        OfflineTeacher(assemble(models.load_model('efficientnet_lite0')), cache=cache)

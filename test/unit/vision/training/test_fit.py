@@ -18,6 +18,7 @@ import torch
 
 from e4_ros.evaluation.sources import open_source
 from e4_ros.vision.exit_checkpoint import load
+from e4_ros.vision.export import assemble as export
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.policy import ThresholdPolicy
 from e4_ros.vision.models import load_model
@@ -64,9 +65,8 @@ def fitted(model, clip):
 
 
 def assemble(model, checkpoint, thresholds):
-    return EarlyExitEngine(
-        model, ThresholdPolicy(thresholds), OnnxRuntime(1), checkpoint.exits, checkpoint.temporal
-    )
+    network = export.assemble(model, checkpoint)
+    return EarlyExitEngine(network, ThresholdPolicy(thresholds), OnnxRuntime(1))
 
 
 def tensors(checkpoint):

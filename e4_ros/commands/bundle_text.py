@@ -1,0 +1,45 @@
+"""A bundle as a table for people."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from e4_ros.vision.bundle import Manifest
+
+
+def table_of(manifest: Manifest) -> Table:
+    """What a bundle holds: stages, exits, thresholds, promise, precisions."""
+    table = Table(show_header=False, box=None)
+    height, width = manifest.preprocessing.size
+    names = ', '.join(manifest.class_names[:3])
+    more = f', … ({len(manifest.class_names)})' if len(manifest.class_names) > 3 else ''
+    table.add_row('model', f'{manifest.model}, {manifest.task}, {width}×{height}')
+    table.add_row('classes', names + more)
+    for number, stage in enumerate(manifest.stages):
+        table.add_row(stage.name, f'{stage.macs / 1e6:.0f} MMAC, {stage.file.bytes / 1e6:.1f} MB')
+        if number < len(manifest.exits):
+            found = manifest.exits[number]
+            table.add_row(found.name, f'{_threshold(manifest, found.name)}, after {found.cut}')
+    learnt = 'learnt' if manifest.temporal is not None else 'not learnt'
+    table.add_row('temporal', f'{_threshold(manifest, "temporal")}, {learnt}')
+    table.add_row('promise', _promise(manifest))
+    table.add_row('precisions', ', '.join(manifest.precisions))
+    for device, costs in manifest.costs_s.items():
+        table.add_row(device, f'{1e3 * sum(costs.values()):.2f} ms at full depth')
+    table.add_row('made by', f'{manifest.origin.made_by}, {manifest.origin.made_at}')
+    return table
+
+
+def _threshold(manifest: Manifest, name: str) -> str:
+    found = manifest.thresholds.get(name)
+    return 'off' if found is None else f'threshold {found:g}'
+
+
+def _promise(manifest: Manifest) -> str:
+    found = manifest.calibration
+    if found.risk is None:
+        return 'none: `e4 calibrate` makes one'
+    return (
+        f'at most {found.risk:g} lost with {found.confidence:.0%} confidence, '
+        f'against {found.against}, in {found.precision}'
+    )

