@@ -80,9 +80,9 @@ def profile_table(
 
     Args:
         path: path of the ``table.json`` of a profile.
+        engine: the network that it was measured with, on the same device.
         exit_shares: exit → share (or count) of the frames that stop there; None: equal shares.
         deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible.
-        engine: the network that it was measured with, on the same device.
         yardstick: whether to find the exact optimum of the table, too.
         on_progress: function that receives the progress.
 

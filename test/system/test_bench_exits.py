@@ -13,12 +13,12 @@ from e4_ros.benchmarks.exits.curves import measure_curves, thresholds_at
 from e4_ros.benchmarks.exits.footage import FIT, SOURCE, TEST, Judged
 from e4_ros.benchmarks.exits.headline import measure_headline
 from e4_ros.benchmarks.exits.risk import measure_risk
-from e4_ros.vision.exit_checkpoint import default_path, load
-from e4_ros.vision.inference.factory import build
+from e4_ros.perception.setup import EngineOptions, set_up
+from e4_ros.vision.bundle import read_manifest, shipped_bundle
 from e4_ros.vision.models import load_model
 
 FIXTURE = Path(__file__).parents[1] / 'fixtures' / 'detector'
-EXITS = default_path(memory.MODEL)
+EXITS = shipped_bundle(memory.MODEL)
 
 
 def silent(*_: object) -> None:
@@ -36,7 +36,7 @@ def stream():
     paths = sorted(FIXTURE.glob('vtest_*.webp'))[:12]
     frames = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in paths]
     clip = [(index / 10, frame) for index, frame in enumerate(frames)]
-    full = build(memory.MODEL, 'full', threads=1)
+    full = set_up(EngineOptions(memory.MODEL, 'full', threads=1)).engine
     return Judged('as filmed', clip, [full.process_full(frame).detections for frame in frames])
 
 
@@ -51,9 +51,9 @@ def result(model, stream):
         found = measure_curves(model, stream, {'cascade': EXITS}, 1, 2, silent)
     plan = experiment.Plan(['curves', 'risk'], True, 1, EXITS, False)
     found |= experiment.about(plan, len(stream.clip))
-    thresholds = thresholds_at(load(EXITS, model), 0.5)
+    thresholds = thresholds_at(read_manifest(EXITS).thresholds, 0.5)
     found['headline'] = measure_headline(model, stream, EXITS, thresholds, 1, 1, silent)
-    found['risk'] = measure_risk(model, EXITS, stream, [stream], 1, silent)
+    found['risk'] = measure_risk(EXITS, stream, [stream], 1, silent)
     return json.loads(json.dumps(found))
 
 

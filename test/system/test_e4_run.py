@@ -162,7 +162,7 @@ def test_a_bag_answers_as_its_video_does_and_a_bad_image_is_counted(tmp_path):
         (['bikes', '--board', 'jetson_zeta'], 'unknown board'),
         (['bikes', '--model', 'resnet_of_dreams'], 'resnet_of_dreams'),
         (['bikes', '--plan', '/nowhere.yaml'], 'nowhere.yaml'),
-        (['bikes', '--exits', '/nowhere.safetensors'], 'nowhere.safetensors'),
+        (['bikes', '--model', '/nowhere'], '/nowhere'),
         (['bikes', '--deadline-ms', '0.0001'], 'no operating point'),
     ],
 )

@@ -68,14 +68,14 @@ def test_the_figures_have_the_shape_that_others_read(record, tmp_path):
     [
         (['--exits-record', 'missing.json'], 'No such file'),
         (['--exits-record', __file__], 'not a record of exits'),
-        (['--exits', __file__], 'not exits of `e4 fit`'),
-        (['--exits', 'missing.safetensors'], 'missing.safetensors'),
+        (['--model', __file__], 'is no bundle'),
+        (['--model', 'missing'], 'missing is no bundle'),
         (['--source', 'missing.mp4'], 'does not exist'),
         (['--boards', 'nintendo'], "unknown board 'nintendo'"),
     ],
 )
 def test_bad_input_is_told_before_anything_takes_long(record, tmp_path, arguments, says):
-    given = [] if arguments[0] in ('--exits', '--source') else ['--exits-record', record]
+    given = [] if arguments[0] in ('--model', '--source') else ['--exits-record', record]
     if arguments[0] == '--exits-record':
         given = []
     result = reproduce(

@@ -51,7 +51,7 @@ class ExitStep:
         self._answer = Detections.empty()
         self._gated = 'gate' in part.program.outputs
         far = carried is not None and carried is temporal.state and runtime.host is not runtime
-        self._state_there = carried if far else None
+        self._state_there = carried if far and self._gated else None
         inputs = {'features': features}
         if self._gated:
             shapes = part.program.inputs

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from e4_ros.perception import setup
+from e4_ros.perception.setup import EngineOptions, open_bundle, set_up
+from e4_ros.vision.bundle import BundleError, shipped_bundle
+
+
+def run_python(code, **environment):
+    import os
+
+    return subprocess.run(
+        [sys.executable, '-c', textwrap.dedent(code)],
+        capture_output=True, text=True, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def test_a_frame_is_answered_without_torch():
+    """Nor torchvision, PyAV or rosbags: the robot need not even have them."""
+    result = run_python(
+        """
+        import sys
+        import numpy as np
+        from e4_ros.perception.perceiver import Perceiver
+        from e4_ros.perception.setup import EngineOptions, set_up
+
+        perceiver = Perceiver(set_up(EngineOptions(threads=1)).engine)
+        frame = np.zeros((480, 640, 3), np.uint8)
+        perceiver.warm_up(frame, check_pay=True)
+        for index in range(3):
+            record = perceiver.process(frame, index / 10, index)
+        heavy = {'torch', 'torchvision', 'av', 'rosbags', 'safetensors'} & set(sys.modules)
+        print(record.result.exit, sorted(heavy))
+        """
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split(maxsplit=1)[1].strip() == '[]'
+
+
+def test_thresholds_are_changed_without_torch(tmp_path):
+    result = run_python(
+        f"""
+        import sys
+        from e4_ros.commands.app import app
+
+        sys.modules['torch'] = sys.modules['torchvision'] = None  # as if they were not installed
+        out = {str(tmp_path / 'own')!r}
+        app(['bundle', 'set', 'pedestrian_ssdlite', '--threshold', 'exit1=off', '--out', out],
+            standalone_mode=False)
+        app(['bundle', 'set', out, '--threshold', 'temporal=0.9'], standalone_mode=False)
+        app(['bundle', 'show', out], standalone_mode=False)
+        """
+    )
+    assert result.returncode == 0, result.stderr
+    assert set_up(EngineOptions(str(tmp_path / 'own'))).engine.policy.thresholds == {
+        'temporal': 0.9
+    }
+
+
+def test_a_zoo_network_without_torch_says_how_to_build_it(tmp_path):
+    result = run_python(
+        """
+        import sys
+        sys.modules['torch'] = None
+        from e4_ros.perception.setup import open_bundle
+        try:
+            open_bundle('efficientnet_lite0')
+        except ValueError as error:
+            print(error)
+        """,
+        E4_CACHE=str(tmp_path),
+    )
+    assert 'run `e4 build efficientnet_lite0 --out DIR`' in result.stdout
+    assert list(tmp_path.rglob('bundle.json')) == []
+
+
+def test_a_zoo_network_is_built_once(tmp_path, monkeypatch):
+    monkeypatch.setenv('E4_CACHE', str(tmp_path))
+    folder = open_bundle('efficientnet_lite0')
+    assert folder.is_relative_to(tmp_path / 'bundles')
+    monkeypatch.setattr('e4_ros.vision.export.build.build_bundle', pytest.fail)
+    assert open_bundle('efficientnet_lite0') == folder
+    assert set_up(EngineOptions('efficientnet_lite0', threads=1)).model == 'efficientnet_lite0'
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(ValueError, match='no model is called'):
+        open_bundle('resnet_of_dreams')
+
+
+def test_what_a_plan_is_made_for(monkeypatch):
+    found = set_up(EngineOptions(threads=1))
+    assert found.path == shipped_bundle('pedestrian_ssdlite')
+    assert found.segments == ['prepare', 'stage0', 'stage1'] == [w.name for w in found.works]
+    assert found.stream.paths == {'temporal': [0], 'exit1': [0, 1], 'full': [0, 1, 2]}
+    assert found.stream.model == 'pedestrian_ssdlite'
+
+
+def test_the_reference_runtime_answers_alike():
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (480, 640, 3), dtype=np.uint8) for _ in range(2)]
+    for policy in ('e4', 'full'):
+        engines = [
+            set_up(EngineOptions(policy=policy, runtime=runtime, device='cpu')).engine
+            for runtime in ('onnxruntime', 'torch')
+        ]
+        outputs = []
+        for engine in engines:
+            for index, frame in enumerate(frames):
+                engine.process(frame, index / 10)
+            engine.process_full(frames[0])
+            last = engine._steps[-1].stage.outputs
+            outputs.append({name: buffer.read() for name, buffer in last.items()})
+        assert list(outputs[0]) == list(outputs[1])
+        for name in outputs[0]:
+            np.testing.assert_allclose(outputs[0][name], outputs[1][name], atol=1e-3)
+
+
+def test_audits_are_kept_by_the_exits_that_they_are_about(tmp_path, monkeypatch):
+    monkeypatch.setenv('E4_CACHE', str(tmp_path))
+    engine = set_up(EngineOptions(threads=1, keep_audits=True)).engine
+    engine.auditor._record.write({'exit1': 'it was wrong'})
+    assert set_up(EngineOptions(threads=1, keep_audits=True)).engine.off == {
+        'exit1': 'it was wrong'
+    }
+    assert set_up(EngineOptions(threads=1)).engine.off == {}
+
+
+def test_a_damaged_bundle_in_the_cache_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv('E4_CACHE', str(tmp_path))
+    folder = open_bundle('efficientnet_lite0')
+    (folder / 'bundle.json').write_text('{')
+    assert open_bundle('efficientnet_lite0') == folder
+    with pytest.raises(BundleError):
+        setup.load_bundle(tmp_path)
