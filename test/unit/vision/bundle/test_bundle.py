@@ -76,7 +76,7 @@ def frames():
 
 def gate_scores(network, frames):
     engine = make_engine(
-        replace(network, thresholds={'exit1': 2.0}), make_runtime('onnxruntime', 1)
+        replace(network, thresholds={'exit1': 1.0}), make_runtime('onnxruntime', 1)
     )
     return [engine.process(frame, 0.1 * i).gate_scores['exit1'] for i, frame in enumerate(frames)]
 
