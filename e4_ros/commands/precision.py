@@ -13,7 +13,7 @@ from rich.table import Table
 from e4_ros import console
 
 if TYPE_CHECKING:
-    from e4_ros.evaluation.precision import Trial
+    from e4_ros.evaluation.precision import PrecisionTrial
 
 
 class Reduced(str, Enum):
@@ -77,7 +77,7 @@ def precision(
     console.stdout().print(table)
 
 
-def _add(table: Table, trial: Trial) -> None:
+def _add(table: Table, trial: PrecisionTrial) -> None:
     table.add_row(
         trial.precision,
         f'{trial.full_ms:.2f} ms',

@@ -18,7 +18,7 @@ from e4_ros.commands.run_text import summary_table
 if TYPE_CHECKING:
     from e4_ros.evaluation.job import Job, JobOptions
     from e4_ros.evaluation.replay import StampedFrames
-    from e4_ros.evaluation.report.run_outputs import Outputs
+    from e4_ros.evaluation.report.run_outputs import RunOutputs
     from e4_ros.evaluation.sources import Source
     from e4_ros.perception.records import FrameRecord
 
@@ -162,7 +162,7 @@ def run(
         shown.print(note, style='dim', markup=False, highlight=False, soft_wrap=True)
 
 
-def _run(source: Source, options: JobOptions, limit: int | None, out: Path) -> Outputs:
+def _run(source: Source, options: JobOptions, limit: int | None, out: Path) -> RunOutputs:
     from e4_ros.evaluation.job import Job
     from e4_ros.evaluation.replay import recorded
     from e4_ros.evaluation.report.run_outputs import write_outputs

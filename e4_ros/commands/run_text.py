@@ -8,11 +8,11 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from e4_ros.evaluation.report.run_outputs import Outputs
+    from e4_ros.evaluation.report.run_outputs import RunOutputs
     from e4_ros.evaluation.report.summary import Summary
 
 
-def summary_table(outputs: Outputs) -> Table:
+def summary_table(outputs: RunOutputs) -> Table:
     """The numbers of a run and where its files are."""
     summary = outputs.summary
     table = Table(title=f'{summary.model} on {summary.source}', title_justify='left', box=None)

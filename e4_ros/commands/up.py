@@ -25,7 +25,7 @@ from e4_ros.bringup.supervisor import (
 )
 
 if TYPE_CHECKING:
-    from e4_ros.evaluation.report.run_outputs import Outputs
+    from e4_ros.evaluation.report.run_outputs import RunOutputs
 
 _POLL_S = 0.1
 
@@ -133,7 +133,7 @@ def _watch(nodes: Supervisor, stamps: Path, name: str, total: int | None) -> Non
             console.note('stopping early; what was done is kept')
 
 
-def _report(out: Path, source_text: str) -> Outputs:
+def _report(out: Path, source_text: str) -> RunOutputs:
     """Make the demo's files from what its nodes left in ``out``."""
     from e4_ros.evaluation.report.run_outputs import write_outputs
     from e4_ros.evaluation.sources import open_source
@@ -155,7 +155,7 @@ def _report(out: Path, source_text: str) -> Outputs:
         )
 
 
-def _table(outputs: Outputs) -> Any:
+def _table(outputs: RunOutputs) -> Any:
     from e4_ros.commands.run_text import summary_table
 
     return summary_table(outputs)

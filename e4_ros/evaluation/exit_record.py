@@ -1,4 +1,4 @@
-"""Where the frames of a real stream leave a network: recorded once, then played on boards."""
+"""Exits of the frames of a real stream: recorded once, then replayed on simulated boards."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ Stream = Sequence[tuple[float, np.ndarray]]
 
 
 class ExitRecordError(ValueError):
-    """No record of exits, or none that can be played; the text says why."""
+    """No record of exits, or none that can be replayed; the message says why."""
 
 
 def record_exits(model: str, stream: Stream, tell: Callable[[str], None] = print) -> Backbone:
-    """Run a network on a stream and keep where each frame left it.
+    """Run a network on a stream and record the exit of each frame.
 
     EENet's exits (git-disl/EENet) have no memory of the stream; the first third of the frames sets
     the threshold of the middle exit so that at most half of them leave there.
 
     Args:
         model: name of a bundle that ships, or path of a bundle.
-        stream: ``(stamp_s, frame)``.
-        tell: told what is being run.
+        stream: pairs of stamp in seconds and frame ``(H, W, 3)`` uint8 RGB.
+        tell: function that receives what is being run.
 
     Raises:
         ExitRecordError: fewer than `MIN_FRAMES` frames.
@@ -85,8 +85,8 @@ def load_exits(path: Path) -> list[Backbone]:
     """Read what :func:`save_exits` wrote.
 
     Raises:
-        ExitRecordError: it is no such file.
-        OSError: it cannot be read.
+        ExitRecordError: the file is not such a record.
+        OSError: the file cannot be read.
     """
     try:
         entries = json.loads(path.read_text())['backbones']

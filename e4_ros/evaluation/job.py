@@ -1,4 +1,4 @@
-"""A run put together: engine, clocks, plan and comparison from a few names."""
+"""A run, assembled from a few names: engine, frequency control, plan and comparison."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ from e4_ros.vision.runtime.precision import FP32
 
 @dataclass(frozen=True)
 class JobOptions:
-    """What to run, and on which board to imagine it.
+    """What to run, and for which board clocks and joules are modelled.
 
     Attributes:
         policy: ``e4``: early exits and planned clocks; ``full``: neither.
         model: Name of a bundle that ships, path of a bundle, or a name of the zoo.
-        device: Device that runs the network here, `auto` or one of `devices.DEVICES`.
+        device: Device that runs the network, `auto` or one of `devices.DEVICES`.
         board: Name of the board that clocks and joules are modelled for; empty for none.
         board_device: Device that the board is modelled to run the network on; empty: the one that
-            runs it here.
-        plan: A frequency plan; None to make one, all exits taken as equally likely.
-        deadline_s: Latency bound of a plan made here; 0: three times the fastest.
-        threads: Threads of the network.
-        precision: Of the early-exit network's stages; what it is compared with stays fp32.
+            runs it.
+        plan: Path of a frequency plan; None to make one for equally likely exits.
+        deadline_s: Latency bound in seconds of a plan that is made; 0: three times the fastest.
+        threads: Number of threads of the network.
+        precision: Precision of the early-exit network's stages; the full network stays fp32.
         min_score: Least score of a detection; classes are kept whatever they score.
-        baseline: Whether the full network answers every frame, too.
-        audit_share: Share of early answers that the full network checks once they are out.
-        check_pay: Whether exits that do not pay on this machine and footage rest.
+        baseline: Whether the full network runs on every frame, too.
+        audit_share: Share of the early exits' detections that the full network audits.
+        check_pay: Whether to disable exits that do not pay on this machine and footage.
     """
 
     policy: str = 'e4'
@@ -74,7 +74,10 @@ class JobOptions:
 
 
 class Job:
-    """Loaded and ready to run; one job is one stream.
+    """A run that is loaded and ready; one job is one stream.
+
+    Args:
+        options: what to run.
 
     Raises:
         ValueError: a name is unknown, or a file does not fit what it is used for.
@@ -120,7 +123,7 @@ class Job:
         )
 
     def info(self, records: list[FrameRecord], source: Source) -> RunInfo:
-        """What to say of a run over `source`, once it is over."""
+        """Facts about a run over `source`, when it is over."""
         domains = self.board.domains if self.board else {}
         return RunInfo(
             source=source.name,

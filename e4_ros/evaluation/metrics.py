@@ -1,4 +1,4 @@
-"""How well two lists of answers agree: F1 for boxes, top-1 for classes.
+"""Agreement of two lists of detections: F1 for boxes, top-1 for classes.
 
 Boxes are matched one to one within a frame and a label by the Hungarian method
 (`vision.agreement.matches`), which finds the most matches. Unlike greedy matching it does not
@@ -15,18 +15,18 @@ from e4_ros.vision.detections import Detections
 
 
 def f1(
-    answers_a: Sequence[Detections],
-    answers_b: Sequence[Detections],
+    predicted: Sequence[Detections],
+    reference: Sequence[Detections],
     score: float = 0.5,
     iou: float = 0.5,
 ) -> float:
-    """F1 of one list of answers against another, frame by frame.
+    """F1 of one list of detections against another, frame by frame.
 
     Args:
-        answers_a: One answer a frame.
-        answers_b: The reference, same length.
-        score: Boxes count that score above this.
-        iou: Smallest overlap of a match.
+        predicted: Detections of each frame.
+        reference: Reference detections of each frame, same length.
+        score: Score above which boxes count.
+        iou: Smallest IoU of a match.
 
     Returns:
         0 to 1; 1 where neither has a box in any frame.
@@ -35,27 +35,27 @@ def f1(
         ValueError: the lists differ in length.
     """
     matched = total = 0
-    for detections_a, detections_b in zip(answers_a, answers_b, strict=True):
-        matched += matches(detections_a, detections_b, score, iou)
-        total += len(confident(detections_a, score)) + len(confident(detections_b, score))
+    for ours, theirs in zip(predicted, reference, strict=True):
+        matched += matches(ours, theirs, score, iou)
+        total += len(confident(ours, score)) + len(confident(theirs, score))
     return 2 * matched / total if total else 1.0
 
 
-def top1(answers_a: Sequence[Detections], answers_b: Sequence[Detections]) -> float:
-    """Share of frames with the same best label; two empty answers agree.
+def top1(predicted: Sequence[Detections], reference: Sequence[Detections]) -> float:
+    """Share of frames with the same best label; two frames without detections agree.
 
     Raises:
         ValueError: the lists differ in length, or are empty.
     """
-    if not answers_a:
-        raise ValueError('no answers to compare')
-    same = [_best(a) == _best(b) for a, b in zip(answers_a, answers_b, strict=True)]
+    if not predicted:
+        raise ValueError('no detections to compare')
+    same = [_best(a) == _best(b) for a, b in zip(predicted, reference, strict=True)]
     return sum(same) / len(same)
 
 
-def agreement(task: str, answers_a: Sequence[Detections], answers_b: Sequence[Detections]) -> float:
-    """How often an early answer equals the full network's: F1 for boxes, top-1 for classes."""
-    return top1(answers_a, answers_b) if task == 'classify' else f1(answers_a, answers_b)
+def agreement(task: str, predicted: Sequence[Detections], reference: Sequence[Detections]) -> float:
+    """Agreement with the reference, 0 to 1: F1 of boxes, or share of equal top-1 classes."""
+    return top1(predicted, reference) if task == 'classify' else f1(predicted, reference)
 
 
 def _best(detections: Detections) -> int:

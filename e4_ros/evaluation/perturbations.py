@@ -1,4 +1,4 @@
-"""What happens to cameras: night, a turning robot, another scene, a covered lens, a rough road."""
+"""Perturbations of footage: night, a turning robot, another scene, a covered lens, a rough road."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 Clip = Sequence[tuple[float, np.ndarray]]
 Images = list[np.ndarray]
 
-_NIGHT = 0.12  # of the light that there was
+_NIGHT = 0.12  # share of the light
 _READ_NOISE = 4.0  # grey levels
-_WINDOW = 0.7  # of the frame that a panned crop shows
-_PAN_FRAMES = 60  # for the way there and back
-_SHAKE = 0.03  # of the frame's width: standard deviation of a jolt
+_WINDOW = 0.7  # share of the frame that a panned crop shows
+_PAN_FRAMES = 60  # period of the pan
+_SHAKE = 0.03  # standard deviation of a jolt, as a share of the frame's width
 _SEED = 0
 
 
@@ -38,7 +38,7 @@ def panned(images: Images) -> Images:
 
 
 def covered(images: Images) -> Images:
-    """Something lies on the lens: what comes through is dark, even and noisy."""
+    """A covered lens: the image is dark, even and noisy."""
     rng = np.random.default_rng(_SEED)
     height, width = images[0].shape[:2]
     small = [cv2.resize(image, (4, 3), interpolation=cv2.INTER_AREA) for image in images]
@@ -68,11 +68,11 @@ PERTURBATIONS: dict[str, Callable[[Images], Images]] = {
 
 
 def perturbed(name: str, clip: Clip, begin: int) -> Clip:
-    """A clip to which something happens.
+    """A clip with a perturbation from one frame on.
 
     Args:
-        name: one of `PERTURBATIONS`.
-        clip: ``(stamp_s, frame)`` in order of time, frames of one size.
+        name: name of the perturbation, a key of `PERTURBATIONS`.
+        clip: pairs of stamp in seconds and frame in order of time, frames of one size.
         begin: index of the first frame that is changed.
     """
     if begin >= len(clip):
@@ -83,13 +83,13 @@ def perturbed(name: str, clip: Clip, begin: int) -> Clip:
 
 
 def cut_to(clip: Clip, other: Clip, begin: int) -> Clip:
-    """A clip that goes on with another's frames, cropped and enlarged to its own size.
+    """A clip that continues with another's frames, cropped and enlarged to its own size.
 
-    The size stays because nothing but the picture is to give the cut away.
+    The size stays the same so that only the picture shows the cut.
 
     Args:
-        clip: ``(stamp_s, frame)`` in order of time.
-        other: where the frames from ``begin`` on are taken from, repeated if they are too few.
+        clip: pairs of stamp in seconds and frame in order of time.
+        other: clip whose frames follow from ``begin`` on, repeated if they are too few.
         begin: index of the first frame after the cut.
     """
     shape = clip[0][1].shape

@@ -1,8 +1,7 @@
-"""Does the network in fewer bits pay here? Made from footage, tried on later footage, kept or not.
+"""Trial of a reduced precision: made from footage, measured on later footage, kept if it pays.
 
 Fewer bits are faster on one machine and slower on the next, harmless to one network and ruinous to
-another. So nothing is taken for granted: a precision is kept only where it was measured to be
-faster and to say the same.
+another. So a precision is kept only where it was measured to be faster and to agree with fp32.
 """
 
 from __future__ import annotations
@@ -30,21 +29,23 @@ from e4_ros.vision.staged_network import Part
 LEAST_FRAMES = 40
 _MADE_FROM = 32  # frames, spread over the first two thirds of the footage
 _TRIED_ON = 100  # at most, spread over the rest
-_LEAST_SPEEDUP = 1.05  # less is not worth another answer
+_LEAST_SPEEDUP = 1.05  # less is not worth different detections
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What came of one precision.
+class PrecisionTrial:
+    """Result of the trial of one precision.
 
     Attributes:
-        precision: Its name.
-        full_ms: fp32, median of a frame at full depth, preparation and decoding included.
-        ms: The same of this precision, in turns.
-        agreement: With fp32 on frames that nothing was made from: F1, or top-1 for classes.
-        refused: Why it is not kept; empty where it is.
+        precision: Name of the precision.
+        full_ms: Median latency of a frame at full depth in fp32, in milliseconds, preprocessing and
+            decoding included.
+        ms: The same in this precision, measured in turns with fp32.
+        agreement: Agreement with fp32 on frames that were not used for calibration: F1, or the
+            share of equal top-1 classes.
+        refused: Why the precision is not kept; empty if it is.
     """
 
     precision: str
@@ -67,20 +68,20 @@ def try_precision(
     threads: int | None = None,
     progress: Progress = lambda phase, done, total: None,
     out: Path | None = None,
-) -> Trial:
+) -> PrecisionTrial:
     """Make a precision of a bundle, measure it in turns with fp32, and keep it only if it pays.
 
     Args:
-        folder: The bundle.
+        folder: Folder of the bundle.
         precision: ``fp16`` or ``int8``.
-        frames: ``(H, W, 3)`` uint8 RGB of the camera, in order of time.
-        least_agreement: With fp32; below it nothing is kept.
-        threads: Threads within one operation; None for one per core.
-        progress: Called with the phase's name, what is done and how much there is.
-        out: Bundle to write; None to change this one in place.
+        frames: Frames ``(H, W, 3)`` uint8 RGB of the camera, in order of time.
+        least_agreement: Agreement with fp32 below which nothing is kept, 0 to 1.
+        threads: Number of threads within one operation; None for one per core.
+        progress: Function that receives the phase, the number of steps done, and of all steps.
+        out: Folder of the bundle to write; None to change the bundle in place.
 
     Raises:
-        PrecisionError: there are too few frames; says how many it takes.
+        PrecisionError: there are too few frames; the message says how many it takes.
         BundleError: the bundle cannot be used.
     """
     check_frames(len(frames))
@@ -108,7 +109,7 @@ def check_frames(count: int) -> None:
     """Refuse too little footage.
 
     Raises:
-        PrecisionError: says how many frames it takes.
+        PrecisionError: there are too few frames; the message says how many it takes.
     """
     if count < LEAST_FRAMES:
         raise PrecisionError(
@@ -122,8 +123,8 @@ def _reduced(stage: Part, model: bytes) -> Part:
     return Part(StoredProgram(program.name, program.inputs, program.outputs, model), stage.work)
 
 
-def _keep(bundle: Bundle, trial: Trial, made: Sequence[bytes], out: Path | None) -> None:
-    """Put what was made into the bundle; without anything made, take away what was there."""
+def _keep(bundle: Bundle, trial: PrecisionTrial, made: Sequence[bytes], out: Path | None) -> None:
+    """Put the reduced stages into the bundle; without any, remove those that were there."""
     files: dict[str, bytes] = {}
     stages = []
     for index, stage in enumerate(bundle.manifest.stages):
@@ -140,7 +141,7 @@ def _keep(bundle: Bundle, trial: Trial, made: Sequence[bytes], out: Path | None)
 
 
 def _stage_inputs(chain: StageChain, frames: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
-    """What each stage sees of the frames."""
+    """Input arrays of each stage for the frames."""
     inputs: list[list[np.ndarray]] = [[] for _ in chain.boundaries]
     for frame in frames:
         chain.see(frame)
@@ -156,8 +157,8 @@ def _compare(
     frames: Sequence[np.ndarray],
     least_agreement: float,
     progress: Callable[[int, int], None],
-) -> Trial:
-    """Run both over the frames, in turns; which goes first alternates."""
+) -> PrecisionTrial:
+    """Run both precisions over the frames in turns; which goes first alternates."""
     answers: tuple[list[Detections], list[Detections]] = ([], [])
     took_s: tuple[list[float], list[float]] = ([], [])
     least = 0.0 if task == 'classify' else 0.2  # an unsure class is still the best one
@@ -172,7 +173,9 @@ def _compare(
         progress(number + 1, len(frames))
     full_ms, ms = (1e3 * float(np.median(seconds)) for seconds in took_s)
     agreed = agreement(task, answers[1], answers[0])
-    return Trial(precision, full_ms, ms, agreed, _refusal(full_ms / ms, agreed, least_agreement))
+    return PrecisionTrial(
+        precision, full_ms, ms, agreed, _refusal(full_ms / ms, agreed, least_agreement)
+    )
 
 
 def _refusal(speedup: float, agreed: float, least: float) -> str:

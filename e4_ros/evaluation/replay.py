@@ -25,18 +25,22 @@ def replay(
     on_record: Callable[[FrameRecord], None] | None = None,
     check_pay: bool = False,
 ) -> list[FrameRecord]:
-    """Process frames in order, each only once the one before is done.
+    """Process frames in order, each when the one before is done.
 
-    With `full` every frame is also answered by the full network, which costs about its latency
+    With `full` every frame also runs through the full network, which costs about its latency
     again. Which of the two goes first alternates, so that neither always finds warm caches.
 
     Args:
-        frames: ``(stamp_s, frame)``; `KeyboardInterrupt` ends them, and what was done is kept.
-        perceiver: Answers and accounts.
-        full: An engine of the policy ``full``, uncut; None for no comparison.
-        limit: At most so many frames; None for all.
-        on_record: Called after each frame.
-        check_pay: Rest exits that do not pay, as measured on the first frame.
+        frames: Pairs of stamp in seconds and frame ``(H, W, 3)`` uint8 RGB; `KeyboardInterrupt`
+            ends the run, and the records so far are returned.
+        perceiver: Perceiver that processes the frames.
+        full: Engine of the policy ``full``, uncut; None for no comparison.
+        limit: Largest number of frames; None for all.
+        on_record: Function called with the record of each frame.
+        check_pay: Whether to disable exits that do not pay, as measured on the first frame.
+
+    Returns:
+        One record for each frame.
     """
     records: list[FrameRecord] = []
     try:
@@ -54,7 +58,7 @@ def replay(
 
 
 def recorded(frames: StampedFrames, path: Path, fps: float) -> Iterator[tuple[float, np.ndarray]]:
-    """Hand frames on and keep them in a video: for a camera, which shows nothing twice."""
+    """Pass frames on and save them to a video: for a camera, which cannot be read again."""
     with VideoWriter(path, fps, quality=18) as video:
         for stamp_s, frame in frames:
             video.write(frame)

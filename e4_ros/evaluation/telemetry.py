@@ -1,4 +1,4 @@
-"""From a recorded bag of perception's topics back to frame records, after the fact.
+"""Frame records from a recorded bag of perception's topics.
 
 The demo records every output topic; its summary, page and video are made from the recording once
 the nodes have ended, so that nothing competes with what is measured.
@@ -29,7 +29,7 @@ _BASELINE = '/baseline/'
 
 
 class TelemetryError(ValueError):
-    """A recording that holds no run; the text says what is missing."""
+    """A recording that holds no run; the message says what is missing."""
 
 
 @dataclass
@@ -51,12 +51,12 @@ def read_telemetry(
 
     Args:
         bag: ``telemetry.mcap``, or any bag with perception's topics.
-        source: What to call the source.
+        source: Name of the source, for reports.
         frames: Stamp of an image in nanoseconds → its index in the source (`read_stamps`); without
-            it images count in the order in which they were answered.
+            it images count in the order in which they were processed.
 
     Returns:
-        A record for each image that was answered, and what is true of the whole run.
+        A record for each image that was processed, and facts about the whole run.
 
     Raises:
         TelemetryError: the bag cannot be read, or no image was answered in it.
@@ -77,13 +77,13 @@ def read_telemetry(
 
 
 def read_stamps(path: Path) -> dict[int, int]:
-    """Read what `video_source` wrote: ``frame,stamp_ns`` a line.
+    """Read the stamps that `video_source` wrote: ``frame,stamp_ns`` on each line.
 
     Returns:
         Stamp in nanoseconds → index of the frame in its source.
 
     Raises:
-        TelemetryError: a line is not that.
+        TelemetryError: a line is not of that form.
     """
     stamps = {}
     for number, line in enumerate(path.read_text().splitlines(), 1):
@@ -202,7 +202,7 @@ def _info(topics: _Topics, stamps: list[int], source: str, published: int) -> Ru
 
 
 def _baseline_energy_j(topics: _Topics) -> float:
-    """What the full network's telemetry says of full depth and default clocks."""
+    """Mean joules of full depth at default clocks, by the full network's telemetry."""
     known = [m.energy_j for m in topics.full_telemetry.values() if m.energy_source != NO_SOURCE]
     return float(np.mean(known)) if known else math.nan
 
@@ -214,7 +214,7 @@ def _class_names(messages: Iterable[Any]) -> list[str]:
 
 
 def _exits(messages: Iterable[Any]) -> list[str]:
-    """All exits that were asked or taken, in the order they are asked; ``full`` is the last."""
+    """All exits that were evaluated or taken, in the order of evaluation; ``full`` is the last."""
     longest: list[str] = []
     for message in messages:
         longest = max(longest, list(message.gate_names), key=len)

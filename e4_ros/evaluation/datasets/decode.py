@@ -1,4 +1,4 @@
-"""Take a few frames out of a clip, decoded by PyAV (FFmpeg)."""
+"""Sample frames of a clip, decoded by PyAV (FFmpeg)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from e4_ros.evaluation.sources.video import VideoSource, upright
 
 
 class ClipVideo(VideoSource):
-    """A part of a video, of which only the wanted frames are converted."""
+    """A part of a video, of which only the sampled frames are converted."""
 
     def sample(self, count: int, start_s: float = 0.0, end_s: float | None = None) -> np.ndarray:
-        """Evenly spaced frames, in order of time; the nearest before each wanted moment.
+        """Evenly spaced frames in order of time; the last one before each sample time.
 
         Args:
-            count: how many; a clip of fewer frames repeats some.
-            start_s: where the clip begins.
-            end_s: where it ends; None for the end of the video.
+            count: number of frames; a clip of fewer frames repeats some.
+            start_s: start of the clip in the video, in seconds.
+            end_s: end of the clip in seconds; None for the end of the video.
 
         Returns:
             ``(count, H, W, 3)`` uint8 RGB.

@@ -1,4 +1,4 @@
-"""What every reader of a dataset gives: clips with a label, and what was wrong with the rest."""
+"""Labelled clips and datasets, as every reader returns them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ VIDEO_SUFFIXES = frozenset(('.mp4', '.avi', '.mkv', '.webm', '.mov', '.m4v', '.m
 
 
 class DatasetError(ValueError):
-    """A dataset that cannot be used; the text says what to do."""
+    """A dataset that cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class LabelledClip:
-    """A video, or a part of one, and what is seen in it.
+    """A video, or a part of one, with its class.
 
     Attributes:
-        path: of the video.
+        path: path of the video.
         label: index into the dataset's class names.
-        start_s: where in the video the clip begins.
-        end_s: where it ends; None for the end of the video.
+        start_s: start of the clip in the video, in seconds.
+        end_s: end of the clip in seconds; None for the end of the video.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class LabelledClip:
 
     @property
     def key(self) -> str:
-        """Names the clip; another one if the file was changed.
+        """Identity of the clip, which changes with the file.
 
         Raises:
             OSError: the file is not there.
@@ -51,7 +51,7 @@ class LabelledClip:
         """Evenly spaced frames, in order of time: ``(count, H, W, 3)`` uint8 RGB.
 
         Raises:
-            SourceError: it cannot be decoded.
+            SourceError: the video cannot be decoded.
         """
         return ClipVideo(self.path, str(self.path)).sample(count, self.start_s, self.end_s)
 
@@ -61,12 +61,12 @@ class Dataset:
     """A labelled dataset.
 
     Attributes:
-        name: of its folder.
-        class_names: what labels mean, by index.
-        train: clips to learn from.
-        val: clips to judge by.
-        missing: videos that are listed and not there.
-        notes: what else the user should know.
+        name: name of the dataset's folder.
+        class_names: class names by label.
+        train: training clips.
+        val: validation clips.
+        missing: paths of videos that are listed but not there.
+        notes: sentences for the user.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Dataset:
     notes: list[str] = field(default_factory=list)
 
     def check(self) -> Dataset:
-        """Itself, if there is something to learn from and to judge by.
+        """The dataset itself, if it can be trained and validated on.
 
         Raises:
             DatasetError: a split is empty, or there are fewer than two classes.

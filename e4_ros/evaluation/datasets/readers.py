@@ -40,16 +40,16 @@ class _Listed:
 
 
 def open_dataset(root: Path, annotations: Sequence[Path] = (), split: int = 1) -> Dataset:
-    """Read a dataset, its layout found out from what is there.
+    """Read a dataset; its layout is recognised from its files.
 
     Args:
         root: folder with the videos.
         annotations: Kinetics' CSV files, or ActivityNet's JSON file, or UCF's folder of splits;
             without them those that lie in `root`, else a folder for each class.
-        split: which of UCF's three splits.
+        split: number of UCF's split, 1 to 3.
 
     Raises:
-        DatasetError: it is empty, or its parts do not match; says what to do.
+        DatasetError: the dataset is empty, or its parts do not match; the message says what to do.
     """
     if not root.is_dir():
         raise DatasetError(f'{root} is not a folder with videos')

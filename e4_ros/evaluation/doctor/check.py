@@ -14,10 +14,10 @@ class Check:
 
     Attributes:
         group: ``software``, ``clocks``, ``energy`` or ``access``.
-        name: What was looked at.
-        state: ``optional``: absent, and things work without it; ``missing``: something fails.
-        found: What is there.
-        advice: What to do, where something is absent.
+        name: Name of the thing that was checked.
+        state: ``ok``: present; ``optional``: absent but not needed; ``missing``: absent and needed.
+        found: What was found.
+        advice: What to do where something is absent.
     """
 
     group: str

@@ -14,10 +14,10 @@ from e4_ros.perception.palette import hertz
 
 
 def check_all(root: Path = Path('/')) -> list[Check]:
-    """Look at everything.
+    """Check everything.
 
     Args:
-        root: Where ``sys`` and ``proc`` hang, so that a board served as a folder can be looked at.
+        root: Folder that holds ``sys`` and ``proc``; that of a virtual board may be checked, too.
     """
     parts: tuple[Callable[[], Iterator[Check]], ...] = (
         software,

@@ -30,11 +30,11 @@ def write_report(
     """Write the page.
 
     Args:
-        records: One for each processed frame.
-        info: What is true of the whole run.
-        summary: Its numbers.
-        samples: Drawn pictures, ``(H, W, 3)`` uint8 RGB, by frame index.
-        path: The file to write.
+        records: A record for each processed frame.
+        info: Facts about the whole run.
+        summary: The run in numbers.
+        samples: Annotated frames ``(H, W, 3)`` uint8 RGB, by frame index.
+        path: Path of the file to write.
     """
     from plotly.offline import get_plotlyjs
 

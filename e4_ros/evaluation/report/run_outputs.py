@@ -1,4 +1,4 @@
-"""Everything a run leaves in its folder, made from its records; used by `e4 run` and the demo."""
+"""The files of a run, made from its records; used by `e4 run` and the demo."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ _SAMPLES = 6
 
 
 @dataclass(frozen=True)
-class Outputs:
+class RunOutputs:
     """The files of a run and its numbers.
 
     Attributes:
-        annotated: None where the frames could not be had again.
+        summary: The run in numbers.
+        summary_json: Path of the summary.
+        detections_jsonl: Path of the detections, one frame on a line.
+        report_html: Path of the page.
+        annotated: Path of the video; None where the frames could not be read again.
     """
 
     summary: Summary
@@ -44,13 +48,13 @@ def write_outputs(
     fps: float | None = None,
     min_score: float = 0.2,
     progress: Callable[[int], None] | None = None,
-) -> Outputs:
+) -> RunOutputs:
     """Write ``summary.json``, ``detections.jsonl``, ``annotated.mp4`` and ``report.html``.
 
     Args:
-        records: One for each processed frame, by rising ``frame``.
-        info: What is true of the whole run.
-        out_dir: Made where missing; files of an earlier run are replaced.
+        records: A record for each processed frame, by rising ``frame``.
+        info: Facts about the whole run.
+        out_dir: Folder for the files; made if missing; files of an earlier run are replaced.
         frames: The source's usable frames from the first on: ``record.frame`` counts them. Without
             them there is no video and the report has no pictures.
         fps: Frame rate of the video; by default from the stamps.
@@ -74,7 +78,7 @@ def write_outputs(
         rate = fps or _rate(records)
         samples = draw_video(records, info, frames, video, fps=rate, progress=progress)
     write_report(records, info, summary, samples, page)
-    return Outputs(summary, summary_json, detections, page, video if samples else None)
+    return RunOutputs(summary, summary_json, detections, page, video if samples else None)
 
 
 def write_detections(
@@ -89,8 +93,8 @@ def write_detections(
 def detection_line(
     record: FrameRecord, class_names: Sequence[str], min_score: float
 ) -> dict[str, Any]:
-    """What ``detections.jsonl`` says of one frame; boxes in pixels of the source image."""
-    answer = record.result.detections.above(min_score)
+    """The object of one frame in ``detections.jsonl``; boxes in pixels of the source image."""
+    detections = record.result.detections.above(min_score)
     unknown = not np.isfinite(record.energy_j)
     return {
         'frame': record.frame,
@@ -102,7 +106,9 @@ def detection_line(
                 'score': round(float(score), 4),
                 'box': [round(float(value), 2) for value in box],
             }
-            for box, score, label in zip(answer.boxes, answer.scores, answer.labels, strict=True)
+            for box, score, label in zip(
+                detections.boxes, detections.scores, detections.labels, strict=True
+            )
         ],
         'latency_ms': round(record.result.latency_s * 1e3, 4),
         'energy_j': None if unknown else float(f'{record.energy_j:.6g}'),
@@ -122,7 +128,7 @@ def draw_video(
     """Draw every processed frame into a video.
 
     Returns:
-        The drawn pictures of a few telling frames, by frame index.
+        Pictures of a few frames for the page, by frame index.
     """
     from e4_ros.evaluation.report.video_writer import VideoWriter
 
@@ -145,15 +151,15 @@ def draw_video(
 
 
 def choose_samples(records: Sequence[FrameRecord], count: int = _SAMPLES) -> list[int]:
-    """Indices of frames to show: every exit, spread over the run, the busiest of each stretch."""
+    """Indices of frames to show: for every exit, the busiest frame of each part of the run."""
     by_exit: dict[str, list[FrameRecord]] = {}
     for record in records:
         by_exit.setdefault(record.result.exit, []).append(record)
     each = max(count // max(len(by_exit), 1), 1)
     chosen = []
     for group in by_exit.values():
-        for segment in np.array_split(np.arange(len(group)), min(each, len(group))):
-            best = max(segment, key=lambda i: int((group[i].result.detections.scores > 0.5).sum()))
+        for part in np.array_split(np.arange(len(group)), min(each, len(group))):
+            best = max(part, key=lambda i: int((group[i].result.detections.scores > 0.5).sum()))
             chosen.append(group[best].frame)
     return sorted(chosen)[:count]
 

@@ -1,4 +1,4 @@
-"""The numbers of a run: what ``summary.json`` holds."""
+"""The numbers of a run, as ``summary.json`` holds them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Rounded = Annotated[float, AfterValidator(lambda value: float(f'{value:.6g}'))]
 
 
 class Latency(BaseModel):
-    """Milliseconds from the start of a frame's computation to its answer."""
+    """Milliseconds from the start of a frame's computation to its detections."""
 
     model_config = ConfigDict(extra='forbid')
 
@@ -40,15 +40,16 @@ class FullLatency(BaseModel):
 
 
 class Audits(BaseModel):
-    """Early answers that the full network checked once they were out; not in the run's figures.
+    """Audits: early exits' detections compared with the full network's, after publishing.
 
     Attributes:
-        disagreement: By exit, what the answers had not in common: 1 - F1, or the share of other
-            top-1 classes.
-        switched_off: By exit, why it was switched off.
-        ms_per_frame: What audits add to the mean computation of a frame; in no latency, since the
-            answer is out before.
-        energy_j_per_frame: Likewise; null where unknown.
+        count: Number of audits.
+        disagreement: Exit → mean disagreement with the full network: 1 - F1, or the share of
+            different top-1 classes.
+        switched_off: Exit → why it was disabled.
+        ms_per_frame: Milliseconds that audits add to the mean computation of a frame; not part of
+            any latency, since the detections are published before.
+        energy_j_per_frame: Joules that audits add to a frame; null where unknown.
     """
 
     model_config = ConfigDict(extra='forbid')
@@ -64,17 +65,21 @@ class Summary(BaseModel):
     """A run in numbers.
 
     Attributes:
-        frames_received: processed + dropped.
-        exits: How many frames were answered at each exit.
-        full_latency_ms: The full network, interleaved frame by frame; null without a baseline.
+        frames_received: Number of frames: processed + dropped.
+        frames_processed: Number of frames that were processed.
+        frames_dropped: Number of frames that were replaced by newer ones or could not be read.
+        exits: Exit → number of frames that took it.
+        latency_ms: Latency of a frame.
+        full_latency_ms: Latency of the full network, interleaved frame by frame; null without a
+            baseline.
         speedup_vs_full: Mean latency of the full network over mean latency of the run.
         f1_vs_full: Agreement with the full network: micro F1 of the boxes above score .5 at IoU .5,
             or the share of equal top-1 classes for a classifier.
         energy_j_per_frame: Mean joules of a frame's computation.
-        baseline_energy_j_per_frame: A frame at full depth and default clocks.
-        waits_counted: Whether both include the wait for the frame, as on a stream that has a pace.
-        audits: Null where none were asked for.
-        exit_notes: Whether the exits pay here, and which are switched off, in sentences.
+        baseline_energy_j_per_frame: Joules of a frame at full depth and default clocks.
+        waits_counted: Whether both include the wait for the frame, as on a live stream.
+        audits: Audits; null where none were asked for.
+        exit_notes: Sentences on whether the exits pay, and which are disabled.
         device: Device that the network ran on.
         board_device: Device that clocks and joules are modelled for, where it is another.
         energy_source: ``measured`` or ``modelled``; ``mixed`` where frames differ; ``none``.

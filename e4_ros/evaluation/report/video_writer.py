@@ -17,7 +17,7 @@ class VideoWriter:
     Encoding happens in the caller's thread, so that nothing competes with a measured network.
 
     Args:
-        path: Where to; the folder must exist.
+        path: Path of the file; its folder must exist.
         fps: Frames a second.
         quality: x264's constant rate factor: 18 is nearly without loss, 28 is small.
     """
@@ -31,7 +31,7 @@ class VideoWriter:
         self._stream.codec_context.thread_count = 1
 
     def write(self, frame: np.ndarray) -> None:
-        """Append ``(H, W, 3)`` uint8 RGB; a frame of another size than the first is fitted in."""
+        """Append a frame ``(H, W, 3)`` uint8 RGB; one of another size than the first is scaled."""
         if not self.frames:
             height, width = frame.shape[:2]
             self._stream.height, self._stream.width = height - height % 2, width - width % 2

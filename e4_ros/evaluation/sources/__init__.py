@@ -1,4 +1,4 @@
-"""Frames from a video, a camera, a folder of images or a bag, all through one door."""
+"""Frames from a video, a camera, a folder of images or a bag, by one function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every source of frames offers."""
+"""The interface of every source of frames."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _log = logging.getLogger(__name__)
 
 
 class SourceError(ValueError):
-    """A source that cannot be read; the text says what to do."""
+    """A source that cannot be read; the message says what to do."""
 
 
 class Source(ABC):
-    """Iterates ``(stamp_s, frame)``, a frame being ``(H, W, 3)`` uint8 RGB.
+    """An iterable of pairs of stamp in seconds and frame ``(H, W, 3)`` uint8 RGB.
 
-    A frame that cannot be used is counted in `dropped` and described in `problems`; the others
-    still come. Both start anew with each iteration.
+    A frame that cannot be used is counted in `dropped` and described in `problems`, and the
+    iteration continues. Both are reset by each iteration.
     """
 
     name: str
-    """What to call it in a report."""
+    """Name of the source in reports."""
     size: tuple[int, int] | None = None
     """(height, width) of the first frame, where known before reading."""
     fps: float | None = None
-    """Frames a second, where known."""
+    """Frames per second, where known."""
     frame_count: int | None = None
     """Number of frames, where known."""
     repeatable: bool = True

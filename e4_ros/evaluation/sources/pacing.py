@@ -1,4 +1,4 @@
-"""Items at their times: the thread that both `video_source` and `replay` publish from."""
+"""Paced playback: the thread from which both `video_source` and `replay` publish."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ T = TypeVar('T')
 
 @dataclass(frozen=True)
 class Pace:
-    """How to play.
+    """Settings of a playback.
 
     Attributes:
-        speed: 2.0 plays twice as fast as the items' own times.
-        loop: Start again at the end.
+        speed: Factor on the items' own pace; 2.0 is twice as fast.
+        loop: Whether to start again at the end.
     """
 
     speed: float = 1.0
@@ -31,12 +31,12 @@ class Player(Generic[T]):
     slows the play down instead of being flooded afterwards.
 
     Args:
-        open_items: Gives a fresh iterable of ``(time_s, item)``, times not decreasing, for every
-            round.
-        emit: Gets each item when it is due.
-        ready: Asked until it says yes, before the first item.
-        finished: Gets the exception that ended the play, or None at the regular end. Not called
-            after :meth:`stop`.
+        open_items: Function that returns, for every round, an iterable of ``(time_s, item)`` with
+            times that do not decrease.
+        emit: Function that receives each item when it is due.
+        ready: Function that is called, before the first item, until it returns True.
+        finished: Function that receives the exception that ended the playback, or None at the
+            regular end. Not called after :meth:`stop`.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Player(Generic[T]):
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """End after the item in hand."""
+        """End after the current item."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)

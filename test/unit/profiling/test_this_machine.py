@@ -32,7 +32,7 @@ from e4_ros.profiling.planning.objective import SwitchCost
 def _set_fifo_priority(monkeypatch):
     monkeypatch.setattr(prober, 'SETTLE_S', 0.0)
     monkeypatch.setattr('e4_ros.profiling.measuring.power.CELL_S', 0.02)
-    monkeypatch.setattr('e4_ros.profiling.measuring.this_machine._AS_FOUND_S', 0.02)
+    monkeypatch.setattr('e4_ros.profiling.measuring.this_machine._BASELINE_S', 0.02)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_an_unknown_machine_without_sensors_may_borrow_a_power_model(folder):
     assert result.exit_code == 0, result.output
     text = ' '.join(result.output.split())
     assert 'energy is modelled (the power model of raspberry_pi_5)' in text
-    assert 'What a switch costs here is assumed' in text
+    assert 'The cost of a clock change is assumed' in text
     assert FrequencyPlan.load(folder / 'out/plan.yaml').board == 'pc'
     assert run(folder, root, '--power-like', 'banana').exit_code == 2
 
@@ -116,7 +116,7 @@ def test_the_lease_of_another_is_respected(folder):
 @pytest.mark.parametrize(
     ('more', 'complaint'),
     [
-        (['--domains', 'cpu,npu'], 'no domain npu here, only cpu, gpu, emc'),
+        (['--domains', 'cpu,npu'], 'no domain npu, only cpu, gpu, emc'),
         (['--deadline-ms', '0.1'], 'the fastest needs'),
         (['--model', 'banana'], 'banana'),
         (['--root', '/nonexistent'], 'is no folder'),

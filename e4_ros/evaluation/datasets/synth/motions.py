@@ -19,9 +19,9 @@ def trajectory(motion: str, frames: int, rng: np.random.Generator) -> np.ndarray
     """A path of one motion, with random speed, size, phase and beginning.
 
     Args:
-        motion: one of `MOTIONS`.
-        frames: length of the clip.
-        rng: what is random about it.
+        motion: name of the motion, one of `MOTIONS`.
+        frames: number of frames of the clip.
+        rng: random generator of the trajectory.
 
     Returns:
         ``(frames, 3)``: x and y of the centre in widths and heights of the image, y downwards, and

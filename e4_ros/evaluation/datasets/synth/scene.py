@@ -18,11 +18,11 @@ class Difficulty:
     """How hard clips are; each is the most that is drawn, uniformly from nothing.
 
     Attributes:
-        clutter: other things that stand still.
-        blur: standard deviation in pixels of an unsharp lens.
-        occlusion: chance of a post that stands before the thing.
-        noise: standard deviation in grey levels.
-        drift: pixels that the camera drifts over the clip.
+        clutter: largest number of other objects, which stand still.
+        blur: largest standard deviation of the lens' blur, in pixels.
+        occlusion: probability of a post in front of the object.
+        noise: largest standard deviation of the noise, in grey levels.
+        drift: number of pixels that the camera drifts over the clip.
     """
 
     clutter: int = 3

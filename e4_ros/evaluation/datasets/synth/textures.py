@@ -19,11 +19,11 @@ _LEAST_HEIGHT = 288  # smaller frames are enlarged, so that a crop of them has a
 
 @dataclass(frozen=True)
 class Textures:
-    """Frames to cut from, apart for training and validation: other moments of the same videos.
+    """Frames to cut textures from, disjoint in time for training and validation.
 
     Attributes:
         train: RGB frames of the first two thirds of each video.
-        val: of the last quarter.
+        val: RGB frames of the last quarter.
     """
 
     train: list[np.ndarray]

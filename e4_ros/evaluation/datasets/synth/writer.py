@@ -21,16 +21,16 @@ CARD = 'synth.json'
 
 @dataclass(frozen=True)
 class SynthSettings:
-    """What decides what is drawn.
+    """Settings of a generated dataset.
 
     Attributes:
-        clips: training clips of each class.
-        val_clips: validation clips of each class.
-        seed: of everything that is random.
-        frames: of each clip.
-        fps: frames a second.
-        size: pixels on each side.
-        difficulty: what makes it hard.
+        clips: number of training clips of each class.
+        val_clips: number of validation clips of each class.
+        seed: seed of everything that is random.
+        frames: number of frames of each clip.
+        fps: frames per second.
+        size: width and height of a frame in pixels.
+        difficulty: strength of what makes clips hard to recognise.
     """
 
     clips: int = 120
@@ -55,13 +55,13 @@ def write_synth(
     settings: SynthSettings,
     progress: Callable[[int, int], None] = lambda done, all: None,
 ) -> None:
-    """Write what is not there yet; after an interruption the rest.
+    """Write the clips that are not there yet, so that an interrupted run can be continued.
 
     Args:
-        out: gets ``train/CLASS/NNNN.mp4``, ``val/CLASS/NNNN.mp4`` and a card with the settings.
+        out: folder for ``train/CLASS/NNNN.mp4``, ``val/CLASS/NNNN.mp4`` and a card with settings.
         settings: the same settings draw the same frames; the encoder, which is lossy, does not code
             them alike to the bit in each run.
-        progress: called with the number of clips that are there and that there will be.
+        progress: function that receives the number of clips that are there and of all clips.
 
     Raises:
         DatasetError: the folder holds something else, or another set.
@@ -72,7 +72,7 @@ def write_synth(
     done = len(jobs) - len(missing)
     progress(done, len(jobs))
     textures = load_textures()
-    with ThreadPoolExecutor() as pool:  # OpenCV and FFmpeg let go of the interpreter's lock
+    with ThreadPoolExecutor() as pool:  # OpenCV and FFmpeg release the interpreter's lock
         running = [pool.submit(_write, job, settings, textures) for job in missing]
         try:
             for future in as_completed(running):
