@@ -1,8 +1,9 @@
-"""Perception's clock steps: the lease, the plan in force, and the parameters that change it."""
+"""Perception's decisions: its controller, the lease of the clocks, and what the user asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.subscription import Subscription
 
 from e4_ros.energy.board_model import works_of
 from e4_ros.energy.client.client import DvfsClient
@@ -20,22 +22,27 @@ from e4_ros.nodes.daemon_link import DaemonLink
 from e4_ros.nodes.diagnostics import status
 from e4_ros.nodes.parameters import E4Node, value
 from e4_ros.perception.active_plan import Stream
+from e4_ros.perception.controller import Wishes
+from e4_ros.perception.controllers import Context, make_controller, spec_of
 from e4_ros.perception.frequency_control import NoControl
 from e4_ros.perception.live_plan import LivePlan
 
 if TYPE_CHECKING:
+    from e4_ros.perception.live_control import LiveControl
     from e4_ros.perception.perceiver import Perceiver
     from e4_ros.perception.records import FrameRecord
 
+_NO_HELPER = 'no helper is configured'
+
 
 class ClockSteps:
-    """Steps the clocks of perception's frames while a helper gives it the lease.
+    """Asks the controller beside perception's frames, and steps the clocks while there is a lease.
 
     `process`, `observe` and `plan_id` are the worker's; everything else runs in the executor.
 
     Args:
         node: Perception, with its parameters declared.
-        daemon: Name of the helper's node.
+        daemon: Name of the daemon's node; empty to leave the clocks alone.
 
     Attributes:
         between_frames: No other plan comes while it is held.
@@ -44,45 +51,77 @@ class ClockSteps:
     def __init__(self, node: E4Node, daemon: str) -> None:
         self._node = node
         self.between_frames = Lock()
-        self._stream: Stream | None = None
-        self._last: LivePlan | None = None
+        self._control: LiveControl | None = None
         self._told = ''
-        self._link = DaemonLink(node, daemon, value(node, 'helper_retry_s'), self._take)
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._state = node.create_subscription(DvfsState, f'{daemon}/state', self._look, latched)
+        self._link: DaemonLink | None = None
+        self._state: Subscription | None = None
+        if daemon and spec_of(value(node, 'controller')).clocks:
+            self._link = DaemonLink(node, daemon, value(node, 'helper_retry_s'), self._take)
+            latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            self._state = node.create_subscription(
+                DvfsState, f'{daemon}/state', self._look, latched
+            )
         node.add_on_set_parameters_callback(self._judge)
         node.after_parameters(self._apply)
 
     def attach(self, perceiver: Perceiver) -> None:
-        """Plan for the network of ``perceiver``."""
+        """Make the controller for the network of ``perceiver``.
+
+        Raises:
+            ControllerError: there is no such controller.
+        """
+        from e4_ros.perception.live_control import LiveControl
+
         engine = perceiver.engine
-        self._stream = Stream(engine.model.name, works_of(engine.segments), dict(engine.paths))
-        self._last = None
+        stream = Stream(engine.model.name, works_of(engine.segments), dict(engine.paths))
+        domains, gain = value(self._node, 'plan_domains'), value(self._node, 'replan_gain')
+        controller = make_controller(
+            value(self._node, 'controller'), Context(stream, domains, gain)
+        )
+        self._stream = stream
+        self._control = LiveControl(
+            controller, stream, engine, self.between_frames, lambda: self.live
+        )
 
     def start(self, settled: Callable[[], None]) -> None:
         """Ask for the lease; ``settled`` is called once it is known whether there are steps."""
-        self._link.start(settled)
+        assert self._control is not None
+        self._control.loop.start()
+        if self._link is None:
+            settled()
+        else:
+            self._link.start(settled)
 
     def stop(self) -> None:
-        """Give the lease back."""
-        self._link.stop()
+        """Ask the controller no more, and give the lease back."""
+        if self._control is not None and not self._control.loop.stop():
+            self._node.get_logger().error('the controller does not end')
+        if self._link is not None:
+            self._link.stop()
 
     def destroy(self) -> None:
         """Take everything away from the node."""
-        self._link.destroy()
-        self._node.destroy_subscription(self._state)
+        if self._link is not None:
+            self._link.destroy()
+        if self._state is not None:
+            self._node.destroy_subscription(self._state)
         self._node.remove_on_set_parameters_callback(self._judge)
         self._node.no_more_after_parameters(self._apply)
 
     @property
+    def live(self) -> LivePlan | None:
+        """The clocks that are leased; None without a lease."""
+        return None if self._link is None else self._link.live
+
+    @property
     def board(self) -> str:
         """Board whose clocks are stepped; empty while there are none."""
-        return self._link.board
+        return '' if self._link is None else self._link.board
 
     @property
     def plan_id(self) -> str:
         """Identity of the plan in force; empty without one."""
-        live = self._link.live
+        live = self.live
         return '' if live is None else live.active.id
 
     # -- frames -------------------------------------------------------------------------------
@@ -92,88 +131,119 @@ class ClockSteps:
     ) -> FrameRecord:
         """Answer a frame under the plan in force; no other plan comes before it is answered."""
         with self.between_frames:
-            live = self._link.live
+            live = self.live
             perceiver.clocks = NoControl() if live is None else live.clocks
             return perceiver.process(frame, stamp_s, index)
 
-    def observe(self, record: FrameRecord) -> None:
-        """The answer is out: plan again where that is called for."""
-        live = self._link.live
-        if live is not None:
-            live.observe(record)
+    def observe(self, record: FrameRecord, waiting: int) -> None:
+        """The answer is out: leave it to the controller; never waits.
 
-    # -- the plan -----------------------------------------------------------------------------
+        Args:
+            record: What came of the frame.
+            waiting: Number of images that wait to be answered.
+        """
+        assert self._control is not None
+        self._control.observe(record, waiting)
+
+    # -- what the user asks for ---------------------------------------------------------------
 
     def _take(self, client: DvfsClient) -> LivePlan:
-        assert self._stream is not None
-        node, before = self._node, self._last
-        self._last = LivePlan(
-            client,
-            self._stream,
-            self.between_frames,
-            plan_file=value(node, 'plan_file'),
-            deadline_s=value(node, 'deadline_s'),
-            domains=value(node, 'plan_domains'),
-            replan=value(node, 'replan'),
-            gain=value(node, 'replan_gain'),
-            exit_shares=None if before is None else before.exit_shares,
-        )
-        return self._last
+        assert self._control is not None
+        node = self._node
+        wishes = Wishes(value(node, 'deadline_s'), replan=value(node, 'replan'))
+        wishes = self._with_file(wishes, value(node, 'plan_file'), client.board, client)
+        return self._control.take_lease(client, wishes)
 
     def _look(self, state: DvfsState) -> None:
-        live = self._link.live
-        if live is None or state.board != self._link.board:
+        live = self.live
+        if live is None or self._control is None or state.board != self.board:
             return
-        try:
-            live.set_tables({domain.name: domain.available_hz for domain in state.domains})
-        except (ValueError, OSError) as error:
-            live.problem = f'the new limits are not kept: {error}'
+        if live.set_tables({domain.name: domain.available_hz for domain in state.domains}):
+            self._control.loop.changed()
 
     def _judge(self, parameters: list[Parameter]) -> SetParametersResult:
         """Refuse a plan or deadline that could not be put in force, with the reason."""
-        live = self._link.live
+        control = self._control
         try:
             for parameter in parameters:
-                if parameter.name == 'plan_file' and live is not None:
-                    live.check_file(parameter.value)
-                elif parameter.name == 'plan_file' and parameter.value and self._stream is not None:
-                    self._stream.load(parameter.value)
-                elif parameter.name == 'deadline_s' and live is not None:
-                    live.check_deadline(parameter.value)
+                if control is None or parameter.name not in ('plan_file', 'deadline_s'):
+                    continue
+                wishes = self._changed(control.wishes, parameter)
+                if self.live is not None:
+                    control.check(wishes)
         except (ValueError, OSError) as error:
             return SetParametersResult(successful=False, reason=_words(error))
         return SetParametersResult(successful=True)
 
     def _apply(self, parameters: list[Parameter]) -> None:
-        live = self._link.live
-        if live is None:
+        control = self._control
+        if control is None or self.live is None:
             return  # read when the lease is there
-        actions: dict[str, Callable[..., None]] = {
-            'plan_file': live.load,
-            'deadline_s': live.set_deadline,
-            'replan': lambda on: setattr(live, 'replan', on),
-        }
         for parameter in parameters:
             try:
-                if parameter.name in actions:
-                    actions[parameter.name](parameter.value)
-            except (ValueError, OSError) as error:
-                live.problem = f'{parameter.name} has no effect: {_words(error)}'
-                self._node.get_logger().error(live.problem)
+                wishes = self._changed(control.wishes, parameter)
+            except (ValueError, OSError) as error:  # the file is another since it was judged
+                problem = f'{parameter.name} has no effect: {_words(error)}'
+                control.loop.problem = problem
+                self._node.get_logger().error(problem)
+            else:
+                if wishes != control.wishes:
+                    control.wish(wishes)
+
+    def _changed(self, wishes: Wishes, parameter: Parameter) -> Wishes:
+        """The wishes with one parameter changed; the same where it is none of them.
+
+        Raises:
+            ValueError, OSError: the plan file does not fit, or cannot be read.
+        """
+        if parameter.name == 'plan_file':
+            return self._with_file(wishes, parameter.value, self.board, self.live)
+        if parameter.name in ('deadline_s', 'replan'):
+            return replace(wishes, **{parameter.name: parameter.value})
+        return wishes
+
+    def _with_file(
+        self, wishes: Wishes, file: str, board: str, clocks: DvfsClient | LivePlan | None
+    ) -> Wishes:
+        if not file:
+            return replace(wishes, plan=None, plan_origin='')
+        tables = None if clocks is None else clocks.frequencies_hz
+        return replace(wishes, plan=self._stream.load(file, board, tables), plan_origin=file)
 
     # -- diagnostics --------------------------------------------------------------------------
 
     def statuses(self) -> list[DiagnosticStatus]:
         """The lease, and the plan in force."""
-        link, live = self._link, self._link.live
-        steps = status('clock steps', link.problem, f'stepping the clocks of {link.board}')
-        return [steps] if live is None else [steps, self._describe(live)]
+        link, live, control = self._link, self.live, self._control
+        if link is None or control is None:
+            name = value(self._node, 'controller')
+            alone = spec_of(name).clocks is False
+            why = f'controller {name} leaves the clocks alone' if alone else _NO_HELPER
+            steps = status('clock steps', '', why)
+        else:
+            steps = status('clock steps', link.problem, f'stepping the clocks of {link.board}')
+        found = [steps]
+        if control is not None:
+            found.append(self._decisions(control))
+        return found if live is None else [*found, self._describe(live)]
+
+    def _decisions(self, control: LiveControl) -> DiagnosticStatus:
+        """The controller, and what of it was passed over."""
+        loop = control.loop
+        values = {
+            'controller': value(self._node, 'controller'),
+            'failures': loop.failures,
+            'late': loop.late,
+            'outdated': loop.outdated,
+            **control.controller.facts(),
+        }
+        return status('controller', loop.problem, values['controller'], values)
 
     def _describe(self, live: LivePlan) -> DiagnosticStatus:
         if self._told != live.active.id:
             self._told = live.active.id
             self._node.get_logger().info(f'plan {live.active.plan.name}: {live.active.why}')
-        active, shares = live.active, live.exit_shares or {}
+        active = live.active
         since = datetime.fromtimestamp(active.since_s, timezone.utc)
         slowest = max(path.expected_latency_s for path in active.plan.paths.values())
         values = {
@@ -185,8 +255,7 @@ class ClockSteps:
             'plan_source': active.plan.source,
             'plans_made': live.made,
         }
-        values |= {f'plan_share.{name}': f'{share:.3f}' for name, share in shares.items()}
-        return status('frequency plan', live.problem, f'{active.plan.name}: {active.why}', values)
+        return status('frequency plan', '', f'{active.plan.name}: {active.why}', values)
 
 
 def _words(error: ValueError | OSError) -> str:

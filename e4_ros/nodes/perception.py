@@ -65,13 +65,11 @@ class Perception(AutostartNode):
         try:
             # First what others must discover, then what takes seconds.
             self._outputs = Outputs(self)
-            if value(self, 'helper'):
-                from e4_ros.nodes.clock_steps import ClockSteps
+            from e4_ros.nodes.clock_steps import ClockSteps
 
-                self._steps = ClockSteps(self, value(self, 'helper'))
+            self._steps = ClockSteps(self, value(self, 'helper'))
             self._network = self._load()
-            if self._steps is not None:
-                self._steps.attach(self._network.perceiver)
+            self._steps.attach(self._network.perceiver)
             self._outputs.attach(self._network.perceiver.engine)
         except Exception as error:  # rclpy would swallow it without a word
             if not signals.ending.is_set():
@@ -83,13 +81,11 @@ class Perception(AutostartNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin a new stream and listen."""
         assert self._network is not None
+        assert self._steps is not None
         self._network.perceiver.engine.reset()
         self._health = Health()
         self._worker = FrameWorker(self._process, self._replaced, self._escaped)
-        if self._steps is None:
-            self._listen()
-        else:
-            self._steps.start(settled=self._listen)
+        self._steps.start(settled=self._listen)
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -138,11 +134,15 @@ class Perception(AutostartNode):
 
     def _process(self, message: AnyImage) -> None:
         """Answer one image and tell everybody; runs in the worker's thread."""
-        steps = self._steps
+        steps, network, worker = self._steps, self._network, self._worker
+        assert steps is not None
+        assert network is not None
+        assert worker is not None
         try:
             frame = to_rgb(message, self._max_pixels)
-            record = self._answer(frame, conversions.seconds(message.header))
-            plan_id = '' if steps is None else steps.plan_id
+            stamp_s, index = conversions.seconds(message.header), self._health.counts().received
+            record = steps.process(network.perceiver, frame, stamp_s, index)
+            plan_id = steps.plan_id
         except ImageError as error:
             self._drop('bad_image', f'an image is dropped: {error}')
             return
@@ -151,17 +151,8 @@ class Perception(AutostartNode):
             return
         counts = self._health.processed(record.result.exit)
         self._publish(message.header, frame, record, counts, plan_id)
-        if steps is not None:
-            steps.observe(record)
-        assert self._network is not None
-        self._network.exits.audit(frame, record, None if steps is None else steps.between_frames)
-
-    def _answer(self, frame: np.ndarray, stamp_s: float) -> FrameRecord:
-        assert self._network is not None
-        perceiver, index = self._network.perceiver, self._health.counts().received
-        if self._steps is None:
-            return perceiver.process(frame, stamp_s, index)
-        return self._steps.process(perceiver, frame, stamp_s, index)
+        steps.observe(record, worker.waiting)
+        network.exits.audit(frame, record, steps.between_frames)
 
     def _publish(
         self, header: Header, frame: np.ndarray, record: FrameRecord, counts: Counts, plan_id: str
@@ -218,9 +209,7 @@ class Perception(AutostartNode):
         silent = ''
         if self._subscription is not None:
             silent = why_silent(self, self._subscription, self._health.silence_s())
-        steps = [status('clock steps', '', 'no helper is configured')]
-        if self._steps is not None:
-            steps = self._steps.statuses()
+        steps = [] if self._steps is None else self._steps.statuses()
         return [
             self._health.status(silent),
             *steps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from e4_ros.energy.board_model import SegmentWork
-from e4_ros.energy.plan import FrequencyPlan, PlanError
+from e4_ros.energy.board_model import BoardModel, SegmentWork
+from e4_ros.energy.boards import BoardError, load_board
+from e4_ros.energy.plan import FrequencyPlan, PlanError, PlanPath
 
 Tables = Mapping[str, Sequence[int]]
 """Domain → the clocks it may have, ascending hertz."""
@@ -81,6 +83,40 @@ def within(plan: FrequencyPlan, limits: Mapping[str, tuple[int, int]]) -> bool:
         for point in points
         for name, hz in point.items()
         for low, high in [limits.get(name, (hz, hz))]
+    )
+
+
+def constant_plan(point: Mapping[str, int], board: str, stream: Stream) -> FrequencyPlan:
+    """A plan with one operating point for everything.
+
+    Args:
+        point: domain → hertz.
+        board: name of the board; where it is described, its model says what to expect, else the
+            plan expects 0 seconds and 0 joules, as nobody knows.
+        stream: what runs.
+    """
+    costs = [(0.0, 0.0)] * len(stream.works)
+    with contextlib.suppress(BoardError):
+        model = BoardModel(load_board(board))
+        full = model.default_point() | {n: hz for n, hz in point.items() if n in model.domains}
+        found = [model.segment_cost(work, full) for work in stream.works]
+        costs = [(cost.latency_s, cost.energy_j) for cost in found]
+    paths = {
+        name: PlanPath(
+            segments=list(path),
+            points=[dict(point)] * len(path),
+            expected_latency_s=sum(costs[i][0] for i in path),
+            expected_energy_j=sum(costs[i][1] for i in path),
+        )
+        for name, path in stream.paths.items()
+    }
+    return FrequencyPlan(
+        name=', '.join(f'{name} at {hz / 1e6:g} MHz' for name, hz in point.items()),
+        board=board,
+        model=stream.model,
+        segments=[work.name for work in stream.works],
+        paths=paths,
+        source='modelled',
     )
 
 

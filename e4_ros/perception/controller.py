@@ -173,7 +173,7 @@ def refuse_unknown(decision: Decision, carried: Collection[str], who: str) -> No
 
 
 class Controller(Protocol):
-    """Decides. Its calls come from one thread, but for `check`.
+    """Decides. Its calls come one at a time, but for `check` and `facts`.
 
     Attributes:
         interval_s: seconds from one decision to the next; None: one decision a frame.
@@ -198,4 +198,8 @@ class Controller(Protocol):
 
     def check(self, seen: Observation) -> None:
         """Raise ValueError, with the reason, where the wishes in ``seen`` cannot be met."""
+        ...
+
+    def facts(self) -> Mapping[str, str]:
+        """What diagnostics show of it: name → value; may be called from another thread."""
         ...

@@ -35,6 +35,11 @@ class NewestSlot(Generic[T]):
             self._changed.notify()
             return replaced
 
+    @property
+    def waiting(self) -> int:
+        """Number of items that wait: 0 or 1."""
+        return int(self._item is not None)
+
     def take(self) -> T | None:
         """Wait for an item and remove it; None once the slot is closed."""
         with self._changed:
@@ -75,6 +80,11 @@ class FrameWorker(Generic[T]):
         replaced = self._slot.put(item)
         if replaced is not None:
             self._dropped(replaced)
+
+    @property
+    def waiting(self) -> int:
+        """Number of items that wait for their turn: 0 or 1."""
+        return self._slot.waiting
 
     def stop(self, timeout_s: float = 10.0) -> bool:
         """Finish the item in work, drop the one that waits, end the thread.

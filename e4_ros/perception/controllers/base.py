@@ -28,3 +28,7 @@ class DepthOnly:
 
     def check(self, seen: Observation) -> None:
         """Nothing is promised, so there is nothing that could not be kept."""
+
+    def facts(self) -> Mapping[str, str]:
+        """Nothing to show."""
+        return {}

@@ -86,6 +86,11 @@ class E4(DepthOnly):
         elif self._board and seen.wishes.plan is None:
             raise BoardError(f'nothing is known of board {self._board!r}: a plan file is needed')
 
+    def facts(self) -> Mapping[str, str]:
+        """The exit shares that the plan counts on."""
+        shares = self.exit_shares or {}
+        return {f'plan_share.{name}': f'{share:.3f}' for name, share in shares.items()}
+
     # -- how ------------------------------------------------------------------------------------
 
     @property

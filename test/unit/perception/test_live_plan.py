@@ -1,24 +1,31 @@
-"""Plans of a lease on a virtual board: a real daemon and client, frames of made-up exits."""
+"""Decisions about the clocks of a lease: a real daemon and client on a virtual board, the real
+controller, frames of made-up exits."""
 
 from __future__ import annotations
 
+import math
 import tempfile
 import threading
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from e4_ros.energy.board_model import SegmentWork
-from e4_ros.energy.client.client import DaemonError, DvfsClient
+from e4_ros.energy.client.client import DvfsClient
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.plan import PlanError
 from e4_ros.energy.virtual.board import write_tree
 from e4_ros.perception.active_plan import Stream
+from e4_ros.perception.controller import Decision, Wishes
+from e4_ros.perception.controllers import Context, make_controller
+from e4_ros.perception.live_control import LiveControl
 from e4_ros.perception.live_plan import LivePlan
 from e4_ros.profiling.planning import planner
 from e4_ros.profiling.planning.ceiling import PATIENCE_FRAMES
 from e4_ros.profiling.planning.objective import PlanningError
+from e4_ros.vision.inference.policy import ThresholdPolicy
 
 BOARD = 'jetson_nano'
 WORKS = [
@@ -31,6 +38,54 @@ STREAM = Stream('net', WORKS, PATHS)
 TIGHT_S = 0.05  # the fastest needs 43.5 ms
 
 
+class Robot:
+    """What a perception node does with its controller, without its thread: turns are taken here."""
+
+    def __init__(self, client, controller='e4', file='', deadline_s=0.0, replan=True, **context):
+        self.controller = make_controller(controller, Context(STREAM, **context))
+        self.engine = SimpleNamespace(policy=ThresholdPolicy({'temporal': 0.5, 'exit1': 0.5}))
+        self.lease: LivePlan | None = None
+        self.control = LiveControl(
+            self.controller, STREAM, self.engine, threading.Lock(), lambda: self.lease
+        )
+        plan = STREAM.load(file, client.board, client.frequencies_hz) if file else None
+        wishes = Wishes(deadline_s, plan, file, replan)
+        self.lease = self.control.take_lease(client, wishes)
+
+    @property
+    def active(self):
+        return self.lease.active
+
+    @property
+    def made(self):
+        return self.lease.made
+
+    @property
+    def problem(self):
+        return self.control.loop.problem
+
+    def observe(self, record) -> None:
+        self.control.observe(record)
+        self.control.loop.turn()
+
+    def set_tables(self, tables) -> None:
+        if self.lease.set_tables(tables):
+            self.control.loop.changed()
+            self.control.loop.turn()
+
+    def load(self, file: str) -> None:
+        plan = STREAM.load(file, BOARD, self.lease.frequencies_hz) if file else None
+        self._wish(replace(self.control.wishes, plan=plan, plan_origin=file))
+
+    def set_deadline(self, deadline_s: float) -> None:
+        self._wish(replace(self.control.wishes, deadline_s=deadline_s))
+
+    def _wish(self, wishes: Wishes) -> None:
+        self.control.check(wishes)
+        self.control.wish(wishes)
+        self.control.loop.turn()
+
+
 @pytest.fixture
 def begin():
     """Starts a daemon (with its own limits, if any) and plans for its lease."""
@@ -38,7 +93,7 @@ def begin():
         folder = Path(name)
         stop = []
 
-        def start(limits=None, board=BOARD, **settings) -> tuple[LivePlan, Daemon]:
+        def start(limits=None, board=BOARD, **settings) -> tuple[Robot, Daemon]:
             daemon = Daemon(
                 DaemonConfig(
                     root=write_tree(BOARD, folder / 'root'),
@@ -53,22 +108,22 @@ def begin():
             client = DvfsClient(daemon.config.socket_path)
             client.acquire('test')
             stop.append(client.close)
-            return LivePlan(client, STREAM, threading.Lock(), **settings), daemon
+            return Robot(client, **settings), daemon
 
         yield start
         for step in reversed(stop):
             step()
 
 
-def record(exit_name: str, live: LivePlan, **held: int):
+def record(exit_name: str, live: Robot, **held: int):
     """A frame that left at ``exit_name``, its clocks as planned but for those ``held``."""
     path = live.active.plan.paths[exit_name]
     points = [{n: min(hz, held.get(n, hz)) for n, hz in point.items()} for point in path.points]
-    result = SimpleNamespace(exit=exit_name)
-    return SimpleNamespace(result=result, points=points)
+    result = SimpleNamespace(exit=exit_name, latency_s=0.01, diversity=0.1, gate_scores={})
+    return SimpleNamespace(result=result, points=points, energy_j=math.nan)
 
 
-def highest(live: LivePlan, domain: str) -> int:
+def highest(live: Robot, domain: str) -> int:
     return max(p[domain] for path in live.active.plan.paths.values() for p in path.points)
 
 
@@ -163,9 +218,8 @@ def test_a_new_deadline_is_met_and_an_impossible_one_refused(begin):
     assert live.active.why == 'the deadline changed'
     assert live.active.plan.paths['full'].expected_latency_s <= TIGHT_S
     before = live.active
-    for refuse in (live.check_deadline, live.set_deadline):
-        with pytest.raises(PlanningError, match='the fastest needs'):
-            refuse(1e-6)
+    with pytest.raises(PlanningError, match='the fastest needs'):
+        live.set_deadline(1e-6)
     assert daemon.core.plan == before.plan == live.active.plan
 
 
@@ -183,7 +237,7 @@ def test_a_plan_file_is_put_in_force_and_taken_away(begin, plan_file):
 
 
 def test_a_plan_file_gives_way_to_limits_and_is_used_again(begin, plan_file):
-    live, daemon = begin(plan_file=plan_file)
+    live, daemon = begin(file=plan_file)
     tables = daemon.core.frequencies_hz
     used = highest(live, 'gpu')
     live.set_tables(tables | {'gpu': [hz for hz in tables['gpu'] if hz < used]})
@@ -206,7 +260,7 @@ def test_a_plan_file_gives_way_to_limits_and_is_used_again(begin, plan_file):
 def test_a_plan_for_something_else_is_refused_and_the_old_one_stays(
     begin, plan_file, tmp_path, change, says
 ):
-    live, daemon = begin(plan_file=plan_file)
+    live, daemon = begin(file=plan_file)
     bad = live.active.plan.model_copy(update=change)
     bad.save(tmp_path / 'bad.yaml')
     with pytest.raises(PlanError, match=says):
@@ -226,7 +280,7 @@ def test_a_plan_with_other_exits_or_clocks_is_refused(begin, plan_file, tmp_path
         assert old in text
         (tmp_path / 'bad.yaml').write_text(text.replace(old, new, 1))
         with pytest.raises(PlanError, match=says):
-            live.check_file(str(tmp_path / 'bad.yaml'))
+            live.load(str(tmp_path / 'bad.yaml'))
 
 
 def test_files_that_are_no_plan_are_refused(begin, tmp_path):
@@ -247,8 +301,8 @@ def test_a_board_nobody_described_needs_a_file(begin, tmp_path):
 def test_on_a_board_nobody_described_the_file_is_all(begin, plan_file, tmp_path):
     plan = Path(plan_file).read_text().replace(f'board: {BOARD}', 'board: my_robot')
     (tmp_path / 'mine.yaml').write_text(plan)
-    live, _ = begin(board='my_robot', plan_file=str(tmp_path / 'mine.yaml'))
-    assert live.exit_shares is None
+    live, _ = begin(board='my_robot', file=str(tmp_path / 'mine.yaml'))
+    assert live.controller.facts() == {}
     live.observe(record('full', live))
     with pytest.raises(ValueError, match='a plan file is needed'):
         live.load('')
@@ -259,6 +313,69 @@ def test_a_daemon_that_is_gone_is_a_problem_not_an_error_in_the_stream(begin):
     daemon.stop()
     for _ in range(400):
         live.observe(record('temporal', live))
-    assert 'planning again failed' in live.problem
-    with pytest.raises(DaemonError):
-        live.set_deadline(0.044)
+    assert 'a decision cannot be carried out' in live.problem
+    assert live.control.loop.failures > 0
+
+
+def test_a_fixed_point_is_held_throughout(begin):
+    live, daemon = begin(controller='fixed:max')
+    tables = daemon.core.frequencies_hz
+    top = {name: tables[name][-1] for name in ('cpu', 'gpu')}
+    assert {tuple(p.items()) for path in daemon.core.plan.paths.values() for p in path.points} == {
+        tuple(top.items())
+    }
+    assert daemon.core.plan.paths['full'].expected_energy_j > 0
+    live.observe(record('full', live))
+    assert live.made == 1, 'the same point is put in force once'
+    live.set_tables(tables | {'gpu': tables['gpu'][:3]})
+    assert live.active.plan.paths['full'].points[0] == top | {'gpu': tables['gpu'][2]}
+
+
+def test_a_controller_that_leaves_the_clocks_alone_needs_no_lease(begin):
+    with pytest.raises(ValueError, match='needs no lease'):
+        begin(controller='full')
+
+
+def test_thresholds_reach_the_engine_between_frames(begin):
+    live, _ = begin(controller='plan')
+    live.observe(record('full', live))
+    assert live.engine.policy == ThresholdPolicy({})
+    live.control.carry(Decision({'exit1': 0.25}))
+    assert live.engine.policy == ThresholdPolicy({'exit1': 0.25})
+    live.control.carry(Decision())
+    assert live.engine.policy == ThresholdPolicy({'exit1': 0.25}), 'None leaves what is in force'
+
+
+@dataclass(frozen=True)
+class Further(Decision):
+    """A decision of a kind that nobody can carry out yet."""
+
+    offload: str | None = None
+
+
+@pytest.mark.parametrize(
+    ('decision', 'says'),
+    [
+        (Further(offload='add_5'), 'perception cannot carry out offload'),
+        (Decision({'exit7': 0.5}), 'this network has no exit exit7; it has exit1, temporal'),
+        (Decision({'full': 0.5}), 'no exit full'),
+        (Decision(point={'cpu': 5}), 'no frequency 5 Hz'),
+    ],
+)
+def test_what_cannot_be_carried_out_is_refused_and_nothing_changes(begin, decision, says):
+    live, daemon = begin()
+    before = live.active, live.engine.policy, daemon.core.plan
+    with pytest.raises((ValueError, OSError), match=says):
+        live.control.carry(decision)
+    assert (live.active, live.engine.policy, daemon.core.plan) == before
+
+
+def test_a_new_lease_begins_with_what_the_last_one_learned(begin):
+    live, _ = begin(exit_shares={'full': 1.0})
+    for _ in range(100):
+        live.observe(record('temporal', live))
+    share = live.controller.facts()['plan_share.temporal']
+    assert float(share) > 0.3
+    live.lease = None
+    live.control.loop.turn()
+    assert live.controller.facts()['plan_share.temporal'] == share

@@ -1,0 +1,147 @@
+"""One controller beside one live stream: shows it what is known, carries out what it decides."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from threading import Lock
+
+from e4_ros.energy.client.client import DvfsClient
+from e4_ros.perception.active_plan import Stream
+from e4_ros.perception.controller import (
+    BoardState,
+    Controller,
+    ControllerError,
+    Decision,
+    Observation,
+    Outcome,
+    StreamState,
+    Wishes,
+    refuse_unknown,
+)
+from e4_ros.perception.decision_loop import DecisionLoop
+from e4_ros.perception.frequency_control import LONGEST_WAIT_S
+from e4_ros.perception.live_plan import LivePlan, tables_of
+from e4_ros.perception.records import FrameRecord
+from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.policy import FULL, ThresholdPolicy
+
+CARRIED = frozenset({'thresholds', 'plan', 'point'})
+"""Fields of a decision that a live stream can carry out."""
+
+
+class LiveControl:
+    """Shows a controller the stream and the board, and carries its decisions out between frames.
+
+    `observe` is called by whoever answers frames and never waits; the controller is asked in the
+    thread of :attr:`loop`; everything else may be called from a third thread.
+
+    Args:
+        controller: decides.
+        stream: what runs.
+        engine: runs it; gets the thresholds.
+        between_frames: held by whoever runs a frame.
+        lease: the clocks that are leased now; None where none are.
+
+    Attributes:
+        wishes: what the user asks for.
+        loop: asks the controller.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        stream: Stream,
+        engine: EarlyExitEngine,
+        between_frames: Lock,
+        lease: Callable[[], LivePlan | None] = lambda: None,
+    ) -> None:
+        self.controller, self.wishes = controller, Wishes()
+        self.loop = DecisionLoop(controller, self._look, self.carry)
+        self._stream, self._engine, self._between_frames = stream, engine, between_frames
+        self._lease = lease
+        self._state = StreamState()
+        self._answered_s: float | None = None
+
+    def observe(self, record: FrameRecord, waiting: int = 0) -> None:
+        """A frame was answered.
+
+        Args:
+            record: what came of it.
+            waiting: number of frames that wait to be answered.
+        """
+        result = record.result
+        self._state = StreamState(result.diversity, result.gate_scores, waiting)
+        last_point = record.points[-1] if record.points else {}
+        period_s = self._period_s()
+        self.loop.submit(
+            Outcome(result.exit, result.latency_s, record.energy_j, period_s, last_point)
+        )
+
+    def take_lease(self, client: DvfsClient, wishes: Wishes) -> LivePlan:
+        """Decide the first clocks of a lease and put them in force; for the caller's thread.
+
+        Args:
+            client: holds the lease.
+            wishes: what the user asks for.
+
+        Raises:
+            ValueError: no plan fits the board or the wishes.
+            OSError: the daemon refuses the plan.
+        """
+        self.wishes = wishes
+        board = BoardState(client.board, tables_of(client.frequencies_hz), client.applied().point)
+        first = self.loop.ask(Observation(time.monotonic(), board=board, wishes=wishes))
+        refuse_unknown(first, CARRIED, 'perception')
+        return LivePlan(client, self._stream, self._between_frames, first)
+
+    def check(self, wishes: Wishes) -> None:
+        """Raise ValueError, with the reason, where the wishes cannot be met on this board."""
+        self.controller.check(replace(self._look(None), wishes=wishes))
+
+    def wish(self, wishes: Wishes) -> None:
+        """The user asks for something else; the controller is asked about it at once."""
+        self.wishes = wishes
+        self.loop.changed()
+
+    def carry(self, decision: Decision) -> None:
+        """Carry a decision out; the fields that are None change nothing.
+
+        Raises:
+            ControllerError: it asks for what this build or this network cannot do.
+            ValueError, OSError: the daemon cannot get or take the clocks; the plan before stays.
+        """
+        refuse_unknown(decision, CARRIED, 'perception')
+        if decision.thresholds is not None:
+            self._set_thresholds(dict(decision.thresholds))
+        live = self._lease()
+        if live is not None:
+            live.carry(decision)
+
+    def _set_thresholds(self, thresholds: dict[str, float]) -> None:
+        early = self._stream.paths.keys() - {FULL}
+        if strangers := sorted(thresholds.keys() - early):
+            raise ControllerError(
+                f'this network has no exit {", ".join(strangers)}; it has '
+                f'{", ".join(sorted(early)) or "none"}'
+            )
+        policy = ThresholdPolicy(thresholds)
+        if policy != self._engine.policy:
+            with self._between_frames:
+                self._engine.policy = policy
+
+    def _look(self, last: Outcome | None) -> Observation:
+        live, window_s, power_w = self._lease(), 0.0, math.nan
+        if last is not None and last.period_s:
+            window_s, power_w = last.period_s, last.energy_j / last.period_s
+        board = BoardState() if live is None else live.state(power_w, window_s)
+        return Observation(time.monotonic(), self._state, board, self.wishes, last)
+
+    def _period_s(self) -> float | None:
+        """Time since the answer before; None where there was none, or the stream had stopped."""
+        before, self._answered_s = self._answered_s, time.monotonic()
+        if before is None or self._answered_s - before > LONGEST_WAIT_S:
+            return None
+        return self._answered_s - before
