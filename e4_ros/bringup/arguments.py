@@ -64,7 +64,8 @@ def of_parameter(spec: ParameterSpec, node: str, name: str = '', default: str = 
         default: Text where nothing is given.
     """
     description = f'{spec.description} ({node}: {_describe(spec)})'
-    choices = tuple(choice or "''" for choice in spec.choices)
+    # Launch knows closed lists of choices only; the parameter's own check comes all the same.
+    choices = () if spec.also else tuple(choice or "''" for choice in spec.choices)
     return Argument(name or spec.name, default, description, choices, node, spec)
 
 

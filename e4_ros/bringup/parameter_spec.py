@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ class ParameterSpec:
         description: Whole sentences for people.
         low, high: Inclusive range of a number; both or none.
         choices: What a text may be; empty for anything.
+        also: Regular expression of further texts that it may be, besides the choices.
         read_only: Only to be given at start.
         live: A change has effect at once. Others are read when the node is configured, and are
             refused while it is.
@@ -43,6 +45,7 @@ class ParameterSpec:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    also: str = ''
     read_only: bool = False
     live: bool = False
 
@@ -76,7 +79,8 @@ class ParameterSpec:
         Raises:
             ParameterError: it is not.
         """
-        if self.choices and value not in self.choices:
+        further = self.also and re.fullmatch(self.also, str(value))
+        if self.choices and value not in self.choices and not further:
             choices = ', '.join(choice or "''" for choice in self.choices)
             raise ParameterError(f'{self.name} is one of {choices}, not {value!r}')
         if self.low is None or self.high is None:

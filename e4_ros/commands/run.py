@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from e4_ros.perception.records import FrameRecord
 
 
-class Policy(str, Enum):
-    """Where frames may stop, and at which clocks they run."""
-
-    FULL = 'full'
-    E4 = 'e4'
-
-
 class Precision(str, Enum):
     """Of the network's stages."""
 
@@ -51,10 +44,13 @@ def run(
             '/dev/videoN, or `bikes` or `vtest`: real videos that ship in packages.'
         ),
     ],
-    policy: Annotated[
-        Policy,
-        typer.Option(help='e4: early exits and planned clocks; full: the whole network always.'),
-    ] = Policy.E4,
+    controller: Annotated[
+        str,
+        typer.Option(
+            help='Decides depth and clocks. e4: early exits and planned clocks; full: neither; '
+            '`e4 controllers` lists the others.'
+        ),
+    ] = 'e4',
     model: Annotated[str, typer.Option(help='A network of the zoo.')] = 'pedestrian_ssdlite',
     board: Annotated[
         str,
@@ -129,7 +125,7 @@ def run(
         e4 run bikes
         e4 run last_tuesday.mcap --topic /front/image_raw --out out/tuesday
         e4 run /dev/video0 --frames 300
-        e4 run street.mp4 --policy full --board jetson_nano
+        e4 run street.mp4 --controller full --board jetson_nano
 
     The folder OUT then holds `report.html` (open it first), `summary.json`, `annotated.mp4` and
     `detections.jsonl`, one line a frame. Latencies are this machine's; clocks and joules are
@@ -141,7 +137,7 @@ def run(
 
         stream = open_source(source, topic=topic, fps=fps)
         options = JobOptions(
-            policy=policy.value,
+            controller=controller,
             model=model,
             device=device,
             board_device=board_device,

@@ -20,6 +20,9 @@ from e4_ros.energy.boards import load_board
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.evaluation.replay import StampedFrames, replay
 from e4_ros.evaluation.sources import Source
+from e4_ros.perception.active_plan import Stream, constant_plan
+from e4_ros.perception.controller import BoardState, Observation, Wishes, refuse_unknown
+from e4_ros.perception.controllers import Context, live_spec, make_controller
 from e4_ros.perception.frame_energy import default_cost
 from e4_ros.perception.frequency_control import (
     FrequencyControl,
@@ -29,12 +32,13 @@ from e4_ros.perception.frequency_control import (
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.records import FrameRecord, RunInfo
 from e4_ros.perception.setup import EngineOptions, set_up
-from e4_ros.profiling.planning import planner
 from e4_ros.vision.inference.audit import DEFAULT_SHARE
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.policy import FULL
 from e4_ros.vision.runtime.devices import AUTO, check_name
 from e4_ros.vision.runtime.precision import FP32
+
+_CARRIED = frozenset({'thresholds', 'plan', 'point'})  # thresholds: those of the exits, or none
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class JobOptions:
     """What to run, and for which board clocks and joules are modelled.
 
     Attributes:
-        policy: ``e4``: early exits and planned clocks; ``full``: neither.
+        controller: Name of the controller, which decides depth and clocks.
         model: Name of a bundle that ships, path of a bundle, or a name of the zoo.
         device: Device that runs the network, `auto` or one of `devices.DEVICES`.
         board: Name of the board that clocks and joules are modelled for; empty for none.
@@ -58,7 +62,7 @@ class JobOptions:
         check_pay: Whether to disable exits that do not pay on this machine and footage.
     """
 
-    policy: str = 'e4'
+    controller: str = 'e4'
     model: str = 'pedestrian_ssdlite'
     device: str = AUTO
     board: str = ''
@@ -86,6 +90,7 @@ class Job:
 
     def __init__(self, options: JobOptions) -> None:
         self.options = options
+        spec = live_spec(options.controller)
         self.board = load_board(options.board) if options.board else None
         if options.board_device:
             check_name(options.board_device)
@@ -93,7 +98,7 @@ class Job:
         # leave out is decided when they are written.
         wanted = EngineOptions(
             options.model,
-            options.policy,
+            'e4' if spec.exits else 'full',
             threads=options.threads,
             precision=options.precision,
             min_score=options.min_score,
@@ -131,7 +136,7 @@ class Job:
             task=self.engine.model.task,
             class_names=self.engine.model.class_names,
             exits=list(self.engine.paths),
-            policy=self.options.policy,
+            controller=self.options.controller,
             runtime=self._runtime(),
             device=self.engine.device,
             board=self.options.board,
@@ -159,21 +164,23 @@ class Job:
 
     def _plan(self) -> FrequencyPlan | None:
         options, engine = self.options, self.engine
-        if self.board is None or options.policy == 'full':
+        stream = Stream(engine.model.name, self.works, dict(engine.paths))
+        controller = make_controller(options.controller, Context(stream))
+        if self.board is None:
             return None
+        given = None
         if options.plan is not None:
-            plan = FrequencyPlan.load(options.plan)
-            plan.check_model(engine.model.name, self.setup.segments)
-            plan.check_devices([work.device for work in self.works])
-            return plan
-        return planner.plan(
-            self.board,
-            self.works,
-            engine.paths,
-            dict.fromkeys(engine.paths, 1.0),
-            options.deadline_s,
-            model=engine.model.name,
-        )
+            given = FrequencyPlan.load(options.plan)
+            given.check_model(engine.model.name, self.setup.segments)
+            given.check_devices([work.device for work in self.works])
+        tables = {name: tuple(spec.allowed_hz) for name, spec in self.board.domains.items()}
+        wishes = Wishes(options.deadline_s, given, str(options.plan), replan=False)
+        board = BoardState(self.board.name, tables)
+        decision = controller.decide(Observation(board=board, wishes=wishes))
+        refuse_unknown(decision, _CARRIED, '`e4 run`')
+        if decision.point is not None:
+            return constant_plan(decision.point, self.board.name, stream)
+        return decision.plan
 
     def _works(self, engine: EarlyExitEngine) -> list[SegmentWork]:
         works, imagined = works_of(engine.segments), self.options.board_device

@@ -34,7 +34,7 @@ def replay(
         frames: Pairs of stamp in seconds and frame ``(H, W, 3)`` uint8 RGB; `KeyboardInterrupt`
             ends the run, and the records so far are returned.
         perceiver: Perceiver that processes the frames.
-        full: Engine of the policy ``full``, uncut; None for no comparison.
+        full: Engine without exits, uncut; None for no comparison.
         limit: Largest number of frames; None for all.
         on_record: Function called with the record of each frame.
         check_pay: Whether to disable exits that do not pay, as measured on the first frame.

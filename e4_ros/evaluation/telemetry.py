@@ -187,7 +187,7 @@ def _info(topics: _Topics, stamps: list[int], source: str, published: int) -> Ru
         task=first.task,
         class_names=_class_names(topics.detections.values()),
         exits=exits.split(', ') if exits else _exits(topics.telemetry.values()),
-        policy=topics.facts.get('policy', ''),
+        controller=topics.facts.get('controller', ''),
         runtime=topics.facts.get('runtime', ''),
         device=topics.facts.get('device', ''),
         board='' if state is None else state.board,

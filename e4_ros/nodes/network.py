@@ -14,6 +14,7 @@ from e4_ros.nodes.baseline import Baseline
 from e4_ros.nodes.diagnostics import status
 from e4_ros.nodes.exit_watch import ExitWatch
 from e4_ros.nodes.parameters import value
+from e4_ros.perception.controllers import live_spec
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.setup import EngineOptions, Setup, set_up
 from e4_ros.vision.runtime.precision import FP32
@@ -46,8 +47,9 @@ def load(node: Node) -> Network:
         ValueError: a name is unknown, or a file does not fit.
         OSError: a file cannot be read.
     """
-    policy, every = value(node, 'policy'), value(node, 'baseline_every')
-    setup = _set_up(node, policy, value(node, 'precision'))
+    controller, every = value(node, 'controller'), value(node, 'baseline_every')
+    depth = 'e4' if live_spec(controller).exits else 'full'
+    setup = _set_up(node, depth, value(node, 'precision'))
     perceiver = Perceiver(setup.engine)
     perceiver.warm_up(_ANY_FRAME, check_pay=value(node, 'check_pay'))
     baseline = None
@@ -57,7 +59,7 @@ def load(node: Node) -> Network:
         baseline = Baseline(full, every)
         baseline.process(_ANY_FRAME, board='')
     exits = ExitWatch(node, perceiver, str(setup.path))
-    return Network(perceiver, baseline, exits, _describe(node, setup, policy))
+    return Network(perceiver, baseline, exits, _describe(node, setup, controller))
 
 
 def _set_up(node: Node, policy: str, precision: str = FP32, device: str = '') -> Setup:
@@ -77,14 +79,14 @@ def _set_up(node: Node, policy: str, precision: str = FP32, device: str = '') ->
     )
 
 
-def _describe(node: Node, setup: Setup, policy: str) -> DiagnosticStatus:
+def _describe(node: Node, setup: Setup, controller: str) -> DiagnosticStatus:
     engine = setup.engine
     name, threads = value(node, 'runtime'), value(node, 'threads') or _cores()
     values = {
         'model': engine.model.name,
         'bundle': str(setup.path),
         'task': engine.model.task,
-        'policy': policy,
+        'controller': controller,
         'exits': ', '.join(engine.paths),
         'segments': ', '.join(segment.name for segment in engine.segments),
         'runtime': f'{name} {metadata.version(name)}, {threads} thread{"s" if threads > 1 else ""}',
@@ -92,7 +94,7 @@ def _describe(node: Node, setup: Setup, policy: str) -> DiagnosticStatus:
         'device': engine.device,
         'segment devices': ', '.join(f'{s.name} {s.device}' for s in engine.segments),
     }
-    return status('network', '', f'{engine.model.name}, policy {policy}', values)
+    return status('network', '', f'{engine.model.name}, controller {controller}', values)
 
 
 def _cores() -> int:

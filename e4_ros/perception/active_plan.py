@@ -115,6 +115,7 @@ def constant_plan(point: Mapping[str, int], board: str, stream: Stream) -> Frequ
         board=board,
         model=stream.model,
         segments=[work.name for work in stream.works],
+        devices=[work.device for work in stream.works],
         paths=paths,
         source='modelled',
     )

@@ -69,7 +69,7 @@ class RunInfo:
         task: ``detect`` or ``classify``.
         class_names: What a label means.
         exits: Names of all the model's exits, the cheapest first.
-        policy: Name of the exit policy.
+        controller: Name of the controller.
         runtime: For people: library, precision and threads.
         device: Device that the network ran on, as its sessions say.
         board: Name of the board whose clocks are stepped; empty without one.
@@ -91,7 +91,7 @@ class RunInfo:
     task: str
     class_names: Sequence[str]
     exits: Sequence[str]
-    policy: str
+    controller: str
     runtime: str
     frames_received: int
     frames_dropped: int

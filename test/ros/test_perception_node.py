@@ -281,8 +281,8 @@ def test_every_image_of_a_flood_is_accounted_for(robot, street):
 def test_bad_parameters_are_refused_with_the_reason(robot):
     for values, says in (
         ({'max_pixels': 0}, 'out of range'),
-        ({'policy': 'guess'}, 'one of e4, full'),
-        ({'policy': 'full'}, 'clean it up first'),
+        ({'controller': 'guess'}, 'one of e4, full, exits'),
+        ({'controller': 'full'}, 'clean it up first'),
         ({'threads': 'many'}, 'threads takes a whole number'),
         ({'autostart': False}, 'read-only'),
     ):

@@ -82,8 +82,8 @@ def test_lines_and_video_go_with_the_summary(bikes):
         assert sum(1 for _ in container.decode(video=0)) == 12
 
 
-def test_the_full_policy_agrees_with_itself(tmp_path):
-    result = run('bikes', '--policy', 'full', '--frames', 3, '--threads', 1, '--out', tmp_path)
+def test_the_controller_full_agrees_with_itself(tmp_path):
+    result = run('bikes', '--controller', 'full', '--frames', 3, '--threads', 1, '--out', tmp_path)
     assert result.exit_code == 0, result.output
     summary = json.loads((tmp_path / 'summary.json').read_text())
     assert summary['exits'] == {'full': 3}
@@ -112,14 +112,23 @@ def test_without_board_and_baseline_nothing_is_made_up(tmp_path):
 
 
 def test_unsure_classes_are_compared_too(tmp_path):
-    options = ('--model', 'efficientnet_lite0', '--policy', 'full', '--frames', 3, '--threads', 1)
+    options = (
+        '--model',
+        'efficientnet_lite0',
+        '--controller',
+        'full',
+        '--frames',
+        3,
+        '--threads',
+        1,
+    )
     result = run('bikes', *options, '--min-score', 0.99, '--out', tmp_path)
     assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / 'summary.json').read_text())['f1_vs_full'] == 1.0
     assert all(row['detections'] == [] for row in lines(tmp_path))
     from e4_ros.evaluation.job import Job, JobOptions
 
-    job = Job(JobOptions(model='efficientnet_lite0', policy='full', threads=1, min_score=0.99))
+    job = Job(JobOptions(model='efficientnet_lite0', controller='full', threads=1, min_score=0.99))
     (record,) = job.run(open_source('bikes'), limit=1)
     assert len(record.result.detections) == 1
 
@@ -143,7 +152,7 @@ def write_bag(folder: Path, frames: list[np.ndarray]) -> Path:
 def test_a_bag_answers_as_its_video_does_and_a_bad_image_is_counted(tmp_path):
     frames = [frame for _, (_, frame) in zip(range(4), open_source('bikes'), strict=False)]
     bag = write_bag(tmp_path / 'bag', frames)
-    options = ('--policy', 'full', '--threads', 1, '--no-baseline', '--out')
+    options = ('--controller', 'full', '--threads', 1, '--no-baseline', '--out')
     assert run(bag, *options, tmp_path / 'a').exit_code == 0
     assert run('bikes', '--frames', 4, *options, tmp_path / 'b').exit_code == 0
     summary = json.loads((tmp_path / 'a' / 'summary.json').read_text())
@@ -206,7 +215,7 @@ def test_ctrl_c_keeps_what_was_done(tmp_path):
         (frames / f'{index}.png').symlink_to('0.png')
     out = tmp_path / 'out'
     process = subprocess.Popen(
-        [*E4, 'run', str(frames), '--policy', 'full', '--threads', '1', '--out', str(out)],
+        [*E4, 'run', str(frames), '--controller', 'full', '--threads', '1', '--out', str(out)],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     while process.poll() is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from e4_ros.bringup.node_parameters.autostart import AUTOSTART
 from e4_ros.bringup.parameter_spec import ParameterSpec
+from e4_ros.perception.controllers import FIXED, controllers
 from e4_ros.perception.images import DEFAULT_MAX_PIXELS
 from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, NAMES
 from e4_ros.vision.runtime.precision import PRECISIONS
@@ -16,10 +17,15 @@ PARAMETERS = (
         'Bundle: the name of one that ships, or a folder from `e4 build` or `e4 fit`.',
     ),
     ParameterSpec(
-        'policy',
+        'controller',
         'e4',
-        'Where to stop: e4 takes the first exit it trusts, full never does.',
-        choices=('e4', 'full'),
+        'Decides how deep frames go and at which clocks. e4: the first exit that is trusted, and '
+        "planned clocks; exits: those exits, the kernel's clocks; plan: the whole network, planned "
+        "clocks; full: the whole network, the kernel's clocks; fixed:max, fixed:min, fixed:best, "
+        'fixed:cpu=1.2GHz,gpu=612MHz: one point, with +exits early exits as well. `e4 controllers` '
+        'explains all of them.',
+        choices=tuple(spec.name for spec in controllers().values() if spec.live),
+        also=f'{FIXED}.+',
     ),
     ParameterSpec(
         'runtime',

@@ -78,7 +78,7 @@ def _energy_share(summary: Summary) -> float | None:
 
 def _subtitle(info: RunInfo) -> str:
     facts = {
-        'policy': info.policy,
+        'controller': info.controller,
         'runtime': info.runtime,
         'device': info.device,
         'latency measured on': info.machine,

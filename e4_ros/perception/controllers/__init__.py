@@ -19,6 +19,7 @@ __all__ = [
     'ControllerSpec',
     'Learnt',
     'controllers',
+    'live_spec',
     'make_controller',
     'spec_of',
 ]
@@ -74,6 +75,22 @@ def spec_of(name: str) -> ControllerSpec:
         f'there is no controller {name!r}; choose one of {", ".join(known)}, or a point such as '
         f'{FIXED}cpu=1.2GHz,gpu=612MHz (`e4 controllers` explains them)'
     )
+
+
+def live_spec(name: str) -> ControllerSpec:
+    """The controller of this name, if it can run anywhere but in the simulator.
+
+    Raises:
+        ControllerError: there is none, or it needs what only the simulator can tell it.
+    """
+    spec = spec_of(name)
+    if not spec.live:
+        raise ControllerError(
+            f'controller {name} runs in the simulator only (`e4 reproduce`): elsewhere nobody '
+            "tells it how busy the domains are. The kernel's own governors have the clocks with "
+            'controller full or exits'
+        )
+    return spec
 
 
 def make_controller(name: str, context: Context) -> Controller:

@@ -59,10 +59,19 @@ def test_an_unknown_argument_and_a_bad_number_are_told():
 
 def test_values_reach_the_nodes_as_what_they_are():
     specs = BRINGUPS['perception'].specs(
-        {'image': '/camera/image_raw', 'autostart': 'false', 'helper': 'false', 'policy': 'full'}
+        {
+            'image': '/camera/image_raw',
+            'autostart': 'false',
+            'helper': 'false',
+            'controller': 'fixed:cpu=1.2GHz',
+        }
     )
     (perception,) = specs
-    assert perception.parameters == {'use_sim_time': False, 'autostart': False, 'policy': 'full'}
+    assert perception.parameters == {
+        'use_sim_time': False,
+        'autostart': False,
+        'controller': 'fixed:cpu=1.2GHz',
+    }
     assert perception.remappings == {
         'image': '/camera/image_raw',
         'image/compressed': '/camera/image_raw/compressed',

@@ -66,7 +66,7 @@ def info() -> Callable[..., RunInfo]:
             'task': 'detect',
             'class_names': ['person'],
             'exits': EXITS,
-            'policy': 'e4',
+            'controller': 'e4',
             'runtime': 'onnxruntime, 2 threads',
             'board': 'jetson_orin_nano',
             'domain_limits_hz': {'cpu': (10**8, 2 * 10**9), 'gpu': (10**8, 10**9)},

@@ -20,7 +20,14 @@ from e4_ros.perception.controller import (
     StreamState,
     Wishes,
 )
-from e4_ros.perception.controllers import Context, Learnt, controllers, make_controller, spec_of
+from e4_ros.perception.controllers import (
+    Context,
+    Learnt,
+    controllers,
+    live_spec,
+    make_controller,
+    spec_of,
+)
 from e4_ros.profiling.planning import planner
 
 BOARD = 'jetson_orin_nano'
@@ -206,3 +213,9 @@ def test_a_users_plan_holds_until_limits_break_it():
 def test_a_threshold_that_is_none_is_refused(threshold):
     with pytest.raises(ControllerError, match='must be 0 or more'):
         Decision({'exit1': threshold})
+
+
+@pytest.mark.parametrize('name', [spec.name for spec in controllers().values() if not spec.live])
+def test_what_only_the_simulator_can_run_is_refused_elsewhere(name):
+    with pytest.raises(ControllerError, match='runs in the simulator only'):
+        live_spec(name)

@@ -1,0 +1,34 @@
+"""`e4 controllers`: what may decide how deep a frame goes and at which clocks."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command('controllers')(list_controllers)
+
+
+def list_controllers() -> None:
+    """List what `--controller` and the node parameter `controller` may be, one line each.
+
+    `sim` marks those that run in the simulator of `e4 reproduce` only, where it is known how busy
+    each domain is, or where they learn.
+    """
+    from e4_ros import console
+    from e4_ros.perception.controllers import FIXED, WITH_EXITS, controllers
+
+    out = console.stdout()
+    shown = [s for s in controllers().values() if not s.name.endswith(WITH_EXITS)]
+    lines = [(s.name, '' if s.live else 'sim', s.description) for s in shown]
+    lines.insert(4, (f'{FIXED}cpu=1.2GHz,gpu=612MHz', '', 'The whole network. That one point.'))
+    for name, where, text in lines:
+        out.print(f'{name:28} {where:4} {text}', markup=False, highlight=False, soft_wrap=True)
+    out.print(
+        f'\n{WITH_EXITS} after a name that runs the whole network, but for full and plan, lets '
+        'frames stop early at the exits that are trusted.',
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,54 @@
+"""`e4 controllers`, and `e4 run` under some of them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from e4_ros.commands.app import app
+from e4_ros.perception.controllers import WITH_EXITS, controllers
+
+
+def e4(*arguments: object):
+    return CliRunner().invoke(app, list(map(str, arguments)), env={'COLUMNS': '200'})
+
+
+def test_every_controller_is_listed_with_a_line():
+    result = e4('controllers')
+    assert result.exit_code == 0, result.output
+    lines = {line.split()[0]: line for line in result.output.splitlines() if line}
+    for name, spec in controllers().items():
+        if not name.endswith(WITH_EXITS):
+            assert lines[name].endswith(spec.description)
+            assert (' sim ' in lines[name]) is not spec.live
+
+
+@pytest.mark.parametrize(
+    ('name', 'exits', 'clock'),
+    [('fixed:min', ['full'], 306_000_000), ('fixed:gpu=510MHz+exits', None, 510_000_000)],
+)
+def test_a_run_under_a_fixed_point(tmp_path, name, exits, clock):
+    options = ('--frames', 3, '--threads', 1, '--no-baseline', '--out', tmp_path)
+    result = e4('run', 'bikes', '--controller', name, *options)
+    assert result.exit_code == 0, result.output
+    summary = json.loads((tmp_path / 'summary.json').read_text())
+    lines = (tmp_path / 'detections.jsonl').read_text().splitlines()
+    assert exits is None or list(summary['exits']) == exits
+    assert {json.loads(line)['point_hz']['gpu'] for line in lines} == {clock}
+
+
+@pytest.mark.parametrize(
+    ('name', 'says'),
+    [
+        ('guess', "there is no controller 'guess'"),
+        ('schedutil', 'runs in the simulator only'),
+        ('ztt', 'runs in the simulator only'),
+        ('fixed:gpu=5Hz', 'gpu has no clock 5 Hz'),
+    ],
+)
+def test_a_controller_that_cannot_run_here_is_refused(tmp_path, name, says):
+    result = e4('run', 'bikes', '--controller', name, '--frames', 1, '--out', tmp_path)
+    assert result.exit_code != 0
+    assert says in result.output
