@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from typer.testing import CliRunner
 
 from e4_ros.commands.app import app
+from e4_ros.evaluation.job import Job, JobOptions
+from e4_ros.evaluation.sources import open_source
 from e4_ros.perception.controllers import WITH_EXITS, controllers
 
 
@@ -29,14 +29,12 @@ def test_every_controller_is_listed_with_a_line():
     ('name', 'exits', 'clock'),
     [('fixed:min', ['full'], 306_000_000), ('fixed:gpu=510MHz+exits', None, 510_000_000)],
 )
-def test_a_run_under_a_fixed_point(tmp_path, name, exits, clock):
-    options = ('--frames', 3, '--threads', 1, '--no-baseline', '--out', tmp_path)
-    result = e4('run', 'bikes', '--controller', name, *options)
-    assert result.exit_code == 0, result.output
-    summary = json.loads((tmp_path / 'summary.json').read_text())
-    lines = (tmp_path / 'detections.jsonl').read_text().splitlines()
-    assert exits is None or list(summary['exits']) == exits
-    assert {json.loads(line)['point_hz']['gpu'] for line in lines} == {clock}
+def test_a_run_under_a_fixed_point(name, exits, clock):
+    job = Job(JobOptions(controller=name, board='jetson_orin_nano', threads=1, baseline=False))
+    assert exits is None or list(job.engine.paths) == exits
+    assert (exits is None) is (len(job.engine.paths) > 1)
+    for record in job.run(open_source('bikes'), limit=3):
+        assert {point['gpu'] for point in record.points} == {clock}
 
 
 @pytest.mark.parametrize(
