@@ -15,7 +15,7 @@ from e4_ros import console, extras
 
 if TYPE_CHECKING:
     from e4_ros.evaluation.simulation.reproduction import Backbone, Scene, Workload
-    from e4_ros.perception.controllers import Learnt
+    from e4_ros.perception.controllers.context import Learnt
 
     Trainer = Callable[[Scene, str], Learnt] | None
 

@@ -22,7 +22,8 @@ from e4_ros.evaluation.replay import StampedFrames, replay
 from e4_ros.evaluation.sources import Source
 from e4_ros.perception.active_plan import Stream, constant_plan
 from e4_ros.perception.controller import BoardState, Observation, Wishes, refuse_unknown
-from e4_ros.perception.controllers import Context, live_spec, make_controller
+from e4_ros.perception.controllers import live_spec, make_controller
+from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.frame_energy import default_cost
 from e4_ros.perception.frequency_control import (
     FrequencyControl,

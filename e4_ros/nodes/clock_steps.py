@@ -23,7 +23,8 @@ from e4_ros.nodes.diagnostics import status
 from e4_ros.nodes.parameters import E4Node, value
 from e4_ros.perception.active_plan import Stream
 from e4_ros.perception.controller import Wishes
-from e4_ros.perception.controllers import Context, make_controller, spec_of
+from e4_ros.perception.controllers import make_controller, spec_of
+from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.frequency_control import NoControl
 from e4_ros.perception.live_plan import LivePlan
 

@@ -17,9 +17,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from e4_ros.energy.plan import FrequencyPlan
+if TYPE_CHECKING:  # launch files read the list of controllers, and need not wait for more
+    from e4_ros.energy.plan import FrequencyPlan
 
 OperatingPoint = Mapping[str, int]
 """Domain → hertz."""

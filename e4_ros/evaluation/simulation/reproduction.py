@@ -24,7 +24,8 @@ from e4_ros.evaluation.simulation.machine import Frame, Machine
 from e4_ros.evaluation.simulation.playback import MemoryGovernor, Played, play
 from e4_ros.perception.active_plan import Stream
 from e4_ros.perception.controller import Controller, Wishes
-from e4_ros.perception.controllers import WITH_EXITS, Context, Learnt, make_controller
+from e4_ros.perception.controllers import WITH_EXITS, make_controller
+from e4_ros.perception.controllers.context import Context, Learnt
 from e4_ros.perception.controllers.fixed import Fixed
 from e4_ros.perception.controllers.governors import PINNED, SETS, TegraActmon
 from e4_ros.profiling.planning.objective import Problem, SwitchCost, make_problem, with_pause

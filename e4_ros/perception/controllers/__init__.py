@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from e4_ros.perception.controller import Controller, ControllerError
-from e4_ros.perception.controllers.context import Context, Learnt
+
+if TYPE_CHECKING:
+    from e4_ros.perception.controllers.context import Context
 
 __all__ = [
     'FIXED',
     'WITH_EXITS',
-    'Context',
     'ControllerSpec',
-    'Learnt',
     'controllers',
     'live_spec',
     'make_controller',
@@ -201,7 +202,7 @@ _OWN = (
     ),
 )
 
-_Row = tuple[str, str, bool, Callable[[Context, bool], Controller]]
+_Row: TypeAlias = 'tuple[str, str, bool, Callable[[Context, bool], Controller]]'
 
 _FIXED: tuple[_Row, ...] = (
     ('fixed:max', 'The highest clocks that are allowed.', True, _edge(top=True)),

@@ -12,8 +12,9 @@ from e4_ros.evaluation.simulation.machine import Frame, Machine
 from e4_ros.evaluation.simulation.playback import Played, Timeline, play
 from e4_ros.perception.active_plan import Stream
 from e4_ros.perception.controller import ControllerError, Decision, Observation, Wishes
-from e4_ros.perception.controllers import Context, make_controller
+from e4_ros.perception.controllers import make_controller
 from e4_ros.perception.controllers.base import DepthOnly
+from e4_ros.perception.controllers.context import Context
 from e4_ros.profiling.planning.delays import play_frame, slowest_path_s
 from e4_ros.profiling.planning.objective import SwitchCost, make_problem
 from e4_ros.profiling.planning.planner import search

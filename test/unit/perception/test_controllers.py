@@ -20,14 +20,8 @@ from e4_ros.perception.controller import (
     StreamState,
     Wishes,
 )
-from e4_ros.perception.controllers import (
-    Context,
-    Learnt,
-    controllers,
-    live_spec,
-    make_controller,
-    spec_of,
-)
+from e4_ros.perception.controllers import controllers, live_spec, make_controller, spec_of
+from e4_ros.perception.controllers.context import Context, Learnt
 from e4_ros.profiling.planning import planner
 
 BOARD = 'jetson_orin_nano'

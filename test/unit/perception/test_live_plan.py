@@ -19,7 +19,8 @@ from e4_ros.energy.plan import PlanError
 from e4_ros.energy.virtual.board import write_tree
 from e4_ros.perception.active_plan import Stream
 from e4_ros.perception.controller import Decision, Wishes
-from e4_ros.perception.controllers import Context, make_controller
+from e4_ros.perception.controllers import make_controller
+from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.live_control import LiveControl
 from e4_ros.perception.live_plan import LivePlan
 from e4_ros.profiling.planning import planner
