@@ -54,6 +54,7 @@ def play_plan(
         board=table.board,
         model='net',
         segments=list(table.segments),
+        devices=list(table.devices),
         paths={'full': path},
         source='modelled',
     )
