@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,7 @@ from e4_ros.perception.controller import (
     Wishes,
 )
 from e4_ros.perception.controllers import controllers, live_spec, make_controller, spec_of
+from e4_ros.perception.controllers.base import DepthOnly
 from e4_ros.perception.controllers.context import Context, Learnt
 from e4_ros.profiling.planning import planner
 
@@ -213,3 +216,14 @@ def test_a_threshold_that_is_none_is_refused(threshold):
 def test_what_only_the_simulator_can_run_is_refused_elsewhere(name):
     with pytest.raises(ControllerError, match='runs in the simulator only'):
         live_spec(name)
+
+
+def test_the_example_of_the_docs_is_a_controller():
+    text = (Path(__file__).parents[3] / 'docs' / 'controllers.md').read_text()
+    (code,) = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+    names = {'DepthOnly': DepthOnly, 'Observation': Observation, 'Decision': Decision}
+    exec(compile(f'from __future__ import annotations\n{code}', 'controllers.md', 'exec'), names)
+    sprint = names['Sprint'](exits=True)
+    check_valid(sprint.decide(Observation()))
+    top = {name: table[-1] for name, table in TABLES.items()}
+    assert sprint.decide(full_observation()).point == top
