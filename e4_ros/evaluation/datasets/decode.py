@@ -28,7 +28,7 @@ class ClipVideo(VideoSource):
         Raises:
             SourceError: not one frame of the clip can be decoded.
         """
-        end_s = self._end() if end_s is None else end_s
+        end_s = self.end_s() if end_s is None else end_s
         wanted = start_s + (np.arange(count) + 0.5) / count * (end_s - start_s)
         chosen: list[np.ndarray] = []
         last: av.VideoFrame | None = None
@@ -44,7 +44,8 @@ class ClipVideo(VideoSource):
         chosen += [upright(last)] * (count - len(chosen))
         return np.stack(chosen)
 
-    def _end(self) -> float:
+    def end_s(self) -> float:
+        """Where the video ends, in seconds, as its header says or else its last frame."""
         with self._open() as container:
             stream = self._stream(container)
             if stream.duration and stream.time_base:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from e4_ros.evaluation.datasets.decode import ClipVideo
+from e4_ros.evaluation.sources.base import SourceError
 
 VIDEO_SUFFIXES = frozenset(('.mp4', '.avi', '.mkv', '.webm', '.mov', '.m4v', '.mpg', '.mpeg'))
+_MEASURED = 100  # clips whose length is looked up
 
 
 class DatasetError(ValueError):
@@ -47,6 +50,15 @@ class LabelledClip:
         )
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
+    def length_s(self) -> float:
+        """Length of the clip in seconds.
+
+        Raises:
+            SourceError: the video cannot be read.
+        """
+        end_s = ClipVideo(self.path, str(self.path)).end_s() if self.end_s is None else self.end_s
+        return end_s - self.start_s
+
     def frames(self, count: int) -> np.ndarray:
         """Evenly spaced frames, in order of time: ``(count, H, W, 3)`` uint8 RGB.
 
@@ -75,6 +87,20 @@ class Dataset:
     val: list[LabelledClip]
     missing: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def clip_length_s(self) -> float:
+        """Median length of the training clips in seconds, from some of them spread over all.
+
+        Raises:
+            DatasetError: the length of none of these can be read.
+        """
+        lengths = []
+        for clip in self.train[:: -(-len(self.train) // _MEASURED)]:
+            with suppress(SourceError):
+                lengths.append(clip.length_s())
+        if not any(length_s > 0 for length_s in lengths):
+            raise DatasetError(f'not one training clip of {self.name} has a length')
+        return float(np.median([length_s for length_s in lengths if length_s > 0]))
 
     def check(self) -> Dataset:
         """The dataset itself, if it can be trained and validated on.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from e4_ros.evaluation.datasets.labelled import DatasetError, LabelledClip
+from e4_ros.evaluation.datasets.labelled import Dataset, DatasetError, LabelledClip
 from e4_ros.evaluation.datasets.readers import open_dataset
 from e4_ros.evaluation.report.video_writer import VideoWriter
 from e4_ros.evaluation.sources.base import SourceError
@@ -198,3 +198,15 @@ def test_a_file_that_is_no_video(tmp_path):
     _touch(tmp_path, 'a.mp4')
     with pytest.raises(SourceError, match='cannot be read as a video'):
         LabelledClip(tmp_path / 'a.mp4', 0).frames(3)
+
+
+def test_the_length_of_clips(counting, tmp_path):
+    assert LabelledClip(counting, 0).length_s() == pytest.approx(3, abs=0.11)
+    assert LabelledClip(counting, 0, 1.0).length_s() == pytest.approx(2, abs=0.11)
+    assert LabelledClip(counting, 0, 1.0, 1.5).length_s() == 0.5
+    _touch(tmp_path, 'broken.mp4')
+    broken = LabelledClip(tmp_path / 'broken.mp4', 0)
+    ends = [LabelledClip(counting, 0, 0.0, end_s) for end_s in (1.0, 1.5, 9.0)]
+    assert Dataset('set', ['a'], [broken, *ends], []).clip_length_s() == 1.5
+    with pytest.raises(DatasetError, match='not one training clip of set has a length'):
+        Dataset('set', ['a'], [broken], []).clip_length_s()
