@@ -40,3 +40,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f'no FUSE here: {reason}')
     if item.get_closest_marker('other_user') and (reason := _why_nobody_else()):
         pytest.skip(f'nobody can become another user here: {reason}')
+
+
+@pytest.fixture(scope='session')
+def clip_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained clip model as a bundle: windows of 1 s, 4 frames, a gate that never stops."""
+    import torch
+
+    from e4_ros.vision.clips.backbone import ClipBackbone
+    from e4_ros.vision.clips.build import build_clip_bundle
+    from e4_ros.vision.clips.clip_model import ClipModel
+    from e4_ros.vision.clips.gates import CascadeGate
+    from e4_ros.vision.clips.net import ClipNet, NetSettings
+    from e4_ros.vision.models import load_model
+
+    torch.manual_seed(0)
+    backbone = ClipBackbone(load_model('torchvision/mobilenet_v3_small', 'random'), threads=1)
+    settings = NetSettings(backbone.deep_size, 3, frames=4)
+    model = ClipModel(
+        ClipNet(settings).eval(), CascadeGate(settings).eval(), ['left', 'right', 'still'], 2.0
+    )
+    folder = tmp_path_factory.mktemp('clips') / 'bundle'
+    build_clip_bundle(backbone, model, 1.0, folder, {'dataset': 'none'})
+    return folder

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from e4_ros.profiling.measuring.this_machine import HostProfile
     from e4_ros.profiling.profile import Profile
-    from e4_ros.vision.inference.engine import EarlyExitEngine
+    from e4_ros.vision.inference.stream_engine import StreamEngine
 
 HERE = 'here'
 _NO_PLAN = 1
@@ -179,15 +179,13 @@ def profile(
         raise typer.Exit(_NO_PLAN)
 
 
-def _engine(model: str, threads: int | None, device: str) -> EarlyExitEngine:
+def _engine(model: str, threads: int | None, device: str) -> StreamEngine:
     from e4_ros.perception.setup import EngineOptions, set_up
 
     return set_up(EngineOptions(model, threads=threads, device=device)).engine
 
 
-def _again(
-    table: Path, engine: EarlyExitEngine, names: list[str], common: dict[str, Any]
-) -> Profile:
+def _again(table: Path, engine: StreamEngine, names: list[str], common: dict[str, Any]) -> Profile:
     from e4_ros.profiling.profile_job import profile_table
 
     if names:
@@ -196,7 +194,7 @@ def _again(
 
 
 def _here(
-    engine: EarlyExitEngine,
+    engine: StreamEngine,
     names: list[str],
     source: str,
     places: dict[str, Path | None],

@@ -112,6 +112,16 @@ def run(
         bool,
         typer.Option(help='Rest exits that cost more here than they save, and try them again.'),
     ] = True,
+    window_s: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help='Length of a clip model’s windows; 0: that of the clips that it learned from.',
+        ),
+    ] = 0.0,
+    window_stride_s: Annotated[
+        float, typer.Option(min=0, help='From one window to the next; 0: they tile the stream.')
+    ] = 0.0,
     topic: Annotated[
         str | None, typer.Option(help='Image topic of a bag that has more than one.')
     ] = None,
@@ -150,6 +160,8 @@ def run(
             baseline=baseline,
             audit_share=audit_share,
             check_pay=check_pay,
+            window_s=window_s,
+            window_stride_s=window_stride_s,
         )
     outputs = _run(stream, options, frames, out)
     shown = console.stdout()

@@ -49,6 +49,7 @@ def _add_latencies(table: Table, summary: Summary) -> None:
     if full and summary.speedup_vs_full:
         table.add_row('full network, mean', f'{full.mean:.2f} ms', f'p50 {full.p50:.2f}')
         table.add_row('speed-up', f'{summary.speedup_vs_full:.2f} ×', 'ratio of the means')
+    if summary.f1_vs_full is not None:
         table.add_row('agreement with it', f'{summary.f1_vs_full:.3f}', 'F1, or top-1 for classes')
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from e4_ros import console, extras
 
 if TYPE_CHECKING:
     from e4_ros.evaluation.datasets.labelled import Dataset
+    from e4_ros.vision.clips.backbone import ClipBackbone
     from e4_ros.vision.clips.distributed import Group
     from e4_ros.vision.clips.experiment import Outcome
 
@@ -75,14 +77,17 @@ def train(
     learns is small: attention over frames with a recurrent state, and a gate that decides after
     each frame whether to stop. Started again with the same options, it goes on where it stopped.
 
-    OUT then holds `clips.safetensors`, `train.json` and `train.html`: accuracy against GFLOPs a
-    clip for every policy on the validation clips.
+    OUT then holds `bundle`, which `e4 run` and perception take as their model, `train.json` and
+    `train.html`: accuracy against GFLOPs a clip for every policy on the validation clips.
     """  # noqa: D301
     extras.require('train', '`e4 train`')
     from e4_ros.evaluation.datasets.readers import open_dataset
     from e4_ros.evaluation.report.clip_page import policy_table, write_page
+    from e4_ros.vision.clips.backbone import ClipBackbone
+    from e4_ros.vision.clips.build import build_clip_bundle
     from e4_ros.vision.clips.distributed import joined
     from e4_ros.vision.clips.training import TrainSettings
+    from e4_ros.vision.models import load_model
 
     settings = TrainSettings(epochs=epochs, batch=batch, rate=rate, seed=seed, beta=beta)
     switches = {'attend': attention, 'memory': memory, 'frames': frames}
@@ -90,12 +95,14 @@ def train(
         data = open_dataset(dataset, annotations or (), split)
         if group.is_first:
             _tell(data)
-        outcome = _train(data, model, switches, settings, group, out, compare, tolerance)
+        length_s = data.clip_length_s()
+        backbone = ClipBackbone(load_model(model))
+        outcome = _train(data, backbone, switches, settings, group, out, compare, tolerance)
         if not group.is_first:
             return
         out.mkdir(parents=True, exist_ok=True)
-        outcome.model.notes = {'dataset': data.name, 'settings': repr(settings)}
-        outcome.model.save(out / 'clips.safetensors')
+        notes = {'dataset': data.name, 'settings': asdict(settings)}
+        build_clip_bundle(backbone, outcome.model, length_s, out / 'bundle', notes)
         figures = _figures(data, model, outcome)
         (out / 'train.json').write_text(json.dumps(figures, indent=1))
         write_page(outcome.points, f'{data.name}, {model}', out / 'train.html')
@@ -104,7 +111,8 @@ def train(
     if len(outcome.problems) > 5:
         console.warn(f'and {len(outcome.problems) - 5} more clips that cannot be read')
     console.stdout().print(policy_table(outcome.points, f'{data.name}: validation'))
-    typer.echo(f'wrote {out}/clips.safetensors, train.json and train.html')
+    typer.echo(f'wrote {out}/bundle, train.json and train.html')
+    typer.echo(f'next: e4 run FOOTAGE --model {out}/bundle')
 
 
 def _tell(data: Dataset) -> None:
@@ -118,7 +126,7 @@ def _tell(data: Dataset) -> None:
 
 def _train(
     data: Dataset,
-    model: str,
+    backbone: ClipBackbone,
     switches: dict[str, Any],
     settings: Any,
     group: Group,
@@ -127,12 +135,9 @@ def _train(
     tolerance: float,
 ) -> Outcome:
     from e4_ros.paths import cache_dir
-    from e4_ros.vision.clips.backbone import ClipBackbone
     from e4_ros.vision.clips.experiment import run
     from e4_ros.vision.clips.net import NetSettings
-    from e4_ros.vision.models import load_model
 
-    backbone = ClipBackbone(load_model(model))
     shape = NetSettings(backbone.deep_size, len(data.class_names), **switches)
     with console.Phases(keep=True, shown=group.is_first) as phases:
 

@@ -49,7 +49,7 @@ def record_exits(model: str, stream: Stream, tell: Callable[[str], None] = print
 
     if len(stream) < MIN_FRAMES:
         raise ExitRecordError(f'{len(stream)} frames are too few; {MIN_FRAMES} are needed')
-    engine = set_up(EngineOptions(model, threads=1)).engine
+    engine = set_up(EngineOptions(model, threads=1)).early_exits
     tell('the full network')
     full = [engine.process_full(frame).detections for _, frame in stream]
     paths = engine.paths

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -34,8 +35,9 @@ from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.records import FrameRecord, RunInfo
 from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.inference.audit import DEFAULT_SHARE
-from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.clip_engine import ClipEngine
 from e4_ros.vision.inference.policy import FULL
+from e4_ros.vision.inference.stream_engine import StreamEngine
 from e4_ros.vision.runtime.devices import AUTO, check_name
 from e4_ros.vision.runtime.precision import FP32
 
@@ -61,6 +63,8 @@ class JobOptions:
         baseline: Whether the full network runs on every frame, too.
         audit_share: Share of the early exits' detections that the full network audits.
         check_pay: Whether to disable exits that do not pay on this machine and footage.
+        window_s: Length of a clip model's windows in seconds; 0 for that of its training clips.
+        window_stride_s: Seconds between the beginnings of two windows; 0 for ``window_s``.
     """
 
     controller: str = 'e4'
@@ -76,6 +80,8 @@ class JobOptions:
     baseline: bool = True
     audit_share: float = DEFAULT_SHARE
     check_pay: bool = True
+    window_s: float = 0.0
+    window_stride_s: float = 0.0
 
 
 class Job:
@@ -104,6 +110,8 @@ class Job:
             precision=options.precision,
             min_score=options.min_score,
             unsure_classes=True,
+            window_s=options.window_s,
+            window_stride_s=options.window_stride_s,
             audit_share=options.audit_share,
             device=options.device,
         )
@@ -145,9 +153,9 @@ class Job:
             domain_limits_hz={name: spec.limits_hz for name, spec in domains.items()},
             frames_received=len(records) + source.dropped,
             frames_dropped=source.dropped,
-            baseline_energy_j=self._baseline_energy_j(),
+            baseline_energy_j=self._baseline_energy_j(records),
             problems=list(source.problems),
-            audits=self._perceiver.audits if self.options.audit_share else None,
+            audits=self._perceiver.audits if self._audited() else None,
             exit_notes=self._exit_notes(),
         )
 
@@ -161,6 +169,7 @@ class Job:
             *modelled,
             *verdicts,
             *(f'exit {name}: {why}' for name, why in self.engine.off.items()),
+            *(self.engine.notes if isinstance(self.engine, ClipEngine) else ()),
         ]
 
     def _plan(self) -> FrequencyPlan | None:
@@ -183,7 +192,7 @@ class Job:
             return constant_plan(decision.point, self.board.name, stream)
         return decision.plan
 
-    def _works(self, engine: EarlyExitEngine) -> list[SegmentWork]:
+    def _works(self, engine: StreamEngine) -> list[SegmentWork]:
         works, imagined = works_of(engine.segments), self.options.board_device
         return works_as_if_on(imagined, works) if imagined else works
 
@@ -192,11 +201,17 @@ class Job:
             return NoControl()
         return ModelledControl(self.board, self.works, self.plan)
 
-    def _baseline_energy_j(self) -> float:
+    def _audited(self) -> bool:
+        return self.options.audit_share > 0 and self.engine.model.task != 'clips'
+
+    def _baseline_energy_j(self, records: Sequence[FrameRecord]) -> float:
+        """Mean over the frames; a full clip network, too, does not look at all of them."""
         if self.board is None:
             return math.nan
-        cost = default_cost(BoardModel(self.board), self._works(self.full), self.full.paths[FULL])
-        return cost.energy_j
+        model, works = BoardModel(self.board), self._works(self.full)
+        exits = Counter(record.full.exit for record in records if record.full) or {FULL: 1}
+        cost = {name: default_cost(model, works, self.full.paths[name]).energy_j for name in exits}
+        return sum(exits[name] * cost[name] for name in exits) / sum(exits.values())
 
     def _runtime(self) -> str:
         threads = self.options.threads

@@ -55,7 +55,7 @@ def top1(predicted: Sequence[Detections], reference: Sequence[Detections]) -> fl
 
 def agreement(task: str, predicted: Sequence[Detections], reference: Sequence[Detections]) -> float:
     """Agreement with the reference, 0 to 1: F1 of boxes, or share of equal top-1 classes."""
-    return top1(predicted, reference) if task == 'classify' else f1(predicted, reference)
+    return f1(predicted, reference) if task == 'detect' else top1(predicted, reference)
 
 
 def _best(detections: Detections) -> int:

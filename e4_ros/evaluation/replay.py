@@ -12,7 +12,7 @@ import numpy as np
 from e4_ros.evaluation.report.video_writer import VideoWriter
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.records import FrameRecord
-from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.stream_engine import StreamEngine
 
 StampedFrames = Iterable[tuple[float, np.ndarray]]
 
@@ -20,7 +20,7 @@ StampedFrames = Iterable[tuple[float, np.ndarray]]
 def replay(
     frames: StampedFrames,
     perceiver: Perceiver,
-    full: EarlyExitEngine | None = None,
+    full: StreamEngine | None = None,
     limit: int | None = None,
     on_record: Callable[[FrameRecord], None] | None = None,
     check_pay: bool = False,
@@ -66,19 +66,19 @@ def recorded(frames: StampedFrames, path: Path, fps: float) -> Iterator[tuple[fl
 
 
 def _answer(
-    perceiver: Perceiver, full: EarlyExitEngine | None, frame: np.ndarray, stamp: float, index: int
+    perceiver: Perceiver, full: StreamEngine | None, frame: np.ndarray, stamp: float, index: int
 ) -> FrameRecord:
     if full is None:
         return perceiver.process(frame, stamp, index)
     if index % 2:
-        reference = full.process_full(frame)
+        reference = full.process(frame, stamp)
         return replace(perceiver.process(frame, stamp, index), full=reference)
     record = perceiver.process(frame, stamp, index)
-    return replace(record, full=full.process_full(frame))
+    return replace(record, full=full.process(frame, stamp))
 
 
 def _warm_up(
-    perceiver: Perceiver, full: EarlyExitEngine | None, frame: np.ndarray, check_pay: bool
+    perceiver: Perceiver, full: StreamEngine | None, frame: np.ndarray, check_pay: bool
 ) -> None:
     perceiver.warm_up(frame, check_pay=check_pay)
     if full is not None:

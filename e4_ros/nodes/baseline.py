@@ -11,8 +11,8 @@ from e4_ros.energy.boards import BoardError, load_board
 from e4_ros.perception.frame_energy import default_cost, waiting_j
 from e4_ros.perception.frequency_control import LONGEST_WAIT_S
 from e4_ros.perception.records import NO_SOURCE, FrameRecord
-from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.policy import FULL
+from e4_ros.vision.inference.stream_engine import StreamEngine
 
 
 class Baseline:
@@ -27,7 +27,7 @@ class Baseline:
         every: 1 for each image.
     """
 
-    def __init__(self, full: EarlyExitEngine, every: int) -> None:
+    def __init__(self, full: StreamEngine, every: int) -> None:
         self._full = full
         self._every = every
         self._board = ''

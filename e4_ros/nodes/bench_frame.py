@@ -26,6 +26,7 @@ from std_msgs.msg import Header
 from e4_ros.benchmarks.frame.crafted import Crafted
 from e4_ros.nodes import conversions, perception
 from e4_ros.nodes.bench_camera import picture
+from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.policy import FULL, TEMPORAL
 
 OBJECTS = (0, 5, 20, 100)
@@ -89,7 +90,9 @@ class Bench:
         assert node._outputs is not None
         self.node, self.outputs = node, node._outputs
         self.perceiver = node._network.perceiver
-        self.crafted = Crafted(self.perceiver.engine)
+        engine = self.perceiver.engine
+        assert isinstance(engine, EarlyExitEngine), 'the bench runs a detector'
+        self.engine, self.crafted = engine, Crafted(engine)
         self._stamps_s = count(1)
 
     def row(
@@ -143,7 +146,7 @@ class Bench:
 
     def _time(self, parts: Parts) -> None:
         """Everything on a frame's way through the node."""
-        engine, outputs, clocks = self.perceiver.engine, self.outputs, self.perceiver.clocks
+        engine, outputs, clocks = self.engine, self.outputs, self.perceiver.clocks
         parts.time(self.node, '_process', 'node')
         parts.time(perception, 'to_rgb', 'convert')
         parts.time(self.perceiver, 'process', 'record')

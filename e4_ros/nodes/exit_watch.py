@@ -13,6 +13,7 @@ from e4_ros.nodes.diagnostics import status
 from e4_ros.paths import weights_dir
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.records import FrameRecord
+from e4_ros.vision.inference.clip_engine import ClipEngine
 
 
 class ExitWatch:
@@ -60,6 +61,8 @@ class ExitWatch:
         wrong = ' '.join(self._complaint(name) for name in engine.off)
         means = ', '.join(f'{name} {mean:.3f}' for name, mean in audits.means.items())
         fine = f'{audits.count} answers audited' + (f', mean disagreement {means}' if means else '')
+        if isinstance(engine, ClipEngine):
+            fine = ' '.join(engine.notes)
         return status('exits', wrong, fine, values)
 
     def _complaint(self, name: str) -> str:

@@ -53,6 +53,11 @@ def load(node: Node) -> Network:
     perceiver = Perceiver(setup.engine)
     perceiver.warm_up(_ANY_FRAME, check_pay=value(node, 'check_pay'))
     baseline = None
+    if every and setup.manifest.clip is not None:
+        raise ValueError(
+            'baseline_every compares single images, and a clip model answers windows of many: set '
+            'it to 0, and compare on footage (`e4 run`)'
+        )
     if every:
         # What perception is compared with runs where perception does.
         full = _set_up(node, 'full', device=perceiver.engine.device).engine
@@ -71,6 +76,8 @@ def _set_up(node: Node, policy: str, precision: str = FP32, device: str = '') ->
             value(node, 'threads') or None,
             precision,
             value(node, 'min_score'),
+            window_s=value(node, 'window_s'),
+            window_stride_s=value(node, 'window_stride_s'),
             audit_share=value(node, 'audit_share'),
             keep_audits=True,
             device=device or value(node, 'device'),

@@ -18,8 +18,8 @@ from e4_ros.perception.records import FrameRecord
 
 if TYPE_CHECKING:
     from e4_ros.perception.annotate import Annotator
-    from e4_ros.vision.inference.engine import EarlyExitEngine
     from e4_ros.vision.inference.frame_result import FrameResult
+    from e4_ros.vision.inference.stream_engine import StreamEngine
 
 
 class Outputs:
@@ -38,7 +38,7 @@ class Outputs:
         if conversions.Detection2DArray is not None:
             self._array = self._publisher(conversions.Detection2DArray, '~/detections_2d')
 
-    def attach(self, engine: EarlyExitEngine) -> None:
+    def attach(self, engine: StreamEngine) -> None:
         """Describe the answers of ``engine`` from now on."""
         self._model, self._exits = engine.model, list(engine.paths)
         self._annotator = None

@@ -25,7 +25,7 @@ class Annotator:
     Args:
         exits: Names of the model's exits, for their colours.
         class_names: What a label means.
-        task: ``detect`` draws boxes, ``classify`` names the class.
+        task: ``detect`` draws boxes, ``classify`` and ``clips`` name the class.
         min_score: Boxes that score less are left out.
         width: Width of the drawn picture in pixels; 0 keeps the frame's own.
     """
@@ -75,7 +75,7 @@ class Annotator:
     ) -> None:
         detections = record.result.detections
         color = self._color(record.result.exit)
-        if self._task == 'classify':
+        if self._task != 'detect':
             rows = [
                 f'{self._class_name(label)}  {score:.2f}'
                 for label, score in zip(detections.labels[:3], detections.scores[:3], strict=True)

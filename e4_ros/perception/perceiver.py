@@ -10,8 +10,8 @@ from e4_ros.perception.audit_totals import AuditTotals
 from e4_ros.perception.frequency_control import FrequencyControl, NoControl
 from e4_ros.perception.records import FrameRecord
 from e4_ros.vision.inference.audit import Audit
-from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.policy import FULL
+from e4_ros.vision.inference.stream_engine import StreamEngine
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Perceiver:
         audits: What the audits found and cost so far.
     """
 
-    def __init__(self, engine: EarlyExitEngine, clocks: FrequencyControl | None = None) -> None:
+    def __init__(self, engine: StreamEngine, clocks: FrequencyControl | None = None) -> None:
         self.engine = engine
         self.clocks = clocks or NoControl()
         self.audits = AuditTotals()
@@ -97,5 +97,6 @@ class Perceiver:
         for _ in range(rounds):
             self.engine.process_full(frame)
         if check_pay and len(self._paths) > 1:
-            for verdict in self.engine.check_pay(frame).verdicts.values():
+            economics = self.engine.check_pay(frame)
+            for verdict in economics.verdicts.values() if economics is not None else ():
                 _log.info(verdict)

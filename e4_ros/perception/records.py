@@ -66,7 +66,7 @@ class RunInfo:
     Attributes:
         source: Name of the source.
         model: Name of the model.
-        task: ``detect`` or ``classify``.
+        task: ``detect``, ``classify`` or ``clips``.
         class_names: What a label means.
         exits: Names of all the model's exits, the cheapest first.
         controller: Name of the controller.

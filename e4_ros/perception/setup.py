@@ -25,11 +25,13 @@ from e4_ros.vision.bundle import (
     read_manifest,
 )
 from e4_ros.vision.bundle.join import joined
+from e4_ros.vision.clip_network import ClipNetwork
 from e4_ros.vision.inference.audit import DEFAULT_SHARE
 from e4_ros.vision.inference.audit_record import AuditRecord
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.factory import check_policy, make_engine
+from e4_ros.vision.inference.factory import check_policy, make_clip_engine, make_engine
 from e4_ros.vision.inference.policy import FULL
+from e4_ros.vision.inference.stream_engine import StreamEngine
 from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, on_device
 from e4_ros.vision.runtime.factory import candidates, make_runtime
 from e4_ros.vision.runtime.interfaces import RuntimeUnavailableError
@@ -49,6 +51,9 @@ class EngineOptions:
         precision: precision of the network's stages, one that the bundle has.
         min_score: detections that score less are left out.
         unsure_classes: whether a classifier names the likeliest class however unsure it is.
+        window_s: length of a clip model's windows in seconds; 0 for that of the clips that it
+            learned from.
+        window_stride_s: seconds between the beginnings of two windows; 0 for ``window_s``.
         audit_share: share of early answers that the full network checks.
         keep_audits: an exit that an audit switched off stays off in later processes, too, until
             its thresholds are others; for a robot, not for footage that is run again and again.
@@ -64,6 +69,8 @@ class EngineOptions:
     precision: str = FP32
     min_score: float = 0.2
     unsure_classes: bool = False
+    window_s: float = 0.0
+    window_stride_s: float = 0.0
     audit_share: float = DEFAULT_SHARE
     keep_audits: bool = False
     device: str = AUTO
@@ -82,7 +89,18 @@ class Setup:
 
     path: Path
     manifest: Manifest
-    engine: EarlyExitEngine
+    engine: StreamEngine
+
+    @property
+    def early_exits(self) -> EarlyExitEngine:
+        """The engine of a network on single frames.
+
+        Raises:
+            BundleError: it is a clip model's.
+        """
+        self.manifest.check_single_frames()
+        assert isinstance(self.engine, EarlyExitEngine), 'the task says which it is'
+        return self.engine
 
     @property
     def model(self) -> str:
@@ -128,24 +146,24 @@ def set_up(options: EngineOptions) -> Setup:
     manifest = bundle.manifest
     if options.policy != FULL:
         manifest.check_promise(options.precision)
-    unsure = options.unsure_classes and manifest.task == 'classify'
+    min_score = options.min_score
+    if options.unsure_classes and manifest.task != 'detect':
+        min_score = 0.0
     network = _network(bundle, options)
 
-    def on(device: str) -> EarlyExitEngine:
-        return make_engine(
-            network,
-            make_runtime(
-                options.runtime,
-                options.threads,
-                device,
-                options.precision == 'fp16',
-                options.allow_spinning,
-            ),
-            options.policy,
-            0.0 if unsure else options.min_score,
-            options.audit_share,
-            AuditRecord(manifest.exits_key) if options.keep_audits else None,
+    def on(device: str) -> StreamEngine:
+        runtime = make_runtime(
+            options.runtime,
+            options.threads,
+            device,
+            options.precision == 'fp16',
+            options.allow_spinning,
         )
+        if isinstance(network, ClipNetwork):
+            window = options.window_s, options.window_stride_s
+            return make_clip_engine(network, runtime, options.policy, min_score, *window)
+        record = AuditRecord(manifest.exits_key) if options.keep_audits else None
+        return make_engine(network, runtime, options.policy, min_score, options.audit_share, record)
 
     engine = on_device(options.device, on, candidates(options.runtime))
     return Setup(bundle.path, manifest, engine)
@@ -180,7 +198,14 @@ def open_bundle(model: str) -> Path:
     return folder
 
 
-def _network(bundle: Bundle, options: EngineOptions) -> StagedNetwork:
+def _network(bundle: Bundle, options: EngineOptions) -> StagedNetwork | ClipNetwork:
+    if isinstance(bundle.parts, ClipNetwork) and options.runtime != 'torch':
+        return bundle.parts
+    if options.window_s or options.window_stride_s:
+        raise ValueError(
+            f'{bundle.manifest.model} answers single frames, and has no windows: leave window_s '
+            'and window_stride_s at 0, or give the bundle of a clip model (`e4 train`)'
+        )
     if options.runtime == 'torch':
         from e4_ros.vision.export.build import reference_network
 

@@ -16,13 +16,13 @@ from e4_ros.profiling.planning.exit_shares import even_shares
 from e4_ros.profiling.planning.objective import SwitchCost, make_problem
 from e4_ros.profiling.planning.sensitivity import sweep
 from e4_ros.profiling.profile import OnProgress, Profile, run_profile
-from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.stream_engine import StreamEngine
 from e4_ros.vision.runtime.devices import check_name
 
 
 def profile_model(
     board_name: str,
-    engine: EarlyExitEngine,
+    engine: StreamEngine,
     exit_shares: Mapping[str, float] | None = None,
     deadline_s: float = 0.0,
     domains: Sequence[str] = (),
@@ -69,7 +69,7 @@ def profile_model(
 
 def profile_table(
     path: str | Path,
-    engine: EarlyExitEngine,
+    engine: StreamEngine,
     exit_shares: Mapping[str, float] | None = None,
     deadline_s: float = 0.0,
     *,

@@ -9,7 +9,7 @@ import numpy as np
 
 from e4_ros.vision.detections import Detections
 
-Task = Literal['detect', 'classify']
+Task = Literal['detect', 'classify', 'clips']
 
 
 class ModelError(ValueError):
@@ -22,7 +22,8 @@ class VisionModel(Protocol):
 
     Attributes:
         name: the name it has in the zoo.
-        task: ``detect`` (boxes) or ``classify`` (one class for each image).
+        task: ``detect`` (boxes), ``classify`` (one class for each image) or ``clips`` (one class
+            for what happens in a stretch of time).
         class_names: what a label means, by index.
         input_size: ``(H, W)`` that the network takes.
     """

@@ -52,8 +52,44 @@ def test_train_leaves_a_model_figures_and_a_page(actions, cache, tmp_path):
     full = next(p for p in figures['policies'] if p['policy'] == 'full')
     assert full['frames'] == 4
     assert 4 * 0.36 < full['gflops'] < 4 * 0.42, 'EfficientNet-lite0 has 0.385 without its head'
-    assert (tmp_path / 'clips.safetensors').is_file()
     assert 'Plotly.newPlot' in (tmp_path / 'train.html').read_text()
+    assert f'next: e4 run FOOTAGE --model {tmp_path}/bundle' in done.stdout
+    _runs(tmp_path / 'bundle', actions, cache, tmp_path)
+
+
+def _runs(bundle: Path, actions: Path, cache: Path, out: Path) -> None:
+    """The bundle names a clip from frames at the sample times of its window, and no others."""
+    clip = next((actions / 'val' / 'left').glob('*.mp4'))
+    options = '--model', bundle, '--policy', 'full', '--min-score', 0, '--out', out / 'run'
+    run = _e4('run', clip, *options, cache=cache)
+    assert run.returncode == 0, run.stderr
+    assert 'windows of 2 s: 1 answered, after 4.0 of 4 frames' in ' '.join(run.stdout.split())
+    lines = [json.loads(line) for line in (out / 'run' / 'detections.jsonl').open()]
+    assert [line['frame'] for line in lines if line['exit'] != 'held'] == [4, 12, 19, 27]
+    assert [line['exit'] for line in lines if line['exit'] != 'held'][-1] == 'full'
+    assert [len(line['detections']) for line in lines] == [0] * 27 + [1] * 3
+    found = lines[-1]['detections'][0]
+    assert (actions / 'val' / found['class']).is_dir()
+    assert found['box'] == [0, 0, 96, 96]
+    summary = json.loads((out / 'run' / 'summary.json').read_text())
+    assert summary['exits']['held'] == 26
+    assert summary['f1_vs_full'] is None
+    assert summary['baseline_energy_j_per_frame'] > 0
+    for name in ('report.html', 'annotated.mp4'):
+        assert (out / 'run' / name).stat().st_size > 1000
+
+    short = _e4('run', clip, '--model', bundle, '--frames', 1, '--out', out / 'one', cache=cache)
+    assert short.returncode == 0, short.stderr
+    assert 'no window was answered' in short.stdout
+    for command, reason in (
+        (['run', clip, '--model', bundle, '--window-s', '-1'], 'window'),
+        (['run', clip, '--model', 'pedestrian_ssdlite', '--window-s', '2'], 'has no windows'),
+        (['calibrate', clip, '--model', bundle], 'is a clip model'),
+    ):
+        refused = _e4(*command, cache=cache)
+        assert refused.returncode != 0
+        assert reason in refused.stderr
+        assert 'Traceback' not in refused.stderr
 
 
 def test_two_processes_train_together(actions, cache, tmp_path):

@@ -71,7 +71,7 @@ def measure_curves(
 def cascade_ways(curve: str, path: Path, threads: int) -> Ways:
     """One setting for each threshold of the temporal exit; the others keep what `e4 fit` set."""
     thresholds = read_manifest(path).thresholds
-    engine = set_up(EngineOptions(str(path), threads=threads)).engine
+    engine = set_up(EngineOptions(str(path), threads=threads)).early_exits
     return {
         (curve, threshold): Through(engine, ThresholdPolicy(thresholds_at(thresholds, threshold)))
         for threshold in TEMPORAL_THRESHOLDS

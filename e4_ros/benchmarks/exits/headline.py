@@ -42,7 +42,7 @@ def measure_headline(
         ``speedup_with_audit``, the number of ``audits``, both F1, ``early_share``, and
         ``switched_off``: why, by exit.
     """
-    engine = set_up(EngineOptions(str(path), threads=threads)).engine
+    engine = set_up(EngineOptions(str(path), threads=threads)).early_exits
     way = Watched(engine, load_bundle(path).network, thresholds, pays=True)
     full = full_engine(model, threads)
     result = timed(

@@ -87,7 +87,7 @@ def measure_risk(
     full network's, never below 0. Frames before something happens are not counted.
     """
     tried = settings(load_bundle(path).network, calibration, threads, progress)
-    engine = set_up(EngineOptions(str(path), threads=threads)).engine
+    engine = set_up(EngineOptions(str(path), threads=threads)).early_exits
     rows: list[dict[str, Any]] = []
     for stream in streams:
         full = [engine.process_full(frame).detections for _, frame in stream.clip]

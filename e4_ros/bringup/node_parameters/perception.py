@@ -57,6 +57,22 @@ PARAMETERS = (
     ),
     ParameterSpec('min_score', 0.2, 'Detections that score less are left out.', 0.0, 1.0),
     ParameterSpec(
+        'window_s',
+        0.0,
+        'Length in seconds of the windows in which a clip model looks at the stream; 0 for that of '
+        'the clips that it learned from. Other models have no windows.',
+        0.0,
+        3600.0,
+    ),
+    ParameterSpec(
+        'window_stride_s',
+        0.0,
+        'Seconds between the beginnings of two windows: fewer than window_s let them overlap, more '
+        'leave pauses; 0 lets them tile the stream.',
+        0.0,
+        3600.0,
+    ),
+    ParameterSpec(
         'audit_share',
         0.04,
         'Share of early answers that the full network checks after they are out. An exit that '

@@ -74,7 +74,8 @@ class Summary(BaseModel):
             baseline.
         speedup_vs_full: Mean latency of the full network over mean latency of the run.
         f1_vs_full: Agreement with the full network: micro F1 of the boxes above score .5 at IoU .5,
-            or the share of equal top-1 classes for a classifier.
+            or the share of equal top-1 classes for a classifier; null for clips, where the full
+            network's answer to the same window comes at another time.
         energy_j_per_frame: Mean joules of a frame's computation.
         baseline_energy_j_per_frame: Joules of a frame at full depth and default clocks.
         waits_counted: Whether both include the wait for the frame, as on a live stream.
@@ -142,7 +143,7 @@ def summarise(records: Sequence[FrameRecord], info: RunInfo) -> Summary:
             FullLatency(mean=float(full.mean()), **_percentiles(full, (50,))) if compared else None
         ),
         speedup_vs_full=float(full.mean() / latency.mean()) if compared else None,
-        f1_vs_full=_agreement(compared, info.task) if compared else None,
+        f1_vs_full=_agreement(compared, info.task) if compared and info.task != 'clips' else None,
         energy_j_per_frame=_finite(joules[np.isfinite(joules)].mean()) if known else None,
         baseline_energy_j_per_frame=_finite(info.baseline_energy_j),
         waits_counted=info.waits_counted,

@@ -36,8 +36,8 @@ from e4_ros.profiling.planning.cost_table import CostTable, CostTableError, Floa
 from e4_ros.profiling.planning.exit_shares import even_shares
 from e4_ros.profiling.planning.objective import Problem, make_problem
 from e4_ros.profiling.profile import OnProgress, Profile, run_profile
-from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.segment_runner import SegmentRunner
+from e4_ros.vision.inference.stream_engine import StreamEngine
 
 _BASELINE_S = 0.3  # per segment: a governor needs a while to follow the load
 _DRIFTED = 0.05
@@ -106,7 +106,7 @@ class HostProfile:
 
 
 def profile_this_machine(
-    built: EarlyExitEngine,
+    built: StreamEngine,
     exit_shares: Mapping[str, float] | None = None,
     deadline_s: float = 0.0,
     domains: Sequence[str] = (),
@@ -203,7 +203,7 @@ def _clocked(found: Mapping[str, Domain], names: Sequence[str]) -> dict[str, Dom
 
 
 def _workload(
-    built: EarlyExitEngine,
+    built: StreamEngine,
     config: DaemonConfig,
     frames: Sequence[np.ndarray],
     clocks: ReadClocks,

@@ -9,6 +9,7 @@ from e4_ros.paths import weights_dir
 from e4_ros.vision.bundle.folder import read_file, read_manifest
 from e4_ros.vision.bundle.manifest import BundleError, FileEntry, Manifest, ProgramEntry
 from e4_ros.vision.bundle.program import StoredProgram
+from e4_ros.vision.clip_network import ClipNetwork
 from e4_ros.vision.models.described import DescribedModel
 from e4_ros.vision.runtime.precision import FP32, PrecisionError, check_precision
 from e4_ros.vision.staged_network import Part, StagedNetwork, Work
@@ -25,12 +26,23 @@ class Bundle:
     Attributes:
         path: the folder that it was read from.
         manifest: what it says of itself.
-        network: the network, its exits and their thresholds.
+        parts: the network, its exits and their thresholds; a clip network for the task ``clips``.
     """
 
     path: Path
     manifest: Manifest
-    network: StagedNetwork
+    parts: StagedNetwork | ClipNetwork
+
+    @property
+    def network(self) -> StagedNetwork:
+        """The network of a task on single frames.
+
+        Raises:
+            BundleError: the bundle is a clip model's.
+        """
+        self.manifest.check_single_frames()
+        assert isinstance(self.parts, StagedNetwork), 'the task says which it is'
+        return self.parts
 
 
 def load_bundle(path: Path, precision: str = FP32) -> Bundle:
@@ -48,7 +60,7 @@ def load_bundle(path: Path, precision: str = FP32) -> Bundle:
     manifest = read_manifest(path)
     for _ in range(_TRIES):
         try:
-            return Bundle(path, manifest, _network(path, manifest, precision))
+            return Bundle(path, manifest, _parts(path, manifest, precision))
         except BundleError:
             before, manifest = manifest, read_manifest(path)
             if before == manifest:
@@ -87,20 +99,30 @@ def described_model(manifest: Manifest) -> DescribedModel:
     )
 
 
-def _network(path: Path, manifest: Manifest, precision: str) -> StagedNetwork:
+def _parts(path: Path, manifest: Manifest, precision: str) -> StagedNetwork | ClipNetwork:
     if precision not in manifest.precisions:
         raise PrecisionError(
             f'the bundle {path} does not have {precision}, only {", ".join(manifest.precisions)}: '
             f'run `e4 precision FOOTAGE --model {path}`. It makes it, measures it, and keeps it if '
             'it is faster and says the same'
         )
+    stages = [
+        _part(path, entry, entry.file if precision == FP32 else entry.reduced[precision])
+        for entry in manifest.stages
+    ]
+    if (clip := manifest.clip) is not None:
+        return ClipNetwork(
+            described_model(manifest),
+            stages[0],
+            stages[1],
+            clip.frames,
+            clip.window_s,
+            manifest.thresholds,
+        )
     calibration, temporal = manifest.calibration, manifest.temporal
     return StagedNetwork(
         model=described_model(manifest),
-        stages=[
-            _part(path, entry, entry.file if precision == FP32 else entry.reduced[precision])
-            for entry in manifest.stages
-        ],
+        stages=stages,
         exits=[_part(path, entry, entry.file) for entry in manifest.exits],
         temporal=None if temporal is None else _part(path, temporal, temporal.file),
         thresholds=manifest.thresholds,

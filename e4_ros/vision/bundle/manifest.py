@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, model_validator
 
+from e4_ros.vision.clip_network import stop_name
 from e4_ros.vision.model import Task
 from e4_ros.vision.models.decoders import Decoder
 from e4_ros.vision.models.preprocessing import Preprocessing
@@ -133,19 +134,32 @@ class Origin(_Entry):
     notes: dict[str, Any] = {}
 
 
+class ClipWindow(_Entry):
+    """What a clip model must know of time.
+
+    Attributes:
+        frames: most frames that are looked at of a clip.
+        window_s: length of the clips that it learned from, in seconds.
+    """
+
+    frames: int = Field(ge=1)
+    window_s: float = Field(gt=0, allow_inf_nan=False)
+
+
 class Manifest(_Entry):
     """All that is said about a bundle.
 
     Attributes:
         format: `FORMAT`.
         model: name of the network.
-        task: ``detect`` or ``classify``.
+        task: ``detect``, ``classify`` or ``clips``.
         class_names: what a label means, by index.
         preprocessing: from a frame to the network's input.
         decoder: from the network's outputs to detections.
-        stages: stages of the network, in order.
+        stages: stages of the network, in order; of a clip model its backbone and its step.
         exits: exits in order of depth; the i-th reads what the i-th stage gives.
         temporal: learnt temporal exit; None where there is none.
+        clip: what a clip model must know of time; None for other tasks.
         thresholds: gate threshold by exit; an exit without one is off.
         calibration: what calibration found for these thresholds.
         trials: what came of trying precisions, by precision.
@@ -163,6 +177,7 @@ class Manifest(_Entry):
     stages: tuple[StageEntry, ...] = Field(min_length=1)
     exits: tuple[ExitEntry, ...] = ()
     temporal: ProgramEntry | None = None
+    clip: ClipWindow | None = None
     thresholds: dict[str, NonNegativeFloat] = {}
     calibration: Calibration = Field(default_factory=lambda: Calibration())
     trials: dict[str, Trial] = {}
@@ -172,6 +187,12 @@ class Manifest(_Entry):
 
     @model_validator(mode='after')
     def _fits_together(self) -> Manifest:
+        if (self.clip is not None) != (self.task == 'clips'):
+            raise ValueError(
+                f'a model of the task {self.task} with{"out" * (self.clip is None)} clip'
+            )
+        if self.clip is not None and [stage.name for stage in self.stages] != ['backbone', 'step']:
+            raise ValueError('the stages of a clip model are backbone and step')
         if len(self.exits) >= len(self.stages):
             raise ValueError(f'{len(self.exits)} exits need more than {len(self.stages)} stages')
         if unknown := sorted(set(self.thresholds) - set(self.exit_names)):
@@ -184,6 +205,8 @@ class Manifest(_Entry):
     @property
     def exit_names(self) -> list[str]:
         """Every exit that may have a threshold, the cheapest first."""
+        if self.clip is not None:
+            return [stop_name(frames) for frames in range(1, self.clip.frames)]
         return ['temporal', *(entry.name for entry in self.exits)]
 
     @property
@@ -213,6 +236,18 @@ class Manifest(_Entry):
             'bounds': self.calibration.audit_bounds,
         }
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
+
+    def check_single_frames(self) -> None:
+        """Refuse a clip model where a network on single frames, with its exits, is wanted.
+
+        Raises:
+            BundleError: says what a clip model is for.
+        """
+        if self.clip is not None:
+            raise BundleError(
+                f'{self.model} is a clip model: `e4 run` and perception run it, in ONNX Runtime '
+                'and fp32. It has no exits to fit or calibrate; `e4 train` makes another'
+            )
 
     def check_promise(self, precision: str) -> None:
         """Refuse to let exits answer in another precision than they were certified in.

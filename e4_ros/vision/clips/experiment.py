@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from e4_ros.vision.clips.backbone import ClipBackbone
-from e4_ros.vision.clips.checkpoint import ClipModel
+from e4_ros.vision.clips.clip_model import ClipModel
 from e4_ros.vision.clips.distributed import Group
 from e4_ros.vision.clips.features import Clip, FeatureSet, FeatureStore
+from e4_ros.vision.clips.gates import CascadeGate
 from e4_ros.vision.clips.net import NetSettings
 from e4_ros.vision.clips.policies import (
     ClipPoint,
@@ -31,7 +32,7 @@ class Outcome:
     """What training leaves behind.
 
     Attributes:
-        model: the cascade, ready to be saved.
+        model: the cascade, ready for `build_clip_bundle`.
         points: every policy on the validation clips.
         problems: clips that could not be read, and why.
     """
@@ -90,7 +91,8 @@ def run(
         gated = backbone.macs + frame_macs(each, backbone.early, with_gate=True)
         if each is shape:
             threshold = choose(gate_score, held, tolerance)
-            model = ClipModel(backbone.key, each, net, gate, list(class_names), threshold)
+            assert isinstance(gate, CascadeGate), 'the cascade is recurrent'
+            model = ClipModel(net, gate, list(class_names), threshold)
             points += curve('cascade', gate_score, held, val, gated, tolerance)
             points += curve('max_softmax', softmax_score, held, val, macs, tolerance)
             points += [*fixed_points(val, macs), full_point(val, macs)]

@@ -53,7 +53,7 @@ def build_bundle(
     files: dict[str, bytes] = {}
 
     def program(part: Part) -> dict[str, Any]:
-        return _program(part, files)
+        return program_entry(part, files)
 
     exits = checkpoint.exits if checkpoint is not None else []
     temporal = network.temporal
@@ -72,15 +72,25 @@ def build_bundle(
         thresholds=dict(network.thresholds),
         calibration=calibration_of(checkpoint.notes if checkpoint else {}),
         checkpoint=None if checkpoint is None else _keep('exits', checkpoint, files),
-        origin=Origin(
-            made_by=f'e4_ros {_version()}',
-            made_at=datetime.now(timezone.utc).isoformat(timespec='seconds'),
-            network=network_hash(model.network),
-            notes=notes_of(checkpoint.notes if checkpoint else {}),
-        ),
+        origin=origin_of(model, notes_of(checkpoint.notes if checkpoint else {})),
     )
     write_bundle(folder, manifest, files)
     return manifest
+
+
+def origin_of(model: TrainableModel, notes: Mapping[str, Any]) -> Origin:
+    """Where a bundle that is written now comes from.
+
+    Args:
+        model: the network that it is made from.
+        notes: what else is to be known.
+    """
+    return Origin(
+        made_by=f'e4_ros {_version()}',
+        made_at=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        network=network_hash(model.network),
+        notes=dict(notes),
+    )
 
 
 def calibration_of(notes: Mapping[str, Any]) -> Calibration:
@@ -99,9 +109,11 @@ def trainable(folder: Path, manifest: Manifest) -> tuple[TrainableModel, Checkpo
     """A bundle's network and exits as torch modules, with the bundle's thresholds and notes.
 
     Raises:
-        BundleError: the zoo has other weights by now, or the checkpoint is missing or damaged.
+        BundleError: the bundle is a clip model's, the zoo has other weights by now, or the
+            checkpoint is missing or damaged.
         ModelError: the zoo does not have the network.
     """
+    manifest.check_single_frames()
     model = load_model(manifest.model, **_size(manifest))
     if network_hash(model.network) != manifest.origin.network:
         raise BundleError(
@@ -149,7 +161,8 @@ def _size(manifest: Manifest) -> dict[str, Any]:
     return {'input_size': manifest.preprocessing.size} if manifest.task == 'detect' else {}
 
 
-def _program(part: Part, files: dict[str, bytes]) -> dict[str, Any]:
+def program_entry(part: Part, files: dict[str, bytes]) -> dict[str, Any]:
+    """The fields of a part's `ProgramEntry`; its ONNX file is added to ``files``, by name."""
     content = part.program.onnx()
     file = entry_of(part.name, '.onnx', content)
     files[file.name] = content

@@ -2,52 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from e4_ros.vision.clip_network import ClipNetwork, stop_name
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.clip_window import Window, WindowSchedule
+from e4_ros.vision.inference.compiled_network import Segment
+from e4_ros.vision.inference.exit_economics import ExitEconomics
 from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentClock
 from e4_ros.vision.inference.policy import FULL, ExitPolicy
 from e4_ros.vision.model import check_frame
-from e4_ros.vision.runtime.interfaces import Program, Runtime
-
-if TYPE_CHECKING:
-    from e4_ros.vision.inference.compiled_network import Segment
+from e4_ros.vision.runtime.devices import CPU
+from e4_ros.vision.runtime.interfaces import Runtime
+from e4_ros.vision.staged_network import NO_WORK, Work
 
 HELD = 'held'  # not looked at: the last answer holds
 LOOKING = 'looking'  # looked at, and no window has its answer yet
 _NOTHING = np.zeros((), np.float32)
-SEGMENTS = ('window', 'backbone', 'clip_step')
-
-
-class ClipModel(Protocol):
-    """What is to be known of a clip model to run it.
-
-    Attributes:
-        name: name of the model.
-        task: ``clips``.
-        class_names: what a label means, by index.
-    """
-
-    name: str
-    task: str
-    class_names: Sequence[str]
-
-    def preprocess(self, frame: np.ndarray) -> np.ndarray:
-        """Turn an ``(H, W, 3)`` uint8 RGB frame into the backbone's ``(1, 3, h, w)`` float32."""
-        ...
+#: Segments, and what each does on the host that is no layer.
+SEGMENTS = {'window': 'clip_window', 'backbone': 'clip_prepare', 'clip_step': 'clip_state'}
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """What a window showed: class, probability, and until when that holds."""
+    """What a window showed: class logits ``(1, C)``, and until when that holds."""
 
-    label: int
-    score: float
+    logits: np.ndarray
     expires_s: float
 
 
@@ -61,36 +45,35 @@ class ClipEngine:
     of the window that was answered last. It is not safe to use from two threads at once.
 
     Args:
-        model: preprocessing and names.
+        network: backbone and step, with what comes before and after them.
         policy: which gates' scores are enough to stop.
         runtime: what runs the programs.
-        programs: ``backbone``, from ``image`` to ``early`` and ``appearance``, and ``step``, from
-            those, ``seen`` and what the frame before has left to ``logits``, ``gate``,
-            ``diversity`` and what this frame leaves. An input of the step that ends in ``_before``
-            is the output of that name for the clip's frame before; zeros for its first frame.
         schedule: when windows begin and look.
-        segments: what each of `SEGMENTS` asks of the machine.
         min_score: answers that score less are left out.
+
+    Attributes:
+        model: what comes before the network and after it.
+        segments: what each of `SEGMENTS` asks of the machine.
+        windows_answered: number of windows that have come to an answer.
+        frames_looked: number of frames that these have looked at, together.
     """
 
-    economics = None
-    off: Mapping[str, str] = {}
+    economics: ExitEconomics | None = None  # stopping a window early costs nothing, and so pays
 
     def __init__(
         self,
-        model: ClipModel,
+        network: ClipNetwork,
         policy: ExitPolicy,
         runtime: Runtime,
-        programs: Mapping[str, Program],
         schedule: WindowSchedule,
-        segments: Sequence[Segment],
         min_score: float = 0.0,
     ):
-        self.model, self.policy, self.runtime = model, policy, runtime
-        self.segments, self.min_score = list(segments), min_score
+        self.model, self.policy, self.runtime = network.model, policy, runtime
+        self.min_score = min_score
+        self.windows_answered = self.frames_looked = 0
         self._schedule = schedule
         self._answer: _Answer | None = None
-        backbone, step = programs['backbone'], programs['step']
+        backbone, step = network.backbone.program, network.step.program
         self._image = runtime.buffer(backbone.inputs['image'])
         self._backbone = runtime.compile(backbone, {'image': self._image})
         features = self._backbone.outputs
@@ -99,11 +82,26 @@ class ClipEngine:
         left = {**features, **self._step.outputs}
         before = [name for name in self._state if name.endswith('_before')]
         self._left = {name: left[name.removesuffix('_before')] for name in before}
+        look, judge = network.backbone.work, network.step.work
+        # Preparing moves the frame's pixels in (uint8) and the network's input out (float32).
+        look += Work(0, 5 * math.prod(self._image.shape), 0)
+        devices = CPU, self._backbone.device, self._step.device
+        self.segments = [
+            Segment(name, work.macs, work.bytes_moved, work.layers, task, device)
+            for (name, task), work, device in zip(
+                SEGMENTS.items(), (NO_WORK, look, judge), devices, strict=True
+            )
+        ]
+
+    @property
+    def device(self) -> str:
+        """Device that runs the step, as its session says."""
+        return self.segments[-1].device
 
     @property
     def paths(self) -> dict[str, list[int]]:
         """For every exit that may be taken, the segments on the way to it; ``full`` is the last."""
-        early = [f'frame{look}' for look in range(1, self._schedule.samples)]
+        early = [stop_name(frames) for frames in range(1, self._schedule.samples)]
         names = [LOOKING, *filter(self.policy.asks, early), FULL]
         return {HELD: [0], **{name: [0, 1, 2] for name in names}}
 
@@ -145,8 +143,7 @@ class ClipEngine:
         for index in range(len(self.segments)):
             clock.segment(index)
             self.run_segment(index, frame, 0.0)
-        label, score = self._best()
-        detections = Detections.of_class(label, score, frame.shape).above(self.min_score)
+        detections = self.model.decode({'logits': self._logits()}, frame.shape, self.min_score)
         return FrameResult(detections, FULL, 0.0, {}, *clock.stop())
 
     def run_segment(self, index: int, frame: np.ndarray, stamp_s: float) -> None:
@@ -162,11 +159,33 @@ class ClipEngine:
         elif index == 2:
             self._advance(Window(stamp_s, looks=1))
 
-    def audit(self, *_: object) -> None:
-        """None: a frame that was not looked at cannot be, later on, as the clip's next one."""
+    @property
+    def off(self) -> dict[str, str]:
+        """Nothing: see `audit`."""
+        return {}
 
-    def check_pay(self, _: np.ndarray) -> None:
-        """None: stopping a window early costs nothing, so there is no exit that could not pay."""
+    @property
+    def notes(self) -> list[str]:
+        """How many windows were answered so far, and from how many frames, in a sentence."""
+        window_s, most = self._schedule.window_s, self._schedule.samples
+        if not self.windows_answered:
+            return [
+                f'no window was answered: frames must come for {window_s:g} s (window_s) without a '
+                'gap of that length'
+            ]
+        mean = self.frames_looked / self.windows_answered
+        return [
+            f'windows of {window_s:g} s: {self.windows_answered} answered, after {mean:.1f} of '
+            f'{most} frames on average'
+        ]
+
+    def audit(
+        self, frame: np.ndarray, result: FrameResult, on_segment: OnSegment | None = None
+    ) -> None:
+        """None: frames that a stopped window did not look at are gone when it could be audited."""
+
+    def check_pay(self, frame: np.ndarray) -> None:
+        """None: every exit is on the way to the next, so there is none that could not pay."""
 
     def reset(self) -> None:
         """Forget the stream."""
@@ -180,13 +199,15 @@ class ClipEngine:
             self._advance(window)
             outputs = self._step.outputs
             gate, diversity = (float(outputs[o].read()[0, 0]) for o in ('gate', 'diversity'))
-            stop = FULL if self._schedule.is_last(window) else f'frame{window.looks}'
+            stop = FULL if self._schedule.is_last(window) else stop_name(window.looks)
             if stop != FULL and self.policy.asks(stop):
                 scores[stop] = gate
             if stop == FULL or self.policy.takes(stop, gate):
                 name = stop
-                self._answer = _Answer(*self._best(), self._schedule.expires_s(window))
+                self._answer = _Answer(self._logits().copy(), self._schedule.expires_s(window))
                 self._schedule.close(window)
+                self.windows_answered += 1
+                self.frames_looked += window.looks
         return name, diversity, scores
 
     def _see(self, frame: np.ndarray) -> None:
@@ -201,14 +222,11 @@ class ClipEngine:
         self._step.run()
         window.state = {name: buffer.read().copy() for name, buffer in self._left.items()}
 
-    def _best(self) -> tuple[int, float]:
-        """The likeliest class after the last step, and its probability."""
-        logits = self._step.outputs['logits'].read()[0]
-        label = int(logits.argmax())
-        return label, float(1 / np.exp(logits - logits[label]).sum())
+    def _logits(self) -> np.ndarray:
+        return self._step.outputs['logits'].read()
 
     def _in_force(self, shape: tuple[int, ...], stamp_s: float) -> Detections:
         answer = self._answer
         if answer is None or stamp_s > answer.expires_s:
             return Detections.empty()
-        return Detections.of_class(answer.label, answer.score, shape).above(self.min_score)
+        return self.model.decode({'logits': answer.logits}, shape, self.min_score)

@@ -25,7 +25,7 @@ class Segment:
         bytes_moved: bytes read and written for one frame.
         layers: operations that are started one by one.
         host_task: what is done on the host and is no layer: ``prepare`` (resizing, tracks),
-            ``decode`` (boxes), or nothing.
+            ``decode`` (boxes), clip mode's tasks, or nothing.
         device: device that the session of the segment runs on, as the runtime says it; ``cpu``
             where the segment has none.
     """

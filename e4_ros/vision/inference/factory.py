@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from e4_ros.vision.clip_network import ClipNetwork
 from e4_ros.vision.inference.audit import DEFAULT_SHARE, Auditor
 from e4_ros.vision.inference.audit_record import AuditRecord
+from e4_ros.vision.inference.clip_engine import ClipEngine
+from e4_ros.vision.inference.clip_window import WindowSchedule
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.policy import FULL, FullPolicy, ThresholdPolicy
 from e4_ros.vision.runtime.interfaces import Runtime
@@ -44,6 +47,34 @@ def make_engine(
     auditor = Auditor(bounds, audit_share, network.confidence, record)
     policy_of_exits = ThresholdPolicy(network.thresholds)
     return EarlyExitEngine(network, policy_of_exits, runtime, min_score, auditor)
+
+
+def make_clip_engine(
+    network: ClipNetwork,
+    runtime: Runtime,
+    policy: str = 'e4',
+    min_score: float = 0.2,
+    window_s: float = 0.0,
+    stride_s: float = 0.0,
+) -> ClipEngine:
+    """An engine that looks at windows of a stream.
+
+    Args:
+        network: backbone and step, with the gate's thresholds.
+        runtime: what runs it.
+        policy: ``e4`` stops a window where its gate is content, ``full`` never does.
+        min_score: answers that score less are left out.
+        window_s: length of a window in seconds; 0 for that of the clips it learned from.
+        stride_s: seconds between the beginnings of two windows; 0 for ``window_s``.
+
+    Raises:
+        ValueError: there is no policy of that name, or a length is negative or not finite.
+    """
+    check_policy(policy)
+    window_s = window_s or network.window_s
+    schedule = WindowSchedule(window_s, stride_s or window_s, network.frames)
+    stops = FullPolicy() if policy == FULL else ThresholdPolicy(network.thresholds)
+    return ClipEngine(network, stops, runtime, schedule, min_score)
 
 
 def check_policy(policy: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.stream_engine import StreamEngine
 
 _FRAME_S = 0.04  # between two frames of a stream without times
 
@@ -31,7 +31,7 @@ class SegmentRunner:
         ValueError: there is no frame, or one is no such image.
     """
 
-    def __init__(self, engine: EarlyExitEngine, frames: Sequence[np.ndarray]) -> None:
+    def __init__(self, engine: StreamEngine, frames: Sequence[np.ndarray]) -> None:
         if not frames:
             raise ValueError('measuring a network needs at least one frame to run it on')
         self.model = engine.model.name

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from e4_ros.vision.clips.backbone import ClipBackbone
-from e4_ros.vision.clips.checkpoint import ClipModel
-from e4_ros.vision.clips.gates import make_gate
+from e4_ros.vision.clips.clip_model import ClipModel
+from e4_ros.vision.clips.gates import CascadeGate, make_gate
 from e4_ros.vision.clips.net import ClipNet, NetSettings
 from e4_ros.vision.models import load_model
 
@@ -29,4 +29,5 @@ def clip_model(backbone) -> ClipModel:
     torch.manual_seed(1)
     shape = NetSettings(backbone.deep_size, 3, frames=4)
     net, gate = ClipNet(shape).eval(), make_gate(shape).eval()
-    return ClipModel(backbone.key, shape, net, gate, ['a', 'b', 'c'], 0.5)
+    assert isinstance(gate, CascadeGate)
+    return ClipModel(net, gate, ['a', 'b', 'c'], 0.5)

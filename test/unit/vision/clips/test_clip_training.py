@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from e4_ros.vision.clips.checkpoint import ClipModel, load_clip_model
 from e4_ros.vision.clips.distributed import Group
 from e4_ros.vision.clips.features import Features, FeatureSet
 from e4_ros.vision.clips.net import NetSettings
 from e4_ros.vision.clips.training import TrainError, TrainSettings, look_at, traces, train
-from e4_ros.vision.exit_checkpoint import CheckpointError
 
 _SHAPE = NetSettings(deep_size=8, classes=2, frames=3, width=16)
 _SETTINGS = TrainSettings(epochs=10, batch=8, beta=0.1)
@@ -118,34 +116,3 @@ def test_other_clips_begin_anew(tmp_path):
 def test_too_few_clips_are_refused(tmp_path):
     with pytest.raises(TrainError, match='4 training clips are too few'):
         train(_SHAPE, _SETTINGS, _clips(4), tmp_path, Group())
-
-
-@pytest.fixture
-def saved(trained, tmp_path):
-    net, gate, _ = trained
-    path = tmp_path / 'clips.safetensors'
-    ClipModel('eye-1', _SHAPE, net, gate, ['left', 'right'], 0.4, {'a': 1}).save(path)
-    return path
-
-
-def test_a_model_comes_back_as_it_was_saved(saved, trained):
-    model = load_clip_model(saved, 'eye-1', ['left', 'right'])
-    assert torch.equal(_weights(model.net), _weights(trained[0]))
-    assert torch.equal(_weights(model.gate), _weights(trained[1]))
-    assert (model.threshold, model.notes) == (0.4, {'a': 1})
-
-
-def test_a_model_of_another_backbone_is_refused(saved):
-    with pytest.raises(CheckpointError, match='trained on eye-1, not on eye-2'):
-        load_clip_model(saved, 'eye-2')
-
-
-def test_a_class_list_that_does_not_match_is_refused(saved):
-    with pytest.raises(CheckpointError, match='does not match'):
-        load_clip_model(saved, 'eye-1', ['left', 'up'])
-
-
-def test_a_damaged_file_is_refused(saved):
-    saved.write_bytes(saved.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match='cannot be read'):
-        load_clip_model(saved, 'eye-1')

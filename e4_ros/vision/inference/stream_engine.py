@@ -1,0 +1,83 @@
+"""What every engine offers that answers the frames of one stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from e4_ros.vision.inference.audit import Audit
+from e4_ros.vision.inference.compiled_network import Segment
+from e4_ros.vision.inference.exit_economics import ExitEconomics
+from e4_ros.vision.inference.frame_result import FrameResult, OnSegment
+from e4_ros.vision.model import VisionModel
+
+
+class StreamEngine(Protocol):
+    """One frame in, one answer out, and the state of one stream.
+
+    Attributes:
+        model: what comes before the network and after it.
+        economics: rests exits that do not pay; None where all are asked.
+    """
+
+    model: VisionModel
+    economics: ExitEconomics | None
+
+    @property
+    def segments(self) -> Sequence[Segment]:
+        """What each segment asks of the machine, in order."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Device that runs the last segment, as its session says."""
+        ...
+
+    @property
+    def paths(self) -> Mapping[str, Sequence[int]]:
+        """For every exit that may be taken, the segments on the way to it; ``full`` is the last."""
+        ...
+
+    @property
+    def off(self) -> Mapping[str, str]:
+        """Why, by exit that audits have switched off."""
+        ...
+
+    def process(
+        self, frame: np.ndarray, stamp_s: float, on_segment: OnSegment | None = None
+    ) -> FrameResult:
+        """Answer one frame of the stream.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8 RGB.
+            stamp_s: its time in seconds; one before the last frame's starts a new stream.
+            on_segment: called with a segment's index just before it starts.
+
+        Raises:
+            ValueError: the frame is no such image, or its time cannot be used.
+        """
+        ...
+
+    def process_full(self, frame: np.ndarray, on_segment: OnSegment | None = None) -> FrameResult:
+        """Answer one frame by every segment, whatever the stream; its state stays."""
+        ...
+
+    def audit(
+        self, frame: np.ndarray, result: FrameResult, on_segment: OnSegment | None = None
+    ) -> Audit | None:
+        """After a frame's answer is out: check it, if it is its turn and the engine can."""
+        ...
+
+    def check_pay(self, frame: np.ndarray) -> ExitEconomics | None:
+        """Measure what the exits cost here; None where there is nothing to rest."""
+        ...
+
+    def run_segment(self, index: int, frame: np.ndarray, stamp_s: float) -> None:
+        """Run one segment alone, to measure it; the stream's state stays."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        ...
