@@ -82,6 +82,7 @@ def _set_up(node: Node, policy: str, precision: str = FP32, device: str = '') ->
             keep_audits=True,
             device=device or value(node, 'device'),
             allow_spinning=value(node, 'allow_spinning'),
+            spin_us=value(node, 'spin_us'),
         )
     )
 

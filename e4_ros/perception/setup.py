@@ -32,7 +32,7 @@ from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.factory import check_policy, make_clip_engine, make_engine
 from e4_ros.vision.inference.policy import FULL
 from e4_ros.vision.inference.stream_engine import StreamEngine
-from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, on_device
+from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, SPIN_US, on_device
 from e4_ros.vision.runtime.factory import candidates, make_runtime
 from e4_ros.vision.runtime.interfaces import RuntimeUnavailableError
 from e4_ros.vision.runtime.precision import FP32, check_precision
@@ -60,6 +60,7 @@ class EngineOptions:
         device: device that runs the network, one of `devices.NAMES`; ``auto`` takes the best that
             is here and computes what the CPU computes.
         allow_spinning: whether threads wait for each other within a run by spinning.
+        spin_us: for at most so many microseconds; 0 for no bound.
     """
 
     model: str = 'pedestrian_ssdlite'
@@ -75,6 +76,7 @@ class EngineOptions:
     keep_audits: bool = False
     device: str = AUTO
     allow_spinning: bool = ALLOW_SPINNING
+    spin_us: int = SPIN_US
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,7 @@ def set_up(options: EngineOptions) -> Setup:
             device,
             options.precision == 'fp16',
             options.allow_spinning,
+            options.spin_us,
         )
         if isinstance(network, ClipNetwork):
             window = options.window_s, options.window_stride_s

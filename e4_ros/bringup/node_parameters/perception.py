@@ -6,7 +6,7 @@ from e4_ros.bringup.node_parameters.autostart import AUTOSTART
 from e4_ros.bringup.parameter_spec import ParameterSpec
 from e4_ros.perception.controllers import FIXED, controllers
 from e4_ros.perception.images import DEFAULT_MAX_PIXELS
-from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, NAMES
+from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, NAMES, SPIN_US
 from e4_ros.vision.runtime.precision import PRECISIONS
 
 PARAMETERS = (
@@ -52,8 +52,15 @@ PARAMETERS = (
     ParameterSpec(
         'allow_spinning',
         ALLOW_SPINNING,
-        'Let the threads of the runtime wait for each other by spinning, within a frame only. '
-        'Faster where nothing else needs the CPU; docs/devices.md has the figures.',
+        'Let the threads of the runtime wait for work by spinning, within a frame only.',
+    ),
+    ParameterSpec(
+        'spin_us',
+        SPIN_US,
+        'They spin for at most so many microseconds, then sleep; 0 for no bound, which takes the '
+        'CPU from everybody else. docs/devices.md has the figures.',
+        0,
+        1_000_000,
     ),
     ParameterSpec('min_score', 0.2, 'Detections that score less are left out.', 0.0, 1.0),
     ParameterSpec(

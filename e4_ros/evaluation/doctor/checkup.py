@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from e4_ros.evaluation.doctor.check import Check
+from e4_ros.evaluation.doctor.devices import devices
 from e4_ros.evaluation.doctor.software import software
 from e4_ros.perception.palette import hertz
 
@@ -21,6 +22,7 @@ def check_all(root: Path = Path('/')) -> list[Check]:
     """
     parts: tuple[Callable[[], Iterator[Check]], ...] = (
         software,
+        devices,
         lambda: _clocks(root),
         lambda: _energy(root),
         _access,

@@ -17,8 +17,9 @@ from e4_ros import paths
 
 AUTO = 'auto'
 CPU = 'cpu'
-ALLOW_SPINNING = True
-"""Whether threads spin within a run unless told otherwise; docs/devices.md has the figures."""
+ALLOW_SPINNING, SPIN_US = True, 50
+"""Whether, and for how many microseconds, threads wait for work by spinning unless told otherwise;
+docs/devices.md has the figures."""
 
 T = TypeVar('T')
 Options = dict[str, str]

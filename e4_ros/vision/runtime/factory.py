@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from e4_ros.vision.runtime.devices import ALLOW_SPINNING, CPU, offered
+from e4_ros.vision.runtime.devices import ALLOW_SPINNING, CPU, SPIN_US, offered
 from e4_ros.vision.runtime.interfaces import RUNTIMES, Runtime, RuntimeUnavailableError
 
 
@@ -12,6 +12,7 @@ def make_runtime(
     device: str = CPU,
     fp16: bool = False,
     allow_spinning: bool = ALLOW_SPINNING,
+    spin_us: int = SPIN_US,
 ) -> Runtime:
     """A runtime by its name.
 
@@ -22,6 +23,7 @@ def make_runtime(
             ``cuda``.
         fp16: whether TensorRT may compute in half precision.
         allow_spinning: whether threads wait for each other within a run by spinning.
+        spin_us: for at most so many microseconds; 0 for no bound.
 
     Raises:
         DeviceError: there is no such device, or it is not here.
@@ -30,7 +32,9 @@ def make_runtime(
     if name == 'onnxruntime':
         from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 
-        return OnnxRuntime(threads, device, fp16=fp16, allow_spinning=allow_spinning)
+        return OnnxRuntime(
+            threads, device, fp16=fp16, allow_spinning=allow_spinning, spin_us=spin_us
+        )
     if name == 'torch':
         try:
             from e4_ros.vision.runtime.torch_runtime import TorchRuntime

@@ -21,6 +21,7 @@ from e4_ros.vision.runtime.device_check import check_piece, check_placement
 from e4_ros.vision.runtime.devices import (
     ALLOW_SPINNING,
     CPU,
+    SPIN_US,
     Device,
     DeviceError,
     find,
@@ -28,6 +29,8 @@ from e4_ros.vision.runtime.devices import (
 from e4_ros.vision.runtime.interfaces import Buffer, Program, check_inputs
 
 OpenSession = Callable[..., Any]
+
+_BOUNDED_SPINNING = (1, 27)  # first version that knows spin_duration_us
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +48,10 @@ class OnnxRuntime:
             session, but none of it lies scattered when a long job keeps small results in between
             (measured: 12 MB lost with each).
         fp16: whether TensorRT may compute in half precision.
-        allow_spinning: whether threads wait for each other's work within a run by spinning; faster
-            on a quiet machine, at the expense of everybody else on a busy one.
+        allow_spinning: whether threads wait for the next operator's work by spinning before they
+            sleep; never between two runs.
+        spin_us: for at most so many microseconds; 0 for no bound. Before 1.27 ONNX Runtime knows
+            no bound, so there threads do not spin unless none is asked for.
         open_session: makes a session from a model, options and providers.
 
     Raises:
@@ -62,18 +67,25 @@ class OnnxRuntime:
         arena: bool = False,
         fp16: bool = False,
         allow_spinning: bool = ALLOW_SPINNING,
+        spin_us: int = SPIN_US,
         open_session: OpenSession = ort.InferenceSession,
     ):
         self.device = device if isinstance(device, Device) else find(device)
         self._threads, self._arena, self._fp16 = threads, arena, fp16
-        self._spin, self._open = allow_spinning, open_session
+        self._spin, self._spin_us, self._open = allow_spinning, spin_us, open_session
 
     @cached_property
     def host(self) -> OnnxRuntime:
         """See `Runtime`."""
         if self.device.name == CPU:
             return self
-        return OnnxRuntime(self._threads, CPU, self._arena, allow_spinning=self._spin)
+        return OnnxRuntime(
+            self._threads,
+            CPU,
+            self._arena,
+            allow_spinning=self._spin,
+            spin_us=self._spin_us,
+        )
 
     def buffer(self, shape: tuple[int, ...]) -> OnnxBuffer:
         """See `Runtime`."""
@@ -127,7 +139,8 @@ class OnnxRuntime:
         # Every session has threads of its own: those of the last stage must not spin while the
         # next stage runs.
         options.add_session_config_entry('session.force_spinning_stop', '1')
-        options.add_session_config_entry('session.intra_op.allow_spinning', str(int(self._spin)))
+        for key, value in spinning(self._spin, self._spin_us, ort.__version__).items():
+            options.add_session_config_entry(f'session.intra_op.{key}', value)
         # The buffers between pieces are ours; what a session needs besides is planned once and
         # small.
         options.enable_cpu_mem_arena = self._arena
@@ -186,3 +199,18 @@ class OnnxPiece:
     def run(self) -> None:
         """See `Piece`."""
         self._session.run_with_iobinding(self._binding)
+
+
+def spinning(allowed: bool, longest_us: int, version: str) -> dict[str, str]:
+    """Session options (below ``session.intra_op``) that say how threads wait within a run.
+
+    Args:
+        allowed: whether they may spin.
+        longest_us: for at most so many microseconds; 0 for no bound.
+        version: version of ONNX Runtime; one that knows no bound does not spin under one.
+    """
+    bounded = tuple(int(part) for part in version.split('.')[:2]) >= _BOUNDED_SPINNING
+    if not allowed or (longest_us and not bounded):
+        return {'allow_spinning': '0'}
+    bound = {'spin_duration_us': str(longest_us)} if longest_us else {}
+    return {'allow_spinning': '1'} | bound

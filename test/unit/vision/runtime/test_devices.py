@@ -22,7 +22,7 @@ from e4_ros.vision.runtime.devices import (
     on_device,
 )
 from e4_ros.vision.runtime.factory import make_runtime
-from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
+from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime, spinning
 
 CPU_PROVIDER = 'CPUExecutionProvider'
 ELSEWHERE = Device('elsewhere', CPU_PROVIDER, 'onnxruntime', tolerance=1e-3)
@@ -267,3 +267,17 @@ def test_the_difference_is_a_share_of_the_largest_value():
 
 def test_auto_is_a_name_and_comes_first():
     assert NAMES[0] == 'auto'
+
+
+@pytest.mark.parametrize(
+    ('allowed', 'longest_us', 'version', 'options'),
+    [
+        (True, 50, '1.31.1', {'allow_spinning': '1', 'spin_duration_us': '50'}),
+        (True, 50, '1.23.0', {'allow_spinning': '0'}),  # what JetPack's wheels are
+        (True, 0, '1.23.0', {'allow_spinning': '1'}),
+        (True, 0, '1.31.1', {'allow_spinning': '1'}),
+        (False, 50, '1.31.1', {'allow_spinning': '0'}),
+    ],
+)
+def test_threads_spin_for_a_bounded_time_or_not_at_all(allowed, longest_us, version, options):
+    assert spinning(allowed, longest_us, version) == options
