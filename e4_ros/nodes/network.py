@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import import_module
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -90,6 +90,8 @@ def _set_up(node: Node, policy: str, precision: str = FP32, device: str = '') ->
 def _describe(node: Node, setup: Setup, controller: str) -> DiagnosticStatus:
     engine = setup.engine
     name, threads = value(node, 'runtime'), value(node, 'threads') or _cores()
+    # The packages onnxruntime-gpu and onnxruntime-openvino bring the same module.
+    version = import_module(name).__version__
     values = {
         'model': engine.model.name,
         'bundle': str(setup.path),
@@ -97,7 +99,7 @@ def _describe(node: Node, setup: Setup, controller: str) -> DiagnosticStatus:
         'controller': controller,
         'exits': ', '.join(engine.paths),
         'segments': ', '.join(segment.name for segment in engine.segments),
-        'runtime': f'{name} {metadata.version(name)}, {threads} thread{"s" if threads > 1 else ""}',
+        'runtime': f'{name} {version}, {threads} thread{"s" if threads > 1 else ""}',
         'precision': value(node, 'precision'),
         'device': engine.device,
         'segment devices': ', '.join(f'{s.name} {s.device}' for s in engine.segments),

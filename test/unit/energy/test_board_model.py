@@ -7,6 +7,7 @@ import pytest
 
 from e4_ros.energy.board_model import BoardModel, SegmentWork, works_as_if_on, works_of
 from e4_ros.energy.boards import board_names, load_board
+from e4_ros.vision.inference.compiled_network import Segment
 
 HEAVY = SegmentWork('heavy', macs=700e6, bytes_moved=60e6, layers=60)
 
@@ -74,7 +75,7 @@ def test_a_segment_hangs_on_the_clock_of_the_device_that_runs_it():
         ('cuda', 'gpu'),
         ('tensorrt', 'gpu'),
     ):
-        (work,) = works_of([replace(HEAVY, device=device)])
+        (work,) = works_of([Segment('heavy', 700_000_000, 60_000_000, 60, '', device)])
         busy = dict(zip(model.domains, model.busy_shares([work], [{}])[0, 0], strict=True))
         assert max(('cpu', 'gpu'), key=lambda name: busy[name]) == clock
 
