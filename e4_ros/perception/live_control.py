@@ -25,8 +25,8 @@ from e4_ros.perception.decision_loop import DecisionLoop
 from e4_ros.perception.frequency_control import LONGEST_WAIT_S
 from e4_ros.perception.live_plan import LivePlan, tables_of
 from e4_ros.perception.records import FrameRecord
-from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.policy import FULL, ThresholdPolicy
+from e4_ros.vision.inference.stream_engine import StreamEngine
 
 CARRIED = frozenset({'thresholds', 'plan', 'point'})
 """Fields of a decision that a live stream can carry out."""
@@ -54,7 +54,7 @@ class LiveControl:
         self,
         controller: Controller,
         stream: Stream,
-        engine: EarlyExitEngine,
+        engine: StreamEngine,
         between_frames: Lock,
         lease: Callable[[], LivePlan | None] = lambda: None,
     ) -> None:
