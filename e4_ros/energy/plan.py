@@ -25,8 +25,6 @@ Hertz = Annotated[StrictInt, Field(gt=0, lt=2**63)]
 OperatingPoint = Annotated[dict[DomainName, Hertz], Field(min_length=1, max_length=16)]
 """One frequency in hertz for each domain."""
 
-_Expected = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
 
 class PlanError(ValueError):
     """The plan makes no sense, or does not fit this board or model; the message says where."""
@@ -48,8 +46,8 @@ class PlanPath(_Plain):
 
     segments: Annotated[list[StrictInt], Field(min_length=1, max_length=1024)]
     points: Annotated[list[OperatingPoint], Field(min_length=1, max_length=1024)]
-    expected_latency_s: _Expected
-    expected_energy_j: _Expected
+    expected_latency_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    expected_energy_j: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
     @model_validator(mode='after')
     def _check(self) -> PlanPath:
