@@ -21,6 +21,13 @@ def build(
     exits: Annotated[
         Path | None, typer.Option(help='Exits, a .safetensors file; without it: none.')
     ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            help='Also load it on a device, which compares every part with the CPU and, for '
+            'tensorrt, compiles the engines that perception will find in the cache.'
+        ),
+    ] = '',
     size: Annotated[
         int | None, typer.Option(min=16, help="Side of a detector's square input, pixels.")
     ] = None,
@@ -35,6 +42,10 @@ def build(
     bundle with exits, `e4 calibrate` sets its thresholds, `e4 precision` adds stages in fewer bits.
     """  # noqa: D301
     extras.require('train', '`e4 build`')
+    if device and device != 'auto':
+        from e4_ros.vision.runtime.devices import find
+
+        find(device)  # before minutes of work
     from e4_ros.commands.bundle_text import table_of
     from e4_ros.vision.exit_checkpoint import load
     from e4_ros.vision.export.build import build_bundle
@@ -45,3 +56,12 @@ def build(
     manifest = build_bundle(network, out, checkpoint)
     console.stdout().print(table_of(manifest))
     typer.echo(f'wrote {out}')
+    if device:
+        typer.echo(f'runs on {_try(out, device)}')
+
+
+def _try(bundle: Path, device: str) -> str:
+    """Load a bundle on a device, and say which one it runs on."""
+    from e4_ros.perception.setup import EngineOptions, set_up
+
+    return set_up(EngineOptions(str(bundle), device=device)).engine.device

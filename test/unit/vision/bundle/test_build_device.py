@@ -1,0 +1,29 @@
+"""`e4 build --device`: the bundle is tried where it is to run."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from e4_ros.commands.app import app
+from e4_ros.vision.runtime.devices import DEVICES, DeviceError, offered
+
+MODEL = 'pedestrian_ssdlite'
+
+
+@pytest.fixture
+def run():
+    return CliRunner().invoke
+
+
+def test_a_bundle_says_the_device_that_it_was_tried_on(run, tmp_path):
+    done = run(app, ['build', MODEL, '--device', 'cpu', '--out', str(tmp_path / 'bundle')])
+    assert done.exit_code == 0, done.output
+    assert 'runs on cpu' in done.output
+
+
+def test_a_device_that_is_not_here_is_refused_before_anything_is_built(run, tmp_path):
+    missing = next(device for device in DEVICES.values() if device not in offered())
+    done = run(app, ['build', MODEL, '--device', missing.name, '--out', str(tmp_path / 'bundle')])
+    assert isinstance(done.exception, DeviceError) or missing.provider in done.output
+    assert not (tmp_path / 'bundle').exists()
