@@ -26,7 +26,7 @@ class Annotator:
         exits: Names of the model's exits, for their colours.
         class_names: What a label means.
         task: ``detect`` draws boxes, ``classify`` and ``clips`` name the class.
-        min_score: Boxes that score less are left out.
+        min_score: Boxes that score less are not drawn.
         width: Width of the drawn picture in pixels; 0 keeps the frame's own.
     """
 
@@ -35,7 +35,7 @@ class Annotator:
         exits: Sequence[str],
         class_names: Sequence[str],
         task: str = 'detect',
-        min_score: float = 0.5,
+        min_score: float = 0.0,
         width: int = 0,
     ) -> None:
         self._colors = {name: rgb(color) for name, color in exit_colors(exits).items()}

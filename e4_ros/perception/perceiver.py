@@ -14,6 +14,7 @@ from e4_ros.vision.inference.policy import FULL
 from e4_ros.vision.inference.stream_engine import StreamEngine
 
 _log = logging.getLogger(__name__)
+_WARM_UPS = 3  # frames at full depth before the first that counts
 
 
 class Perceiver:
@@ -86,15 +87,14 @@ class Perceiver:
             self.clocks.begin()
         self.clocks.step(segment)
 
-    def warm_up(self, frame: np.ndarray, rounds: int = 3, check_pay: bool = False) -> None:
+    def warm_up(self, frame: np.ndarray, check_pay: bool = False) -> None:
         """Run the whole network a few times, so that the first record is like the others.
 
         Args:
             frame: One like those to come.
-            rounds: How often.
             check_pay: Then measure whether the exits pay here; those that do not rest.
         """
-        for _ in range(rounds):
+        for _ in range(_WARM_UPS):
             self.engine.process_full(frame)
         if check_pay and len(self._paths) > 1:
             economics = self.engine.check_pay(frame)

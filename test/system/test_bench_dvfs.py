@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import random
 import subprocess
@@ -11,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from e4_ros.benchmarks.dvfs import fuzz, kill_trials, parts, ros_steps
 from e4_ros.benchmarks.dvfs.kills import KillResult, Place
@@ -63,8 +61,10 @@ def test_meters_find_the_energy(result):
     errors = {meter['meter']: meter['error_percent'] for meter in result['meters']}
     assert errors['RAPL counter across 100 wraps'] == 0
     assert (len(errors) == 1) == bool(mount_problem())
-    # Samples of a wave are late on a busy machine; what errors may be is the benchmark's to say.
-    assert max(errors.values()) < 25
+    # A sample that comes late on a busy machine moves a wave's mean by some percent; counters of
+    # energy lose nothing by it.
+    assert errors.get('RAPL, wrapping', 0) < 2
+    assert max(errors.values()) < 10
 
 
 def test_a_lost_original_would_be_found(tmp_path, monkeypatch):
@@ -96,11 +96,11 @@ def test_interrupted_run_keeps_what_it_has(tmp_path, monkeypatch):
     def interrupt(size, result, told):
         raise KeyboardInterrupt
 
-    kept = (parts.Part('one', 1, measure), parts.Part('two', 1, interrupt))
+    kept = (parts.Part('one', measure), parts.Part('two', interrupt))
     monkeypatch.setattr(parts, 'PARTS', kept)
     out = tmp_path / 'dvfs.json'
     with pytest.raises(KeyboardInterrupt):
-        parts.run(parts.QUICK, out, Console(file=io.StringIO()))
+        parts.run(parts.QUICK, out)
     result = json.loads(out.read_text())
     assert result['meters'] == [1]
     assert not result['complete']

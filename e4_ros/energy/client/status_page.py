@@ -116,9 +116,9 @@ class PageWriter:
         """Count a step that changed the clocks."""
         self.words[_W_APPLIED] += 1
 
-    def count_skipped(self, steps: int = 1) -> None:
-        """Count steps that changed nothing, or that a newer one superseded."""
-        self.words[_W_SKIPPED] += steps
+    def count_skipped(self) -> None:
+        """Count a step that changed nothing, or that a newer one superseded."""
+        self.words[_W_SKIPPED] += 1
 
     def count_failed(self) -> None:
         """Count a step that the kernel refused."""

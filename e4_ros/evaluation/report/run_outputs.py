@@ -58,7 +58,7 @@ def write_outputs(
         frames: The source's usable frames from the first on: ``record.frame`` counts them. Without
             them there is no video and the report has no pictures.
         fps: Frame rate of the video; by default from the stamps.
-        min_score: Detections that score less are left out of ``detections.jsonl``.
+        min_score: Detections that score less are left out of ``detections.jsonl`` and not drawn.
         progress: Called with the number of frames drawn so far.
 
     Raises:
@@ -76,13 +76,15 @@ def write_outputs(
     samples: dict[int, np.ndarray] = {}
     if frames is not None:
         rate = fps or _rate(records)
-        samples = draw_video(records, info, frames, video, fps=rate, progress=progress)
+        samples = draw_video(
+            records, info, frames, video, fps=rate, min_score=min_score, progress=progress
+        )
     write_report(records, info, summary, samples, page)
     return RunOutputs(summary, summary_json, detections, page, video if samples else None)
 
 
 def write_detections(
-    records: Iterable[FrameRecord], info: RunInfo, path: Path, min_score: float = 0.2
+    records: Iterable[FrameRecord], info: RunInfo, path: Path, min_score: float
 ) -> None:
     """Write one JSON object a line and a frame."""
     with path.open('w') as file:
@@ -123,6 +125,7 @@ def draw_video(
     path: Path,
     *,
     fps: float,
+    min_score: float,
     progress: Callable[[int], None] | None = None,
 ) -> dict[int, np.ndarray]:
     """Draw every processed frame into a video.
@@ -132,7 +135,7 @@ def draw_video(
     """
     from e4_ros.evaluation.report.video_writer import VideoWriter
 
-    annotator = Annotator(info.exits, info.class_names, info.task, width=_VIDEO_WIDTH)
+    annotator = Annotator(info.exits, info.class_names, info.task, min_score, _VIDEO_WIDTH)
     by_frame = {record.frame: record for record in records}
     wanted, kept = set(choose_samples(records)), {}
     last = max(by_frame)
@@ -150,18 +153,18 @@ def draw_video(
     return kept
 
 
-def choose_samples(records: Sequence[FrameRecord], count: int = _SAMPLES) -> list[int]:
+def choose_samples(records: Sequence[FrameRecord]) -> list[int]:
     """Indices of frames to show: for every exit, the busiest frame of each part of the run."""
     by_exit: dict[str, list[FrameRecord]] = {}
     for record in records:
         by_exit.setdefault(record.result.exit, []).append(record)
-    each = max(count // max(len(by_exit), 1), 1)
+    each = max(_SAMPLES // max(len(by_exit), 1), 1)
     chosen = []
     for group in by_exit.values():
         for part in np.array_split(np.arange(len(group)), min(each, len(group))):
             best = max(part, key=lambda i: int((group[i].result.detections.scores > 0.5).sum()))
             chosen.append(group[best].frame)
-    return sorted(chosen)[:count]
+    return sorted(chosen)[:_SAMPLES]
 
 
 def _rate(records: Sequence[FrameRecord]) -> float:

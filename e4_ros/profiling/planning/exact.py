@@ -18,6 +18,7 @@ from e4_ros.profiling.planning.objective import Problem
 from e4_ros.profiling.planning.search import SearchResult, coordinate_descent
 
 _MAX_LABELS = 200_000
+_TOLERANCE = 1e-4  # relative energy within which a plan counts as the optimum
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,25 +28,18 @@ class ExactResult:
     Attributes:
         best: the best plan that was found.
         bound_j: lower bound in joules for every plan that meets the deadline.
-        proven: whether ``best`` is within ``tolerance`` of the optimum; otherwise the labels ran
+        proven: whether ``best`` is within a ten-thousandth of the optimum; otherwise the labels ran
             out and only ``bound_j`` is certain.
-        tolerance: relative energy within which ``best`` counts as the optimum.
     """
 
     best: SearchResult
     bound_j: float
     proven: bool
-    tolerance: float
 
 
-def exact(problem: Problem, tolerance: float = 1e-4) -> ExactResult:
-    """Find the plan with the least expected energy under the deadline.
-
-    Args:
-        problem: planning problem.
-        tolerance: relative energy within which a plan counts as the optimum.
-    """
-    return _Exact(problem, tolerance).solve()
+def exact(problem: Problem) -> ExactResult:
+    """Find the plan with the least expected energy under the deadline."""
+    return _Exact(problem).solve()
 
 
 def two_configuration_bound(problem: Problem) -> float:
@@ -66,15 +60,9 @@ def two_configuration_bound(problem: Problem) -> float:
     return best
 
 
-def viterbi(problem: Problem, price: float) -> tuple[Indices, float]:
-    """The plan with the least ``energy + price * latency`` of all, and that value."""
-    solver = _Exact(problem, 0.0)
-    return solver.cheapest(price)
-
-
 class _Exact:
-    def __init__(self, problem: Problem, tolerance: float) -> None:
-        self.problem, self.tolerance = problem, tolerance
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
         table = problem.table
         self.size = len(table.segments)
         self.node_s = problem.timed[:, None] * table.latency_s
@@ -90,16 +78,16 @@ class _Exact:
         if seconds <= problem.deadline_s:
             return self._result(plan, joules, proven=True)
         price, bound, best = self._dual(plan, upper)
-        limit = best.energy_j * (1 - self.tolerance)
+        limit = best.energy_j * (1 - _TOLERANCE)
         if bound >= limit:
-            return ExactResult(best, bound, True, self.tolerance)
+            return ExactResult(best, bound, True)
         return self._close(price, bound, best)
 
     def _result(self, plan: Indices, bound: float, proven: bool) -> ExactResult:
         seconds, joules = self.problem.cost(plan)
         cells = np.ones_like(self.problem.table.latency_s, bool)
         found = SearchResult(plan, seconds, joules, cells)
-        return ExactResult(found, bound, proven, self.tolerance)
+        return ExactResult(found, bound, proven)
 
     # -- one price ------------------------------------------------------------------------------
 
@@ -158,7 +146,7 @@ class _Exact:
 
     def _close(self, price: float, bound: float, best: SearchResult) -> ExactResult:
         """Run labels through the chain; drop those that cannot beat the best plan."""
-        problem, limit = self.problem, best.energy_j * (1 - self.tolerance)
+        problem, limit = self.problem, best.energy_j * (1 - _TOLERANCE)
         self.cheapest(price)  # leaves the rest of the frame in to_go
         deadline = price * problem.deadline_s
         seconds, joules = self.node_s[0].copy(), self.node_j[0].copy()
@@ -176,16 +164,16 @@ class _Exact:
                     s + fastest_rest[row] <= problem.deadline_s
                 )
                 source = np.flatnonzero(keep)
-                front = _front(s[source], j[source], self.tolerance * best.energy_j / self.size)
+                front = _front(s[source], j[source], _TOLERANCE * best.energy_j / self.size)
                 source = source[front]
                 parts.append((s[source], j[source], np.full(len(source), new), source))
             seconds, joules = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
             points, parents = (np.concatenate([part[i] for part in parts]) for i in (2, 3))
             history.append((points, parents))
             if len(points) > _MAX_LABELS:
-                return ExactResult(best, bound, False, self.tolerance)
+                return ExactResult(best, bound, False)
         if not len(points) or joules.min() >= best.energy_j:
-            return ExactResult(best, max(bound, limit), True, self.tolerance)
+            return ExactResult(best, max(bound, limit), True)
         at = int(joules.argmin())
         plan = []
         for row_points, row_parents in reversed(history):
@@ -193,7 +181,7 @@ class _Exact:
             at = int(row_parents[at])
         chosen = np.array(plan[::-1], np.intp)
         _, energy_j = problem.cost(chosen)
-        return self._result(chosen, max(bound, energy_j * (1 - self.tolerance)), proven=True)
+        return self._result(chosen, max(bound, energy_j * (1 - _TOLERANCE)), proven=True)
 
     def _fastest_rest(self) -> Floats:
         """Least time from the end of each segment to the end of the frame, ``(S,)``."""

@@ -167,7 +167,6 @@ def make_problem(
     exit_shares: Mapping[str, float],
     deadline_s: float,
     switch: SwitchCost | None = None,
-    idle_w: float = 0.0,
 ) -> Problem:
     """Build a problem, checking everything a user can get wrong.
 
@@ -177,7 +176,6 @@ def make_problem(
         exit_shares: exit → share (or count) of the frames that stop there.
         deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible.
         switch: cost of a clock change; None for an ideal machine.
-        idle_w: power in watts that the objective leaves out; see :class:`Problem`.
 
     Raises:
         PlanningError: no exits, unknown exits, shares that make no sense, or a deadline that no
@@ -193,9 +191,9 @@ def make_problem(
     slowest = max(exit_paths, key=lambda e: quickest[list(exit_paths[e])].sum())
     timed[list(exit_paths[slowest])] = 1.0
     switch = switch or SwitchCost.none(table.domains)
-    problem = Problem(table, reach, timed, deadline_s, switch, idle_w)
+    problem = Problem(table, reach, timed, deadline_s, switch)
     if deadline_s == 0:
-        problem = Problem(table, reach, timed, 3 * problem.fastest_s, switch, idle_w)
+        problem = Problem(table, reach, timed, 3 * problem.fastest_s, switch)
     if not problem.deadline_s >= problem.fastest_s:
         raise PlanningError(
             f'no operating point of {table.board} runs {table.model} within '

@@ -2,7 +2,7 @@
 
 The shares of the exits drift, cameras change their frame rate, power modes change, boards get hot.
 Planning takes milliseconds, so it can happen between frames; but a new plan for a small difference
-would only add noise. So the shares must drift by more than ``drift``, the frame rate by a fifth,
+would only add noise. So the shares must drift by more than a tenth, the frame rate by a fifth,
 and a new plan must save more than ``gain``. A plan that became invalid (its deadline or a limit
 changed) is replaced whatever the new one costs.
 """
@@ -23,6 +23,7 @@ from e4_ros.profiling.planning.planner import search, to_plan
 _PACE_DRIFT = 0.2
 _PACE_FRAMES = 10  # frames that must be seen before the frame rate counts
 _TRIFLE_S = 1e-3
+_EXIT_DRIFT = 0.1  # total variation, 0 to 1, by which the shares of the exits must have moved
 _OF_PERIOD = 0.9  # share of the period to use: frames do not arrive exactly on time
 
 
@@ -36,7 +37,6 @@ class Replanner:
         deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible
             latency within the current limits, and no longer than from one frame to the next.
         switch: cost of a clock change.
-        drift: total variation distance, 0 to 1, by which the shares must have moved.
         gain: share of the energy that a new plan must save; above idle energy, with ``idle_w``.
         memory: number of frames over which shares and frame rate are averaged.
         idle_w: function from an operating point to the watts of the idle board; None: the waits
@@ -55,7 +55,6 @@ class Replanner:
         deadline_s: float,
         switch: SwitchCost,
         *,
-        drift: float = 0.1,
         gain: float = 0.02,
         memory: int = 200,
         idle_w: Callable[[Mapping[str, int]], float] | None = None,
@@ -66,7 +65,7 @@ class Replanner:
         self._periods = 0
         self._idle_table: CostTable | None = None  # what `_idle_w` belongs to
         self._paths, self._switch = exit_paths, switch
-        self._drift, self._gain, self._keep = drift, gain, 1 - 1 / memory
+        self._gain, self._keep = gain, 1 - 1 / memory
         total = sum(exit_shares.values())
         self._shares = {e: exit_shares.get(e, 0.0) / total for e in exit_paths}
         self._planned = dict(self._shares)
@@ -100,7 +99,7 @@ class Replanner:
             self._periods += 1
             self._period_s += (period_s - self._period_s) / min(self._periods, self._memory)
         moved = sum(abs(self._shares[e] - self._planned[e]) for e in self._shares) / 2
-        if moved > self._drift:
+        if moved > _EXIT_DRIFT:
             self.why = 'the exits drifted'
         elif self._paced():
             self.why = 'the pace of the frames changed'

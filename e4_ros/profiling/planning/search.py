@@ -9,7 +9,6 @@ A *cell* is a (segment, point) pair; on a real board each one that is looked up 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,12 +61,10 @@ def best_fixed(problem: Problem) -> SearchResult:
     )
 
 
-def coordinate_descent(problem: Problem, start: Sequence[int] | None = None) -> SearchResult:
-    """Search from the best single points, and from ``start``, a former plan, where given."""
+def coordinate_descent(problem: Problem) -> SearchResult:
+    """Search from the best single points and a mixture of them."""
     descent = Descent(problem)
     descent.keep(np.full(len(problem.reach), problem.fastest))
-    if start is not None:
-        descent.keep(np.asarray(start, np.intp))
     descent.single(problem.fastest)
     descent.settle(0.0)
     descent.meet_deadline()

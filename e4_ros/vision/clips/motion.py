@@ -13,26 +13,25 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 CHANNELS = 4
-RADIUS = 3
+RADIUS = 3  # how far, in cells, a displacement is looked for
 _SHARPNESS = 30.0  # of the soft maximum over cosines
 
 
-def motion_map(now: Tensor, before: Tensor, radius: int = RADIUS) -> Tensor:
+def motion_map(now: Tensor, before: Tensor) -> Tensor:
     """Displacement of every cell since the frame before.
 
     Args:
         now: feature maps ``(B, C, h, w)``.
         before: those of the frames before.
-        radius: how far, in cells, to look.
 
     Returns:
         ``(B, 4, h, w)``: x and y of the displacement in cells, how sure that is (the cosine of the
         match less the mean cosine), and how much the cell itself changed (1 − cosine).
     """
     batch, _, height, width = now.shape
-    side, wide = 2 * radius + 1, width + 2 * radius
+    side, wide = 2 * RADIUS + 1, width + 2 * RADIUS
     unit = F.normalize(now, dim=1).permute(0, 2, 3, 1)
-    unit_before = F.pad(F.normalize(before, dim=1), [radius] * 4).permute(0, 2, 1, 3)
+    unit_before = F.pad(F.normalize(before, dim=1), [RADIUS] * 4).permute(0, 2, 1, 3)
     # Cosines of every cell of a row with every cell of a row before: a matrix product does more
     # than is needed, and takes half the time of one product for each displacement.
     rows = torch.stack([unit @ unit_before[:, dy : dy + height] for dy in range(side)], 1)
@@ -42,7 +41,7 @@ def motion_map(now: Tensor, before: Tensor, radius: int = RADIUS) -> Tensor:
     likeness = band.permute(0, 2, 3, 1, 4).reshape(batch, height, width, side * side)
     weights = (_SHARPNESS * likeness).softmax(3).reshape(batch, height, width, side, side)
     # A cell that was found to the left of here has moved to the right.
-    offsets = torch.arange(radius, -radius - 1, -1, dtype=now.dtype, device=now.device)
+    offsets = torch.arange(RADIUS, -RADIUS - 1, -1, dtype=now.dtype, device=now.device)
     x = (weights.sum(3) * offsets).sum(3)
     y = (weights.sum(4) * offsets).sum(3)
     sure = likeness.amax(3) - likeness.mean(3)
@@ -50,10 +49,10 @@ def motion_map(now: Tensor, before: Tensor, radius: int = RADIUS) -> Tensor:
     return torch.stack([x, y, sure, changed], 1)
 
 
-def motion_macs(channels: int, height: int, width: int, radius: int = RADIUS) -> int:
+def motion_macs(channels: int, height: int, width: int) -> int:
     """Multiply-accumulates that the displacements of one frame need.
 
-    The matrix products of `motion_map` compute ``(width + 2 radius) / (2 radius + 1)`` times as
+    The matrix products of `motion_map` compute ``(width + 2 RADIUS) / (2 RADIUS + 1)`` times as
     many, most of them for cells that are too far apart.
     """
-    return (2 * radius + 1) ** 2 * channels * height * width
+    return (2 * RADIUS + 1) ** 2 * channels * height * width

@@ -84,20 +84,18 @@ def _where(error: Exception) -> str:
     return ''
 
 
-def find_cuts(network: nn.Module, example: torch.Tensor, *, measured: bool = False) -> list[Cut]:
+def find_cuts(network: nn.Module, example: torch.Tensor) -> list[Cut]:
     """Every place where the network may be cut, in order of execution.
 
     Args:
         network: eval-mode network of one input.
         example: an input with batch 1.
-        measured: share the cost by time measured on this machine instead of the estimate from
-            multiply-accumulates and bytes (which is the same on every machine).
 
     Raises:
         StageError: the network cannot be traced.
     """
     traced = trace(network)
-    return _cuts(traced, node_costs(traced, example, measured=measured))
+    return _cuts(traced, node_costs(traced, example))
 
 
 def nearest_cuts(cuts: Sequence[Cut], shares: Sequence[float]) -> list[str]:

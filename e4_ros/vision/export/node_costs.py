@@ -1,9 +1,7 @@
-"""What each operation of a traced network costs: multiply-accumulates, bytes, time."""
+"""What each operation of a traced network costs: multiply-accumulates and bytes."""
 
 from __future__ import annotations
 
-import statistics
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +36,7 @@ class NodeCost:
         macs: multiply-accumulates (a bias or an activation counts none).
         bytes_moved: bytes of the tensors it reads and writes and of its parameters.
         shape: shape of its output; empty if that is not one tensor.
-        weight: what cuts are placed by: estimated from macs and bytes, or measured seconds.
+        weight: what cuts are proposed by: a sum of macs and bytes.
         layers: operations that a runtime starts one by one; what it fuses into the one before
             counts none.
     """
@@ -50,35 +48,17 @@ class NodeCost:
     layers: int = 1
 
 
-def node_costs(
-    traced: fx.GraphModule, example: torch.Tensor, *, measured: bool = False, repeats: int = 5
-) -> dict[str, NodeCost]:
+def node_costs(traced: fx.GraphModule, example: torch.Tensor) -> dict[str, NodeCost]:
     """Run the traced network on an example and take down the cost of every node by its name.
 
     Args:
-        traced: an eval-mode traced network.
-        example: an input with batch 1.
-        measured: weigh nodes by their median time instead of the estimate.
-        repeats: how many timed runs the median is taken over.
+        traced: An eval-mode traced network.
+        example: An input with batch 1.
     """
     counter = _Counter(traced)
     with torch.inference_mode():
         counter.run(example)
-        if not measured:
-            return counter.costs
-        timers = [_Timer(traced) for _ in range(repeats + 1)]
-        for timer in timers:
-            timer.run(example)
-    return {
-        name: NodeCost(
-            cost.macs,
-            cost.bytes_moved,
-            cost.shape,
-            statistics.median(timer.seconds[name] for timer in timers[1:]),
-            cost.layers,
-        )
-        for name, cost in counter.costs.items()
-    }
+    return counter.costs
 
 
 def module_cost(module: nn.Module, *examples: torch.Tensor) -> NodeCost:
@@ -130,18 +110,6 @@ class _Counter(fx.Interpreter):
                 return 0
             touched += sum(_nbytes(p) for p in module.parameters())
         return touched
-
-
-class _Timer(fx.Interpreter):
-    def __init__(self, traced: fx.GraphModule) -> None:
-        super().__init__(traced)
-        self.seconds: dict[str, float] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        start = time.perf_counter()
-        result = super().run_node(n)
-        self.seconds[n.name] = time.perf_counter() - start
-        return result
 
 
 def _nbytes(value: Any) -> int:

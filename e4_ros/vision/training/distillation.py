@@ -22,6 +22,7 @@ from e4_ros.vision.training.resumable import WorkFile, training_device
 Progress = Callable[[int, int], None]
 
 TEMPERATURE = 3.0
+_BATCH, _LEARNING_RATE = 16, 2e-3  # samples in a step, highest rate of the cycle
 _HARD_SHARE = 0.2  # of the loss against the teacher's first class alone
 
 
@@ -91,8 +92,6 @@ def train_head(
     epochs: int,
     seed: int,
     weights: Tensor | None = None,
-    batch: int = 16,
-    learning_rate: float = 2e-3,
     work: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> list[float]:
@@ -105,8 +104,6 @@ def train_head(
         epochs: passes over the lessons.
         seed: of their order.
         weights: of each lesson, ``(n,)``: who gets as far as this exit; only for classes.
-        batch: lessons in a step.
-        learning_rate: the highest.
         work: file to go on from, and to keep what is needed to go on.
         progress: called with the epochs done and their number.
 
@@ -117,9 +114,9 @@ def train_head(
     head.to(device).to(memory_format=torch.channels_last)
     loss_of = _loss(head, samples, input_size, weights)
     count = len(samples.features)
-    optimiser = torch.optim.AdamW(head.parameters(), learning_rate, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(head.parameters(), _LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, learning_rate, max(epochs * -(-count // batch), 2)
+        optimiser, _LEARNING_RATE, max(epochs * -(-count // _BATCH), 2)
     )
     kept = WorkFile(work, head=head, optimiser=optimiser, schedule=schedule)
     history = []
@@ -127,7 +124,7 @@ def train_head(
         head.train()
         order = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
         losses = []
-        for rows in torch.randperm(count, generator=order).split(batch):
+        for rows in torch.randperm(count, generator=order).split(_BATCH):
             features = torch.stack([samples.features[i] for i in rows.tolist()]).to(device).float()
             loss = loss_of(features.contiguous(memory_format=torch.channels_last), rows.tolist())
             optimiser.zero_grad()

@@ -37,12 +37,13 @@ _WARM_UP_S = (6.2, 3.1)  # ages of the frames that fill a temporal exit's older 
 _TROUBLE = 0.04  # chance that a trouble begins at a frame
 _OTHER_PLACE = 0.15  # chance that the memory is of another place: a scene cut
 _LEAST_SCORE = 0.2
+_TOLERANCE = 0.05  # quality that an answer may cost at depth 0, the temporal exit
 
 
 class GateRollout:
     """Plays stretches of footage through exits that have heads but no gates yet.
 
-    An answer does if it costs at most ``tolerance · exp(depth / 2)`` of quality against the full
+    An answer does if it costs at most ``0.05 · exp(depth / 2)`` of quality against the full
     network (FrameExit's rule, arXiv 2104.13400, with `quality_lost` for the loss).
 
     Args:
@@ -51,7 +52,6 @@ class GateRollout:
         exits: between stages, in order.
         temporal: network of the temporal exit; None where it has none.
         seed: of everything that is random.
-        tolerance: at depth 0, the temporal exit.
 
     Attributes:
         temporal_notes: None without a temporal network.
@@ -65,9 +65,8 @@ class GateRollout:
         exits: Sequence[Exit],
         temporal: TemporalNet | None,
         seed: int,
-        tolerance: float = 0.05,
     ):
-        self._model, self._probe, self._tolerance = model, probe, tolerance
+        self._model, self._probe = model, probe
         self._rng = np.random.default_rng(seed)
         self._answering = [Answering(e.head).eval() for e in exits]
         self._heads = [probe.attach(i, a, a.output_names) for i, a in enumerate(self._answering)]
@@ -200,7 +199,7 @@ class GateRollout:
         self, early: Detections, full: Detections, pseudo_labels: Detections, depth: int
     ) -> float:
         lost = quality_lost(early, full, pseudo_labels, self._model.task)
-        return float(lost <= self._tolerance * math.exp(depth / 2))
+        return float(lost <= _TOLERANCE * math.exp(depth / 2))
 
 
 class _DebugOutputs:

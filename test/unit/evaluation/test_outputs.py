@@ -138,9 +138,25 @@ def test_boxes_are_drawn_where_they_are_in_the_colour_of_the_exit(record):
     assert frame.max() == 0, 'the frame itself is left alone'
 
 
+def test_the_video_shows_what_the_detections_file_has(record, info, tmp_path):
+    weak = Detections.of(np.array([[80, 90, 160, 200]]), np.array([0.3]))
+    frames = [(0.0, np.zeros((240, 320, 3), np.uint8))]
+    drawn = {}
+    for least in (0.2, 0.5):
+        records = [record(0, 'full', weak)]
+        outputs = write_outputs(
+            records, info(records), tmp_path / str(least), frames, fps=10, min_score=least
+        )
+        line = json.loads(outputs.detections_jsonl.read_text())
+        with av.open(str(outputs.annotated)) as video:
+            picture = next(video.decode(video=0)).to_ndarray(format='rgb24')
+        drawn[len(line['detections'])] = picture[100:400, 200:500].max()
+    assert drawn[1] > 100 > drawn[0]
+
+
 def test_boxes_below_the_score_and_outside_the_picture_are_not_drawn(record):
     frame = np.zeros((240, 320, 3), np.uint8)
-    annotator = Annotator(['full'], ['person'])
+    annotator = Annotator(['full'], ['person'], min_score=0.5)
     boxes = np.array([[10, 10, 90, 90], [400, 300, 500, 400], [-50, -50, -10, -10]])
     picture = annotator.draw(
         frame, record(0, 'full', Detections.of(boxes, np.array([0.4, 0.9, 0.9])))

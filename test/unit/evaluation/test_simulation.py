@@ -110,8 +110,8 @@ def test_one_frame_and_the_timeline_agree_without_stalls():
 def test_what_the_planner_promises_holds_when_played(board, slack):
     m = machine(board)
     shares = {'temporal': 0.6, 'exit1': 0.1, 'full': 0.3}
-    problem = make_problem(m.table, PATHS, shares, 0, m.switch, float(m.idle_w.min()))
-    problem = replace(problem, deadline_s=slack * problem.fastest_s)
+    problem = make_problem(m.table, PATHS, shares, 0, m.switch)
+    problem = replace(problem, idle_w=float(m.idle_w.min()), deadline_s=slack * problem.fastest_s)
     found = search(problem)
     assert slowest_path_s(problem, found.points) <= problem.deadline_s * (1 + 1e-9)
     assert found.energy_j <= best_fixed(problem).energy_j * (1 + 1e-9)
@@ -155,8 +155,8 @@ def test_a_verified_plan_is_never_late_on_the_timeline(board):
     """Frames of any exit in any order, back to back: one a deadline."""
     m = machine(board)
     shares = {'temporal': 0.5, 'exit1': 0.2, 'full': 0.3}
-    problem = make_problem(m.table, PATHS, shares, 0, m.switch, float(m.idle_w.min()))
-    problem = replace(problem, deadline_s=1.5 * problem.fastest_s)
+    problem = make_problem(m.table, PATHS, shares, 0, m.switch)
+    problem = replace(problem, idle_w=float(m.idle_w.min()), deadline_s=1.5 * problem.fastest_s)
     found = search(problem)
     depths = np.random.default_rng(5).choice([1, 2, 3], 300, p=[0.5, 0.2, 0.3])
     stream = [Frame(i * problem.deadline_s, int(d)) for i, d in enumerate(depths)]

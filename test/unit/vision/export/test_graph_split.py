@@ -102,8 +102,8 @@ def test_last_stage_may_have_several_outputs():
             assert torch.equal(ours, whole)
 
 
-def test_measured_cost_is_positive_and_rises(image):
-    cuts = find_cuts(build('squeezenet1_1'), image, measured=True)
+def test_cost_is_positive_and_rises(image):
+    cuts = find_cuts(build('squeezenet1_1'), image)
     shares = [cut.cost_share for cut in cuts]
     assert shares == sorted(shares)
     assert 0 < shares[0] < shares[-1] <= 1

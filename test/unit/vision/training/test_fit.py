@@ -22,6 +22,7 @@ from e4_ros.vision.export import assemble as export
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.policy import ThresholdPolicy
 from e4_ros.vision.models import load_model
+from e4_ros.vision.nets.temporal_net import SLOTS
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 from e4_ros.vision.training.feature_extractor import FeatureExtractor
 from e4_ros.vision.training.fit import LEAST_FRAMES, FitError, fit
@@ -122,6 +123,7 @@ sys.path.insert(0, sys.argv[1])
 import torch
 import test_fit as ours
 from e4_ros.vision.models import load_model
+from e4_ros.vision.nets.temporal_net import SLOTS
 
 torch.set_num_threads(1)
 
@@ -165,14 +167,39 @@ def test_an_interrupted_fit_keeps_its_cuts(model, clip, tmp_path):
 @pytest.mark.parametrize('without', ['attention', 'memory', 'gates'])
 def test_parts_can_be_left_out(model, clip, fitted, without):
     checkpoint = fit(model, [clip], replace(SETTINGS, **{without: False}), teacher=Hasty(model))
-    assert not same_shape(checkpoint, fitted) or not same(checkpoint, fitted)
+    assert weighs_memories(fitted)
+    assert remembers(fitted)
+    assert weighs_memories(checkpoint) == (without == 'gates')
+    assert remembers(checkpoint) == (without != 'memory')
     assert (checkpoint.exits[0].gate is None) == (without == 'gates')
     engine = assemble(model, checkpoint, {'exit1': 0.0})
     assert engine.process(clip[0][1], 0.0).exit == 'exit1'
 
 
-def same_shape(one, other):
-    return [t.shape for t in tensors(one)] == [t.shape for t in tensors(other)]
+def looked(checkpoint, memory):
+    """Logits of the temporal exit for a grey frame, an empty prior and remembered frames."""
+    net = checkpoint.temporal
+    inputs = torch.zeros(1, 3, 144, 192), memory, torch.ones(1, SLOTS), torch.zeros(1, 3, 36, 48)
+    with torch.inference_mode():
+        return net(*inputs)['logits']
+
+
+def memories(checkpoint):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(1, SLOTS, checkpoint.temporal.width, 36, 48, generator=generator)
+
+
+def remembers(checkpoint):
+    memory = memories(checkpoint)
+    return not torch.allclose(looked(checkpoint, memory), looked(checkpoint, 0 * memory))
+
+
+def weighs_memories(checkpoint):
+    """Whether it tells remembered frames apart, or knows their mean alone."""
+    memory = memories(checkpoint)
+    means = memory.mean(1, keepdim=True).expand_as(memory)
+    apart = looked(checkpoint, memory) - looked(checkpoint, means)
+    return bool(apart.abs().max() > 1e-3)
 
 
 def test_a_classifier_gets_exits_too(clip):
