@@ -89,7 +89,7 @@ class Bench:
         assert node._network is not None
         assert node._outputs is not None
         self.node, self.outputs = node, node._outputs
-        self.perceiver = node._network.perceiver
+        self.perceiver = node._network.get().perceiver
         engine = self.perceiver.engine
         assert isinstance(engine, EarlyExitEngine), 'the bench runs a detector'
         self.engine, self.crafted = engine, Crafted(engine)

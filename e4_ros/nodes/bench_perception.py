@@ -11,9 +11,13 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from rclpy.lifecycle import ManagedEntity
+
+from e4_ros.nodes.image_input import AnyImage, ImageInput
 from e4_ros.nodes.lifecycle import run
 from e4_ros.nodes.perception import Perception
 
@@ -32,9 +36,19 @@ class WatchedPerception(Perception):
         seen = {'modules': sorted(sys.modules), 'around_engine_s': self.around_engine_s}
         Path(os.environ['E4_BENCH_OUT']).write_text(json.dumps(seen))
 
-    def _on_image(self, message: Any) -> None:
-        self._came_s = {id(message): time.perf_counter()} | dict([*self._came_s.items()][-3:])
-        super()._on_image(message)
+    def parts(self) -> Iterator[ManagedEntity]:
+        """The parts, the images' watched."""
+        for part in super().parts():
+            if isinstance(part, ImageInput):
+                vars(part)['_on_image'] = self._watched(part._on_image)
+            yield part
+
+    def _watched(self, on_image: Callable[[AnyImage], None]) -> Callable[[AnyImage], None]:
+        def watched(message: AnyImage) -> None:
+            self._came_s = {id(message): time.perf_counter()} | dict([*self._came_s.items()][-3:])
+            on_image(message)
+
+        return watched
 
     def _process(self, message: Any) -> None:
         self._in_hand = id(message)

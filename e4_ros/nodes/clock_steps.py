@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleState, ManagedEntity, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.subscription import Subscription
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 _NO_HELPER = 'no helper is configured'
 
 
-class ClockSteps:
+class ClockSteps(ManagedEntity):
     """Asks the controller beside perception's frames, and steps the clocks while there is a lease.
 
     `process`, `observe` and `plan_id` are the worker's; everything else runs in the executor.
@@ -93,14 +94,15 @@ class ClockSteps:
         else:
             self._link.start(settled)
 
-    def stop(self) -> None:
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Ask the controller no more, and give the lease back."""
         if self._control is not None and not self._control.loop.stop():
             self._node.get_logger().error('the controller does not end')
         if self._link is not None:
             self._link.stop()
+        return super().on_deactivate(state)
 
-    def destroy(self) -> None:
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take everything away from the node."""
         if self._link is not None:
             self._link.destroy()
@@ -108,6 +110,8 @@ class ClockSteps:
             self._node.destroy_subscription(self._state)
         self._node.remove_on_set_parameters_callback(self._judge)
         self._node.no_more_after_parameters(self._apply)
+        self._control = None
+        return super().on_cleanup(state)
 
     @property
     def live(self) -> LivePlan | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.lifecycle import LifecycleState, ManagedEntity, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
@@ -14,8 +15,11 @@ SILENCE_S = 5.0
 """Seconds without a message after which the diagnostics say why."""
 
 
-class Diagnostics:
-    """Publishes what ``statuses`` gives, every ``period_s``; names get the node's in front."""
+class Diagnostics(ManagedEntity):
+    """Publishes what ``statuses`` gives, every ``period_s``; names get the node's in front.
+
+    It does so in every state, and once more at deactivation.
+    """
 
     def __init__(
         self, node: Node, period_s: float, statuses: Callable[[], list[DiagnosticStatus]]
@@ -24,6 +28,11 @@ class Diagnostics:
         self._statuses = statuses
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         steady_timer(node, period_s, self.publish)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Publish the last counts."""
+        self.publish()
+        return super().on_deactivate(state)
 
     def publish(self) -> None:
         """Publish now."""

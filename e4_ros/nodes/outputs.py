@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.lifecycle import (
+    LifecycleNode,
+    LifecyclePublisher,
+    LifecycleState,
+    ManagedEntity,
+    TransitionCallbackReturn,
+)
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -22,8 +28,11 @@ if TYPE_CHECKING:
     from e4_ros.vision.inference.stream_engine import StreamEngine
 
 
-class Outputs:
-    """The output topics; :meth:`attach` says whose answers they carry."""
+class Outputs(ManagedEntity):
+    """The output topics, there while the node is configured.
+
+    :meth:`attach` says whose answers they carry.
+    """
 
     def __init__(self, node: LifecycleNode) -> None:
         self._node = node
@@ -62,10 +71,11 @@ class Outputs:
         self._full_detections.publish(self._to_detections(record.result, header))
         self._full_telemetry.publish(self._to_telemetry(header, record, at))
 
-    def destroy(self) -> None:
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take the topics away."""
-        for publisher in self._publishers:
-            self._node.destroy_lifecycle_publisher(publisher)
+        while self._publishers:
+            self._node.destroy_lifecycle_publisher(self._publishers.pop())
+        return super().on_cleanup(state)
 
     def _publisher(self, kind: type, topic: str) -> LifecyclePublisher:
         publisher = self._node.create_lifecycle_publisher(

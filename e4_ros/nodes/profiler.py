@@ -10,13 +10,14 @@ import math
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rcl_interfaces.srv import SetParameters
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import ManagedEntity, SimpleManagedEntity
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
@@ -43,8 +44,8 @@ class Profiler(AutostartNode):
     """Takes goals while it is active, one at a time."""
 
     def __init__(self, **kwargs: Any) -> None:
-        self._active = False
-        super().__init__('profiler', PARAMETERS, lambda: self._active, **kwargs)
+        self._switch = SimpleManagedEntity()
+        super().__init__('profiler', PARAMETERS, **kwargs)
         self._busy = False
         self._exits: dict[str, Counter[str]] = {}
         self._devices: dict[str, str] = {}
@@ -61,15 +62,9 @@ class Profiler(AutostartNode):
             cancel_callback=lambda _: CancelResponse.ACCEPT,
         )
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Take goals from now on."""
-        self._active = True
-        return super().on_activate(state)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Take no more goals; the one that runs may end."""
-        self._active = False
-        return super().on_deactivate(state)
+    def parts(self) -> Iterator[ManagedEntity]:
+        """The switch that lets goals in; a goal that runs at deactivation may end."""
+        yield self._switch
 
     def _count(self, telemetry: ExitTelemetry) -> None:
         self._exits.setdefault(telemetry.model, Counter())[telemetry.exit_name] += 1
@@ -80,8 +75,8 @@ class Profiler(AutostartNode):
         self._board = state.board
 
     def _judge(self, _goal: ProfileAction.Goal) -> GoalResponse:
-        if not self._active or self._busy:
-            why = 'another goal runs' if self._active else 'the node is not active'
+        if not self._switch.is_activated or self._busy:
+            why = 'another goal runs' if self._switch.is_activated else 'the node is not active'
             self.get_logger().warning(f'goal refused: {why}')
             return GoalResponse.REJECT
         self._busy = True

@@ -152,9 +152,9 @@ def test_a_running_node_takes_its_own_dump(start, tmp_path, kind, given):
         given = given | {'output': str(tmp_path / 'x.mcap')}
     node, user = start(kind, **given)
     if kind is Perception:
-        until(lambda: node._subscription is not None)  # the names of its QoS overrides are there
+        until(lambda: node._images and node._images.is_listening)
     if kind is DvfsHelper:
-        until(lambda: node._daemon is not None)
+        until(lambda: node._served.daemon is not None)
     dumped = user.dump()
     names = {parameter.name for parameter in dumped}
     assert 'use_sim_time' in names

@@ -349,7 +349,7 @@ def test_it_goes_on_without_a_helper_and_takes_one_that_comes(graph, robot, stre
 def test_an_exit_that_went_wrong_is_switched_off_and_the_diagnostics_say_what_to_do(
     graph, robot, street, monkeypatch
 ):
-    engine = graph[0]._network.perceiver.engine
+    engine = graph[0]._network.get().perceiver.engine
     nonsense = FrameDetections.of(np.array([[0, 0, 9, 9]]), np.array([0.99]))
     monkeypatch.setattr(engine, 'policy', ThresholdPolicy({'temporal': 0.0}))
     monkeypatch.setattr(engine, 'auditor', Auditor({'temporal': 0.3}))  # keeps nothing on disk
@@ -372,7 +372,7 @@ def test_an_exit_that_went_wrong_is_switched_off_and_the_diagnostics_say_what_to
 
 def test_reconfigured_for_compressed_images_and_a_baseline(graph, robot, street):
     perception, _, _ = graph
-    network = weakref.ref(perception._network.perceiver.engine)
+    network = weakref.ref(perception._network.get().perceiver.engine)
     robot.change('deactivate', 'cleanup')
     gc.collect()
     assert network() is None  # the model is freed

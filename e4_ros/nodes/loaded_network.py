@@ -1,0 +1,51 @@
+"""Perception's network as a managed entity: loaded at configuration, freed at cleanup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rclpy.lifecycle import LifecycleState, ManagedEntity, TransitionCallbackReturn
+from rclpy.node import Node
+
+if TYPE_CHECKING:  # what runs networks takes long to import; the node is to be seen before
+    from e4_ros.nodes.network import Network
+
+
+class LoadedNetwork(ManagedEntity):
+    """Holds the network that the parameters of ``node`` name while the node is configured."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._network: Network | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether there is a network."""
+        return self._network is not None
+
+    def get(self) -> Network:
+        """The network; only while the node is configured."""
+        assert self._network is not None
+        return self._network
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load it.
+
+        Raises:
+            ValueError: a name is unknown, or a file does not fit.
+            OSError: a file cannot be read.
+        """
+        from e4_ros.nodes.network import load
+
+        self._network = load(self._node)
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin a new stream: what came before is no neighbour of the next image."""
+        self.get().perceiver.engine.reset()
+        return super().on_activate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free it."""
+        self._network = None
+        return super().on_cleanup(state)
