@@ -148,8 +148,11 @@ def _engines_by_device(count: int) -> tuple[dict[str, EarlyExitEngine], dict[str
 
 def _engine(device: str, count: int, **spinning: Any) -> EarlyExitEngine:
     from e4_ros.perception.setup import EngineOptions, set_up
+    from e4_ros.vision.inference.engine import EarlyExitEngine
 
-    return set_up(EngineOptions(MODEL, threads=count, device=device, **spinning)).engine
+    engine = set_up(EngineOptions(MODEL, threads=count, device=device, **spinning)).engine
+    assert isinstance(engine, EarlyExitEngine)
+    return engine
 
 
 def _whole(engine: EarlyExitEngine) -> Callable[[], object]:

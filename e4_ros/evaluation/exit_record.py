@@ -45,7 +45,7 @@ def record_exits(model: str, stream: Stream, tell: Callable[[str], None] = print
         ValueError: there is no such bundle, or it is damaged.
     """
     from e4_ros.perception.setup import EngineOptions, set_up
-    from e4_ros.vision.inference.policy import FULL, TEMPORAL, ThresholdPolicy
+    from e4_ros.vision.inference.exit_thresholds import FULL, TEMPORAL, ExitThresholds
 
     if len(stream) < MIN_FRAMES:
         raise ExitRecordError(f'{len(stream)} frames are too few; {MIN_FRAMES} are needed')
@@ -61,10 +61,10 @@ def record_exits(model: str, stream: Stream, tell: Callable[[str], None] = print
         eenet = ExitTrace({FULL: paths[FULL]}, (FULL,) * len(stream), 1.0)
         return Backbone(model, works, e4, eenet)
     tell('exits as EENet')
-    engine.policy = ThresholdPolicy({middle: 0.0})
+    engine.thresholds = ExitThresholds({middle: 0.0})
     third = _run(engine, stream[: len(stream) // 3])
     threshold = _at_most_half([result.gate_scores[middle] for result in third])
-    engine.policy = ThresholdPolicy({middle: threshold})
+    engine.thresholds = ExitThresholds({middle: threshold})
     both = {name: paths[name] for name in (middle, FULL)}
     eenet = _trace(engine, both, _run(engine, stream), full)
     return Backbone(model, works, e4, eenet)

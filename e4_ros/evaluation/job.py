@@ -36,7 +36,7 @@ from e4_ros.perception.records import FrameRecord, RunInfo
 from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.inference.audit import DEFAULT_SHARE
 from e4_ros.vision.inference.clip_engine import ClipEngine
-from e4_ros.vision.inference.policy import FULL
+from e4_ros.vision.inference.exit_thresholds import FULL
 from e4_ros.vision.inference.stream_engine import StreamEngine
 from e4_ros.vision.runtime.devices import AUTO, check_name
 from e4_ros.vision.runtime.precision import FP32
@@ -105,7 +105,7 @@ class Job:
         # leave out is decided when they are written.
         wanted = EngineOptions(
             options.model,
-            'e4' if spec.exits else 'full',
+            spec.exits,
             threads=options.threads,
             precision=options.precision,
             min_score=options.min_score,
@@ -118,7 +118,7 @@ class Job:
         self.setup = set_up(wanted)
         self.engine = self.setup.engine
         # What it is compared with runs on the same device.
-        peer = replace(wanted, policy=FULL, precision=FP32, device=self.engine.device)
+        peer = replace(wanted, exits=False, precision=FP32, device=self.engine.device)
         self.full = set_up(peer).engine
         self.works = self._works(self.engine)
         self.plan = self._plan()

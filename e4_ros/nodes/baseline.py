@@ -11,7 +11,7 @@ from e4_ros.energy.boards import BoardError, load_board
 from e4_ros.perception.frame_energy import default_cost, waiting_j
 from e4_ros.perception.frequency_control import LONGEST_WAIT_S
 from e4_ros.perception.records import NO_SOURCE, FrameRecord
-from e4_ros.vision.inference.policy import FULL
+from e4_ros.vision.inference.exit_thresholds import FULL
 from e4_ros.vision.inference.stream_engine import StreamEngine
 
 

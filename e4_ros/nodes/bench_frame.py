@@ -27,7 +27,7 @@ from e4_ros.benchmarks.frame.crafted import Crafted
 from e4_ros.nodes import conversions, perception
 from e4_ros.nodes.bench_camera import picture
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.policy import FULL, TEMPORAL
+from e4_ros.vision.inference.exit_thresholds import FULL, TEMPORAL
 
 OBJECTS = (0, 5, 20, 100)
 SIZES = ((640, 480), (1920, 1080))

@@ -48,8 +48,7 @@ def load(node: Node) -> Network:
         OSError: a file cannot be read.
     """
     controller, every = value(node, 'controller'), value(node, 'baseline_every')
-    depth = 'e4' if live_spec(controller).exits else 'full'
-    setup = _set_up(node, depth, value(node, 'precision'))
+    setup = _set_up(node, live_spec(controller).exits, value(node, 'precision'))
     perceiver = Perceiver(setup.engine)
     perceiver.warm_up(_ANY_FRAME, check_pay=value(node, 'check_pay'))
     baseline = None
@@ -60,18 +59,18 @@ def load(node: Node) -> Network:
         )
     if every:
         # What perception is compared with runs where perception does.
-        full = _set_up(node, 'full', device=perceiver.engine.device).engine
+        full = _set_up(node, exits=False, device=perceiver.engine.device).engine
         baseline = Baseline(full, every)
         baseline.process(_ANY_FRAME, board='')
     exits = ExitWatch(node, perceiver, str(setup.path))
     return Network(perceiver, baseline, exits, _describe(node, setup, controller))
 
 
-def _set_up(node: Node, policy: str, precision: str = FP32, device: str = '') -> Setup:
+def _set_up(node: Node, exits: bool, precision: str = FP32, device: str = '') -> Setup:
     return set_up(
         EngineOptions(
             value(node, 'model'),
-            policy,
+            exits,
             value(node, 'runtime'),
             value(node, 'threads') or None,
             precision,

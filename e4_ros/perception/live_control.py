@@ -25,7 +25,7 @@ from e4_ros.perception.decision_loop import DecisionLoop
 from e4_ros.perception.frequency_control import LONGEST_WAIT_S
 from e4_ros.perception.live_plan import LivePlan, tables_of
 from e4_ros.perception.records import FrameRecord
-from e4_ros.vision.inference.policy import FULL, ThresholdPolicy
+from e4_ros.vision.inference.exit_thresholds import FULL, ExitThresholds
 from e4_ros.vision.inference.stream_engine import StreamEngine
 
 CARRIED = frozenset({'thresholds', 'plan', 'point'})
@@ -127,10 +127,10 @@ class LiveControl:
                 f'this network has no exit {", ".join(strangers)}; it has '
                 f'{", ".join(sorted(early)) or "none"}'
             )
-        policy = ThresholdPolicy(thresholds)
-        if policy != self._engine.policy:
+        wanted = ExitThresholds(thresholds)
+        if wanted != self._engine.thresholds:
             with self._between_frames:
-                self._engine.policy = policy
+                self._engine.thresholds = wanted
 
     def _look(self, last: Outcome | None) -> Observation:
         live, window_s, power_w = self._lease(), 0.0, math.nan

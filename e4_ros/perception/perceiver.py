@@ -10,7 +10,7 @@ from e4_ros.perception.audit_totals import AuditTotals
 from e4_ros.perception.frequency_control import FrequencyControl, NoControl
 from e4_ros.perception.records import FrameRecord
 from e4_ros.vision.inference.audit import Audit
-from e4_ros.vision.inference.policy import FULL
+from e4_ros.vision.inference.exit_thresholds import FULL
 from e4_ros.vision.inference.stream_engine import StreamEngine
 
 _log = logging.getLogger(__name__)

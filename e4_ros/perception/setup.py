@@ -29,8 +29,7 @@ from e4_ros.vision.clip_network import ClipNetwork
 from e4_ros.vision.inference.audit import DEFAULT_SHARE
 from e4_ros.vision.inference.audit_record import AuditRecord
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.factory import check_policy, make_clip_engine, make_engine
-from e4_ros.vision.inference.policy import FULL
+from e4_ros.vision.inference.factory import make_clip_engine, make_engine
 from e4_ros.vision.inference.stream_engine import StreamEngine
 from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, SPIN_US, on_device
 from e4_ros.vision.runtime.factory import candidates, make_runtime
@@ -45,7 +44,7 @@ class EngineOptions:
 
     Attributes:
         model: name of a bundle that ships, path of a bundle, or a name of the zoo.
-        policy: ``e4`` answers early where it may; ``full`` never does, and is not even cut.
+        exits: whether frames may be answered early; if not, the network is not even cut.
         runtime: ``onnxruntime``, or ``torch`` for reference.
         threads: threads within one operation; None for one per core.
         precision: precision of the network's stages, one that the bundle has.
@@ -64,7 +63,7 @@ class EngineOptions:
     """
 
     model: str = 'pedestrian_ssdlite'
-    policy: str = 'e4'
+    exits: bool = True
     runtime: str = 'onnxruntime'
     threads: int | None = None
     precision: str = FP32
@@ -140,13 +139,12 @@ def set_up(options: EngineOptions) -> Setup:
         ValueError: a name is unknown, or the bundle does not have the precision.
         OSError: a file cannot be read.
     """
-    check_policy(options.policy)
     check_precision(options.precision)
     if options.runtime == 'torch' and options.precision != FP32:
         raise RuntimeUnavailableError(f'the runtime torch has no {options.precision}, only {FP32}')
     bundle = load_bundle(open_bundle(options.model), options.precision)
     manifest = bundle.manifest
-    if options.policy != FULL:
+    if options.exits:
         manifest.check_promise(options.precision)
     min_score = options.min_score
     if options.unsure_classes and manifest.task != 'detect':
@@ -164,9 +162,9 @@ def set_up(options: EngineOptions) -> Setup:
         )
         if isinstance(network, ClipNetwork):
             window = options.window_s, options.window_stride_s
-            return make_clip_engine(network, runtime, options.policy, min_score, *window)
+            return make_clip_engine(network, runtime, options.exits, min_score, *window)
         record = AuditRecord(manifest.exits_key) if options.keep_audits else None
-        return make_engine(network, runtime, options.policy, min_score, options.audit_share, record)
+        return make_engine(network, runtime, options.exits, min_score, options.audit_share, record)
 
     engine = on_device(options.device, on, candidates(options.runtime))
     return Setup(bundle.path, manifest, engine)
@@ -212,8 +210,8 @@ def _network(bundle: Bundle, options: EngineOptions) -> StagedNetwork | ClipNetw
     if options.runtime == 'torch':
         from e4_ros.vision.export.build import reference_network
 
-        return reference_network(bundle.path, bundle.manifest, exits=options.policy != FULL)
-    return bundle.network if options.policy != FULL else joined(bundle.network)
+        return reference_network(bundle.path, bundle.manifest, exits=options.exits)
+    return bundle.network if options.exits else joined(bundle.network)
 
 
 def _usable(folder: Path) -> bool:

@@ -14,7 +14,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save
 from torch import nn
 
-from e4_ros.vision.inference.policy import TEMPORAL
+from e4_ros.vision.inference.exit_thresholds import TEMPORAL
 from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.exit_gate import ExitGate
 from e4_ros.vision.nets.heads import ClassHead, GridHead, Head

@@ -34,7 +34,7 @@ from e4_ros.nodes.dvfs_helper import DvfsHelper  # noqa: E402
 from e4_ros.nodes.perception import Perception  # noqa: E402
 from e4_ros.vision.detections import Detections as FrameDetections  # noqa: E402
 from e4_ros.vision.inference.audit import Auditor  # noqa: E402
-from e4_ros.vision.inference.policy import ThresholdPolicy  # noqa: E402
+from e4_ros.vision.inference.exit_thresholds import ExitThresholds  # noqa: E402
 
 pytestmark = pytest.mark.ros
 
@@ -348,7 +348,7 @@ def test_an_exit_that_went_wrong_is_switched_off_and_the_diagnostics_say_what_to
 ):
     engine = graph[0]._network.get().perceiver.engine
     nonsense = FrameDetections.of(np.array([[0, 0, 9, 9]]), np.array([0.99]))
-    monkeypatch.setattr(engine, 'policy', ThresholdPolicy({'temporal': 0.0}))
+    monkeypatch.setattr(engine, 'thresholds', ExitThresholds({'temporal': 0.0}))
     monkeypatch.setattr(engine, 'auditor', Auditor({'temporal': 0.3}))  # keeps nothing on disk
     monkeypatch.setattr(engine, 'economics', None)
     monkeypatch.setattr(engine.temporal, 'detections', lambda min_score: nonsense)

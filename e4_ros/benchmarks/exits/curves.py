@@ -18,7 +18,7 @@ from e4_ros.vision.bundle import read_manifest
 from e4_ros.vision.export.assemble import assemble
 from e4_ros.vision.export.build import trainable
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.policy import TEMPORAL, FullPolicy, ThresholdPolicy
+from e4_ros.vision.inference.exit_thresholds import TEMPORAL, ExitThresholds
 from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.runtime.factory import make_runtime
 
@@ -50,7 +50,7 @@ def measure_curves(
         progress: called with passes done and their number.
     """
     full = full_engine(model, threads)
-    peer = Through(full, FullPolicy())
+    peer = Through(full, ExitThresholds())
     ways: Ways = {}
     for curve, path in checkpoints.items():
         ways |= cascade_ways(curve, path, threads)
@@ -73,7 +73,7 @@ def cascade_ways(curve: str, path: Path, threads: int) -> Ways:
     thresholds = read_manifest(path).thresholds
     engine = set_up(EngineOptions(str(path), threads=threads)).early_exits
     return {
-        (curve, threshold): Through(engine, ThresholdPolicy(thresholds_at(thresholds, threshold)))
+        (curve, threshold): Through(engine, ExitThresholds(thresholds_at(thresholds, threshold)))
         for threshold in TEMPORAL_THRESHOLDS
     }
 
@@ -86,11 +86,11 @@ def score_ways(path: Path, threads: int) -> Ways:
     model, fitted = trainable(path, read_manifest(path))
     exits = [replace(found, gate=None) for found in fitted.exits]
     network = assemble(model, replace(fitted, exits=exits, temporal=None))
-    engine = EarlyExitEngine(network, FullPolicy(), make_runtime('onnxruntime', threads))
+    engine = EarlyExitEngine(network, ExitThresholds(), make_runtime('onnxruntime', threads))
     names = [found.name for found in exits]
     return {
         ('score_threshold', threshold): Through(
-            engine, ThresholdPolicy(dict.fromkeys(names, threshold))
+            engine, ExitThresholds(dict.fromkeys(names, threshold))
         )
         for threshold in SCORE_THRESHOLDS
     }

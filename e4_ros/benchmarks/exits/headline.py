@@ -13,7 +13,7 @@ from e4_ros.benchmarks.exits.timing import figures, timed
 from e4_ros.benchmarks.exits.ways import Through, Watched, full_engine
 from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.bundle import load_bundle
-from e4_ros.vision.inference.policy import FullPolicy
+from e4_ros.vision.inference.exit_thresholds import ExitThresholds
 from e4_ros.vision.models.trainable import TrainableModel
 
 
@@ -46,7 +46,7 @@ def measure_headline(
     way = Watched(engine, load_bundle(path).network, thresholds, pays=True)
     full = full_engine(model, threads)
     result = timed(
-        {('headline', 0.0): way}, Through(full, FullPolicy()), test.clip, passes, progress
+        {('headline', 0.0): way}, Through(full, ExitThresholds()), test.clip, passes, progress
     )['headline', 0.0]
     full_detections = [full.process_full(frame).detections for _, frame in test.clip]
     # A median over audits, because a single slow one among the few would tell of the machine.

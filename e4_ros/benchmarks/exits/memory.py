@@ -1,7 +1,7 @@
 """Peak memory of a process that runs the full network, and of one that exits early.
 
-``python -m e4_ros.benchmarks.exits.memory POLICY [CHECKPOINT]`` is one such process: it prints the
-kilobytes of its peak. Both import the same, and read the same video frame by frame.
+``python -m e4_ros.benchmarks.exits.memory THREADS full|exits [BUNDLE]`` is one such process: it
+prints the kilobytes of its peak. Both import the same, and read the same video frame by frame.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def peak_memory_mb(
     checkpoint: Path, threads: int, progress: Callable[[int, int], None]
 ) -> dict[str, float]:
     """Median peak of a few fresh processes each, in turns, in megabytes (10⁶ bytes)."""
-    commands = {'full': ['full'], 'cascade': ['e4', str(checkpoint)]}
+    commands = {'full': ['full'], 'cascade': ['exits', str(checkpoint)]}
     peaks: dict[str, list[float]] = {name: [] for name in commands}
     # What the first process may have to export, and the others find in the cache, is an outlier.
     for number in range(_ROUNDS):
@@ -35,18 +35,18 @@ def peak_memory_mb(
 
 
 def child_peak_mb(*arguments: str) -> float:
-    """Peak of one fresh process, given its threads, policy and perhaps bundle."""
+    """Peak of one fresh process, given its threads, `full` or `exits`, and perhaps bundle."""
     process = subprocess.run(
         [sys.executable, '-m', __name__, *arguments], capture_output=True, text=True, check=True
     )
     return float(process.stdout.split()[-1]) * 1024 / 1e6
 
 
-def _main(threads: str, policy: str, bundle: str = MODEL) -> None:
+def _main(threads: str, depth: str, bundle: str = MODEL) -> None:
     from e4_ros.evaluation.sources import open_source
     from e4_ros.perception.setup import EngineOptions, set_up
 
-    engine = set_up(EngineOptions(bundle, policy, threads=int(threads))).engine
+    engine = set_up(EngineOptions(bundle, depth == 'exits', threads=int(threads))).engine
     for stamp_s, frame in islice(open_source(SOURCE), _FRAMES):
         engine.process(frame, stamp_s)
     status = Path('/proc/self/status').read_text()

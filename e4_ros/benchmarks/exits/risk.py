@@ -18,7 +18,7 @@ from e4_ros.vision.bundle import load_bundle
 from e4_ros.vision.calibration.calibrate import Promise, calibrate
 from e4_ros.vision.calibration.learn_then_test import RiskError
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.inference.policy import FULL
+from e4_ros.vision.inference.exit_thresholds import FULL
 from e4_ros.vision.staged_network import StagedNetwork
 
 ALPHAS = (0.05, 0.1, 0.2)

@@ -12,7 +12,7 @@ from e4_ros.benchmarks.exits.footage import Clip
 from e4_ros.benchmarks.exits.ways import Said, Way
 from e4_ros.evaluation.metrics import f1
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.inference.policy import FULL
+from e4_ros.vision.inference.exit_thresholds import FULL
 
 PEER_EVERY = 4  # frames from one on which the peer answers too to the next
 

@@ -13,8 +13,8 @@ from e4_ros.vision.detections import Detections
 from e4_ros.vision.export.assemble import assemble
 from e4_ros.vision.inference.audit import Auditor
 from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.exit_thresholds import FULL, ExitThresholds
 from e4_ros.vision.inference.factory import make_engine
-from e4_ros.vision.inference.policy import FULL, ExitPolicy, ThresholdPolicy
 from e4_ros.vision.models import load_model
 from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.runtime.factory import make_runtime
@@ -50,14 +50,14 @@ class Way(Protocol):
 
 
 class Through:
-    """An engine under a policy; several of them may share the engine, one stream at a time."""
+    """An engine under thresholds; several of them may share the engine, one stream at a time."""
 
-    def __init__(self, engine: EarlyExitEngine, policy: ExitPolicy):
-        self._engine, self._policy = engine, policy
+    def __init__(self, engine: EarlyExitEngine, thresholds: ExitThresholds):
+        self._engine, self._thresholds = engine, thresholds
 
     def reset(self) -> None:
         """See `Way`."""
-        self._engine.policy = self._policy
+        self._engine.thresholds = self._thresholds
         self._engine.reset()
 
     def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
@@ -73,7 +73,7 @@ def full_engine(model: TrainableModel, threads: int) -> EarlyExitEngine:
         model: the network.
         threads: threads within an operation.
     """
-    return make_engine(assemble(model), make_runtime('onnxruntime', threads), FULL)
+    return make_engine(assemble(model), make_runtime('onnxruntime', threads), exits=False)
 
 
 class Watched:
@@ -98,13 +98,13 @@ class Watched:
         pays: bool,
     ):
         self._engine, self._pays = engine, pays
-        self._policy = ThresholdPolicy(thresholds)
+        self._thresholds = ExitThresholds(thresholds)
         self._bounds, self._confidence = network.audit_bounds, network.confidence
         self.reset()
 
     def reset(self) -> None:
         """See `Way`; what was switched off is on again."""
-        self._engine.policy = self._policy
+        self._engine.thresholds = self._thresholds
         self._engine.auditor = Auditor(self._bounds, confidence=self._confidence)
         self._engine.economics = None
         self._engine.reset()

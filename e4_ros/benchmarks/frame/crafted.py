@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.policy import TEMPORAL
+from e4_ros.vision.inference.exit_thresholds import TEMPORAL
 from e4_ros.vision.models.ssd_boxes import anchors
 from e4_ros.vision.runtime.interfaces import Piece
 

@@ -19,8 +19,8 @@ from e4_ros.vision.calibration.learn_then_test import (
 )
 from e4_ros.vision.calibration.threshold_replay import Clip, PlayedStream
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.inference.exit_thresholds import FULL, TEMPORAL
 from e4_ros.vision.inference.frame_result import FrameResult
-from e4_ros.vision.inference.policy import FULL, TEMPORAL
 from e4_ros.vision.runtime.precision import FP32
 from e4_ros.vision.staged_network import StagedNetwork
 

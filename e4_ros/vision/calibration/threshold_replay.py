@@ -9,8 +9,8 @@ import numpy as np
 from e4_ros.vision.agreement import disagreement
 from e4_ros.vision.calibration.learn_then_test import spaced_blocks, upper_bound
 from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.exit_thresholds import FULL, TEMPORAL, ExitThresholds
 from e4_ros.vision.inference.frame_result import FrameResult
-from e4_ros.vision.inference.policy import FULL, TEMPORAL, ThresholdPolicy
 from e4_ros.vision.runtime.factory import make_runtime
 from e4_ros.vision.staged_network import StagedNetwork
 
@@ -35,13 +35,13 @@ class PlayedStream:
         self._clips, self._task = clips, network.model.task
         self._names = [TEMPORAL, *(part.name for part in network.exits)]
         runtime = make_runtime('onnxruntime', threads)
-        self._engine = EarlyExitEngine(network, ThresholdPolicy({}), runtime)
+        self._engine = EarlyExitEngine(network, ExitThresholds({}), runtime)
         process = self._engine.process_full
         self.full = [process(frame).detections for clip in clips for _, frame in clip]
 
     def play(self, thresholds: dict[str, float]) -> list[FrameResult]:
         """Results of all frames; each clip is a stream of its own."""
-        self._engine.policy = ThresholdPolicy(thresholds)
+        self._engine.thresholds = ExitThresholds(thresholds)
         results = []
         for clip in self._clips:
             self._engine.reset()

@@ -11,7 +11,7 @@ from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
 from e4_ros.vision.export.graph_split import split
 from e4_ros.vision.export.node_costs import module_cost
 from e4_ros.vision.export.onnx_export import ModuleProgram, stage_programs
-from e4_ros.vision.inference.policy import TEMPORAL
+from e4_ros.vision.inference.exit_thresholds import TEMPORAL
 from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.exit_gate import SLOTS, STATE
 from e4_ros.vision.nets.heads import Answering, AnsweringAndJudging

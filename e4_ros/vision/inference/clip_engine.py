@@ -13,8 +13,8 @@ from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.clip_window import Window, WindowSchedule
 from e4_ros.vision.inference.compiled_network import Segment
 from e4_ros.vision.inference.exit_economics import ExitEconomics
+from e4_ros.vision.inference.exit_thresholds import FULL, ExitThresholds
 from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentClock
-from e4_ros.vision.inference.policy import FULL, ExitPolicy
 from e4_ros.vision.model import check_frame
 from e4_ros.vision.runtime.devices import CPU
 from e4_ros.vision.runtime.interfaces import Runtime
@@ -46,7 +46,7 @@ class ClipEngine:
 
     Args:
         network: backbone and step, with what comes before and after them.
-        policy: which gates' scores are enough to stop.
+        thresholds: which gates' scores are enough to stop.
         runtime: what runs the programs.
         schedule: when windows begin and look.
         min_score: answers that score less are left out.
@@ -63,12 +63,12 @@ class ClipEngine:
     def __init__(
         self,
         network: ClipNetwork,
-        policy: ExitPolicy,
+        thresholds: ExitThresholds,
         runtime: Runtime,
         schedule: WindowSchedule,
         min_score: float = 0.0,
     ):
-        self.model, self.policy, self.runtime = network.model, policy, runtime
+        self.model, self.thresholds, self.runtime = network.model, thresholds, runtime
         self.min_score = min_score
         self.windows_answered = self.frames_looked = 0
         self._schedule = schedule
@@ -102,7 +102,7 @@ class ClipEngine:
     def paths(self) -> dict[str, list[int]]:
         """For every exit that may be taken, the segments on the way to it; ``full`` is the last."""
         early = [stop_name(frames) for frames in range(1, self._schedule.samples)]
-        names = [LOOKING, *filter(self.policy.asks, early), FULL]
+        names = [LOOKING, *filter(self.thresholds.asks, early), FULL]
         return {HELD: [0], **{name: [0, 1, 2] for name in names}}
 
     def process(
@@ -200,9 +200,9 @@ class ClipEngine:
             outputs = self._step.outputs
             gate, diversity = (float(outputs[o].read()[0, 0]) for o in ('gate', 'diversity'))
             stop = FULL if self._schedule.is_last(window) else stop_name(window.looks)
-            if stop != FULL and self.policy.asks(stop):
+            if stop != FULL and self.thresholds.asks(stop):
                 scores[stop] = gate
-            if stop == FULL or self.policy.takes(stop, gate):
+            if stop == FULL or self.thresholds.takes(stop, gate):
                 name = stop
                 self._answer = _Answer(self._logits().copy(), self._schedule.expires_s(window))
                 self._schedule.close(window)

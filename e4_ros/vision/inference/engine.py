@@ -1,4 +1,4 @@
-"""One frame in, one answer out, from the cheapest exit whose gate the policy trusts."""
+"""One frame in, one answer out, from the cheapest exit whose gate is trusted."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.audit import Audit, Auditor
 from e4_ros.vision.inference.compiled_network import Segment, compile_chain, segments_of
 from e4_ros.vision.inference.exit_economics import ExitEconomics
+from e4_ros.vision.inference.exit_thresholds import FULL, TEMPORAL, ExitThresholds
 from e4_ros.vision.inference.exit_timing import measure_exits
 from e4_ros.vision.inference.extrapolated_exit import ExtrapolatedExit
 from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentClock
 from e4_ros.vision.inference.hold_exit import HoldExit
 from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
-from e4_ros.vision.inference.policy import FULL, TEMPORAL, ExitPolicy
 from e4_ros.vision.inference.temporal_exit import TemporalExit
 from e4_ros.vision.model import check_frame
 from e4_ros.vision.runtime.interfaces import Runtime
@@ -29,7 +29,7 @@ class EarlyExitEngine:
 
     Args:
         network: the network in stages, with what comes before and after it.
-        policy: where to stop.
+        thresholds: where to stop.
         runtime: what runs the stages.
         min_score: detections that score less are left out.
         auditor: says which early answers `audit` checks.
@@ -42,7 +42,7 @@ class EarlyExitEngine:
     def __init__(
         self,
         network: StagedNetwork,
-        policy: ExitPolicy,
+        thresholds: ExitThresholds,
         runtime: Runtime,
         min_score: float = 0.2,
         auditor: Auditor | None = None,
@@ -62,12 +62,12 @@ class EarlyExitEngine:
             for looks in (False, True)
         }
         self._looked = False
-        self.policy = policy
+        self.thresholds = thresholds
 
     @property
     def segments(self) -> list[Segment]:
-        """What each segment asks of the machine under the policy, in order."""
-        return self._segments[self.policy.asks(TEMPORAL)]
+        """What each segment asks of the machine under the thresholds, in order."""
+        return self._segments[self.thresholds.asks(TEMPORAL)]
 
     @property
     def device(self) -> str:
@@ -78,7 +78,7 @@ class EarlyExitEngine:
     def paths(self) -> dict[str, list[int]]:
         """For every exit that may be taken, the segments on the way to it; ``full`` is the last."""
         names = self._exit_names
-        asked = [name == FULL or self.policy.asks(name) for name in names]
+        asked = [name == FULL or self.thresholds.asks(name) for name in names]
         return {name: list(range(depth + 1)) for depth, name in enumerate(names) if asked[depth]}
 
     def process(
@@ -137,7 +137,7 @@ class EarlyExitEngine:
             frame: like those to come.
         """
         costs = measure_exits(self.model, self._chain, self.temporal, frame, self.min_score)
-        asked = {name: cost for name, cost in costs.items() if self.policy.asks(name)}
+        asked = {name: cost for name, cost in costs.items() if self.thresholds.asks(name)}
         self.economics = ExitEconomics(asked, self._rates)
         self.reset()
         return self.economics
@@ -165,13 +165,13 @@ class EarlyExitEngine:
             stamp_s: its time; not before the last frame's.
         """
         if index == 0:
-            if self.policy.asks(TEMPORAL):
+            if self.thresholds.asks(TEMPORAL):
                 self.temporal.look(frame, stamp_s)
             self._input.write(self.model.preprocess(frame))
             return
         step = self._steps[index - 1]
         step.stage.run()
-        if step.exit is not None and self.policy.asks(step.exit.name):
+        if step.exit is not None and self.thresholds.asks(step.exit.name):
             step.exit.score(frame.shape, self.min_score)
         if index == len(self._steps):
             self._last_detections(frame)
@@ -207,7 +207,7 @@ class EarlyExitEngine:
     def _descend(
         self, frame: np.ndarray, clock: SegmentClock, scores: dict[str, float]
     ) -> tuple[Detections, str]:
-        asked = self._looked or not self.policy.asks(TEMPORAL)
+        asked = self._looked or not self.thresholds.asks(TEMPORAL)
         self._input.write(self.model.preprocess(frame))
         for index, step in enumerate(self._steps):
             clock.segment(index + 1)
@@ -223,13 +223,13 @@ class EarlyExitEngine:
 
     def _looks(self) -> bool:
         """Whether the temporal exit looks at the next frame: for itself, or for those behind."""
-        if not self.policy.asks(TEMPORAL) or not self._pays(TEMPORAL):
+        if not self.thresholds.asks(TEMPORAL) or not self._pays(TEMPORAL):
             return False
-        early = [name for name in self._exit_names[:-1] if self.policy.asks(name)]
+        early = [name for name in self._exit_names[:-1] if self.thresholds.asks(name)]
         return any(name not in self.off and self._pays(name) for name in early)
 
     def _takes(self, name: str, score: float) -> bool:
-        return self.policy.takes(name, score) and name not in self.off and self._pays(name)
+        return self.thresholds.takes(name, score) and name not in self.off and self._pays(name)
 
     def _pays(self, name: str) -> bool:
         return self.economics is None or self.economics.asks(name)

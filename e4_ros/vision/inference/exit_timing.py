@@ -10,7 +10,7 @@ import numpy as np
 
 from e4_ros.vision.inference.compiled_network import Chain
 from e4_ros.vision.inference.exit_economics import ExitCost
-from e4_ros.vision.inference.policy import TEMPORAL
+from e4_ros.vision.inference.exit_thresholds import TEMPORAL
 from e4_ros.vision.inference.temporal_exit import TemporalExit
 from e4_ros.vision.model import VisionModel
 

@@ -10,18 +10,17 @@ from e4_ros.vision.inference.audit_record import AuditRecord
 from e4_ros.vision.inference.clip_engine import ClipEngine
 from e4_ros.vision.inference.clip_window import WindowSchedule
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.policy import FULL, FullPolicy, ThresholdPolicy
+from e4_ros.vision.inference.exit_thresholds import ExitThresholds
 from e4_ros.vision.runtime.interfaces import Runtime
 from e4_ros.vision.staged_network import StagedNetwork
 
-POLICIES = ('full', 'e4')
 _BOUNDS = 0.02, 0.98  # a betting test needs room on both sides
 
 
 def make_engine(
     network: StagedNetwork,
     runtime: Runtime,
-    policy: str = 'e4',
+    exits: bool = True,
     min_score: float = 0.2,
     audit_share: float = DEFAULT_SHARE,
     record: AuditRecord | None = None,
@@ -31,28 +30,24 @@ def make_engine(
     Args:
         network: the network in stages, with its exits and their thresholds.
         runtime: what runs it.
-        policy: ``full`` or ``e4``.
+        exits: whether frames may stop early; if not, the network is not even cut.
         min_score: detections that score less are left out.
         audit_share: share of early answers that `EarlyExitEngine.audit` checks.
         record: where exits that an audit switched off are kept for later processes; None forgets
             them: for footage that is run again and again.
-
-    Raises:
-        ValueError: there is no policy of that name.
     """
-    check_policy(policy)
-    if policy == FULL:
-        return EarlyExitEngine(network.without_exits(), FullPolicy(), runtime, min_score)
+    if not exits:
+        return EarlyExitEngine(network.without_exits(), ExitThresholds(), runtime, min_score)
     bounds = {name: float(np.clip(bound, *_BOUNDS)) for name, bound in network.audit_bounds.items()}
     auditor = Auditor(bounds, audit_share, network.confidence, record)
-    policy_of_exits = ThresholdPolicy(network.thresholds)
-    return EarlyExitEngine(network, policy_of_exits, runtime, min_score, auditor)
+    thresholds = ExitThresholds(network.thresholds)
+    return EarlyExitEngine(network, thresholds, runtime, min_score, auditor)
 
 
 def make_clip_engine(
     network: ClipNetwork,
     runtime: Runtime,
-    policy: str = 'e4',
+    exits: bool = True,
     min_score: float = 0.2,
     window_s: float = 0.0,
     stride_s: float = 0.0,
@@ -62,26 +57,15 @@ def make_clip_engine(
     Args:
         network: backbone and step, with the gate's thresholds.
         runtime: what runs it.
-        policy: ``e4`` stops a window where its gate is content, ``full`` never does.
+        exits: whether a window may be answered before all of its frames were looked at.
         min_score: answers that score less are left out.
         window_s: length of a window in seconds; 0 for that of the clips it learned from.
         stride_s: seconds between the beginnings of two windows; 0 for ``window_s``.
 
     Raises:
-        ValueError: there is no policy of that name, or a length is negative or not finite.
+        ValueError: a length is negative or not finite.
     """
-    check_policy(policy)
     window_s = window_s or network.window_s
     schedule = WindowSchedule(window_s, stride_s or window_s, network.frames)
-    stops = FullPolicy() if policy == FULL else ThresholdPolicy(network.thresholds)
+    stops = ExitThresholds(network.thresholds if exits else {})
     return ClipEngine(network, stops, runtime, schedule, min_score)
-
-
-def check_policy(policy: str) -> None:
-    """Refuse an unknown policy.
-
-    Raises:
-        ValueError: says which there are.
-    """
-    if policy not in POLICIES:
-        raise ValueError(f'there is no policy {policy!r}; choose one of {POLICIES}')

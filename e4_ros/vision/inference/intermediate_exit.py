@@ -15,7 +15,7 @@ from e4_ros.vision.staged_network import Part
 class ExitStep:
     """Answers from the tensor between two stages.
 
-    Per frame the engine asks `most` and, if that might do, `score`; where the policy takes the
+    Per frame the engine asks `most` and, if that might do, `score`; where the thresholds take the
     score, `detections`; and tells `remember` once the frame has its answer.
 
     An exit without a gate scores by how sure its answer is of itself (as BranchyNet's do, Teerapi-

@@ -10,8 +10,8 @@ import numpy as np
 from e4_ros.vision.inference.audit import Audit
 from e4_ros.vision.inference.compiled_network import Segment
 from e4_ros.vision.inference.exit_economics import ExitEconomics
+from e4_ros.vision.inference.exit_thresholds import ExitThresholds
 from e4_ros.vision.inference.frame_result import FrameResult, OnSegment
-from e4_ros.vision.inference.policy import ExitPolicy
 from e4_ros.vision.model import VisionModel
 
 
@@ -20,12 +20,12 @@ class StreamEngine(Protocol):
 
     Attributes:
         model: what comes before the network and after it.
-        policy: which gates' scores are enough to answer early.
+        thresholds: which gates' scores are enough to answer early.
         economics: rests exits that do not pay; None where all are asked.
     """
 
     model: VisionModel
-    policy: ExitPolicy
+    thresholds: ExitThresholds
     economics: ExitEconomics | None
 
     @property

@@ -17,7 +17,7 @@ from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
 from e4_ros.vision.export.assemble import assemble
 from e4_ros.vision.export.cut_search import measured_cuts
 from e4_ros.vision.export.graph_split import StageError
-from e4_ros.vision.inference.policy import TEMPORAL
+from e4_ros.vision.inference.exit_thresholds import TEMPORAL
 from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.temporal_net import TemporalNet
 from e4_ros.vision.teacher.offline_teacher import OfflineTeacher

@@ -53,7 +53,7 @@ def any_speed(monkeypatch):
 
 
 def logits(bundle, bits, frame):
-    engine = set_up(EngineOptions(str(bundle), 'full', threads=1, precision=bits)).engine
+    engine = set_up(EngineOptions(str(bundle), exits=False, threads=1, precision=bits)).engine
     engine.process_full(frame)
     return engine._steps[-1].stage.outputs['logits'].read().copy()
 
@@ -138,7 +138,7 @@ def test_a_promise_holds_in_the_precision_it_was_made_in(tmp_path):
     save_changed(shipped, manifest.calibrated(manifest.thresholds, promised), {}, tmp_path / 'own')
     with pytest.raises(BundleError, match='certified in int8, not in fp32'):
         set_up(EngineOptions(str(tmp_path / 'own')))
-    set_up(EngineOptions(str(tmp_path / 'own'), 'full'))  # where nothing answers early
+    set_up(EngineOptions(str(tmp_path / 'own'), exits=False))  # where nothing answers early
 
 
 def test_the_detector_in_int8_still_finds_the_people(tmp_path, monkeypatch, any_speed):

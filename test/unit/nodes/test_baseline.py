@@ -17,7 +17,7 @@ FRAME = np.zeros((120, 160, 3), np.uint8)
 
 @pytest.fixture(scope='module')
 def full():
-    return set_up(EngineOptions('pedestrian_ssdlite', 'full', threads=1)).engine
+    return set_up(EngineOptions('pedestrian_ssdlite', exits=False, threads=1)).engine
 
 
 def test_an_image_pays_for_the_wait_before_it(full):

@@ -26,7 +26,7 @@ from e4_ros.perception.live_plan import LivePlan
 from e4_ros.profiling.planning import planner
 from e4_ros.profiling.planning.ceiling import PATIENCE_FRAMES
 from e4_ros.profiling.planning.objective import PlanningError
-from e4_ros.vision.inference.policy import ThresholdPolicy
+from e4_ros.vision.inference.exit_thresholds import ExitThresholds
 
 BOARD = 'jetson_nano'
 WORKS = [
@@ -44,7 +44,7 @@ class Robot:
 
     def __init__(self, client, controller='e4', file='', deadline_s=0.0, replan=True, **context):
         self.controller = make_controller(controller, Context(STREAM, **context))
-        self.engine = SimpleNamespace(policy=ThresholdPolicy({'temporal': 0.5, 'exit1': 0.5}))
+        self.engine = SimpleNamespace(thresholds=ExitThresholds({'temporal': 0.5, 'exit1': 0.5}))
         self.lease: LivePlan | None = None
         self.control = LiveControl(
             self.controller, STREAM, self.engine, threading.Lock(), lambda: self.lease
@@ -340,11 +340,11 @@ def test_a_controller_that_leaves_the_clocks_alone_needs_no_lease(begin):
 def test_thresholds_reach_the_engine_between_frames(begin):
     live, _ = begin(controller='plan')
     live.observe(record('full', live))
-    assert live.engine.policy == ThresholdPolicy({})
+    assert live.engine.thresholds == ExitThresholds({})
     live.control.carry(Decision({'exit1': 0.25}))
-    assert live.engine.policy == ThresholdPolicy({'exit1': 0.25})
+    assert live.engine.thresholds == ExitThresholds({'exit1': 0.25})
     live.control.carry(Decision())
-    assert live.engine.policy == ThresholdPolicy({'exit1': 0.25}), 'None leaves what is in force'
+    assert live.engine.thresholds == ExitThresholds({'exit1': 0.25}), 'None leaves what is in force'
 
 
 @dataclass(frozen=True)
@@ -365,10 +365,10 @@ class Further(Decision):
 )
 def test_what_cannot_be_carried_out_is_refused_and_nothing_changes(begin, decision, says):
     live, daemon = begin()
-    before = live.active, live.engine.policy, daemon.core.plan
+    before = live.active, live.engine.thresholds, daemon.core.plan
     with pytest.raises((ValueError, OSError), match=says):
         live.control.carry(decision)
-    assert (live.active, live.engine.policy, daemon.core.plan) == before
+    assert (live.active, live.engine.thresholds, daemon.core.plan) == before
 
 
 def test_a_new_lease_begins_with_what_the_last_one_learned(begin):

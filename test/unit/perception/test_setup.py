@@ -58,7 +58,7 @@ def test_thresholds_are_changed_without_torch(tmp_path):
         """
     )
     assert result.returncode == 0, result.stderr
-    assert set_up(EngineOptions(str(tmp_path / 'own'))).engine.policy.thresholds == {
+    assert set_up(EngineOptions(str(tmp_path / 'own'))).engine.thresholds.thresholds == {
         'temporal': 0.9
     }
 
@@ -105,9 +105,9 @@ def test_what_a_plan_is_made_for(monkeypatch):
 def test_the_reference_runtime_answers_alike():
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 256, (480, 640, 3), dtype=np.uint8) for _ in range(2)]
-    for policy in ('e4', 'full'):
+    for exits in (True, False):
         engines = [
-            set_up(EngineOptions(policy=policy, runtime=runtime, device='cpu')).engine
+            set_up(EngineOptions(exits=exits, runtime=runtime, device='cpu')).engine
             for runtime in ('onnxruntime', 'torch')
         ]
         outputs = []

@@ -12,7 +12,7 @@ from e4_ros.vision.clips.motion import motion_map
 from e4_ros.vision.clips.net import ClipNet, NetSettings
 from e4_ros.vision.inference.clip_engine import ClipEngine
 from e4_ros.vision.inference.clip_window import WindowSchedule
-from e4_ros.vision.inference.policy import FullPolicy, ThresholdPolicy
+from e4_ros.vision.inference.exit_thresholds import ExitThresholds
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 
 _STAMPS = 100 + (np.arange(4) + 0.5) / 4  # the sample times of a window of a second
@@ -23,9 +23,9 @@ def make(backbone, clip_model):
     network = clip_network(backbone, clip_model, 1.0)
 
     def engine(thresholds=None, stride_s=1.0, window_s=1.0, samples=4) -> ClipEngine:
-        policy = FullPolicy() if thresholds is None else ThresholdPolicy(thresholds)
+        gates = ExitThresholds(thresholds or {})
         schedule = WindowSchedule(window_s, stride_s, samples)
-        return ClipEngine(network, policy, OnnxRuntime(1), schedule)
+        return ClipEngine(network, gates, OnnxRuntime(1), schedule)
 
     return engine
 

@@ -12,8 +12,8 @@ from e4_ros.vision.detections import Detections
 from e4_ros.vision.export.assemble import assemble
 from e4_ros.vision.inference.audit import Auditor
 from e4_ros.vision.inference.exit_economics import ExitCost, ExitEconomics
+from e4_ros.vision.inference.exit_thresholds import ExitThresholds
 from e4_ros.vision.inference.factory import make_engine
-from e4_ros.vision.inference.policy import ThresholdPolicy
 from e4_ros.vision.models import load_model
 from e4_ros.vision.runtime.factory import make_runtime
 
@@ -30,11 +30,11 @@ def shared():
 
 @pytest.fixture
 def engine(shared):
-    """The shipped engine with a fresh stream and its own policy."""
+    """The shipped engine with a fresh stream and its own thresholds."""
     shared.reset()
-    policy, shared.auditor = shared.policy, Auditor()
+    thresholds, shared.auditor = shared.thresholds, Auditor()
     yield shared
-    shared.policy, shared.economics = policy, None
+    shared.thresholds, shared.economics = thresholds, None
 
 
 def feed(engine, frames, start_s=0.0, fps=25.0):
@@ -42,7 +42,7 @@ def feed(engine, frames, start_s=0.0, fps=25.0):
 
 
 def test_first_frame_of_a_stream_is_never_temporal(engine, frames):
-    engine.policy = ThresholdPolicy({'temporal': 1e-6})
+    engine.thresholds = ExitThresholds({'temporal': 1e-6})
     assert engine.process(frames[0], 0.0).exit == 'full'
 
 
@@ -94,7 +94,7 @@ def test_every_exit_gives_its_own_path(engine, frames):
     for name in engine.paths:
         engine.reset()
         engine.process(frames[0], 0.0)
-        engine.policy = ThresholdPolicy({name: 0.0} if name != 'full' else {})
+        engine.thresholds = ExitThresholds({name: 0.0} if name != 'full' else {})
         begun = []
         result = engine.process(frames[0], 0.04, begun.append)
         assert result.exit == name
@@ -109,8 +109,8 @@ def test_paths_name_the_segments_of_the_engine(engine):
     assert sum(segment.macs for segment in engine.segments) > 600e6
 
 
-def test_full_policy_is_the_network_itself(frames, engine):
-    full = set_up(EngineOptions('pedestrian_ssdlite', policy='full', threads=1)).engine
+def test_without_exits_it_is_the_network_itself(frames, engine):
+    full = set_up(EngineOptions('pedestrian_ssdlite', exits=False, threads=1)).engine
     assert full.paths == {'full': [0, 1]}
     result = full.process(frames[0], 0.0)
     assert (result.exit, result.gate_scores) == ('full', {})
@@ -189,7 +189,7 @@ def elsewhere(detections):
 
 def with_audits(engine, frames, monkeypatch, **settings):
     """The engine, asking only its temporal exit, whose every answer is wrong."""
-    engine.policy = ThresholdPolicy({'temporal': 0.0})
+    engine.thresholds = ExitThresholds({'temporal': 0.0})
     engine.process(frames[0], 0.0)
     monkeypatch.setattr(engine, 'auditor', Auditor(**settings))
     honest = engine.temporal.detections
@@ -219,7 +219,7 @@ def test_exit_that_is_off_is_not_even_asked(engine, frames, monkeypatch):
 
 
 def test_audit_leaves_the_stream_alone(engine, frames):
-    engine.policy = ThresholdPolicy({'temporal': 0.0})
+    engine.thresholds = ExitThresholds({'temporal': 0.0})
     results = []
     for share in (0.0, 1.0):
         engine.reset()
@@ -241,7 +241,7 @@ def test_exits_are_measured_on_this_machine(engine, frames):
 
 
 def test_exits_that_answer_too_rarely_rest(engine, frames):
-    engine.policy = ThresholdPolicy({'temporal': 1.01, 'exit1': 1.01})
+    engine.thresholds = ExitThresholds({'temporal': 1.01, 'exit1': 1.01})
     engine.economics = ExitEconomics({'temporal': ExitCost(1.0, 9.0), 'exit1': ExitCost(1.0, 4.0)})
     results = [engine.process(frames[i % 24], i / 25) for i in range(40)]
     asked = [bool(result.gate_scores) for result in results]
@@ -256,15 +256,10 @@ def test_exits_at_rest_leave_the_whole_network(engine, frames):
 
 
 def test_memory_from_before_a_rest_is_not_answered_from(engine, frames):
-    engine.policy = ThresholdPolicy({'temporal': 1e-6})
+    engine.thresholds = ExitThresholds({'temporal': 1e-6})
     feed(engine, [frames[0]] * 3)
     engine.economics = ExitEconomics({'temporal': ExitCost(1.0, 0.5)}, {'temporal': 0.1})
     engine.process(frames[0], 0.2)
     engine.economics = None
     assert engine.process(frames[0], 0.24).exit == 'full'
     assert engine.process(frames[0], 0.28).exit == 'temporal'
-
-
-def test_unknown_policy_lists_the_known():
-    with pytest.raises(ValueError, match="'full', 'e4'"):
-        set_up(EngineOptions('pedestrian_ssdlite', policy='fast'))

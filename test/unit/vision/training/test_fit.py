@@ -20,7 +20,7 @@ from e4_ros.evaluation.sources import open_source
 from e4_ros.vision.exit_checkpoint import load
 from e4_ros.vision.export import assemble as export
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.policy import ThresholdPolicy
+from e4_ros.vision.inference.exit_thresholds import ExitThresholds
 from e4_ros.vision.models import load_model
 from e4_ros.vision.nets.temporal_net import SLOTS
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
@@ -67,7 +67,7 @@ def fitted(model, clip):
 
 def assemble(model, checkpoint, thresholds):
     network = export.assemble(model, checkpoint)
-    return EarlyExitEngine(network, ThresholdPolicy(thresholds), OnnxRuntime(1))
+    return EarlyExitEngine(network, ExitThresholds(thresholds), OnnxRuntime(1))
 
 
 def tensors(checkpoint):

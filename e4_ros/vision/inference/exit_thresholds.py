@@ -1,0 +1,41 @@
+"""Where a frame may stop: from the gate scores of the exits, one at a time, to a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+FULL = 'full'
+TEMPORAL = 'temporal'
+
+
+@dataclass(frozen=True)
+class ExitThresholds:
+    """Stop at the first exit whose gate score reaches its threshold; without any, never early.
+
+    A controller decides them (`perception.controller`), an engine keeps to them.
+
+    Attributes:
+        thresholds: exit → least gate score at which its answer is taken; an exit without one is
+            off.
+    """
+
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for exit_name, threshold in self.thresholds.items():
+            if not threshold >= 0:
+                raise ValueError(f'the threshold of exit {exit_name!r} is {threshold}, not ≥ 0')
+
+    def asks(self, exit_name: str) -> bool:
+        """Whether this exit can be taken at all; one that cannot is not computed."""
+        return exit_name in self.thresholds
+
+    def takes(self, exit_name: str, gate_score: float) -> bool:
+        """Whether to stop at this exit.
+
+        Args:
+            exit_name: name of the exit.
+            gate_score: its gate's score for the frame, 0 to 1; NaN never stops.
+        """
+        return self.asks(exit_name) and gate_score >= self.thresholds[exit_name]
