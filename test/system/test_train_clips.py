@@ -60,7 +60,7 @@ def test_train_leaves_a_model_figures_and_a_page(actions, cache, tmp_path):
 def _runs(bundle: Path, actions: Path, cache: Path, out: Path) -> None:
     """The bundle names a clip from frames at the sample times of its window, and no others."""
     clip = next((actions / 'val' / 'left').glob('*.mp4'))
-    options = '--model', bundle, '--policy', 'full', '--min-score', 0, '--out', out / 'run'
+    options = '--model', bundle, '--controller', 'full', '--min-score', 0, '--out', out / 'run'
     run = _e4('run', clip, *options, cache=cache)
     assert run.returncode == 0, run.stderr
     assert 'windows of 2 s: 1 answered, after 4.0 of 4 frames' in ' '.join(run.stdout.split())
