@@ -20,9 +20,14 @@ def table_of(manifest: Manifest) -> Table:
         if number < len(manifest.exits):
             found = manifest.exits[number]
             table.add_row(found.name, f'{_threshold(manifest, found.name)}, after {found.cut}')
-    learnt = 'learnt' if manifest.temporal is not None else 'not learnt'
-    table.add_row('temporal', f'{_threshold(manifest, "temporal")}, {learnt}')
-    table.add_row('promise', _promise(manifest))
+    if manifest.clip is not None:
+        table.add_row('window', f'{manifest.clip.frames} frames in {manifest.clip.window_s:g} s')
+        for name in manifest.exit_names:
+            table.add_row(name, _threshold(manifest, name))
+    else:
+        learnt = 'learnt' if manifest.temporal is not None else 'not learnt'
+        table.add_row('temporal', f'{_threshold(manifest, "temporal")}, {learnt}')
+        table.add_row('promise', _promise(manifest))
     table.add_row('precisions', ', '.join(manifest.precisions))
     for device, costs in manifest.costs_s.items():
         table.add_row(device, f'{1e3 * sum(costs.values()):.2f} ms at full depth')

@@ -96,3 +96,14 @@ print(sorted(set(sys.modules) & {{'torch', 'torchvision', 'av', 'rosbags'}}))
         [sys.executable, '-c', program], capture_output=True, text=True, check=True
     )
     assert done.stdout.split()[-3:] == ['full', 'held', '[]']
+
+
+def test_the_bundle_is_shown_with_its_window(clip_bundle, capsys):
+    from e4_ros.commands.app import app
+
+    app(['bundle', 'show', str(clip_bundle)], standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert '4 frames in 1 s' in shown
+    assert 'frame3' in shown
+    assert 'threshold 2' in shown
+    assert 'temporal' not in shown
