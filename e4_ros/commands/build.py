@@ -25,7 +25,8 @@ def build(
         str,
         typer.Option(
             help='Also load it on a device, which compares every part with the CPU and, for '
-            'tensorrt, compiles the engines that perception will find in the cache.'
+            'tensorrt, compiles the engines that perception will find in the cache; what each '
+            'segment takes is measured there and written into the bundle.'
         ),
     ] = '',
     size: Annotated[
@@ -36,7 +37,7 @@ def build(
 
     \b
         e4 build torchvision/mobilenet_v3_small --out mobilenet
-        e4 build pedestrian_ssdlite --size 220 --out small
+        e4 build pedestrian_ssdlite --size 220 --device cpu --out small
 
     Building needs torch (the extra `train`); running what was built does not. `e4 fit` writes a
     bundle with exits, `e4 calibrate` sets its thresholds, `e4 precision` adds stages in fewer bits.
@@ -54,14 +55,11 @@ def build(
     network = load_model(model, input_size=None if size is None else (size, size))
     checkpoint = None if exits is None else load(exits, network)
     manifest = build_bundle(network, out, checkpoint)
+    if device:
+        from e4_ros.perception.segment_costs import measure_costs
+
+        manifest = measure_costs(out, device)
     console.stdout().print(table_of(manifest))
     typer.echo(f'wrote {out}')
     if device:
-        typer.echo(f'runs on {_try(out, device)}')
-
-
-def _try(bundle: Path, device: str) -> str:
-    """Load a bundle on a device, and say which one it runs on."""
-    from e4_ros.perception.setup import EngineOptions, set_up
-
-    return set_up(EngineOptions(str(bundle), device=device)).engine.device
+        typer.echo(f'runs on {", ".join(manifest.costs_s)}')

@@ -56,7 +56,7 @@ def foreign(tmp_path):
         ('precision bikes --model DAMAGED', 'it was cut or replaced'),
         ('run bikes --frames 3 --model DAMAGED', 'it was cut or replaced'),
         ('run bikes --frames 3 --model FOREIGN', 'the bundle of another program'),
-        ('run bikes --frames 3 --precision int8', 'run `e4 precision FOOTAGE`'),
+        ('run bikes --frames 3 --precision int8', 'run `e4 precision FOOTAGE --model'),
     ],
 )
 def test_bad_input_ends_in_a_sentence(

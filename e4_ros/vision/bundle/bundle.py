@@ -103,8 +103,8 @@ def _parts(path: Path, manifest: Manifest, precision: str) -> StagedNetwork | Cl
     if precision not in manifest.precisions:
         raise PrecisionError(
             f'the bundle {path} does not have {precision}, only {", ".join(manifest.precisions)}: '
-            f'run `e4 precision FOOTAGE --model {path}`. It makes it, measures it, and keeps it if '
-            'it is faster and says the same'
+            f'run `e4 precision FOOTAGE --model {path} --out DIR`. It makes it, measures it, and '
+            'keeps it in DIR if it is faster and says the same'
         )
     stages = [
         _part(path, entry, entry.file if precision == FP32 else entry.reduced[precision])

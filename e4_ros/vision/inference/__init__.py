@@ -1,1 +1,51 @@
-"""What runs for each frame: numpy, OpenCV, ONNX Runtime; never torch."""
+"""What runs for each frame: numpy, OpenCV, ONNX Runtime; never torch.
+
+>>> from e4_ros.vision.bundle import load_bundle, shipped_bundle
+>>> from e4_ros.vision.inference import make_engine
+>>> from e4_ros.vision.runtime import make_runtime
+>>> network = load_bundle(shipped_bundle('pedestrian_ssdlite')).network
+>>> list(make_engine(network, make_runtime('onnxruntime', threads=1)).paths)
+['temporal', 'exit1', 'full']
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from e4_ros.vision.inference.audit import Audit, Auditor
+    from e4_ros.vision.inference.engine import EarlyExitEngine
+    from e4_ros.vision.inference.factory import make_engine
+    from e4_ros.vision.inference.frame_result import FrameResult
+    from e4_ros.vision.inference.policy import FULL, TEMPORAL, ThresholdPolicy
+
+_PLACES = {
+    'Audit': 'audit',
+    'Auditor': 'audit',
+    'EarlyExitEngine': 'engine',
+    'FULL': 'policy',
+    'FrameResult': 'frame_result',
+    'TEMPORAL': 'policy',
+    'ThresholdPolicy': 'policy',
+    'make_engine': 'factory',
+}
+
+__all__ = [
+    'FULL',
+    'TEMPORAL',
+    'Audit',
+    'Auditor',
+    'EarlyExitEngine',
+    'FrameResult',
+    'ThresholdPolicy',
+    'make_engine',
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: many need the names of exits alone."""
+    if name not in _PLACES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from importlib import import_module
+
+    return getattr(import_module(f'{__name__}.{_PLACES[name]}'), name)

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import textwrap
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from e4_ros.commands.app import app
 from e4_ros.perception import setup
+from e4_ros.perception.segment_costs import measure_costs
 from e4_ros.perception.setup import EngineOptions, open_bundle, set_up
 from e4_ros.vision.bundle import BundleError, shipped_bundle
 
@@ -139,3 +143,35 @@ def test_a_damaged_bundle_in_the_cache_is_made_anew(tmp_path, monkeypatch):
     assert open_bundle('efficientnet_lite0') == folder
     with pytest.raises(BundleError):
         setup.load_bundle(tmp_path)
+
+
+def test_costs_are_written_by_the_device_that_ran(tmp_path):
+    shutil.copytree(shipped_bundle('pedestrian_ssdlite'), tmp_path / 'own')
+    before = set_up(EngineOptions(str(tmp_path / 'own'))).manifest
+    manifest = measure_costs(tmp_path / 'own', 'cpu')
+    assert list(manifest.costs_s) == ['cpu']
+    assert list(manifest.costs_s['cpu']) == ['prepare', 'stage0', 'stage1']
+    assert all(seconds > 0 for seconds in manifest.costs_s['cpu'].values())
+    after = set_up(EngineOptions(str(tmp_path / 'own'))).manifest
+    assert after.costs_s == manifest.costs_s
+    assert after.exits_key == before.exits_key  # what audits switched off stays off
+
+
+def test_the_command_builds_what_runs(tmp_path):
+    out = tmp_path / 'small'
+    arguments = f'build pedestrian_ssdlite --size 156 --device cpu --out {out}'
+    result = CliRunner().invoke(app, arguments.split())
+    assert result.exit_code == 0, result.output
+    assert 'pedestrian_ssdlite, detect, 156×156' in result.output
+    found = set_up(EngineOptions(str(out), threads=1))
+    assert found.engine.model.input_size == (156, 156)
+    assert found.paths == {'temporal': [0], 'full': [0, 1]}
+
+
+@pytest.mark.parametrize('threshold', ['exit1', 'exit1=much', 'exit9=0.5'])
+def test_a_threshold_that_is_none_is_refused(tmp_path, threshold):
+    arguments = ['bundle', 'set', 'pedestrian_ssdlite', '--threshold', threshold]
+    result = CliRunner().invoke(app, [*arguments, '--out', str(tmp_path / 'own')])
+    assert result.exit_code == 2
+    assert threshold.split('=')[0] in result.output
+    assert not (tmp_path / 'own').exists()
