@@ -28,7 +28,7 @@ _RELIABILITY = Argument(
     'images on the way.',
     ('best_effort', 'reliable'),
 )
-_HELPER = Argument('helper', 'true', 'Start the DVFS helper too, which steps the clocks.')
+_HELPER = Argument('helper', 'true', 'Start the DVFS daemon too, which steps the clocks.')
 
 
 def _image(values: Values) -> dict[str, str]:

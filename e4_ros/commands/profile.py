@@ -26,15 +26,15 @@ _FRAMES = 8  # enough to fill the temporal exit's memory
 _HELP = """Find the clocks that cost the least expected energy within a deadline.
 
 A board by its name is computed from its description: instant, and as good as the guesses in it.
-`here` measures this machine: the real network, segment by segment, at clocks that the DVFS helper
-sets and gives back, joules from its rails or counters. Half a minute or more; keep it quiet.
+`here` measures this machine: the real network, segment by segment, at clocks that the DVFS daemon
+sets and restores, joules from its rails or counters. Half a minute or more; keep it quiet.
 
 \b
   e4 profile --board jetson_orin_nano --exits out/run/summary.json
   e4 profile --board here --source last_tuesday.mcap
   e4 profile --table out/profile/table.json --deadline-ms 25
 
-The last one plans again from what was measured. Files in `out/profile`: plan.yaml (for helper and
+The last one plans again from what was measured. Files in `out/profile`: plan.yaml (for daemon and
 perception), profile.html (pictures), profile.json (everything tried), table.json (if measured).
 
 Where this machine's latencies were measured but there is nothing to plan (no clock that may be set,
@@ -122,13 +122,13 @@ def profile(
     socket: Annotated[
         Path | None,
         typer.Option(
-            help="The helper's socket. [default: $E4_SOCKET]", rich_help_panel=_HERE_PANEL
+            help="The daemon's socket. [default: $E4_SOCKET]", rich_help_panel=_HERE_PANEL
         ),
     ] = None,
     state_dir: Annotated[
         Path | None,
         typer.Option(
-            help='Folder of the journal of originals. [default: /run/e4]',
+            help='Folder of the undo log. [default: /run/e4]',
             rich_help_panel=_HERE_PANEL,
         ),
     ] = None,

@@ -18,7 +18,7 @@ from e4_ros.vision.inference.stream_engine import StreamEngine
 class Baseline:
     """The full network on every n-th image.
 
-    Its joules are modelled for the helper's board, whatever the clocks are while it runs: the image
+    Its joules are modelled for the daemon's board, whatever the clocks are while it runs: the image
     at the default clocks, and the wait since the image before at the lowest, where governors go
     when nothing runs. Without a board that has a description there are none.
 
@@ -41,7 +41,7 @@ class Baseline:
         return processed % self._every == 0
 
     def process(self, frame: np.ndarray, board: str) -> FrameRecord:
-        """Run the full network on ``frame``; ``board`` is the helper's, empty without one."""
+        """Run the full network on ``frame``; ``board`` is the daemon's, empty without one."""
         result = self._full.process_full(frame)
         ran = [self._full.segments[i] for i in self._full.paths[result.exit]]
         if board != self._board:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from e4_ros.perception.perceiver import Perceiver
     from e4_ros.perception.records import FrameRecord
 
-_NO_HELPER = 'no helper is configured'
+_NO_HELPER = 'no daemon is configured'
 
 
 class ClockSteps(ManagedEntity):

@@ -1,4 +1,4 @@
-"""Perception's link to the DVFS helper: gets the lease, keeps asking, and says how it stands."""
+"""Perception's link to the DVFS daemon: gets the lease, keeps asking, and says how it stands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DaemonLink:
 
     Args:
         node: Perception; calls and waits run in its executor.
-        daemon: Name of the helper's node.
+        daemon: Name of the daemon's node.
         retry_s: Seconds between two tries, and how long an answer may take.
         take_plan: Puts a plan in force for a client that got the lease.
     """
@@ -77,11 +77,11 @@ class DaemonLink:
         self._node.destroy_client(self._service)
 
     def _look_after(self) -> None:
-        """Notice a lost helper; ask for the lease where it is not held."""
+        """Notice a lost daemon; ask for the lease where it is not held."""
         if self._client is not None and self._client.state is ClientState.LOST:
             self._client.close()
             self._drop_client()
-            self._say('the helper is gone')
+            self._say('the daemon is gone')
         if self._client is not None:
             return
         if self._answer is not None:
@@ -105,7 +105,7 @@ class DaemonLink:
             self._say(answer.message)
 
     def _take(self, socket_path: str, token: str, introduction: str = '') -> None:
-        """Take the lease at a socket; an empty path is the one of a helper without ROS."""
+        """Take the lease at a socket; an empty path is the one of a daemon without ROS."""
         client = DvfsClient(socket_path or None)
         try:
             client.acquire(self._name, token)

@@ -55,7 +55,7 @@ class DvfsHelper(AutostartNode):
         return response
 
 
-_INACTIVE = 'the helper is not active: `ros2 lifecycle set /dvfs_helper activate`'
+_INACTIVE = 'the daemon is not active: `ros2 lifecycle set /dvfs_helper activate`'
 
 
 def main(args: list[str] | None = None) -> None:

@@ -38,7 +38,7 @@ class E4Node(Node):
     _specs: dict[str, ParameterSpec]
 
     def stop(self) -> None:
-        """Give back what outlives the process, while ROS is still up.
+        """Release what outlives the process, while ROS is still up.
 
         Called last; it may be called twice, and from any state.
         """

@@ -1,6 +1,6 @@
 """The profiler as a ROS node: the action ``~/profile`` searches a frequency plan.
 
-It listens to perception's telemetry for how often frames stop where, and to the helper's state for
+It listens to perception's telemetry for how often frames stop where, and to the daemon's state for
 the board, so that a goal may leave both out.
 """
 
@@ -136,7 +136,7 @@ class Profiler(AutostartNode):
         goal: ProfileAction.Goal = handle.request
         board = goal.board or self._board
         if not board:
-            raise ValueError('name a board: no DVFS helper has said which one this is')
+            raise ValueError('name a board: no DVFS daemon has said which one this is')
         if len(goal.exit_names) != len(goal.exit_shares):
             raise ValueError('exit_names and exit_shares must be of the same length')
         model = goal.model or value(self, 'model')

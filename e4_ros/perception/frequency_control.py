@@ -1,4 +1,4 @@
-"""Who steps the clocks while a frame runs, and what the frame's joules are."""
+"""Frequency control: stepping the clocks while a frame runs, and the frame's joules."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from e4_ros.perception.frame_energy import FrameEnergy, OperatingPoint, default_
 from e4_ros.perception.records import NO_SOURCE
 
 LONGEST_WAIT_S = 2.0
-"""A longer pause between two frames is nobody's wait: the stream had stopped."""
+"""A longer pause between two frames does not count as a wait: the stream had stopped."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a frame cost.
+    """The clocks and joules of a frame.
 
     Attributes:
-        points: The clocks of each segment that ran; empty where nobody knows.
-        energy_j: NaN where ``source`` is ``none``.
-        source: ``measured``, ``modelled`` or ``none``.
+        points: Operating point of each segment that ran; empty where unknown.
+        energy_j: Energy of the frame in joules; NaN where ``source`` is ``none``.
+        source: Whether the joules are ``measured`` or ``modelled``; ``none`` where unknown.
     """
 
     points: Sequence[OperatingPoint]
@@ -38,7 +38,7 @@ class Spent:
 
 
 class FrequencyControl(Protocol):
-    """Steps the clocks along the segments of a frame. Its calls lie in the hot path."""
+    """Steps the clocks along the segments of a frame. Its calls are on the hot path."""
 
     def begin(self) -> None:
         """A frame begins."""
@@ -54,7 +54,7 @@ class FrequencyControl(Protocol):
 
 
 class NoControl:
-    """A machine of whose clocks and joules nothing is known."""
+    """A machine whose clocks and joules are unknown."""
 
     def begin(self) -> None:
         """Nothing to prepare."""
@@ -68,12 +68,12 @@ class NoControl:
 
 
 class ModelledControl:
-    """A board that is not here: clocks as the plan says, joules as the board model says.
+    """A described board: clocks by the plan, joules by the board model.
 
     Args:
         board: The board.
-        works: What each segment of the engine asks of it.
-        plan: The clocks of each segment; None: the stock system's default clocks throughout.
+        works: Work of each segment of the engine.
+        plan: Frequency plan; None for the stock system's default clocks.
     """
 
     def __init__(
@@ -114,19 +114,19 @@ class ModelledControl:
 
 
 class DaemonControl:
-    """The DVFS helper's clocks: each segment is a step, joules are its meter's where it measures.
+    """The daemon's clocks: each segment is a step; joules are its meter's where it measures.
 
     Without a meter they are modelled at the clocks the segments really had, if the board has a
     description. A frame's joules include the wait before it, at the clocks that the frame before
     left (what the plan does not clock waits where governors go): slow clocks take longer over a
-    frame, and wait more cheaply. When the helper is gone the frames go on without steps, and a
+    frame, and wait more cheaply. When the daemon is gone the frames go on without steps, and a
     warning says so once.
 
     Args:
-        client: Holds the lease; `plan` is in force.
-        works: What each segment of the engine asks of the board.
-        plan: What is in force.
-        clock: Seconds.
+        client: Client that holds the lease; `plan` is in force.
+        works: Work of each segment of the engine.
+        plan: The plan in force.
+        now: Time source in seconds.
 
     Raises:
         PlanError: the plan was made for another device than the one that runs the segments.
@@ -137,12 +137,12 @@ class DaemonControl:
         client: DvfsClient,
         works: Sequence[SegmentWork],
         plan: FrequencyPlan,
-        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._devices = [work.device for work in works]
         self._energy = _frame_energy(plan.board, works)
-        self._clock = clock
+        self._now = now
         plan.check_devices(self._devices)
         self._use(plan)
         self._points: list[OperatingPoint] = []
@@ -156,7 +156,7 @@ class DaemonControl:
         """Put another plan in force; between two frames, never while one runs.
 
         Raises:
-            HelperError, PlanError: the helper refuses it; the plan before stays.
+            DaemonError, PlanError: the daemon refuses it; the plan before stays.
         """
         plan.check_devices(self._devices)
         self._client.set_plan(plan)
@@ -164,7 +164,7 @@ class DaemonControl:
 
     def begin(self) -> None:
         """Remember the meter and the wait."""
-        applied, now_s = self._client.applied(), self._clock()
+        applied, now_s = self._client.applied(), self._now()
         self._points = []
         self._waited_at = {n: applied.point[n] for n in self._clocked if n in applied.point}
         period_s = now_s - self._began_s
@@ -175,7 +175,7 @@ class DaemonControl:
         self._began_s = now_s
 
     def step(self, segment: int) -> None:
-        """Tell the helper, and note the clocks that the segment before ended with."""
+        """Tell the daemon, and note the clocks that the segment before ended with."""
         if segment:
             self._points.append(self._client.applied().point)
         path = self._paths.get(segment)

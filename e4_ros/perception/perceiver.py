@@ -1,4 +1,4 @@
-"""One frame in, one record out: the loop body that the node and the command line share."""
+"""One frame in, one record out: the loop body that node and command line share."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Perceiver:
         self._devices = [segment.device for segment in engine.segments]
 
     def process(self, frame: np.ndarray, stamp_s: float, index: int) -> FrameRecord:
-        """Answer one frame of the stream.
+        """Process one frame of the stream.
 
         Args:
             frame: ``(H, W, 3)`` uint8 RGB.
@@ -45,7 +45,7 @@ class Perceiver:
             index: Number of the frame in its source.
 
         Raises:
-            ValueError: the frame is no such image.
+            ValueError: the frame is not such an image.
         """
         self.clocks.begin()
         result = self.engine.process(frame, stamp_s, self.clocks.step)

@@ -18,8 +18,8 @@ def matches(
     """Pairs of boxes of the same class that overlap, one to one, as many as there can be.
 
     Args:
-        detections: what is judged.
-        truth: what it is judged by.
+        detections: detections to compare.
+        truth: reference detections.
         score: only what scores more counts, on both sides.
         iou: overlap that makes two boxes the same.
         truth_score: another such limit for the truth.
@@ -67,7 +67,7 @@ def quality_lost(
         detections: the early one.
         full: the full network's for the same frame.
         reference: the offline teacher's; the full network's again to be judged by that alone.
-        task: of the network.
+        task: task of the network, ``detect`` or ``classify``.
     """
     if task == 'classify':
         return disagreement(detections, full, task)

@@ -52,7 +52,7 @@ class Checkpoint:
     Attributes:
         model: the network's name in the zoo.
         network: hash of its weights, from `network_hash`.
-        exits: in order of depth; none is fine: then there are the temporal exit and the last.
+        exits: exits in order of depth; may be empty, which leaves the temporal and the full exit.
         temporal: the temporal exit's network; None where it only moves the last answer on.
         thresholds: gate threshold by exit name, ``temporal`` included.
         notes: whatever says where it comes from.
@@ -109,8 +109,8 @@ def load_bytes(content: bytes, path: str, model: TrainableModel) -> Checkpoint:
     """Take a checkpoint from a file's content; see `load`.
 
     Args:
-        content: what the file holds.
-        path: where it comes from, for error messages.
+        content: content of the file.
+        path: path of the file, for error messages.
         model: the network that it must have been made for.
     """
     try:

@@ -24,7 +24,7 @@ class VisionModel(Protocol):
         name: the name it has in the zoo.
         task: ``detect`` (boxes), ``classify`` (one class for each image) or ``clips`` (one class
             for what happens in a stretch of time).
-        class_names: what a label means, by index.
+        class_names: class names by label.
         input_size: ``(H, W)`` that the network takes.
     """
 
@@ -45,7 +45,7 @@ class VisionModel(Protocol):
         Args:
             outputs: the network's outputs by name, batch of one.
             frame_shape: shape of the source frame, ``(H, W, ...)``.
-            min_score: what scores less is left out.
+            min_score: score below which detections are left out, 0 to 1.
         """
         ...
 

@@ -53,7 +53,7 @@ class StagedNetwork:
     """A network in stages, its exits between them, and what was settled about these.
 
     Attributes:
-        model: what comes before the network and after it.
+        model: preprocessing and decoding of the network.
         stages: stages in order; each takes ``x``, each but the last gives ``y``, and the last gives
             the network's own outputs.
         exits: exits in order of depth; the i-th reads what the i-th stage gives.

@@ -1,4 +1,4 @@
-"""The DVFS helper as a process of its own, asked over DDS and its socket."""
+"""The DVFS daemon's node as a process of its own, asked over DDS and its socket."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BOARD = 'jetson_orin_nano'
 
 
 class Asker(Node):
-    """Calls the helper's services and keeps the last message of each topic."""
+    """Calls the daemon's services and keeps the last message of each topic."""
 
     def __init__(self) -> None:
         super().__init__('asker')

@@ -1,4 +1,4 @@
-"""The parameters of the DVFS helper."""
+"""The parameters of the DVFS daemon's node."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARAMETERS = (
     ParameterSpec(
         'state_dir',
         '',
-        'Folder of the journal of originals, writable by this user only; empty for /run/e4 or the '
+        'Folder of the undo log, writable by this user only; empty for /run/e4 or the '
         "user's runtime folder.",
     ),
     ParameterSpec(

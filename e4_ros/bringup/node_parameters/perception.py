@@ -119,7 +119,7 @@ PARAMETERS = (
     ParameterSpec(
         'helper',
         'dvfs_helper',
-        'Name of the DVFS helper that steps the clocks. Where no such node runs, the helper at the '
+        'Name of the DVFS daemon that steps the clocks. Where no such node runs, the daemon at the '
         "system's socket is asked (`e4 dvfs serve`). Empty to leave the clocks alone.",
     ),
     ParameterSpec('helper_retry_s', 2.0, 'Seconds between two tries for a lease.', 0.1, 3600.0),
@@ -143,7 +143,7 @@ PARAMETERS = (
     ParameterSpec(
         'plan_domains',
         ['cpu', 'gpu'],
-        'What plans made here clock, as far as the helper offers it. With emc they save more; the '
+        'What plans made here clock, as far as the daemon offers it. With emc they save more; the '
         'clock of the memory slows everything else on the machine, too.',
     ),
     ParameterSpec(

@@ -133,7 +133,7 @@ def cost_table(board: BoardState, context: Context) -> CostTable:
     domains = [n for n in context.domains if n in described.domains and n in board.tables]
     if not domains:
         raise ControllerError(
-            f'nothing to plan: plan_domains is {list(context.domains)}, and the helper of '
+            f'nothing to plan: plan_domains is {list(context.domains)}, and the daemon of '
             f'{board.name} offers {list(board.tables)}'
         )
     stream = context.stream

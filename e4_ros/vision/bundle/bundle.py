@@ -25,7 +25,7 @@ class Bundle:
 
     Attributes:
         path: the folder that it was read from.
-        manifest: what it says of itself.
+        manifest: manifest of the bundle.
         parts: the network, its exits and their thresholds; a clip network for the task ``clips``.
     """
 

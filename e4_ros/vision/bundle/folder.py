@@ -28,7 +28,7 @@ def entry_of(stem: str, suffix: str, content: bytes) -> FileEntry:
     Args:
         stem: beginning of the name.
         suffix: end of the name, with its dot.
-        content: what the file holds.
+        content: content of the file.
     """
     found = hashlib.sha256(content).hexdigest()
     return FileEntry(name=f'{stem}-{found[:8]}{suffix}', sha256=found, bytes=len(content))
@@ -96,7 +96,7 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -
 
     Args:
         folder: the bundle's folder; one that exists must be empty, or a bundle of any version.
-        manifest: what `bundle.json` shall say.
+        manifest: content of `bundle.json`.
         files: content of the files that it lists, by name; those that lie in the folder already
             may be left out.
 
@@ -148,7 +148,7 @@ def save_changed(
 
     Args:
         folder: the bundle as it is.
-        manifest: what it shall be.
+        manifest: new content of `bundle.json`.
         files: content of the files that are new, by name.
         out: folder of the changed bundle; None or the same to change this one.
 

@@ -153,19 +153,19 @@ class Manifest(_Entry):
         format: `FORMAT`.
         model: name of the network.
         task: ``detect``, ``classify`` or ``clips``.
-        class_names: what a label means, by index.
-        preprocessing: from a frame to the network's input.
-        decoder: from the network's outputs to detections.
+        class_names: class names by label.
+        preprocessing: preprocessing of a frame to the network's input.
+        decoder: decoding of the network's outputs to detections.
         stages: stages of the network, in order; of a clip model its backbone and its step.
         exits: exits in order of depth; the i-th reads what the i-th stage gives.
         temporal: learnt temporal exit; None where there is none.
-        clip: what a clip model must know of time; None for other tasks.
+        clip: timing of a clip model; None for other tasks.
         thresholds: gate threshold by exit; an exit without one is off.
-        calibration: what calibration found for these thresholds.
-        trials: what came of trying precisions, by precision.
+        calibration: result of the calibration of these thresholds.
+        trials: precision → result of its trial.
         costs_s: seconds of each segment, by device and by segment, where they were measured.
         checkpoint: exits as torch modules, for calibration and the reference runtime.
-        origin: where the bundle comes from.
+        origin: origin of the bundle.
     """
 
     format: Literal['e4_ros.bundle/1'] = 'e4_ros.bundle/1'

@@ -55,7 +55,7 @@ class Calibrated:
 
     Attributes:
         thresholds: the certified thresholds by exit; none where nothing was certified.
-        calibration: what is known of them.
+        calibration: result of their calibration.
         certificate: p-values and mean losses along the path.
         early_share: share of frames that the chosen setting answered early.
         correlation: of neighbouring blocks' losses at the boldest setting tried; blocks are taken
@@ -92,8 +92,8 @@ def calibrate(
         clip: ``(stamp_s, frame)`` in order of time, or several such clips.
         reference: the offline teacher's answers to all frames; not read if judged against the full
             network, as classifiers are.
-        promise: what the user asks for.
-        progress: called with settings done and their number.
+        promise: risk and confidence that the user asks for.
+        progress: function that receives the number of settings done and of all settings.
         threads: threads within one operation; None for one per core.
         precision: precision of the network's stages, in which the promise then holds.
 

@@ -26,9 +26,9 @@ class Certificate:
 
     Attributes:
         chosen: index in the sequence of the last setting that is certified; None if none is.
-        p_values: of the settings that were tested, in order.
+        p_values: p-value of each setting that was tested, in order.
         means: mean loss of the same settings.
-        blocks: how many blocks of footage they were tested on.
+        blocks: number of blocks of footage of the test.
     """
 
     chosen: int | None
@@ -44,7 +44,7 @@ def p_value(losses: np.ndarray, risk: float) -> float:
 
     Args:
         losses: ``(n,)`` in [0, 1], independent.
-        risk: in (0, 1).
+        risk: largest mean loss to certify, in (0, 1).
     """
     count, total = len(losses), float(losses.sum())
     if np.isin(losses, (0.0, 1.0)).all():

@@ -27,7 +27,7 @@ def clip_network(backbone: ClipBackbone, model: ClipModel, window_s: float) -> C
 
     Args:
         backbone: the frozen network that the model learned from.
-        model: trained.
+        model: trained clip model.
         window_s: length of the clips that it learned from, in seconds.
     """
     frames = model.net.settings.frames
@@ -64,7 +64,7 @@ def build_clip_bundle(
 
     Args:
         backbone: the frozen network that the model learned from.
-        model: trained.
+        model: trained clip model.
         window_s: length of the clips that it learned from, in seconds.
         folder: the bundle's folder; a bundle that is there is replaced.
         notes: what it was trained on, and how.

@@ -14,8 +14,8 @@ class ClipModel:
 
     Attributes:
         net: recurrent network, in eval mode.
-        gate: its gate, in eval mode.
-        class_names: what a label means, by index.
+        gate: gate of the network, in eval mode.
+        class_names: class names by label.
         threshold: score of the gate that is enough to stop, 0 to 1.
     """
 

@@ -21,9 +21,9 @@ class Group:
     """The processes that work together.
 
     Attributes:
-        rank: of this one, from 0.
-        size: how many there are.
-        device: that this one computes on.
+        rank: number of this process, from 0.
+        size: number of processes.
+        device: torch device of this process.
     """
 
     rank: int = 0

@@ -59,17 +59,17 @@ def run(
     """Train the cascade, and for comparison a network with FrameExit's gate, and measure both.
 
     Args:
-        backbone: frozen eye.
-        class_names: of the dataset.
-        train_clips: to learn from.
-        val_clips: to judge by.
-        shape: of the cascade's network.
-        settings: of the training.
+        backbone: frozen feature extractor.
+        class_names: class names of the dataset.
+        train_clips: training clips.
+        val_clips: validation clips.
+        shape: settings of the cascade's network.
+        settings: settings of the training.
         cache: folder for features.
         work: folder for what an interrupted training needs to go on.
         group: the processes that work together.
-        progress: called with the phase, what is done, how much there is, and the loss if any.
-        compare: False to leave the FrameExit-style network out.
+        progress: function that receives the phase, the steps done, their number, and the loss if any.
+        compare: whether to train the FrameExit-style network, too.
         tolerance: accuracy on held-out clips that stopping early may cost.
 
     Raises:

@@ -53,8 +53,8 @@ class FeatureStore:
     """Features by clip in a folder, each in a file of its own: interrupted work goes on.
 
     Args:
-        folder: where to keep them.
-        backbone: what computes them.
+        folder: folder of the feature files.
+        backbone: network that computes the features.
         frames: seen of each clip.
 
     Attributes:
@@ -107,8 +107,8 @@ class FeatureSet(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """Clips with features, for a data loader: ``(deep, motion, label)``.
 
     Args:
-        store: that has the features of all clips.
-        clips: in any order.
+        store: store with the features of all clips.
+        clips: clips of the set, in any order.
     """
 
     def __init__(self, store: FeatureStore, clips: Sequence[Clip]):

@@ -32,7 +32,7 @@ class CascadeGate(nn.Module):
     diversity of the frame, how the answer changed, and the share of the clip that has passed.
 
     Args:
-        settings: of the network it watches.
+        settings: settings of the network that the gate judges.
     """
 
     def __init__(self, settings: NetSettings):
@@ -60,10 +60,10 @@ class CascadeGate(nn.Module):
 
         Args:
             now: class logits after this frame, ``(B, classes)``.
-            before: those after the frame before; zeros at the first frame.
-            diversity: of this frame, ``(B, 1)``.
+            before: logits after the previous frame; zeros at the first frame.
+            diversity: diversity of this frame, ``(B, 1)``.
             seen: number of frames seen, this one included, ``(1, 1)``.
-            memory: what was remembered at the frame before, ``(B, S)``; zeros at the first.
+            memory: state after the previous frame, ``(B, S)``; zeros at the first.
 
         Returns:
             Logit ``(B, 1)`` of "good enough to stop" and what to remember, ``(B, S)``.
@@ -78,7 +78,7 @@ class MaxPoolGate(nn.Module):
     """FrameExit's gate: a small perceptron for each step on what is gathered now and was before.
 
     Args:
-        settings: of the network it watches.
+        settings: settings of the network that the gate judges.
     """
 
     def __init__(self, settings: NetSettings):
@@ -126,12 +126,12 @@ def train_gate(
     """Teach a gate when to stop, on clips that its network did not learn from; in place.
 
     Args:
-        gate: of a trained network.
-        logits: of that network, ``(N, T, classes)``.
+        gate: gate of a trained network.
+        logits: logits of that network after each frame, ``(N, T, classes)``.
         states: likewise.
         labels: the clips' classes ``(N,)``.
-        beta: of FrameExit's rule.
-        steps: of Adam over all clips at once.
+        beta: exponent of FrameExit's rule.
+        steps: number of Adam steps over all clips at once.
     """
     frames = logits.shape[1]
     losses = F.cross_entropy(

@@ -27,12 +27,12 @@ class NetSettings:
 
     Attributes:
         deep_size: length of a frame's appearance vector.
-        classes: to tell apart.
+        classes: number of classes.
         frames: the most that are seen of a clip.
-        aggregation: how frames are gathered.
+        aggregation: how frames are aggregated.
         width: length of a frame's token.
-        attend: False for plain means over places and over the frames before.
-        memory: False for a state without attention over the frames before.
+        attend: whether to weight by attention; False for means over places and earlier frames.
+        memory: whether the state attends to earlier frames.
     """
 
     deep_size: int
@@ -93,7 +93,7 @@ class ClipNet(nn.Module):
     """Class logits after each frame of a clip.
 
     Args:
-        settings: its shape.
+        settings: settings of the network.
     """
 
     def __init__(self, settings: NetSettings):

@@ -23,8 +23,8 @@ class ClipPoint:
     """One policy at one threshold, over many clips.
 
     Attributes:
-        policy: its name.
-        threshold: of its score; for ``fixed`` the number of frames.
+        policy: name of the policy.
+        threshold: threshold of its score; for ``fixed`` the number of frames.
         accuracy: share of clips that are named right.
         gflops: 10⁹ multiply-accumulates a clip, counted as the papers of the field count them.
         frames: seen of a clip, on average.
@@ -72,11 +72,11 @@ def point(policy: str, threshold: float, stop: np.ndarray, seen: Traces, macs: f
     """What stopping there gives.
 
     Args:
-        policy: its name.
-        threshold: that led there.
+        policy: name of the policy.
+        threshold: threshold of its score.
         stop: index of each clip's last frame.
         seen: what was said after each frame.
-        macs: of one frame.
+        macs: multiply-accumulates of one frame.
     """
     answers = seen.probabilities[np.arange(len(stop)), stop].argmax(1)
     frames = float((stop + 1).mean())

@@ -22,7 +22,7 @@ class ClipStep(nn.Module):
 
     Args:
         net: network in eval mode, recurrent as every trained clip model is.
-        gate: its gate in eval mode.
+        gate: gate of the network, in eval mode.
     """
 
     def __init__(self, net: ClipNet, gate: CascadeGate):

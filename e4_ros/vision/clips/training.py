@@ -35,9 +35,9 @@ class TrainSettings:
         epochs: passes over the clips.
         batch: clips in a step, over all processes.
         rate: the highest learning rate.
-        seed: of everything that is random.
+        seed: seed of everything that is random.
         held_out: share of the training clips that only the gate learns from.
-        beta: of FrameExit's rule.
+        beta: exponent of FrameExit's rule.
     """
 
     epochs: int = 20
@@ -54,7 +54,7 @@ class Traces:
 
     Attributes:
         probabilities: ``(N, T, classes)``.
-        scores: of the gate, 0 to 1, ``(N, T)``.
+        scores: gate scores after each frame, 0 to 1, ``(N, T)``.
         labels: ``(N,)``.
     """
 
@@ -78,11 +78,11 @@ def train(
 
     Args:
         net_settings: the network's shape.
-        settings: how to train.
-        clips: to learn from.
+        settings: settings of the training.
+        clips: training clips.
         work: folder for what is needed to go on.
         group: the processes that work together.
-        progress: called with the phase, what is done, how much there is, and the loss.
+        progress: function that receives the phase, the steps done, their number, and the loss.
 
     Returns:
         The network, its gate, and what both say of the held-out clips; the same in every process.

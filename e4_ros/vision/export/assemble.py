@@ -30,7 +30,7 @@ def assemble(model: TrainableModel, checkpoint: Checkpoint | None = None) -> Sta
 
     Args:
         model: the network.
-        checkpoint: its exits; None where none were fitted.
+        checkpoint: fitted exits; None without any.
 
     Raises:
         StageError: the network cannot be traced, or not be cut where an exit needs it.
@@ -78,7 +78,7 @@ def exit_part(fitted: Exit, shape: tuple[int, ...]) -> Part:
     """Head and gate of an exit as one program.
 
     Args:
-        fitted: the exit.
+        fitted: the fitted exit.
         shape: shape of the tensor that it reads.
     """
     inputs = {'features': shape}

@@ -39,7 +39,7 @@ def build_bundle(
     Args:
         model: the network.
         folder: the bundle's folder; a bundle that is there is replaced.
-        checkpoint: its exits; None where none were fitted.
+        checkpoint: fitted exits; None without any.
 
     Returns:
         What was written.
@@ -83,7 +83,7 @@ def origin_of(model: TrainableModel, notes: Mapping[str, Any]) -> Origin:
 
     Args:
         model: the network that it is made from.
-        notes: what else is to be known.
+        notes: further facts about the origin.
     """
     return Origin(
         made_by=f'e4_ros {_version()}',
@@ -133,9 +133,9 @@ def reference_network(folder: Path, manifest: Manifest, exits: bool = True) -> S
     """A bundle's network as torch modules, for the reference runtime.
 
     Args:
-        folder: the bundle.
-        manifest: what it says of itself.
-        exits: False for the network alone, uncut.
+        folder: folder of the bundle.
+        manifest: manifest of the bundle.
+        exits: whether to include the exits; False for the network alone, uncut.
 
     Raises:
         BundleError, ModelError: see `trainable`.

@@ -33,7 +33,7 @@ def measured_cuts(
         model: the network.
         shares: rising, in (0, 1); none: nothing is measured.
         threads: threads within one operation; None for one per core.
-        clock: seconds.
+        now: time source in seconds.
 
     Raises:
         StageError: the network cannot be traced, or has fewer places to cut than shares.

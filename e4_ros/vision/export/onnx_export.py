@@ -32,7 +32,7 @@ class ModuleProgram:
         name: name of the program, unique in its network.
         module: eval-mode module, traceable by torch.fx, that takes one tensor for each input.
         inputs: shape of each input by its name, in the order of the module's arguments.
-        outputs: names of what the module gives, in order.
+        outputs: names of the module's outputs, in order.
     """
 
     name: str

@@ -77,7 +77,7 @@ class Audit:
     """What came of one audit.
 
     Attributes:
-        exit: whose answer it was.
+        exit: name of the exit that was audited.
         disagreement: 0: as the full network's; 1: nothing in common.
         full: the full network on the frame, with what it cost.
         switched_off: why the exit is off from now on; empty while it is on.
@@ -98,9 +98,9 @@ class Auditor:
 
     Args:
         bounds: largest mean disagreement by exit, as calibration left it.
-        share: of early answers that are audited; 0 audits nothing.
+        share: share of the early exits' frames that are audited; 0 for none.
         confidence: a good exit is switched off, ever, with at most one minus this.
-        record: where switched-off exits are kept; None forgets them with the process.
+        record: file that keeps disabled exits; None to forget them with the process.
 
     Attributes:
         off: why, by exit that is switched off.

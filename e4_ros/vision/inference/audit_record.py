@@ -19,7 +19,7 @@ class AuditRecord:
     with all exits on.
 
     Args:
-        checkpoint_hash: of that content.
+        checkpoint_hash: hash of that content.
     """
 
     def __init__(self, checkpoint_hash: str):

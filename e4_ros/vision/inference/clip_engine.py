@@ -47,13 +47,13 @@ class ClipEngine:
     Args:
         network: backbone and step, with what comes before and after them.
         thresholds: which gates' scores are enough to stop.
-        runtime: what runs the programs.
-        schedule: when windows begin and look.
-        min_score: answers that score less are left out.
+        runtime: runtime of the programs.
+        schedule: schedule of the windows and their frames.
+        min_score: score below which classes are left out, 0 to 1.
 
     Attributes:
-        model: what comes before the network and after it.
-        segments: what each of `SEGMENTS` asks of the machine.
+        model: preprocessing and decoding of the network.
+        segments: work of each of `SEGMENTS`.
         windows_answered: number of windows that have come to an answer.
         frames_looked: number of frames that these have looked at, together.
     """
@@ -113,7 +113,7 @@ class ClipEngine:
         Args:
             frame: ``(H, W, 3)`` uint8 RGB.
             stamp_s: its time; see `WindowSchedule` for what begins a new stream.
-            on_segment: called with a segment's index just before it starts.
+            on_segment: function called with the index of a segment just before it starts.
 
         Raises:
             ValueError: the frame is no such image, or the stamps do not move.
@@ -152,7 +152,7 @@ class ClipEngine:
         Args:
             index: index of the segment.
             frame: ``(H, W, 3)`` uint8 RGB, like the frames of the stream.
-            stamp_s: its time; plays no part.
+            stamp_s: stamp of the frame; not used.
         """
         if index == 1:
             self._see(frame)

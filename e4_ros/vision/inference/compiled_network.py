@@ -51,8 +51,8 @@ class Chain:
     """The whole network in stages.
 
     Attributes:
-        input: where a prepared frame goes.
-        steps: in order; the last has no exit, and its stage gives the network's own outputs.
+        input: buffer of the preprocessed frame.
+        steps: stages in order; the last has no exit, and gives the network's own outputs.
     """
 
     input: Buffer
@@ -64,8 +64,8 @@ def compile_chain(network: StagedNetwork, temporal: TemporalExit, runtime: Runti
 
     Args:
         network: the network in stages.
-        temporal: what looks at a frame before any stage.
-        runtime: what runs the pieces.
+        temporal: temporal exit, evaluated before any stage.
+        runtime: runtime of the stages and exits.
     """
     entry = runtime.buffer(tuple(network.stages[0].program.inputs['x']))
     steps: list[ChainStep] = []

@@ -30,12 +30,12 @@ class EarlyExitEngine:
     Args:
         network: the network in stages, with what comes before and after it.
         thresholds: where to stop.
-        runtime: what runs the stages.
+        runtime: runtime of the stages and exits.
         min_score: detections that score less are left out.
         auditor: says which early answers `audit` checks.
 
     Attributes:
-        model: what comes before the network and after it.
+        model: preprocessing and decoding of the network.
         economics: rests exits that do not pay; None, as at first, lets all be asked.
     """
 
@@ -88,8 +88,8 @@ class EarlyExitEngine:
 
         Args:
             frame: ``(H, W, 3)`` uint8 RGB.
-            stamp_s: its time; one before the last frame's starts a new stream.
-            on_segment: called with a segment's index just before it starts.
+            stamp_s: stamp of the frame in seconds; one before the last frame's begins a new stream.
+            on_segment: function called with the index of a segment just before it starts.
 
         Raises:
             ValueError: the frame is no such image.
@@ -116,7 +116,7 @@ class EarlyExitEngine:
 
         Args:
             frame: the frame that was processed last.
-            result: what came of it.
+            result: result of that frame.
             on_segment: as in `process`.
 
         Returns:
@@ -160,9 +160,9 @@ class EarlyExitEngine:
         stream's state stays.
 
         Args:
-            index: of the segment.
+            index: index of the segment.
             frame: ``(H, W, 3)`` uint8 RGB, like the frames of the stream.
-            stamp_s: its time; not before the last frame's.
+            stamp_s: stamp of the frame in seconds; not before the last frame's.
         """
         if index == 0:
             if self.thresholds.asks(TEMPORAL):

@@ -23,7 +23,7 @@ class ExitCost:
     """Seconds of one exit, measured here.
 
     Attributes:
-        asked_s: what every frame pays that asks the exit.
+        asked_s: seconds of evaluating the exit.
         saved_s: what a frame saves on top that takes its answer: all that would have come after.
     """
 
@@ -47,12 +47,12 @@ class ExitEconomics:
     gain counts for it, too, and while it rests all do.
 
     Args:
-        costs: of each exit that may be asked, in order of depth.
+        costs: cost of each exit that may be evaluated, in order of depth.
         rates: share of all frames that each answered in calibration, where that is known; an exit
             that cannot pay at that rate starts at rest.
 
     Attributes:
-        costs: as given.
+        costs: exit → its cost.
     """
 
     def __init__(self, costs: Mapping[str, ExitCost], rates: Mapping[str, float] | None = None):

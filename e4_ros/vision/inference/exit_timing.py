@@ -41,7 +41,7 @@ def measure_exits(
         temporal: the temporal exit.
         frame: ``(H, W, 3)`` uint8 RGB, best one of the camera's.
         min_score: detections that score less are left out.
-        clock: seconds.
+        now: time source in seconds.
 
     Returns:
         The cost of each exit, the temporal one first; the full network is none.

@@ -29,7 +29,7 @@ def make_engine(
 
     Args:
         network: the network in stages, with its exits and their thresholds.
-        runtime: what runs it.
+        runtime: runtime of the network.
         exits: whether frames may stop early; if not, the network is not even cut.
         min_score: detections that score less are left out.
         audit_share: share of early answers that `EarlyExitEngine.audit` checks.
@@ -56,9 +56,9 @@ def make_clip_engine(
 
     Args:
         network: backbone and step, with the gate's thresholds.
-        runtime: what runs it.
+        runtime: runtime of the network.
         exits: whether a window may be answered before all of its frames were looked at.
-        min_score: answers that score less are left out.
+        min_score: score below which classes are left out, 0 to 1.
         window_s: length of a window in seconds; 0 for that of the clips it learned from.
         stride_s: seconds between the beginnings of two windows; 0 for ``window_s``.
 

@@ -17,12 +17,12 @@ class FrameResult:
     """The answer for one frame and how it came about.
 
     Attributes:
-        detections: what was found.
-        exit: name of the exit that gave it.
+        detections: detections of the frame.
+        exit: name of the exit that was taken.
         diversity: 0 to 1, how much the frame differs from what the stream has shown.
-        gate_scores: by exit, in the order they were asked.
+        gate_scores: exit → gate score, in the order of evaluation.
         segment_s: seconds of each segment that ran, in the order of ``engine.paths[exit]``.
-        latency_s: from the start of the computation to the answer.
+        latency_s: seconds from the start of the computation to the detections.
     """
 
     detections: Detections

@@ -26,7 +26,7 @@ def decode(
         sides: ``(4, h, w)`` distances from the cell's centre to the left, top, right and bottom
             side, in cells.
         frame_shape: ``(H, W, ...)`` of the source frame, which the grid covers.
-        min_score: what scores less is left out.
+        min_score: score below which detections are left out, 0 to 1.
     """
     (height, width), (grid_height, grid_width) = frame_shape[:2], peaks.shape[1:]
     flat = peaks.reshape(-1)

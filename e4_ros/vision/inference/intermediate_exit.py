@@ -27,13 +27,13 @@ class ExitStep:
             gate, ``gate``, ``diversity``, ``token`` and ``next_state``.
         features: the tensor that the stage before it leaves behind.
         temporal: the stream's temporal exit, which looks at every frame before this one does.
-        model: whose outputs a head to classes imitates.
-        runtime: what runs the head.
+        model: model whose outputs a class head approximates.
+        runtime: runtime of the exit.
         carried: the state that the exit before leaves behind; None where none does.
 
     Attributes:
         name: name of the exit.
-        state: what the next exit may read; None without a gate.
+        state: buffer that the next exit may read; None without a gate.
     """
 
     def __init__(

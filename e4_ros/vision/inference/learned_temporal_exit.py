@@ -24,7 +24,7 @@ class LearnedTemporalExit(TemporalExit):
         part: the network, with the inputs ``image``, ``memory``, ``filled`` and ``prior``, and at
             least the outputs ``peaks``, ``sides``, ``gate``, ``diversity``, ``in_distribution``,
             ``seen`` and ``state``.
-        runtime: what runs it.
+        runtime: runtime of the network.
     """
 
     _snapshot: np.ndarray | None

@@ -16,9 +16,9 @@ class StageChain:
     """Runs the whole network on a frame, without exits.
 
     Args:
-        model: what comes before the network and after it.
+        model: preprocessing and decoding of the network.
         stages: stages of the network, in order.
-        runtime: what runs them.
+        runtime: runtime of the stages.
 
     Attributes:
         boundaries: the tensor that each stage reads; the first is the network's input.
@@ -48,6 +48,6 @@ class StageChain:
 
         Args:
             frame_shape: ``(H, W, ...)`` of that frame.
-            min_score: what scores less is left out.
+            min_score: score below which detections are left out, 0 to 1.
         """
         return self._model.decode(self.outputs(), frame_shape, min_score)

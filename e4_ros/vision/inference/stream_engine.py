@@ -19,7 +19,7 @@ class StreamEngine(Protocol):
     """One frame in, one answer out, and the state of one stream.
 
     Attributes:
-        model: what comes before the network and after it.
+        model: preprocessing and decoding of the network.
         thresholds: which gates' scores are enough to answer early.
         economics: rests exits that do not pay; None where all are asked.
     """
@@ -55,8 +55,8 @@ class StreamEngine(Protocol):
 
         Args:
             frame: ``(H, W, 3)`` uint8 RGB.
-            stamp_s: its time in seconds; one before the last frame's starts a new stream.
-            on_segment: called with a segment's index just before it starts.
+            stamp_s: stamp of the frame in seconds; one before the last frame's begins a new stream.
+            on_segment: function called with the index of a segment just before it starts.
 
         Raises:
             ValueError: the frame is no such image, or its time cannot be used.

@@ -20,9 +20,9 @@ class TemporalExit(ABC):
 
     Attributes:
         tracks: tracks of the objects that were answered.
-        cost: what one look asks of the machine.
+        cost: work of one evaluation.
         device: device that a look computes on.
-        state: what the exits behind it are told, ``(1, S)``; None where that is nothing.
+        state: input of the exits behind it, ``(1, S)``; None without one.
         in_distribution: how much the frame last looked at is like what the exits were fitted to,
             0 to 1; 1 where that is not known.
     """
@@ -65,7 +65,7 @@ class TemporalExit(ABC):
         """Take the answer that was given for the frame last looked at.
 
         Args:
-            detections: in pixels of the frame.
+            detections: detections in pixels of the frame.
             computed: whether a later exit gave it, not this one.
         """
 

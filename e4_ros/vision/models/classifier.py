@@ -21,7 +21,7 @@ def classifier(
         name: name of the network in the zoo.
         network: ``(B, 3, H, W)`` to logits ``(B, C)``.
         class_names: ``C`` names.
-        preprocessing: from a frame to the network's input.
+        preprocessing: preprocessing of a frame to the network's input.
     """
     return TrainableModel(name, 'classify', class_names, preprocessing, ClassDecoder(), network)
 

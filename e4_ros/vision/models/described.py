@@ -18,9 +18,9 @@ class DescribedModel:
     Args:
         name: name of the network.
         task: ``detect`` or ``classify``.
-        class_names: what a label means, by index.
-        preprocessing: from a frame to the network's input.
-        decoder: from the network's outputs to detections.
+        class_names: class names by label.
+        preprocessing: preprocessing of a frame to the network's input.
+        decoder: decoding of the network's outputs to detections.
     """
 
     def __init__(

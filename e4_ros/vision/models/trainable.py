@@ -18,14 +18,14 @@ class TrainableModel(DescribedModel):
     Args:
         name: name that it has in the zoo.
         task: ``detect`` or ``classify``.
-        class_names: what a label means, by index.
-        preprocessing: from a frame to the network's input.
-        decoder: from the network's outputs to detections.
+        class_names: class names by label.
+        preprocessing: preprocessing of a frame to the network's input.
+        decoder: decoding of the network's outputs to detections.
         network: torch module, ``(1, 3, H, W)`` float32 to a tensor or a tuple of tensors, traceable
             by ``torch.fx``; it is put in eval mode and takes no gradients.
 
     Attributes:
-        output_names: what the network's outputs are called, in order.
+        output_names: names of the network's outputs, in order.
     """
 
     def __init__(

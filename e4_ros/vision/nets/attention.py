@@ -18,8 +18,8 @@ class AttentionPool(nn.Module):
     """One vector from a feature map: a mean over places, weighted by where to look.
 
     Args:
-        channels: of the map.
-        attend: False for the plain mean.
+        channels: number of channels of the feature map.
+        attend: whether to weight by attention; False for the plain mean.
     """
 
     def __init__(self, channels: int, attend: bool = True):
@@ -46,10 +46,10 @@ class MemoryAttention(nn.Module):
     embeddings and a learned sharpness. A learned empty slot lets it find nothing.
 
     Args:
-        channels: of the feature maps.
+        channels: number of channels of the feature maps.
         slots: frames in the memory.
         keys: channels of the embedding.
-        attend: False for the plain mean over the slots that are filled.
+        attend: whether to weight by attention; False for the mean over the filled slots.
     """
 
     def __init__(self, channels: int, slots: int, keys: int = 8, attend: bool = True):
@@ -96,9 +96,9 @@ class TokenAttention(nn.Module):
     """The same over one vector a frame: ``(B, C)`` now, ``(B, K, C)`` of the past.
 
     Args:
-        channels: of the vectors.
+        channels: length of the vectors.
         slots: frames in the memory.
-        attend: False for the plain mean over the slots that are filled.
+        attend: whether to weight by attention; False for the mean over the filled slots.
     """
 
     def __init__(self, channels: int, slots: int, attend: bool = True):

@@ -17,9 +17,9 @@ class ExitGate(nn.Module):
     """Whether the answer of the exit that it belongs to will do.
 
     Args:
-        channels: of the features that the exit sees.
-        attention: False for plain means over places and past frames.
-        memory: False sees this frame alone, and nothing of earlier exits.
+        channels: number of channels of the features at the exit.
+        attention: whether to weight by attention; False for means over places and past frames.
+        memory: whether the gate sees past frames and earlier exits.
     """
 
     def __init__(self, channels: int, attention: bool = True, memory: bool = True):

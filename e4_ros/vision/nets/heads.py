@@ -21,9 +21,9 @@ class GridHead(nn.Module):
     A few depthwise-separable convolutions; see `grid_boxes` for the meaning of the outputs.
 
     Args:
-        channels: of the feature map.
+        channels: number of channels of the feature map.
         classes: number of classes.
-        width: channels inside.
+        width: number of channels of the hidden layers.
         depth: number of separable convolutions.
     """
 
@@ -51,7 +51,7 @@ class ClassHead(nn.Module):
     """Class logits from a feature map ``(B, C, h, w)``.
 
     Args:
-        channels: of the features.
+        channels: number of channels of the features.
         classes: number of classes.
     """
 
@@ -75,7 +75,7 @@ class Answering(nn.Module):
     """A head with what is read from its outputs, as it runs on a robot.
 
     Args:
-        head: in eval mode.
+        head: the head, in eval mode.
     """
 
     def __init__(self, head: Head):
@@ -100,8 +100,8 @@ class AnsweringAndJudging(nn.Module):
     """A head and its gate in one piece, as it is exported.
 
     Args:
-        head: in eval mode.
-        gate: likewise.
+        head: the head, in eval mode.
+        gate: the gate, in eval mode.
     """
 
     def __init__(self, head: Head, gate: ExitGate):

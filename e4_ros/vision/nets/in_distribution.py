@@ -23,7 +23,7 @@ class InDistribution(nn.Module):
     """Likeness of a feature map's statistics to prototypes, and the trust that these deserve.
 
     Args:
-        channels: of the feature map.
+        channels: number of channels of the feature map.
     """
 
     prototypes: Tensor

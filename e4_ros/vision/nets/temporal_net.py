@@ -25,10 +25,10 @@ class TemporalNet(nn.Module):
 
     Args:
         classes: number of classes.
-        width: channels inside.
+        width: number of channels of the hidden layers.
         depth: number of separable convolutions.
-        attention: False pools and remembers by plain means.
-        memory: False sees the thumbnail alone.
+        attention: whether to pool and remember by attention; False for means.
+        memory: whether the network sees more than the thumbnail of this frame.
     """
 
     def __init__(
@@ -120,13 +120,13 @@ class TemporalAtRunTime(nn.Module):
     """A `TemporalNet` as it is exported.
 
     Args:
-        net: in eval mode.
+        net: the network, in eval mode.
         debug: True also gives what the gate and the in-distribution score are told: coarse
             features, the answer's description, statistics of the scene.
 
     Attributes:
         input_shapes: shape of each input by its name, for one frame.
-        output_names: what `forward` gives, in order.
+        output_names: names of the outputs of `forward`, in order.
     """
 
     quarter: Tensor

@@ -31,7 +31,7 @@ def check_piece(
     Args:
         name: name of the piece's program, for messages.
         model: the program as an ONNX model.
-        piece: what runs it on the device.
+        piece: the program, compiled for the device.
         inputs: input buffers of the piece by name.
         device: device that runs the piece; its tolerance counts.
 

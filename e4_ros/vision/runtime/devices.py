@@ -36,7 +36,7 @@ class Device:
     """Where a network can run.
 
     Attributes:
-        name: what users call it.
+        name: name of the device in options and parameters.
         provider: name of the ONNX Runtime provider.
         package: Python package of ONNX Runtime that brings the provider.
         memory: where the tensors between two stages lie, as `OrtValue` names it.

@@ -97,7 +97,7 @@ class Runtime(Protocol):
         """Make a piece out of a program.
 
         Args:
-            program: what is computed.
+            program: the program to compile.
             inputs: a buffer of the right shape for each of the program's inputs.
 
         Raises:

@@ -52,7 +52,7 @@ class OnnxRuntime:
             sleep; never between two runs.
         spin_us: for at most so many microseconds; 0 for no bound. Before 1.27 ONNX Runtime knows
             no bound, so there threads do not spin unless none is asked for.
-        open_session: makes a session from a model, options and providers.
+        open_session: function that makes a session from a model, options and providers.
 
     Raises:
         DeviceError: there is no such device, or this ONNX Runtime lacks its provider.
@@ -179,7 +179,7 @@ class OnnxPiece:
     Args:
         session: an ONNX Runtime session.
         inputs: buffers by the names of the program's inputs.
-        runtime: makes the buffers of the outputs.
+        runtime: runtime that makes the buffers of the outputs.
     """
 
     def __init__(self, session: Any, inputs: Mapping[str, Buffer], runtime: OnnxRuntime):

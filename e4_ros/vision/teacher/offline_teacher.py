@@ -62,7 +62,7 @@ class OfflineTeacher:
 
         Args:
             frames: time in seconds and ``(H, W, 3)`` uint8 RGB image, in order of time.
-            progress: called after each frame with the number of frames done.
+            progress: function that receives the number of frames done, after each frame.
         """
         pseudo_labels: list[Detections] = []
         answers: list[Detections] = []

@@ -30,10 +30,10 @@ class Track:
     """Detections of one object over time.
 
     Attributes:
-        label: its class.
+        label: class of the object.
         indices: frames in which it was found, rising.
         boxes: one box for each of them.
-        scores: likewise.
+        scores: scores of the boxes, in the same order.
     """
 
     label: int
@@ -63,7 +63,7 @@ def smooth(answers: Sequence[Detections], stamps_s: Sequence[float]) -> list[Det
 
     Args:
         answers: one for each frame of one scene.
-        stamps_s: their times, strictly rising.
+        stamps_s: stamps of the frames in seconds, strictly rising.
 
     Raises:
         ValueError: times do not rise, or there is not one for each answer.

@@ -54,7 +54,7 @@ def merge(
 
     Args:
         answers: boxes in pixels of their tile.
-        tiles: as `tiles_of` gave them.
+        tiles: tiles as returned by `tiles_of`.
         frame_shape: ``(H, W, ...)``.
     """
     moved = [

@@ -56,12 +56,12 @@ def prepare(
     Args:
         model: the network.
         probe: the same, cut where the exits go.
-        cuts: how many there are.
+        cuts: number of cuts.
         frames: ``(H, W, 3)`` uint8 each.
         answers: the teacher's, one for each frame; not read for a classifier, which is its own.
         views: views of each frame, the plain one included.
-        seed: of the random views.
-        progress: called with the frames done and their number.
+        seed: seed of the random views.
+        progress: function that receives the number of frames done and of all frames.
 
     Returns:
         Lessons for each cut.
@@ -102,10 +102,10 @@ def train_head(
         samples: features and what the teacher says.
         input_size: ``(H, W)`` of the network, which boxes are relative to.
         epochs: passes over the lessons.
-        seed: of their order.
-        weights: of each lesson, ``(n,)``: who gets as far as this exit; only for classes.
+        seed: seed of the order of the samples.
+        weights: weight of each sample ``(n,)``: the share that reaches this exit; only for classes.
         work: file to go on from, and to keep what is needed to go on.
-        progress: called with the epochs done and their number.
+        progress: function that receives the number of epochs done and of all epochs.
 
     Returns:
         The mean loss of each epoch that was done here.
@@ -174,8 +174,8 @@ def distillation_loss(logits: Tensor, pseudo_labels: Tensor) -> Tensor:
     Sources: Hinton et al. (arXiv 1503.02531); Phuong and Lampert (ICCV 2019) for exits.
 
     Args:
-        logits: of the head, ``(B, classes)``.
-        pseudo_labels: of the teacher for the same views.
+        logits: logits of the head, ``(B, classes)``.
+        pseudo_labels: teacher's outputs for the same views.
     """
     soft = F.kl_div(
         F.log_softmax(logits / TEMPERATURE, 1),

@@ -32,10 +32,10 @@ class ExitFitting:
     Args:
         model: the network.
         probe: the same, cut where the exits go.
-        sources: the footage.
-        settings: of the fit.
+        sources: footage of each source.
+        settings: settings of the fit.
         work: folder for what an interrupted training needs to go on; None keeps nothing.
-        progress: called with the phase, what is done and how much there is.
+        progress: function that receives the phase, the steps done and their number.
     """
 
     def __init__(

@@ -35,7 +35,7 @@ class FeatureExtractor(StageChain):
         Args:
             cut: index of the cut.
             module: takes that tensor.
-            outputs: names of what it gives.
+            outputs: names of the outputs.
         """
         features = self.boundaries[cut + 1]
         program = ModuleProgram('attached', module, {'x': tuple(features.shape)}, outputs)

@@ -62,8 +62,8 @@ def fit(
     Args:
         model: a detector or a classifier.
         clips: for each source its ``(stamp_s, frame)`` in order of time, frames of one size.
-        settings: what can be turned.
-        progress: called with the phase's name, what is done and how much there is.
+        settings: settings of the fit.
+        progress: function that receives the phase, the steps done and their number.
         work: folder to keep what an interrupted fit needs to go on; same footage and settings
             then give the same exits as without an interruption.
         teacher: another teacher for boxes.

@@ -10,17 +10,17 @@ class FitSettings:
     """Settings of `fit.fit`.
 
     Attributes:
-        seed: of everything that is random.
+        seed: seed of everything that is random.
         held_out: share of each source that heads do not learn from; gates learn from it.
         steps: training steps of the temporal exit.
         epochs: passes of each exit between stages over its lessons.
         views: the most views of each frame in those lessons.
         samples: the most lessons; footage that would give more gives fewer views, then frames.
-        rehearsed: how many frames the held-out footage is played for, in streams.
+        rehearsed: number of frames of the gate rollout on held-out footage.
         cuts: where exits between stages go: shares of the network's time on this machine, or names
             of traced nodes, which are the same on every machine.
-        attention: False for plain means in place of attention.
-        memory: False for exits that see a single frame and nothing of each other.
+        attention: whether to use attention; False for means.
+        memory: whether exits see past frames and earlier exits.
         gates: False for exits between stages that score by how sure their answers are.
     """
 

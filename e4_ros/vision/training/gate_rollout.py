@@ -51,10 +51,10 @@ class GateRollout:
         probe: the same, cut at the exits.
         exits: between stages, in order.
         temporal: network of the temporal exit; None where it has none.
-        seed: of everything that is random.
+        seed: seed of everything that is random.
 
     Attributes:
-        temporal_notes: None without a temporal network.
+        temporal_notes: samples of the temporal exit's gate; None without a temporal network.
         notes: one for each of the exits.
     """
 

@@ -20,11 +20,11 @@ class GateTraining:
     """The gates of a cascade, learned together.
 
     Args:
-        temporal: whose pooling and gate are learned; None where there is no such network.
-        temporal_notes: its notes.
-        gates: of the exits between stages, in order.
+        temporal: network whose pooling and gate are trained; None without one.
+        temporal_notes: samples of its gate.
+        gates: gates of the exits between stages, in order.
         notes: one for each of them.
-        seed: of everything that is random.
+        seed: seed of everything that is random.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ def fit_scenes(
         gate: changed in place.
         learnt: for each source ``(n, 2·C)`` statistics of its features, in order of time.
         held_out: likewise, of held-out frames.
-        notes: of a rehearsal.
+        notes: samples of a gate rollout.
     """
     fit_in_distribution(gate.in_distribution, learnt, held_out)
     measure_reliability(gate.in_distribution, *_clear(notes))

@@ -20,7 +20,7 @@ class FootageSegment:
 
     Attributes:
         frames: ``(H, W, 3)`` uint8 RGB of one size, in order of time.
-        stamps_s: their times.
+        stamps_s: stamps of the frames in seconds.
         pseudo_labels: the teacher's answers.
         full: the full network's.
     """

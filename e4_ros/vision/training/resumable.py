@@ -26,7 +26,7 @@ class WorkFile:
     """What one training has reached.
 
     Args:
-        path: of the file; None keeps nothing.
+        path: path of the file; None to keep nothing.
         **parts: what changes in a training.
     """
 

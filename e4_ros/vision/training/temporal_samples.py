@@ -63,7 +63,7 @@ class TemporalSamples:
     Args:
         sources: drawn from in proportion to their length.
         classes: number of classes.
-        seed: of everything that is random.
+        seed: seed of everything that is random.
         corruption: share of moments with a scene cut, darkness, a covered lens and the like.
     """
 

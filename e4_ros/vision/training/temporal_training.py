@@ -40,12 +40,12 @@ def train_net(
 
     Args:
         net: changed in place, and in eval mode afterwards.
-        samples: to learn from.
-        steps: of the optimiser.
+        samples: training samples.
+        steps: number of steps of the optimiser.
         batch: moments in a step.
-        learning_rate: the highest.
+        learning_rate: highest learning rate of the schedule.
         work: file to go on from, and to keep what is needed to go on.
-        progress: called with the steps done and their number.
+        progress: function that receives the number of steps done and of all steps.
 
     Returns:
         The loss of every step that was done here.

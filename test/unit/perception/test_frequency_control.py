@@ -230,7 +230,7 @@ def test_a_meter_that_measures_is_believed(client, plan, monkeypatch):
 def test_a_frame_pays_for_the_wait_before_it_at_the_clocks_that_were_left(client, plan):
     client.set_plan(still := only(plan, {'cpu': 729_600_000, 'gpu': 510_000_000}))
     now = [0.0]
-    clocks = DaemonControl(client, WORKS, still, clock=lambda: now[0])
+    clocks = DaemonControl(client, WORKS, still, now=lambda: now[0])
     perceiver = Perceiver(Engine(wait_s=0.02), clocks)
     records = []
     for now[0] in (0.0, 0.1, 0.3, 0.4 + LONGEST_WAIT_S):
@@ -249,7 +249,7 @@ def test_an_audit_that_is_not_due_does_not_shorten_the_wait(client, plan):
     client.set_plan(still := only(plan, {'cpu': 729_600_000, 'gpu': 510_000_000}))
     now, engine = [0.0], Engine(wait_s=0.02)
     engine.exit, engine.audit = 'temporal', lambda frame, result, on_segment: None
-    perceiver = Perceiver(engine, DaemonControl(client, WORKS, still, clock=lambda: now[0]))
+    perceiver = Perceiver(engine, DaemonControl(client, WORKS, still, now=lambda: now[0]))
     for begin_s in (0.0, 0.1, 0.2):
         now[0] = begin_s
         record = perceiver.process(FRAME, begin_s, 0)
@@ -268,7 +268,7 @@ def test_a_meter_is_read_from_answer_to_answer(client, plan, monkeypatch):
     monkeypatch.setattr(
         client, 'applied', lambda: applied._replace(energy_j=meter[0], source='measured')
     )
-    clocks = DaemonControl(client, WORKS, plan, clock=lambda: now[0])
+    clocks = DaemonControl(client, WORKS, plan, now=lambda: now[0])
 
     def joules(before_j: float, frame_j: float, pause_s: float) -> float:
         meter[0] += before_j

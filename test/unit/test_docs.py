@@ -1,0 +1,17 @@
+"""What the documentation names is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_tests_that_the_documentation_names_are_there():
+    there = set()
+    for file in (ROOT / 'test').rglob('test_*.py'):
+        there |= {file.stem, *re.findall(r'def (test_\w+)', file.read_text())}
+    for page in (ROOT / 'README.md', *(ROOT / 'docs').glob('*.md')):
+        for name in re.findall(r'`(test_\w+)(?:\.py)?`', page.read_text()):
+            assert name in there, f'{page.name} names {name}'
