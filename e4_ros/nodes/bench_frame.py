@@ -160,8 +160,8 @@ class Bench:
         parts.time(engine.temporal.tracks, 'predict', 'tracks')
         parts.time(engine.model, 'preprocess', 'preprocess')
         parts.time(engine.model, 'decode', 'decode')
-        for name, piece in self.crafted.pieces.items():
-            parts.time(piece, 'run', name)
+        for name, compiled in self.crafted.programs.items():
+            parts.time(compiled, 'run', name)
         for step in self.crafted.exits.values():
             parts.time(step, 'score', 'decode')
             parts.time(step, 'remember', 'remember')

@@ -10,7 +10,7 @@ import numpy as np
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.exit_thresholds import TEMPORAL
 from e4_ros.vision.models.ssd_boxes import anchors
-from e4_ros.vision.runtime.interfaces import Piece
+from e4_ros.vision.runtime.interfaces import CompiledProgram
 
 _SCORE = 0.9
 _HALF = 0.4  # of a cell: no two objects of a grid overlap
@@ -28,7 +28,7 @@ class Crafted:
         engine: of a detector whose boxes are an SSD's.
 
     Attributes:
-        pieces: every program of the network, by what it is.
+        programs: every compiled program of the network, by what it is.
         exits: the exits between stages that may be taken, by name.
     """
 
@@ -36,23 +36,25 @@ class Crafted:
         self._engine = engine
         steps = engine._steps
         self.exits = {s.exit.name: s.exit for s in steps if s.exit and s.exit.name in engine.paths}
-        self.pieces: dict[str, Piece] = {f'stage{i}': step.stage for i, step in enumerate(steps)}
-        self._last = list(self.pieces)[-1]
-        self.pieces |= {f'{name} network': step._piece for name, step in self.exits.items()}
+        self.programs: dict[str, CompiledProgram] = {
+            f'stage{i}': step.stage for i, step in enumerate(steps)
+        }
+        self._last = list(self.programs)[-1]
+        self.programs |= {f'{name} network': step._compiled for name, step in self.exits.items()}
         learnt = getattr(engine.temporal, '_piece', None)
         if learnt is not None:
-            self.pieces['temporal network'] = learnt
-        self._runs = {name: piece.run for name, piece in self.pieces.items()}
+            self.programs['temporal network'] = learnt
+        self._runs = {name: compiled.run for name, compiled in self.programs.items()}
         self._look = engine.temporal.look
         self._scores = {name: step.score for name, step in self.exits.items()}
 
     def answer(self, exit_name: str, objects: int) -> None:
         """From now on this exit answers every frame with so many objects."""
-        for name, piece in self.pieces.items():
+        for name, compiled in self.programs.items():
             if name.endswith('network'):
-                piece.run = _then(self._runs[name], piece, _grid(piece, objects))  # type: ignore[method-assign]
+                compiled.run = _then(self._runs[name], compiled, _grid(compiled, objects))  # type: ignore[method-assign]
             elif name == self._last:
-                piece.run = _then(self._runs[name], piece, self._boxes(piece, objects))  # type: ignore[method-assign]
+                compiled.run = _then(self._runs[name], compiled, self._boxes(compiled, objects))  # type: ignore[method-assign]
 
         def look(frame: np.ndarray, stamp_s: float) -> tuple[float, float]:
             return self._look(frame, stamp_s)[0], float(exit_name == TEMPORAL)
@@ -61,10 +63,10 @@ class Crafted:
         for name, step in self.exits.items():
             step.score = _scored(self._scores[name], float(exit_name == name))  # type: ignore[method-assign]
 
-    def _boxes(self, piece: Piece, objects: int) -> dict[str, np.ndarray]:
+    def _boxes(self, compiled: CompiledProgram, objects: int) -> dict[str, np.ndarray]:
         boxes = anchors(self._engine.model.input_size)
-        encodings = np.zeros(piece.outputs['encodings'].shape, np.float32)
-        logits = np.full(piece.outputs['logits'].shape, _NOTHING, np.float32)
+        encodings = np.zeros(compiled.outputs['encodings'].shape, np.float32)
+        logits = np.full(compiled.outputs['logits'].shape, _NOTHING, np.float32)
         # The first map has three anchors a cell; the second is drawn onto the first of its cell.
         first = 3 * _spread(_first_map(boxes), objects)
         logits[0, first, 0], logits[0, first + 1, 0] = _LOGIT, _LOGIT - 1
@@ -72,11 +74,11 @@ class Crafted:
         return {'encodings': encodings, 'logits': logits}
 
 
-def _grid(piece: Piece, objects: int) -> dict[str, np.ndarray]:
-    peaks = np.zeros(piece.outputs['peaks'].shape, np.float32)
+def _grid(compiled: CompiledProgram, objects: int) -> dict[str, np.ndarray]:
+    peaks = np.zeros(compiled.outputs['peaks'].shape, np.float32)
     cells = peaks.reshape(-1)[: peaks.shape[-1] * peaks.shape[-2]]
     cells[_spread(len(cells), objects)] = _SCORE
-    return {'peaks': peaks, 'sides': np.full(piece.outputs['sides'].shape, _HALF, np.float32)}
+    return {'peaks': peaks, 'sides': np.full(compiled.outputs['sides'].shape, _HALF, np.float32)}
 
 
 def _scored(score: Callable[..., float], wanted: float) -> Callable[..., float]:
@@ -100,11 +102,11 @@ def _spread(places: int, count: int) -> np.ndarray:
 
 
 def _then(
-    run: Callable[[], None], piece: Piece, written: Mapping[str, np.ndarray]
+    run: Callable[[], None], compiled: CompiledProgram, written: Mapping[str, np.ndarray]
 ) -> Callable[[], None]:
     def crafted() -> None:
         run()
         for name, values in written.items():
-            piece.outputs[name].write(values)
+            compiled.outputs[name].write(values)
 
     return crafted

@@ -13,7 +13,7 @@ from e4_ros.vision.exit_checkpoint import network_hash
 from e4_ros.vision.export.graph_split import Cut, StageError, find_cuts, split
 from e4_ros.vision.export.onnx_export import ModuleProgram
 from e4_ros.vision.models.trainable import TrainableModel
-from e4_ros.vision.runtime.interfaces import Buffer, Piece
+from e4_ros.vision.runtime.interfaces import Buffer, CompiledProgram
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 
 _STRIDE = 8  # of the map that motion is read from
@@ -64,7 +64,7 @@ class ClipBackbone:
         early, late = _early(model.name, cuts, model.input_size), _late(cuts)
         stages = split(model.network, example, [early.node, late.node])[:2]
         self._network = _EarlyAndLate(stages[0].module, stages[1].module)
-        self._compiled: dict[int, tuple[Buffer, Piece]] = {}
+        self._by_count: dict[int, tuple[Buffer, CompiledProgram]] = {}
         channels, rows, columns = early.shape[1:]
         self.early = channels, rows, columns
         self.deep_size = late.shape[1]
@@ -89,23 +89,23 @@ class ClipBackbone:
         Args:
             frames: ``(T, H, W, 3)`` uint8 RGB.
         """
-        image, piece = self._piece(len(frames))
+        image, compiled = self._compiled(len(frames))
         for index, frame in enumerate(frames):
             image.write(self.model.preprocess(frame)[0], (index,))
-        piece.run()
+        compiled.run()
         early, deep = (
-            torch.from_numpy(piece.outputs[name].read()) for name in ('early', 'appearance')
+            torch.from_numpy(compiled.outputs[name].read()) for name in ('early', 'appearance')
         )
         motion = motion_map(early, torch.cat([early[:1], early[:-1]]))
         motion[:1] = 0
         return Seen(deep.clone(), motion)
 
-    def _piece(self, frames: int) -> tuple[Buffer, Piece]:
-        if frames not in self._compiled:
+    def _compiled(self, frames: int) -> tuple[Buffer, CompiledProgram]:
+        if frames not in self._by_count:
             program = self.program(frames)
             image = self._runtime.buffer(program.inputs['image'])
-            self._compiled[frames] = image, self._runtime.compile(program, {'image': image})
-        return self._compiled[frames]
+            self._by_count[frames] = image, self._runtime.compile(program, {'image': image})
+        return self._by_count[frames]
 
 
 class _EarlyAndLate(nn.Module):

@@ -68,7 +68,7 @@ def run(
         cache: folder for features.
         work: folder for what an interrupted training needs to go on.
         group: the processes that work together.
-        progress: function that receives the phase, the steps done, their number, and the loss if any.
+        progress: function that receives the phase, the steps done, their number, and any loss.
         compare: whether to train the FrameExit-style network, too.
         tolerance: accuracy on held-out clips that stopping early may cost.
 

@@ -22,7 +22,7 @@ def motion_map(now: Tensor, before: Tensor) -> Tensor:
 
     Args:
         now: feature maps ``(B, C, h, w)``.
-        before: feature maps of the previous frames.
+        before: feature maps of the frames before, same shape.
 
     Returns:
         ``(B, 4, h, w)``: x and y of the displacement in cells, how sure that is (the cosine of the

@@ -22,7 +22,7 @@ def measured_cuts(
     model: TrainableModel,
     shares: Sequence[float],
     threads: int | None = None,
-    clock: Callable[[], float] = time.perf_counter,
+    now: Callable[[], float] = time.perf_counter,
 ) -> list[str]:
     """Traced nodes after which the wanted shares of the network's time have passed.
 
@@ -38,13 +38,13 @@ def measured_cuts(
     Raises:
         StageError: the network cannot be traced, or has fewer places to cut than shares.
     """
-    return nearest_cuts(measure_cuts(model, threads, clock), shares) if shares else []
+    return nearest_cuts(measure_cuts(model, threads, now), shares) if shares else []
 
 
 def measure_cuts(
     model: TrainableModel,
     threads: int | None = None,
-    clock: Callable[[], float] = time.perf_counter,
+    now: Callable[[], float] = time.perf_counter,
 ) -> list[Cut]:
     """Places where a map of features is alive, with the measured share of time before each.
 
@@ -60,10 +60,10 @@ def measure_cuts(
         boundary = next(iter(pieces[-1].outputs.values()))  # type: ignore[assignment]
     rounds = []
     for _ in range(_ROUNDS):
-        marks = [clock()]
+        marks = [now()]
         for piece in pieces:
             piece.run()
-            marks.append(clock())
+            marks.append(now())
         rounds.append(np.diff(marks))
     passed = np.min(rounds, 0).cumsum()
     return [

@@ -14,7 +14,7 @@ from e4_ros.vision.inference.clip_window import Window, WindowSchedule
 from e4_ros.vision.inference.compiled_network import Segment
 from e4_ros.vision.inference.exit_economics import ExitEconomics
 from e4_ros.vision.inference.exit_thresholds import FULL, ExitThresholds
-from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentClock
+from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentTimer
 from e4_ros.vision.model import check_frame
 from e4_ros.vision.runtime.devices import CPU
 from e4_ros.vision.runtime.interfaces import Runtime
@@ -121,30 +121,30 @@ class ClipEngine:
         check_frame(frame)
         if not np.isfinite(stamp_s):
             raise ValueError(f'a frame needs a finite time stamp in seconds, got {stamp_s}')
-        clock = SegmentClock(on_segment)
-        clock.segment(0)
+        timer = SegmentTimer(on_segment)
+        timer.segment(0)
         if self._schedule.advance(stamp_s):
             self._answer = None
         name, diversity = HELD, 0.0
         scores: dict[str, float] = {}
         if looking := self._schedule.due():
-            clock.segment(1)
+            timer.segment(1)
             self._see(frame)
-            clock.segment(2)
+            timer.segment(2)
             name, diversity, scores = self._look(looking)
         return FrameResult(
-            self._in_force(frame.shape, stamp_s), name, diversity, scores, *clock.stop()
+            self._in_force(frame.shape, stamp_s), name, diversity, scores, *timer.stop()
         )
 
     def process_full(self, frame: np.ndarray, on_segment: OnSegment | None = None) -> FrameResult:
         """Look at one frame as the only one of a clip; the stream's state stays."""
         check_frame(frame)
-        clock = SegmentClock(on_segment)
+        timer = SegmentTimer(on_segment)
         for index in range(len(self.segments)):
-            clock.segment(index)
+            timer.segment(index)
             self.run_segment(index, frame, 0.0)
         detections = self.model.decode({'logits': self._logits()}, frame.shape, self.min_score)
-        return FrameResult(detections, FULL, 0.0, {}, *clock.stop())
+        return FrameResult(detections, FULL, 0.0, {}, *timer.stop())
 
     def run_segment(self, index: int, frame: np.ndarray, stamp_s: float) -> None:
         """Run one segment alone, to measure it; the stream's state stays.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from e4_ros.vision.inference.intermediate_exit import ExitStep
 from e4_ros.vision.inference.temporal_exit import TemporalExit
-from e4_ros.vision.runtime.interfaces import Buffer, Piece, Runtime
+from e4_ros.vision.runtime.interfaces import Buffer, CompiledProgram, Runtime
 from e4_ros.vision.staged_network import StagedNetwork, Work
 
 #: What a segment does on the host besides its layers.
@@ -39,15 +39,15 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class ChainStep:
-    """A stage at run time, with the exit after it if it has one."""
+class CompiledStage:
+    """A compiled stage, with the exit after it if it has one."""
 
-    stage: Piece
+    stage: CompiledProgram
     exit: ExitStep | None
 
 
 @dataclass(frozen=True)
-class Chain:
+class CompiledNetwork:
     """The whole network in stages.
 
     Attributes:
@@ -56,11 +56,13 @@ class Chain:
     """
 
     input: Buffer
-    steps: Sequence[ChainStep]
+    steps: Sequence[CompiledStage]
 
 
-def compile_chain(network: StagedNetwork, temporal: TemporalExit, runtime: Runtime) -> Chain:
-    """Compile a network's stages and exits onto joint buffers.
+def compile_network(
+    network: StagedNetwork, temporal: TemporalExit, runtime: Runtime
+) -> CompiledNetwork:
+    """Compile a network's stages and exits onto shared boundary buffers.
 
     Args:
         network: the network in stages.
@@ -68,23 +70,25 @@ def compile_chain(network: StagedNetwork, temporal: TemporalExit, runtime: Runti
         runtime: runtime of the stages and exits.
     """
     entry = runtime.buffer(tuple(network.stages[0].program.inputs['x']))
-    steps: list[ChainStep] = []
+    steps: list[CompiledStage] = []
     boundary, carried = entry, temporal.state
     for index, part in enumerate(network.stages):
-        piece = runtime.compile(part.program, {'x': boundary})
+        compiled = runtime.compile(part.program, {'x': boundary})
         found = None
         if index < len(network.exits):
-            boundary = piece.outputs['y']
+            boundary = compiled.outputs['y']
             exit_part = network.exits[index]
             found = ExitStep(exit_part, boundary, temporal, network.model, runtime, carried)
             carried = found.state or carried
         elif index < len(network.stages) - 1:
-            boundary = piece.outputs['y']
-        steps.append(ChainStep(piece, found))
-    return Chain(entry, steps)
+            boundary = compiled.outputs['y']
+        steps.append(CompiledStage(compiled, found))
+    return CompiledNetwork(entry, steps)
 
 
-def segments_of(network: StagedNetwork, chain: Chain, asked: TemporalExit | None) -> list[Segment]:
+def segments_of(
+    network: StagedNetwork, chain: CompiledNetwork, asked: TemporalExit | None
+) -> list[Segment]:
     """What each segment asks of the machine: first what runs before any stage, then each stage.
 
     Args:

@@ -7,12 +7,12 @@ import numpy as np
 from e4_ros.vision.agreement import disagreement
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.audit import Audit, Auditor
-from e4_ros.vision.inference.compiled_network import Segment, compile_chain, segments_of
+from e4_ros.vision.inference.compiled_network import Segment, compile_network, segments_of
 from e4_ros.vision.inference.exit_economics import ExitEconomics
 from e4_ros.vision.inference.exit_thresholds import FULL, TEMPORAL, ExitThresholds
 from e4_ros.vision.inference.exit_timing import measure_exits
 from e4_ros.vision.inference.extrapolated_exit import ExtrapolatedExit
-from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentClock
+from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentTimer
 from e4_ros.vision.inference.hold_exit import HoldExit
 from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
 from e4_ros.vision.inference.temporal_exit import TemporalExit
@@ -55,7 +55,7 @@ class EarlyExitEngine:
         self.economics: ExitEconomics | None = None
         self._rates = network.rates
         self._exit_names = [TEMPORAL, *(part.name for part in network.exits), FULL]
-        chain = compile_chain(network, self.temporal, runtime)
+        chain = compile_network(network, self.temporal, runtime)
         self._chain, self._input, self._steps = chain, chain.input, chain.steps
         self._segments = {
             looks: segments_of(network, chain, self.temporal if looks else None)
@@ -97,9 +97,9 @@ class EarlyExitEngine:
         check_frame(frame)
         if not np.isfinite(stamp_s):
             raise ValueError(f'a frame needs a finite time stamp in seconds, got {stamp_s}')
-        clock = SegmentClock(on_segment)
-        clock.segment(0)
-        result = self._answered(frame, stamp_s, clock)
+        timer = SegmentTimer(on_segment)
+        timer.segment(0)
+        result = self._answered(frame, stamp_s, timer)
         if self.economics is not None:
             self.economics.note(result.gate_scores, result.exit)
         return result
@@ -145,13 +145,13 @@ class EarlyExitEngine:
     def process_full(self, frame: np.ndarray, on_segment: OnSegment | None = None) -> FrameResult:
         """Answer one frame by the whole network, without heads; the stream's state stays."""
         check_frame(frame)
-        clock = SegmentClock(on_segment)
-        clock.segment(0)
+        timer = SegmentTimer(on_segment)
+        timer.segment(0)
         self._input.write(self.model.preprocess(frame))
         for index, step in enumerate(self._steps):
-            clock.segment(index + 1)
+            timer.segment(index + 1)
             step.stage.run()
-        return FrameResult(self._last_detections(frame), FULL, 0.0, {}, *clock.stop())
+        return FrameResult(self._last_detections(frame), FULL, 0.0, {}, *timer.stop())
 
     def run_segment(self, index: int, frame: np.ndarray, stamp_s: float) -> None:
         """Run one segment alone, on what the frame before left in the buffers: to measure it.
@@ -183,7 +183,7 @@ class EarlyExitEngine:
             if step.exit is not None:
                 step.exit.reset()
 
-    def _answered(self, frame: np.ndarray, stamp_s: float, clock: SegmentClock) -> FrameResult:
+    def _answered(self, frame: np.ndarray, stamp_s: float, timer: SegmentTimer) -> FrameResult:
         diversity, scores = 0.0, {}
         looks = self._looks()
         if looks:
@@ -194,23 +194,23 @@ class EarlyExitEngine:
             if self._takes(TEMPORAL, score):
                 detections = self.temporal.detections(self.min_score)
                 self.temporal.remember(detections, computed=False)
-                return FrameResult(detections, TEMPORAL, diversity, scores, *clock.stop())
+                return FrameResult(detections, TEMPORAL, diversity, scores, *timer.stop())
         self._looked = looks
-        detections, name = self._descend(frame, clock, scores)
+        detections, name = self._descend(frame, timer, scores)
         if looks:
             self.temporal.remember(detections, computed=True)
         for step in self._steps:
             if step.exit is not None and step.exit.name in scores:
                 step.exit.remember(detections)
-        return FrameResult(detections, name, diversity, scores, *clock.stop())
+        return FrameResult(detections, name, diversity, scores, *timer.stop())
 
     def _descend(
-        self, frame: np.ndarray, clock: SegmentClock, scores: dict[str, float]
+        self, frame: np.ndarray, timer: SegmentTimer, scores: dict[str, float]
     ) -> tuple[Detections, str]:
         asked = self._looked or not self.thresholds.asks(TEMPORAL)
         self._input.write(self.model.preprocess(frame))
         for index, step in enumerate(self._steps):
-            clock.segment(index + 1)
+            timer.segment(index + 1)
             step.stage.run()
             found = step.exit
             # Where even the best score would not do, the head is not run in vain.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from e4_ros.vision.inference.compiled_network import Chain
+from e4_ros.vision.inference.compiled_network import CompiledNetwork
 from e4_ros.vision.inference.exit_economics import ExitCost
 from e4_ros.vision.inference.exit_thresholds import TEMPORAL
 from e4_ros.vision.inference.temporal_exit import TemporalExit
@@ -18,16 +18,16 @@ _ROUNDS = 7
 _STEP_S = 0.04
 _LONGEST_S = 1.0
 
-Clock = Callable[[], float]
+TimeSource = Callable[[], float]
 
 
 def measure_exits(
     model: VisionModel,
-    chain: Chain,
+    chain: CompiledNetwork,
     temporal: TemporalExit,
     frame: np.ndarray,
     min_score: float,
-    clock: Clock = time.perf_counter,
+    now: TimeSource = time.perf_counter,
 ) -> dict[str, ExitCost]:
     """Time every part of a frame's way through the network; the stream begins anew.
 
@@ -46,9 +46,9 @@ def measure_exits(
     Returns:
         The cost of each exit, the temporal one first; the full network is none.
     """
-    watch = _Stopwatch(clock)
+    watch = _Stopwatch(now)
     temporal.reset()
-    began = clock()
+    began = now()
     for index in range(_ROUNDS):
         watch.start()
         temporal.look(frame, index * _STEP_S)
@@ -69,27 +69,27 @@ def measure_exits(
         watch.lap('decode')
         temporal.remember(detections, computed=True)
         watch.lap('remember')
-        if index and clock() - began > _LONGEST_S:
+        if index and now() - began > _LONGEST_S:
             break
     temporal.reset()
     return _costs(chain, {part: min(seconds) for part, seconds in watch.laps.items()})
 
 
 class _Stopwatch:
-    def __init__(self, clock: Clock):
-        self._clock = clock
+    def __init__(self, now: TimeSource):
+        self._now = now
         self.laps: defaultdict[str, list[float]] = defaultdict(list)
 
     def start(self) -> None:
-        self._last_s = self._clock()
+        self._last_s = self._now()
 
     def lap(self, part: str) -> None:
-        now_s = self._clock()
+        now_s = self._now()
         self.laps[part].append(now_s - self._last_s)
         self._last_s = now_s
 
 
-def _costs(chain: Chain, took: dict[str, float]) -> dict[str, ExitCost]:
+def _costs(chain: CompiledNetwork, took: dict[str, float]) -> dict[str, ExitCost]:
     """From the seconds of the parts."""
     after = took['decode']
     costs: dict[str, ExitCost] = {}

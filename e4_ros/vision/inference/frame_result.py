@@ -34,7 +34,7 @@ class FrameResult:
 
 
 @dataclass
-class SegmentClock:
+class SegmentTimer:
     """Times segments and says when one begins."""
 
     on_segment: OnSegment | None

@@ -1,4 +1,4 @@
-"""An exit between two stages at run time: its head and gate in one piece, and its memory."""
+"""An exit between two stages at run time: head and gate in one program, and its memory."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ class ExitStep:
                 'filled': self._filled,
                 'state': self._state_here,
             }
-        self._piece = runtime.compile(part.program, inputs)
-        self.state = self._piece.outputs['next_state'] if self._gated else None
+        self._compiled = runtime.compile(part.program, inputs)
+        self.state = self._compiled.outputs['next_state'] if self._gated else None
 
     def most(self) -> float:
         """The most that `score` can be for this frame; costs nothing."""
@@ -85,8 +85,8 @@ class ExitStep:
         """
         if self._state_there is not None:
             self._state_here.write(self._state_there.read())
-        self._piece.run()
-        outputs = {name: buffer.read() for name, buffer in self._piece.outputs.items()}
+        self._compiled.run()
+        outputs = {name: buffer.read() for name, buffer in self._compiled.outputs.items()}
         if 'logits' in outputs:
             self._answer = self._model.decode(outputs, frame_shape, min_score)
         else:
@@ -104,7 +104,7 @@ class ExitStep:
         if not self._gated:
             return
         held = self._memory.read().copy()
-        token = self._piece.outputs['token'].read()
+        token = self._compiled.outputs['token'].read()
         self._memory.write(np.concatenate([token[:, None], held[:, :-1]], 1))
         filled = self._filled.read().copy()
         self._filled.write(np.concatenate([np.ones((1, 1)), filled[:, :-1]], 1))

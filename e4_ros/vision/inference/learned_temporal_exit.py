@@ -35,23 +35,23 @@ class LearnedTemporalExit(TemporalExit):
         self._image, self._memory = inputs['image'], inputs['memory']
         self._filled, self._prior = inputs['filled'], inputs['prior']
         self._classes = self._prior.shape[1] // PRIOR
-        self._piece = runtime.compile(part.program, inputs)
-        super().__init__(part.work, self._piece.outputs['state'], self._piece.device)
+        self._compiled = runtime.compile(part.program, inputs)
+        super().__init__(part.work, self._compiled.outputs['state'], self._compiled.device)
 
     @property
     def outputs(self) -> dict[str, Buffer]:
         """The network's outputs for the frame last looked at; the next look overwrites them."""
-        return self._piece.outputs
+        return self._compiled.outputs
 
     def detections(self, min_score: float) -> Detections:
         """What the network sees in the frame last looked at."""
-        peaks, sides = (self._piece.outputs[name].read()[0] for name in ('peaks', 'sides'))
+        peaks, sides = (self._compiled.outputs[name].read()[0] for name in ('peaks', 'sides'))
         return grid_boxes.decode(peaks, sides, self._frame_shape, min_score)
 
     def remember(self, detections: Detections, computed: bool) -> None:
         """See `TemporalExit`."""
         self.tracks.update(detections, self._stamp_s)
-        seen = self._piece.outputs['seen'].read()[0]
+        seen = self._compiled.outputs['seen'].read()[0]
         self._keep(0, seen)
         if self._stamp_s - self._snapshot_s >= _SNAPSHOT_S:
             if self._snapshot is not None:
@@ -72,9 +72,9 @@ class LearnedTemporalExit(TemporalExit):
         self._image.write(as_input(thumbnail(frame)))
         prior = self.tracks.predict(self._stamp_s)
         self._prior.write(prior_maps(prior, self._frame_shape, self._classes))
-        self._piece.run()
+        self._compiled.run()
         gate, diversity, self.in_distribution = (
-            float(self._piece.outputs[name].read()[0, 0])
+            float(self._compiled.outputs[name].read()[0, 0])
             for name in ('gate', 'diversity', 'in_distribution')
         )
         if not self._filled.read()[0, 0]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.runtime.interfaces import Buffer, Piece, Runtime
+from e4_ros.vision.runtime.interfaces import Buffer, CompiledProgram, Runtime
 from e4_ros.vision.staged_network import Part
 
 
@@ -27,21 +27,21 @@ class StageChain:
     def __init__(self, model: VisionModel, stages: Sequence[Part], runtime: Runtime):
         self._model = model
         self.boundaries: list[Buffer] = [runtime.buffer(tuple(stages[0].program.inputs['x']))]
-        self._pieces: list[Piece] = []
+        self._compiled: list[CompiledProgram] = []
         for stage in stages:
-            self._pieces.append(runtime.compile(stage.program, {'x': self.boundaries[-1]}))
-            if len(self._pieces) < len(stages):
-                self.boundaries.append(self._pieces[-1].outputs['y'])
+            self._compiled.append(runtime.compile(stage.program, {'x': self.boundaries[-1]}))
+            if len(self._compiled) < len(stages):
+                self.boundaries.append(self._compiled[-1].outputs['y'])
 
     def see(self, frame: np.ndarray) -> None:
         """Run every stage on an ``(H, W, 3)`` uint8 RGB frame."""
         self.boundaries[0].write(self._model.preprocess(frame))
-        for piece in self._pieces:
-            piece.run()
+        for compiled in self._compiled:
+            compiled.run()
 
     def outputs(self) -> dict[str, np.ndarray]:
         """The network's own outputs by name; the next `see` overwrites them."""
-        return {name: buffer.read() for name, buffer in self._pieces[-1].outputs.items()}
+        return {name: buffer.read() for name, buffer in self._compiled[-1].outputs.items()}
 
     def detections(self, frame_shape: tuple[int, ...], min_score: float = 0.2) -> Detections:
         """The network's answer to the frame seen last.

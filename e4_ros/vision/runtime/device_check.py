@@ -14,26 +14,26 @@ import numpy as np
 import onnxruntime as ort
 
 from e4_ros.vision.runtime.devices import CPU, DEVICES, Device, DeviceError
-from e4_ros.vision.runtime.interfaces import Buffer, Piece
+from e4_ros.vision.runtime.interfaces import Buffer, CompiledProgram
 
 _COARSE = 8  # blobs along each side of the example picture
 
 
-def check_piece(
-    name: str, model: bytes, piece: Piece, inputs: Mapping[str, Buffer], device: Device
+def check_compiled(
+    name: str, model: bytes, compiled: CompiledProgram, inputs: Mapping[str, Buffer], device: Device
 ) -> None:
-    """Run a piece for the first time, and compare every output with the CPU's.
+    """Run a compiled program for the first time, and compare its outputs with the CPU's.
 
     Inputs that already hold something keep it: the stages of a network are compiled in order, so a
     later stage is checked on what the stage before it made of the example. The others hold an
     example meanwhile, and zeros again afterwards.
 
     Args:
-        name: name of the piece's program, for messages.
+        name: name of the program, for messages.
         model: the program as an ONNX model.
-        piece: the program, compiled for the device.
-        inputs: input buffers of the piece by name.
-        device: device that runs the piece; its tolerance counts.
+        compiled: the program, compiled for the device.
+        inputs: input buffers of the program by name.
+        device: device that runs the program; its tolerance counts.
 
     Raises:
         DeviceError: the run fails, or an output differs by more than the tolerance.
@@ -45,8 +45,8 @@ def check_piece(
     used = {slot.name for slot in reference.get_inputs()}
     given = {name: buffer.read().copy() for name, buffer in inputs.items() if name in used}
     try:
-        piece.run()
-        found = {name: buffer.read().copy() for name, buffer in piece.outputs.items()}
+        compiled.run()
+        found = {name: buffer.read().copy() for name, buffer in compiled.outputs.items()}
     except Exception as error:  # providers raise whatever their libraries do
         raise DeviceError(
             f'device {device.name!r} fails at the first run of {name}: {error}'

@@ -1,8 +1,8 @@
 """What every runtime offers: buffers at a fixed place, and programs compiled onto them.
 
 A program has named inputs and outputs of fixed shape. A runtime makes buffers and compiles a
-program onto them; the piece that comes of it reads its input buffers and leaves its result in its
-own output buffers, which may be the input buffers of the next piece: nothing is copied between two.
+program onto them; the compiled program reads its input buffers and leaves its result in its own
+output buffers, which may be the input buffers of the next program: nothing is copied between two.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Buffer(Protocol):
         ...
 
 
-class Piece(Protocol):
+class CompiledProgram(Protocol):
     """A compiled program on its buffers.
 
     Attributes:
@@ -76,7 +76,7 @@ class Piece(Protocol):
 
 
 class Runtime(Protocol):
-    """Makes buffers, and pieces that work on them.
+    """Makes buffers, and compiles programs onto them.
 
     Attributes:
         name: name of the runtime, one of `RUNTIMES`.
@@ -93,8 +93,8 @@ class Runtime(Protocol):
         """A new buffer of zeros."""
         ...
 
-    def compile(self, program: Program, inputs: Mapping[str, Buffer]) -> Piece:
-        """Make a piece out of a program.
+    def compile(self, program: Program, inputs: Mapping[str, Buffer]) -> CompiledProgram:
+        """Compile a program.
 
         Args:
             program: the program to compile.

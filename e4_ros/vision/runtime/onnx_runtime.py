@@ -1,4 +1,4 @@
-"""ONNX Runtime as a runtime: one session for each piece, inputs and outputs bound once.
+"""ONNX Runtime as a runtime: one session for each program, inputs and outputs bound once.
 
 On a GPU with memory of its own (``cuda``, ``tensorrt``) every buffer lies there: a stage reads what
 the stage before it left, and only prepared frames and what heads and decoders read are copied.
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from e4_ros.vision.runtime.device_check import check_piece, check_placement
+from e4_ros.vision.runtime.device_check import check_compiled, check_placement
 from e4_ros.vision.runtime.devices import (
     ALLOW_SPINNING,
     CPU,
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 class OnnxRuntime:
     """ONNX Runtime on one device.
 
-    A piece on another device than the CPU is compared with the CPU's answer when it is compiled:
+    A program on another device than the CPU is compared with the CPU when it is compiled:
     a provider that fails, leaves the work to the CPU or computes something else is an error.
 
     Args:
@@ -91,7 +91,7 @@ class OnnxRuntime:
         """See `Runtime`."""
         return OnnxBuffer(shape, self.device.memory)
 
-    def compile(self, program: Program, inputs: Mapping[str, Buffer]) -> OnnxPiece:
+    def compile(self, program: Program, inputs: Mapping[str, Buffer]) -> CompiledOnnx:
         """See `Runtime`.
 
         Raises:
@@ -101,18 +101,20 @@ class OnnxRuntime:
         model = program.onnx()
         if self.device.name == CPU:
             providers: list[Any] = [self.device.provider]
-            return OnnxPiece(self._open(model, self._options(), providers=providers), inputs, self)
+            return CompiledOnnx(
+                self._open(model, self._options(), providers=providers), inputs, self
+            )
         with tempfile.TemporaryDirectory(prefix='e4-device-') as folder:
             options = self._options()
             options.enable_profiling = True  # tells afterwards which provider ran which operator
             options.profile_file_prefix = str(Path(folder) / 'run')
             session = self._on_device(program.name, model, options)
-            piece = OnnxPiece(session, inputs, self)
-            check_piece(program.name, model, piece, inputs, self.device)
+            compiled = CompiledOnnx(session, inputs, self)
+            check_compiled(program.name, model, compiled, inputs, self.device)
             profile = Path(session.end_profiling())
             for note in check_placement(program.name, profile, self.device):
                 _log.warning(note)
-        return piece
+        return compiled
 
     def _on_device(self, name: str, model: bytes, options: ort.SessionOptions) -> Any:
         wanted = self.device
@@ -141,7 +143,7 @@ class OnnxRuntime:
         options.add_session_config_entry('session.force_spinning_stop', '1')
         for key, value in spinning(self._spin, self._spin_us, ort.__version__).items():
             options.add_session_config_entry(f'session.intra_op.{key}', value)
-        # The buffers between pieces are ours; what a session needs besides is planned once and
+        # The buffers between programs are ours; what a session needs besides is planned once and
         # small.
         options.enable_cpu_mem_arena = self._arena
         return options
@@ -163,7 +165,7 @@ class OnnxBuffer:
         self.value = ort.OrtValue.ortvalue_from_numpy(self._host, memory)
 
     def write(self, values: np.ndarray, index: tuple[int, ...] = ()) -> None:
-        """See `Buffer`; only buffers that no piece computes may be written in parts."""
+        """Write a part of the buffer, which must be no program's output."""
         self._host[index] = values
         if not self._on_host:
             self.value.update_inplace(self._host)
@@ -173,7 +175,7 @@ class OnnxBuffer:
         return self._host if self._on_host else self.value.numpy()
 
 
-class OnnxPiece:
+class CompiledOnnx:
     """One session with its inputs and outputs bound to buffers.
 
     Args:
@@ -197,7 +199,7 @@ class OnnxPiece:
             self.outputs[slot.name] = made
 
     def run(self) -> None:
-        """See `Piece`."""
+        """See `CompiledProgram`."""
         self._session.run_with_iobinding(self._binding)
 
 

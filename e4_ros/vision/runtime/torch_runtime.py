@@ -57,7 +57,7 @@ class TorchRuntime:
         """See `Runtime`."""
         return TorchBuffer(torch.zeros(shape, device=self._device))
 
-    def compile(self, program: Program, inputs: Mapping[str, Buffer]) -> TorchPiece:
+    def compile(self, program: Program, inputs: Mapping[str, Buffer]) -> CompiledTorch:
         """See `Runtime`; the program must hold the torch module that it was written from."""
         check_inputs(program, inputs)
         module = getattr(program, 'module', None)
@@ -65,7 +65,7 @@ class TorchRuntime:
             raise RuntimeUnavailableError(
                 f'{program.name} has no torch module; the runtime torch runs programs that hold one'
             )
-        return TorchPiece(module.to(self._device), program, inputs, self._device)
+        return CompiledTorch(module.to(self._device), program, inputs, self._device)
 
 
 class TorchBuffer:
@@ -88,7 +88,7 @@ class TorchBuffer:
         return self.tensor.cpu().numpy()  # on the CPU no copy
 
 
-class TorchPiece:
+class CompiledTorch:
     """A module that leaves its result in fixed tensors."""
 
     def __init__(
@@ -108,7 +108,7 @@ class TorchPiece:
         self.outputs: dict[str, Buffer] = dict(zip(program.outputs, self._results, strict=True))
 
     def run(self) -> None:
-        """See `Piece`."""
+        """See `CompiledProgram`."""
         for buffer, result in zip(self._results, self._compute(), strict=True):
             buffer.tensor.copy_(result)
 

@@ -11,7 +11,7 @@ from e4_ros.vision.export.assemble import stages_of
 from e4_ros.vision.export.onnx_export import ModuleProgram
 from e4_ros.vision.inference.stage_chain import StageChain
 from e4_ros.vision.models.trainable import TrainableModel
-from e4_ros.vision.runtime.interfaces import Piece
+from e4_ros.vision.runtime.interfaces import CompiledProgram
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 
 
@@ -29,7 +29,7 @@ class FeatureExtractor(StageChain):
         self._runtime = OnnxRuntime(threads, arena=True)
         super().__init__(model, stages_of(model, cuts), self._runtime)
 
-    def attach(self, cut: int, module: nn.Module, outputs: tuple[str, ...]) -> Piece:
+    def attach(self, cut: int, module: nn.Module, outputs: tuple[str, ...]) -> CompiledProgram:
         """Compile an eval-mode module onto the tensor at a cut.
 
         Args:

@@ -184,9 +184,9 @@ class GateRollout:
             self._temporal.memory.remember(given, computed=True)
 
     def _head(self, depth: int, frame_shape: tuple[int, ...]) -> tuple[Detections, Tensor]:
-        piece = self._heads[depth]
-        piece.run()
-        outputs = {name: buffer.read() for name, buffer in piece.outputs.items()}
+        compiled = self._heads[depth]
+        compiled.run()
+        outputs = {name: buffer.read() for name, buffer in compiled.outputs.items()}
         described = self._answering[depth].described(
             tuple(torch.from_numpy(output) for output in outputs.values())
         )[0]

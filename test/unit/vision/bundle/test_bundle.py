@@ -148,9 +148,11 @@ def test_what_ships_is_what_a_build_gives(tmp_path):
     for path in (SHIPPED, tmp_path / 'again'):
         engine = make_engine(load_bundle(path).network, make_runtime('onnxruntime', 1))
         engine.process_full(frame)
-        engine._steps[0].exit._piece.run()
-        for piece in (engine._steps[-1].stage, engine._steps[0].exit._piece):
-            outputs.append({name: buffer.read().copy() for name, buffer in piece.outputs.items()})
+        engine._steps[0].exit._compiled.run()
+        for compiled in (engine._steps[-1].stage, engine._steps[0].exit._compiled):
+            outputs.append(
+                {name: buffer.read().copy() for name, buffer in compiled.outputs.items()}
+            )
     for ours, again in ((outputs[0], outputs[2]), (outputs[1], outputs[3])):
         assert list(ours) == list(again)
         for name in ours:

@@ -63,7 +63,7 @@ def test_a_step_is_what_the_network_computes(switches, backbone):
     shapes = step.inputs(backbone.early)
     runtime = OnnxRuntime(1)
     buffers = {name: runtime.buffer(shape) for name, shape in shapes.items()}
-    piece = runtime.compile(ModuleProgram('step', step, shapes, OUTPUTS), buffers)
+    compiled = runtime.compile(ModuleProgram('step', step, shapes, OUTPUTS), buffers)
     maps = torch.randn(settings.frames, *backbone.early)
     deep = torch.randn(settings.frames, backbone.deep_size)
     motion = motion_map(maps, maps.roll(1, 0))
@@ -75,8 +75,8 @@ def test_a_step_is_what_the_network_computes(switches, backbone):
         buffers['seen'].write(np.array(t))
         buffers['early'].write(maps[t : t + 1].numpy())
         buffers['appearance'].write(deep[t : t + 1].numpy())
-        piece.run()
-        out = {name: buffer.read().copy() for name, buffer in piece.outputs.items()}
+        compiled.run()
+        out = {name: buffer.read().copy() for name, buffer in compiled.outputs.items()}
         np.testing.assert_allclose(out['logits'][0], logits[0, t], atol=1e-4)
         assert out['gate'][0, 0] == pytest.approx(float(scores[t]), abs=1e-4)
         assert out['diversity'][0, 0] == pytest.approx(float(states[t].diversity), abs=1e-4)

@@ -22,7 +22,7 @@ def ticking(seconds):
 def test_shares_are_those_of_the_clock(model):
     """Fifteen stages; the first takes as long as all the others together."""
     one_round = [14.0, *[1.0] * 14, 0.5]  # and half a second between rounds
-    cuts = measure_cuts(model, threads=1, clock=ticking(one_round * 9))
+    cuts = measure_cuts(model, threads=1, now=ticking(one_round * 9))
     assert [cut.cost_share for cut in cuts] == pytest.approx([(14 + i) / 28 for i in range(14)])
     assert [cut.node for cut in cuts] == measured_cuts(
         model, [cut.cost_share for cut in cuts], 1, ticking(one_round * 9)
@@ -31,7 +31,7 @@ def test_shares_are_those_of_the_clock(model):
 
 def test_a_slow_round_does_not_count(model):
     fast, slow = [1.0] * 16, [50.0, *[1.0] * 15]
-    cuts = measure_cuts(model, threads=1, clock=ticking([*slow, *fast * 8]))
+    cuts = measure_cuts(model, threads=1, now=ticking([*slow, *fast * 8]))
     assert cuts[0].cost_share == pytest.approx(1 / 15)
 
 
@@ -48,7 +48,7 @@ def test_real_shares_rise_from_nothing_to_the_whole(model):
 
 
 def test_nothing_is_measured_for_no_share(model):
-    assert measured_cuts(model, [], clock=ticking([])) == []
+    assert measured_cuts(model, [], now=ticking([])) == []
 
 
 def test_more_shares_than_places_are_refused(model):

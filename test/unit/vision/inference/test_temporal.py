@@ -56,9 +56,9 @@ def test_runtimes_agree(switches):
         inputs = {name: runtime.buffer(shape) for name, shape in program.inputs.items()}
         for buffer in inputs.values():
             buffer.write(rng.random(buffer.shape))
-        piece = runtime.compile(program, inputs)
-        piece.run()
-        results.append({name: buffer.read() for name, buffer in piece.outputs.items()})
+        compiled = runtime.compile(program, inputs)
+        compiled.run()
+        results.append({name: buffer.read() for name, buffer in compiled.outputs.items()})
     ours, reference = results
     assert list(ours) == list(reference) == list(net.output_names)
     for name in ours:

@@ -35,8 +35,8 @@ def run_chain(runtime, programs, image):
         pieces.append(runtime.compile(program, {'x': boundary}))
         boundary = next(iter(pieces[-1].outputs.values()))
     entry.write(image)
-    for piece in pieces:
-        piece.run()
+    for compiled in pieces:
+        compiled.run()
     return {name: buffer.read() for name, buffer in pieces[-1].outputs.items()}
 
 
@@ -107,9 +107,9 @@ def test_inputs_are_found_by_name(cache, name):
     one, other = runtime.buffer((1, 2)), runtime.buffer((1, 2))
     one.write(np.array([[5, 7]]))
     other.write(np.array([[1, 2]]))
-    piece = runtime.compile(program, {'other': other, 'one': one})
-    piece.run()
-    assert piece.outputs['apart'].read().tolist() == [[4, 5]]
+    compiled = runtime.compile(program, {'other': other, 'one': one})
+    compiled.run()
+    assert compiled.outputs['apart'].read().tolist() == [[4, 5]]
     with pytest.raises(ValueError, match='other'):
         runtime.compile(program, {'one': one})
     with pytest.raises(ValueError, match='shape'):
