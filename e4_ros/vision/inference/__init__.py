@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from e4_ros.vision.inference.audit import Audit, Auditor
     from e4_ros.vision.inference.engine import EarlyExitEngine
+    from e4_ros.vision.inference.exit_thresholds import FULL, TEMPORAL, ExitThresholds
     from e4_ros.vision.inference.factory import make_engine
     from e4_ros.vision.inference.frame_result import FrameResult
-    from e4_ros.vision.inference.policy import FULL, TEMPORAL, ThresholdPolicy
 
 _PLACES = {
     'Audit': 'audit',
     'Auditor': 'audit',
     'EarlyExitEngine': 'engine',
-    'FULL': 'policy',
+    'FULL': 'exit_thresholds',
     'FrameResult': 'frame_result',
-    'TEMPORAL': 'policy',
-    'ThresholdPolicy': 'policy',
+    'TEMPORAL': 'exit_thresholds',
+    'ExitThresholds': 'exit_thresholds',
     'make_engine': 'factory',
 }
 
@@ -36,8 +36,8 @@ __all__ = [
     'Audit',
     'Auditor',
     'EarlyExitEngine',
+    'ExitThresholds',
     'FrameResult',
-    'ThresholdPolicy',
     'make_engine',
 ]
 

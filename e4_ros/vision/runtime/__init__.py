@@ -9,7 +9,7 @@ from e4_ros.vision.runtime.factory import candidates, make_runtime
 from e4_ros.vision.runtime.interfaces import (
     RUNTIMES,
     Buffer,
-    Piece,
+    CompiledProgram,
     Program,
     Runtime,
     RuntimeUnavailableError,
@@ -18,7 +18,7 @@ from e4_ros.vision.runtime.interfaces import (
 __all__ = [
     'RUNTIMES',
     'Buffer',
-    'Piece',
+    'CompiledProgram',
     'Program',
     'Runtime',
     'RuntimeUnavailableError',
