@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -129,8 +130,9 @@ def test_what_was_fitted_before_is_kept_and_what_is_damaged_is_not(model, monkey
     monkeypatch.setenv('E4_CACHE', str(tmp_path))
     monkeypatch.setattr(fitting, 'command', lambda *_: ['fits'])
     good, bad = (fitting.path_of(model, fitting.VARIANTS[n]) for n in ('cascade', 'no_memory'))
-    good.write_bytes(EXITS.read_bytes())
-    bad.write_bytes(EXITS.read_bytes()[:1000])
+    shutil.copytree(EXITS, good)
+    stage = next(shutil.copytree(EXITS, bad).glob('stage1*'))
+    stage.write_bytes(stage.read_bytes()[:1000])
     assert fitting.fitted(model, ['cascade'], False, silent) == {'cascade': good}
     with pytest.raises(fitting.FittingError):
         fitting.fitted(model, ['no_memory'], False, silent)

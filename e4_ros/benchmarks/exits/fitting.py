@@ -12,7 +12,7 @@ from pathlib import Path
 
 from e4_ros.benchmarks.exits.footage import FIT, SOURCE
 from e4_ros.paths import cache_dir
-from e4_ros.vision.bundle import BundleError, read_manifest
+from e4_ros.vision.bundle import BundleError, load_bundle
 from e4_ros.vision.exit_checkpoint import network_hash
 from e4_ros.vision.models.trainable import TrainableModel
 
@@ -74,9 +74,9 @@ def path_of(model: TrainableModel, options: Sequence[str]) -> Path:
 
 
 def _usable(path: Path, model: TrainableModel) -> bool:
-    """Whether it is there and in the format of this version."""
+    """Whether it is there, whole, and in the format of this version."""
     try:
-        return read_manifest(path).model == model.name
+        return load_bundle(path).manifest.model == model.name
     except BundleError:
         return False
 
