@@ -221,6 +221,10 @@ class DvfsClient:
                 self._steps = []
             try:
                 problems = self._ask(protocol.pack_request(protocol.RELEASE)).get('problems')
+            except DaemonError as error:
+                if error.errno is not None:
+                    raise
+                problems = None  # the daemon ended the lease first, as it does when it stops
             finally:
                 self.close()
         if problems:

@@ -246,6 +246,13 @@ def test_reserved_lease_goes_to_the_token(daemon, client):
     assert daemon.server.holder is None
 
 
+def test_a_lease_that_the_daemon_has_just_ended_is_released_without_complaint(daemon, client):
+    client.acquire('robot')
+    daemon.server.end(daemon.server.holder, 'the daemon stopped')
+    client.release()
+    assert client.state is ClientState.CLOSED
+
+
 def test_newest_of_many_steps_wins(daemon, client, plan):
     begin(client, plan)
     received = client.counters().received
