@@ -99,7 +99,7 @@ def fit(
     for found in checkpoint.exits:
         typer.echo(f'{found.name} leaves the network after {found.cut}')
     for name, share in checkpoint.notes['gate_right_share'].items():
-        typer.echo(f'the gate of {name} judged {share:.0%} of the rehearsed frames right')
+        typer.echo(f'the gate of {name} judged {share:.0%} of the held-out frames right')
     typer.echo(f'wrote {out}')
 
 

@@ -77,7 +77,7 @@ class ServedDaemon(ManagedEntity):
             self._folder = tempfile.TemporaryDirectory(prefix='e4-board-')
             folder = Path(self._folder.name)
             root = write_tree(board, folder / 'board')
-            # Several may run side by side, and what they journal means nothing afterwards.
+            # Several may run side by side, and what they save means nothing afterwards.
             ours = {'state_dir': folder, 'socket_path': folder / 'helper.sock'}
         given = ours | {
             name: value(self._node, name)

@@ -1,4 +1,4 @@
-"""What the audits of a run found and cost; they come after answers, so no latency holds them."""
+"""Totals of a run's audits; these come after publishing and are part of no latency."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ class AuditTotals:
     """Sums over a run.
 
     Attributes:
-        counts: audits by exit.
-        disagreements: by exit, the sum of what early answers and the full network's had not in
-            common, each in [0, 1].
-        switched_off: why, by exit that an audit switched off.
-        seconds: of the full network's computation.
-        energy_j: joules of it; NaN where nobody knows.
+        counts: exit → number of audits.
+        disagreements: exit → sum of the disagreements with the full network, each in [0, 1].
+        switched_off: exit → why an audit disabled it.
+        seconds: seconds of the full network's computation.
+        energy_j: joules of it; NaN where unknown.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -63,7 +62,7 @@ class AuditTotals:
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, str]) -> AuditTotals:
-        """Back from `facts`; of others' keys nothing is taken."""
+        """The inverse of `facts`; other keys are ignored."""
         counts = {name: int(text) for name, text in _under('audits.', facts)}
         means = {name: float(text) for name, text in _under('audit_disagreement.', facts)}
         return cls(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from typing_extensions import override
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.export.assemble import assemble
@@ -49,19 +50,20 @@ class Way(Protocol):
         ...
 
 
-class Through:
+class Through(Way):
     """An engine under thresholds; several of them may share the engine, one stream at a time."""
 
     def __init__(self, engine: EarlyExitEngine, thresholds: ExitThresholds):
         self._engine, self._thresholds = engine, thresholds
 
+    @override
     def reset(self) -> None:
-        """See `Way`."""
+        # Exits that audits disabled are enabled again.
         self._engine.thresholds = self._thresholds
         self._engine.reset()
 
+    @override
     def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
-        """See `Way`."""
         result = self._engine.process(frame, stamp_s)
         return Said(result.detections, result.latency_s, result.exit)
 
@@ -76,7 +78,7 @@ def full_engine(model: TrainableModel, threads: int) -> EarlyExitEngine:
     return make_engine(assemble(model), make_runtime('onnxruntime', threads), exits=False)
 
 
-class Watched:
+class Watched(Way):
     """An engine as perception runs it: audits, and with `pays` a look at whether exits pay here.
 
     Args:
@@ -102,8 +104,9 @@ class Watched:
         self._bounds, self._confidence = network.audit_bounds, network.confidence
         self.reset()
 
+    @override
     def reset(self) -> None:
-        """See `Way`; what was switched off is on again."""
+        # Exits that audits disabled are enabled again.
         self._engine.thresholds = self._thresholds
         self._engine.auditor = Auditor(self._bounds, confidence=self._confidence)
         self._engine.economics = None
@@ -112,12 +115,12 @@ class Watched:
         self.audit_s: list[float] = []
         self.off_at: int | None = None
 
+    @override
     def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
-        """See `Way`; the audit comes after the answer and is not in its seconds."""
         if self._pays and self._count == 0:
             self._engine.check_pay(frame)
         result = self._engine.process(frame, stamp_s)
-        start = time.perf_counter()
+        start = time.perf_counter()  # the audit comes after the detections: not in their seconds
         if self._engine.audit(frame, result) is not None:
             self.audit_s.append(time.perf_counter() - start)
         if self._engine.off and self.off_at is None:
@@ -126,7 +129,7 @@ class Watched:
         return Said(result.detections, result.latency_s, result.exit)
 
 
-class EveryKth:
+class EveryKth(Way):
     """The full network on every k-th frame; in between its answer is held, or moved on.
 
     Args:
@@ -139,14 +142,14 @@ class EveryKth:
         self._full, self._k, self._moving = full, k, moving
         self.reset()
 
+    @override
     def reset(self) -> None:
-        """See `Way`."""
         self._count = 0
         self._last = Detections.empty()
         self._tracks = ConstantVelocityTracks()
 
+    @override
     def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
-        """See `Way`."""
         start = time.perf_counter()
         asked = self._count % self._k == 0
         self._count += 1
@@ -160,7 +163,7 @@ class EveryKth:
         return Said(self._last, seconds, FULL if asked else 'repeated')
 
 
-class Smaller:
+class Smaller(Way):
     """The full network on a smaller input.
 
     Args:
@@ -174,10 +177,11 @@ class Smaller:
         self._engine = full_engine(model, threads)
         self._name = f'{side} pixels'
 
+    @override
     def reset(self) -> None:
-        """See `Way`."""
+        """Do nothing: there is no state."""
 
+    @override
     def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
-        """See `Way`."""
         result = self._engine.process_full(frame)
         return Said(result.detections, result.latency_s, self._name)

@@ -23,5 +23,5 @@ class StoredProgram:
     model: bytes
 
     def onnx(self) -> bytes:
-        """See `Program`."""
+        """The program as an ONNX file."""
         return self.model

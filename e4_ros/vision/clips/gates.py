@@ -123,7 +123,7 @@ def train_gate(
     beta: float,
     steps: int = 300,
 ) -> None:
-    """Teach a gate when to stop, on clips that its network did not learn from; in place.
+    """Train a gate when to stop, on clips that its network was not trained on; in place.
 
     Args:
         gate: gate of a trained network.

@@ -188,7 +188,7 @@ def _split(count: int, settings: TrainSettings) -> tuple[list[int], list[int]]:
 
 
 def _digest(shape: NetSettings, settings: TrainSettings, clips: FeatureSet, group: Group) -> str:
-    """Names a training: begun with other settings or clips, it is not gone on with."""
+    """Identity of a training: one with other settings or clips is not resumed."""
     parts = [shape.as_dict(), asdict(settings), clips.key, group.size]
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -41,7 +41,7 @@ class ModuleProgram:
     outputs: tuple[str, ...]
 
     def onnx(self) -> bytes:
-        """See `Program`."""
+        """The program as an ONNX file."""
         return self.file().read_bytes()
 
     def file(self) -> Path:

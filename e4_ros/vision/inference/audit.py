@@ -27,24 +27,24 @@ class BettingTest:
     """A bet that an exit disagrees more than its bound; winning it is the proof.
 
     Null hypothesis: given all that went before, an audited answer's disagreement ``x`` in [0, 1]
-    has a mean of at most ``bound``. A gambler who stakes ``s`` has his capital multiplied by
+    has a mean of at most ``bound``. A bettor who stakes ``s`` has his capital multiplied by
     ``1 + s·(x/bound − 1)``, which is no gain on average then (Waudby-Smith & Ramdas, "Estimating
     means of bounded random variables by betting", arXiv 2010.09686, section 4). By Ville's
     inequality the capital, 1 at first, *ever* reaches ``1/(1 − confidence)`` with a probability of
     at most ``1 − confidence``, however long the stream, and however audits are chosen, as long as
     it is done before their outcome is known.
 
-    An exit that was good for long would have ruined that gambler before it breaks. Setting his
+    An exit that was good for long would have ruined that bettor before it breaks. Setting his
     capital back up to 1 (as CUSUM and e-detectors do) reacts fast, but then only the mean time
     between false alarms is bounded, and in the end there is one. So the capital is shared out among
-    gamblers beforehand: the n-th enters at the n-th audit with ``1/(n·(n + 1))`` of it. These
+    bettors beforehand: the n-th enters at the n-th audit with ``1/(n·(n + 1))`` of it. These
     shares sum to 1, so the promise stays whole; and a break after n good audits is found only
-    ``2·log n`` later, in units of a gambler's gain, than one at the start. Each splits his share
+    ``2·log n`` later, in units of a bettor's gain, than one at the start. Each splits his share
     evenly over a few stakes.
 
     Args:
         bound: largest mean disagreement that calibration allows, in (0, 1).
-        confidence: a good exit loses the wager, ever, with at most one minus this.
+        confidence: one minus the probability that a good exit is ever rejected.
     """
 
     def __init__(self, bound: float, confidence: float = 0.95):
@@ -57,11 +57,11 @@ class BettingTest:
 
     @property
     def capital(self) -> float:
-        """Of all gamblers, those who wait included; 1 at first."""
+        """Capital of all bettors, those included who have not entered yet; 1 at first."""
         return sum(self._capital) / len(_STAKES) + 1 / (self.audits + 1)
 
-    def settle(self, disagreement: float) -> bool:
-        """Take an audit's outcome in [0, 1]; whether the wager is won, and the exit bad."""
+    def update(self, disagreement: float) -> bool:
+        """Count an audit's disagreement in [0, 1]; return whether the exit is proven bad."""
         self.audits += 1
         entering = 1 / (self.audits * (self.audits + 1))
         gain = disagreement / self.bound - 1
@@ -97,16 +97,16 @@ class Auditor:
     within 50 frames.
 
     Args:
-        bounds: largest mean disagreement by exit, as calibration left it.
+        bounds: exit → largest mean disagreement, from calibration.
         share: share of the early exits' frames that are audited; 0 for none.
-        confidence: a good exit is switched off, ever, with at most one minus this.
+        confidence: one minus the probability that a good exit is ever disabled.
         record: file that keeps disabled exits; None to forget them with the process.
 
     Attributes:
-        off: why, by exit that is switched off.
+        off: exit → why it is disabled.
 
     Raises:
-        ValueError: a share, bound or confidence that is none.
+        ValueError: the share, a bound or the confidence is out of range.
     """
 
     def __init__(
@@ -145,11 +145,11 @@ class Auditor:
         """
         case = self._case(exit_name)
         case.recent.append(disagreement)
-        if disagreement > case.wager.bound:
+        if disagreement > case.test.bound:
             case.wait = 1
-        if not case.wager.settle(disagreement):
+        if not case.test.update(disagreement):
             return ''
-        reason = _reason(case.recent, case.wager.bound)
+        reason = _reason(case.recent, case.test.bound)
         self.off = self.off | {exit_name: reason}
         if self._record is not None:
             self._record.write(self.off)
@@ -166,7 +166,7 @@ class Auditor:
 
 @dataclass
 class _Case:
-    wager: BettingTest
+    test: BettingTest
     recent: deque[float]
     wait: int = 1  # answers until the next audit
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from typing_extensions import override
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.temporal_exit import TemporalExit
@@ -32,9 +33,9 @@ class ExtrapolatedExit(TemporalExit):
         visible = (boxes[:, 2:] - boxes[:, :2] > 1).all(1)
         return Detections(boxes[visible], moved.scores[visible], moved.labels[visible])
 
+    @override
     def remember(self, detections: Detections, computed: bool) -> None:
-        """See `TemporalExit`; an answer of its own teaches it nothing."""
-        if computed:
+        if computed:  # detections of its own teach it nothing
             self.tracks.update(detections, self._stamp_s)
             self._remembered, self._answered_s = self._thumbnail, self._stamp_s
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from typing_extensions import override
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.temporal_exit import TemporalExit
@@ -26,9 +27,9 @@ class HoldExit(TemporalExit):
         """The answer that is held."""
         return self._held.above(min_score)
 
+    @override
     def remember(self, detections: Detections, computed: bool) -> None:
-        """See `TemporalExit`; an answer of its own teaches it nothing."""
-        if computed:
+        if computed:  # detections of its own teach it nothing
             self._held, self._answered_s = detections, self._stamp_s
             self._remembered = self._thumbnail
 

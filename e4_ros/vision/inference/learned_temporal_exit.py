@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from typing_extensions import override
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference import grid_boxes
@@ -48,8 +49,8 @@ class LearnedTemporalExit(TemporalExit):
         peaks, sides = (self._compiled.outputs[name].read()[0] for name in ('peaks', 'sides'))
         return grid_boxes.decode(peaks, sides, self._frame_shape, min_score)
 
+    @override
     def remember(self, detections: Detections, computed: bool) -> None:
-        """See `TemporalExit`."""
         self.tracks.update(detections, self._stamp_s)
         seen = self._compiled.outputs['seen'].read()[0]
         self._keep(0, seen)

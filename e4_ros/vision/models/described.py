@@ -40,12 +40,12 @@ class DescribedModel:
         self._decode = decoder.for_input(self.input_size)
 
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
-        """See `VisionModel`."""
+        """The network's ``(1, 3, H, W)`` float32 input for an ``(H, W, 3)`` uint8 RGB frame."""
         check_frame(frame)
         return self.preprocessing(frame)
 
     def decode(
         self, outputs: Mapping[str, np.ndarray], frame_shape: tuple[int, ...], min_score: float
     ) -> Detections:
-        """See `VisionModel`."""
+        """Detections from the network's outputs by name, in pixels of the frame."""
         return self._decode(outputs, frame_shape, min_score)

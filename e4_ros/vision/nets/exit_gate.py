@@ -62,5 +62,5 @@ class ExitGate(nn.Module):
         return {'gate': gate, 'diversity': diversity, 'token': token, 'state': state}
 
     def trusted(self, features: Tensor) -> Tensor:
-        """How far the exit may be trusted in a scene, ``(B, C, h, w)`` to ``(B, 1)`` in [0, 1]."""
+        """Reliability-weighted in-distribution score of ``(B, C, h, w)``: ``(B, 1)`` in [0, 1]."""
         return self.in_distribution(statistics(features))[1]

@@ -14,13 +14,15 @@ import torch
 from torch import Tensor, nn
 
 _PROTOTYPES = 128
-_MARGIN = 6.0  # how much farther than held-out footage of the same camera still counts as familiar
+_MARGIN = 6.0  # multiple of the held-out footage's distance that is still in distribution
 _NO_TRUST, _FULL_TRUST = 0.5, 0.75  # shares of held-out frames that an exit was right on
 _HESITATION = 4.0  # frames' worth of the wider surroundings in a prototype's share
 
 
 class InDistribution(nn.Module):
-    """Likeness of a feature map's statistics to prototypes, and the trust that these deserve.
+    """In-distribution score: likeness of a feature map's statistics to prototypes.
+
+    Each prototype has a reliability: how often the exit was right on frames like it.
 
     Args:
         channels: number of channels of the feature map.
@@ -36,14 +38,16 @@ class InDistribution(nn.Module):
         self.register_buffer('prototypes', torch.zeros(_PROTOTYPES, 2 * channels))
         self.register_buffer('trust', torch.ones(_PROTOTYPES))
         self.register_buffer('scale', torch.ones(1, 2 * channels))
-        self.register_buffer('limit', torch.tensor(1e6))  # until it is fitted all is familiar
+        self.register_buffer(
+            'limit', torch.tensor(1e6)
+        )  # until it is fitted everything is in distribution
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """From `statistics`, ``(B, 2·C)``.
 
         Returns:
             The score ``(B, 1)``: 1 for the footage's like, 1/2 at the limit, then to 0; and the
-            same, weighted by the trust in each prototype.
+            same, weighted by the reliability of each prototype.
         """
         likeness = self.likeness(tokens)
         trusted = (likeness * self.trust).amax(1, keepdim=True)
@@ -90,15 +94,15 @@ def fit_in_distribution(
 
 @torch.no_grad()
 def measure_reliability(in_distribution: InDistribution, tokens: Tensor, right: Tensor) -> None:
-    """Trust each prototype as far as the exit was right on held-out frames that are like it.
+    """Measure the reliability of each prototype on held-out frames that are like it.
 
-    An exit that is right on half of them or less gets no trust there, on three quarters or more
-    gets it all. Where few frames are like a prototype, those in its wider surroundings count too.
+    It is 0 where the exit was right on half of them or less, and 1 from three quarters on. Where
+    few frames are like a prototype, those in its wider surroundings count, too.
 
     Args:
-        in_distribution: its trust is set in place.
+        in_distribution: module whose reliabilities are set in place.
         tokens: ``(n, 2·C)`` statistics of held-out frames.
-        right: ``(n,)``, 1 where the exit's answer would have done, else 0.
+        right: 1 where the exit's detections were good enough, else 0, ``(n,)``.
     """
     near = 1 / (
         1 + (in_distribution.apart(tokens) / (in_distribution.limit / _MARGIN).square()).square()

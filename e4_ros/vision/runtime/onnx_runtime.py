@@ -76,7 +76,7 @@ class OnnxRuntime:
 
     @cached_property
     def host(self) -> OnnxRuntime:
-        """See `Runtime`."""
+        """The runtime itself on the CPU, else one on the CPU."""
         if self.device.name == CPU:
             return self
         return OnnxRuntime(
@@ -88,11 +88,11 @@ class OnnxRuntime:
         )
 
     def buffer(self, shape: tuple[int, ...]) -> OnnxBuffer:
-        """See `Runtime`."""
+        """A new buffer of zeros on the device."""
         return OnnxBuffer(shape, self.device.memory)
 
     def compile(self, program: Program, inputs: Mapping[str, Buffer]) -> CompiledOnnx:
-        """See `Runtime`.
+        """Compile a program onto its input buffers.
 
         Raises:
             DeviceError: the device cannot run the program, or computes something else than the CPU.
@@ -171,7 +171,7 @@ class OnnxBuffer:
             self.value.update_inplace(self._host)
 
     def read(self) -> np.ndarray:
-        """See `Buffer`."""
+        """The buffer's values; the next run overwrites them."""
         return self._host if self._on_host else self.value.numpy()
 
 
@@ -199,7 +199,7 @@ class CompiledOnnx:
             self.outputs[slot.name] = made
 
     def run(self) -> None:
-        """See `CompiledProgram`."""
+        """Compute the output buffers from the input buffers."""
         self._session.run_with_iobinding(self._binding)
 
 

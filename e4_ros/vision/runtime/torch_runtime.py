@@ -50,15 +50,15 @@ class TorchRuntime:
 
     @cached_property
     def host(self) -> TorchRuntime:
-        """See `Runtime`."""
+        """The runtime itself on the CPU, else one on the CPU."""
         return self if self._device.type == CPU else TorchRuntime(CPU)
 
     def buffer(self, shape: tuple[int, ...]) -> TorchBuffer:
-        """See `Runtime`."""
+        """A new buffer of zeros on the device."""
         return TorchBuffer(torch.zeros(shape, device=self._device))
 
     def compile(self, program: Program, inputs: Mapping[str, Buffer]) -> CompiledTorch:
-        """See `Runtime`; the program must hold the torch module that it was written from."""
+        """Compile a program, which must hold the torch module that it was written from."""
         check_inputs(program, inputs)
         module = getattr(program, 'module', None)
         if not isinstance(module, nn.Module):
@@ -76,15 +76,15 @@ class TorchBuffer:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """See `Buffer`."""
+        """Shape of the buffer."""
         return tuple(self.tensor.shape)
 
     def write(self, values: np.ndarray, index: tuple[int, ...] = ()) -> None:
-        """See `Buffer`."""
+        """Write the whole buffer, or a part of it."""
         self.tensor[index] = torch.from_numpy(np.asarray(values, np.float32)).to(self.tensor)
 
     def read(self) -> np.ndarray:
-        """See `Buffer`."""
+        """The buffer's values; the next run overwrites them."""
         return self.tensor.cpu().numpy()  # on the CPU no copy
 
 
@@ -108,7 +108,7 @@ class CompiledTorch:
         self.outputs: dict[str, Buffer] = dict(zip(program.outputs, self._results, strict=True))
 
     def run(self) -> None:
-        """See `CompiledProgram`."""
+        """Compute the output buffers from the input buffers."""
         for buffer, result in zip(self._results, self._compute(), strict=True):
             buffer.tensor.copy_(result)
 

@@ -17,7 +17,7 @@ class TrialProgram:
     outputs = ('map', 'mean')
 
     def onnx(self) -> bytes:
-        """See `Program`."""
+        """The program as an ONNX file."""
         return (paths.weights_dir() / 'device_trial.onnx').read_bytes()
 
 

@@ -1,15 +1,21 @@
-"""What happens to a camera that its exits should notice: night, a covered lens, a knock."""
+"""Corruptions of a camera's frames that gates should notice: night, a covered lens, blur."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-CORRUPTIONS = ('dark', 'cover', 'blur')  # change the picture itself
+CORRUPTIONS = ('dark', 'cover', 'blur')  # those that change the frame itself
 
 
 def corrupt(image: np.ndarray, corruption: str, rng: np.random.Generator) -> np.ndarray:
-    """An ``(H, W, 3)`` uint8 image in such a state; unchanged by any other trouble."""
+    """A corrupted frame.
+
+    Args:
+        image: frame ``(H, W, 3)`` uint8.
+        corruption: one of `CORRUPTIONS`; any other name leaves the frame unchanged.
+        rng: random generator of the corruption's strength.
+    """
     if corruption == 'dark':
         return cv2.convertScaleAbs(image, alpha=rng.uniform(0.05, 0.3))
     if corruption == 'cover':

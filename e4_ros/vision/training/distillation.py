@@ -1,4 +1,4 @@
-"""Teach a head to say, from the tensor between two stages, what a teacher says of the frame."""
+"""Distillation: a head learns the teacher's outputs from the tensor between two stages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HARD_SHARE = 0.2  # of the loss against the teacher's first class alone
 
 
 @dataclass
-class Lessons:
+class Samples:
     """Views of frames as an exit sees them, with what the teacher says of the same views.
 
     Attributes:
@@ -50,7 +50,7 @@ def prepare(
     views: int,
     seed: int,
     progress: Progress = lambda done, total: None,
-) -> list[Lessons]:
+) -> list[Samples]:
     """Run the network over every frame as it is and in random views.
 
     Args:
@@ -64,10 +64,10 @@ def prepare(
         progress: function that receives the number of frames done and of all frames.
 
     Returns:
-        Lessons for each cut.
+        Samples for each cut.
     """
     rng = np.random.default_rng(seed)
-    samples = [Lessons() for _ in range(cuts)]
+    samples = [Samples() for _ in range(cuts)]
     size = model.input_size
     for index, (frame, detections) in enumerate(zip(frames, answers, strict=True)):
         for number in range(views):
@@ -87,7 +87,7 @@ def prepare(
 
 def train_head(
     head: Head,
-    samples: Lessons,
+    samples: Samples,
     input_size: tuple[int, int],
     epochs: int,
     seed: int,
@@ -95,13 +95,13 @@ def train_head(
     work: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> list[float]:
-    """Fit a head to the lessons (AdamW, one cycle).
+    """Train a head on samples (AdamW, one cycle).
 
     Args:
         head: changed in place, and in eval mode afterwards.
         samples: features and what the teacher says.
         input_size: ``(H, W)`` of the network, which boxes are relative to.
-        epochs: passes over the lessons.
+        epochs: number of passes over the samples.
         seed: seed of the order of the samples.
         weights: weight of each sample ``(n,)``: the share that reaches this exit; only for classes.
         work: file to go on from, and to keep what is needed to go on.
@@ -141,7 +141,7 @@ def train_head(
 
 
 def _loss(
-    head: Head, samples: Lessons, input_size: tuple[int, int], weights: Tensor | None
+    head: Head, samples: Samples, input_size: tuple[int, int], weights: Tensor | None
 ) -> Callable[[Tensor, list[int]], Tensor]:
     if isinstance(head, GridHead):
         grid = (samples.features[0].shape[1], samples.features[0].shape[2])
@@ -188,7 +188,7 @@ def distillation_loss(logits: Tensor, pseudo_labels: Tensor) -> Tensor:
 
 
 def make_head(task: str, channels: int, classes: int, depth: int = 4) -> Head:
-    """An untaught head that suits the task; depth is that of a `GridHead`."""
+    """An untrained head that suits the task; depth is that of a `GridHead`."""
     if task == 'detect':
         return GridHead(channels, classes, depth=depth)
     return ClassHead(channels, classes)

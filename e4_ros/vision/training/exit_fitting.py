@@ -1,4 +1,4 @@
-"""Fit the exits between stages: lessons once for all of them, then one head after the other."""
+"""Fit the exits between stages: samples once for all of them, then one head after the other."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from e4_ros.vision.nets.attention import class_statistics
 from e4_ros.vision.nets.exit_gate import ExitGate
 from e4_ros.vision.nets.heads import Answering, GridHead, Head
 from e4_ros.vision.nets.in_distribution import statistics
-from e4_ros.vision.training.distillation import Lessons, make_head, prepare, train_head
+from e4_ros.vision.training.distillation import Samples, make_head, prepare, train_head
 from e4_ros.vision.training.feature_extractor import FeatureExtractor
 from e4_ros.vision.training.fit_settings import FitSettings
 from e4_ros.vision.training.holdout import FootageSegment, HoldoutSplit
 from e4_ros.vision.training.temporal_training import best_threshold, move_threshold
 
-_LEAST_WEIGHT = 0.1  # of a lesson that an earlier exit is sure of
+_LEAST_WEIGHT = 0.1  # weight of a sample that an earlier exit is sure of
 
 
 class ExitFitting:
@@ -91,7 +91,7 @@ class ExitFitting:
             [_scene(each[index]) for each in self._held],
         )
 
-    def _samples(self, segment: FootageSegment, views: int, number: int) -> list[Lessons]:
+    def _samples(self, segment: FootageSegment, views: int, number: int) -> list[Samples]:
         return prepare(
             self._model,
             self._probe,
@@ -103,7 +103,7 @@ class ExitFitting:
             lambda a, b: self._progress(f'features {number + 1}' if number else 'features', a, b),
         )
 
-    def _threshold(self, head: GridHead, samples: Lessons) -> float:
+    def _threshold(self, head: GridHead, samples: Samples) -> float:
         answered = []
         for features, pseudo_labels in zip(samples.features, samples.answers, strict=True):
             with torch.no_grad():
@@ -115,8 +115,8 @@ class ExitFitting:
         return best_threshold(answered)
 
     @torch.no_grad()
-    def _survivors(self, head: Head, samples: Lessons) -> Tensor:
-        """Weights of the lessons for the next exit: little for what this one is sure of."""
+    def _survivors(self, head: Head, samples: Samples) -> Tensor:
+        """Weights of the samples for the next exit: low where this one is sure."""
         parts = [
             class_statistics(head(torch.stack(samples.features[i : i + 64]).float()))[:, 0]
             for i in range(0, len(samples.features), 64)
@@ -126,7 +126,7 @@ class ExitFitting:
 
 
 def _thinned(segments: Sequence[FootageSegment], most: int) -> list[FootageSegment]:
-    """Every so-manieth frame, so that no more than ``most`` are left."""
+    """Every n-th frame, with the least n that leaves no more than ``most``."""
     total = sum(len(s) for s in segments)
     if total <= most:
         return list(segments)
@@ -136,8 +136,8 @@ def _thinned(segments: Sequence[FootageSegment], most: int) -> list[FootageSegme
     ]
 
 
-def _joined(parts: Sequence[Lessons]) -> Lessons:
-    whole = Lessons()
+def _joined(parts: Sequence[Samples]) -> Samples:
+    whole = Samples()
     for samples in parts:
         whole.features += samples.features
         whole.answers += samples.answers
@@ -145,6 +145,6 @@ def _joined(parts: Sequence[Lessons]) -> Lessons:
     return whole
 
 
-def _scene(samples: Lessons) -> Tensor:
+def _scene(samples: Samples) -> Tensor:
     rows = [f for f, plain in zip(samples.features, samples.plain, strict=True) if plain]
     return torch.cat([statistics(features.float()[None]) for features in rows])

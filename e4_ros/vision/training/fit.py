@@ -1,4 +1,4 @@
-"""Exits for one camera, from unlabelled footage: teach, rehearse what was held out, judge."""
+"""Exits for one camera, from unlabelled footage: distil heads, train gates on a rollout."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def fit(
     work: Path | None = None,
     teacher: OfflineTeacher | None = None,
 ) -> Checkpoint:
-    """Exits for a network, taught by the network itself.
+    """Fit exits of a network, with the network itself as the teacher.
 
     A detector's teacher is the `OfflineTeacher` made of it, a classifier's its own answer.
 
@@ -193,9 +193,9 @@ def _judge(
     settings: FitSettings,
     progress: Progress,
 ) -> dict[str, float]:
-    """Fit all gates to a rehearsal; the share of it that each judges right."""
+    """Train all gates on a rollout; return the share of frames that each judges right."""
     rollout = GateRollout(model, probe, exits, temporal, settings.seed)
-    rollout.play(sources, settings.rehearsed, lambda a, b: progress('rehearsal', a, b))
+    rollout.play(sources, settings.rehearsed, lambda a, b: progress('gate rollout', a, b))
     gated = [i for i, found in enumerate(exits) if found.gate is not None]
     gates = [found.gate for found in exits if found.gate is not None]
     notes = [rollout.notes[i] for i in gated]
@@ -217,6 +217,6 @@ def _judge(
 
 
 def _digest(model: TrainableModel, settings: FitSettings, marks: str) -> str:
-    """Names a fit: one with other settings, footage or weights is not gone on with."""
+    """Identity of a fit: one with other settings, footage or weights is not resumed."""
     about = [network_hash(model.network), asdict(settings), torch.__version__, marks]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]

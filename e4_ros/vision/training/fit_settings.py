@@ -1,4 +1,4 @@
-"""What can be turned in a fit."""
+"""The settings of a fit."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ class FitSettings:
 
     Attributes:
         seed: seed of everything that is random.
-        held_out: share of each source that heads do not learn from; gates learn from it.
-        steps: training steps of the temporal exit.
-        epochs: passes of each exit between stages over its lessons.
-        views: the most views of each frame in those lessons.
-        samples: the most lessons; footage that would give more gives fewer views, then frames.
+        held_out: share of each source that heads are not trained on; gates are.
+        steps: number of training steps of the temporal exit.
+        epochs: number of passes of each exit between stages over its samples.
+        views: largest number of views of each frame among the samples.
+        samples: largest number of samples; more footage gives fewer views, then fewer frames.
         rehearsed: number of frames of the gate rollout on held-out footage.
         cuts: where exits between stages go: shares of the network's time on this machine, or names
             of traced nodes, which are the same on every machine.
         attention: whether to use attention; False for means.
         memory: whether exits see past frames and earlier exits.
-        gates: False for exits between stages that score by how sure their answers are.
+        gates: whether exits between stages have gates; False: their confidence is their score.
     """
 
     seed: int = 0

@@ -1,8 +1,8 @@
-"""Held-out footage played as a stream, to see how exits do on what they have not learned from.
+"""Gate rollout: hold-out footage replayed as a stream through exits that are fitted already.
 
-What an exit was taught it gets right; a gate that learned from that would be too sure of it. So
-gates learn from a rehearsal: frames in order of time, memories that fill and answers that follow
-from answers as they will on the robot, and now and then trouble.
+On its training footage an exit is nearly always right; a gate trained on that would be
+overconfident. So gates are trained on a rollout: frames in order of time, memories that fill and
+detections that follow from detections as they will on the robot, and some corrupted frames.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ from e4_ros.vision.training.gate_samples import GateSamples
 from e4_ros.vision.training.holdout import FootageSegment, HoldoutSplit
 
 _WARM_UP_S = (6.2, 3.1)  # ages of the frames that fill a temporal exit's older memory slots
-_TROUBLE = 0.04  # chance that a trouble begins at a frame
-_OTHER_PLACE = 0.15  # chance that the memory is of another place: a scene cut
+_CORRUPTED = 0.04  # probability that a corruption begins at a frame
+_OTHER_PLACE = 0.15  # probability that the memory is of another place: a scene cut
 _LEAST_SCORE = 0.2
-_TOLERANCE = 0.05  # quality that an answer may cost at depth 0, the temporal exit
+_TOLERANCE = 0.05  # quality that may be lost at depth 0, the temporal exit
 
 
 class GateRollout:
-    """Plays stretches of footage through exits that have heads but no gates yet.
+    """Replays footage through exits that have heads but no gates yet.
 
-    An answer does if it costs at most ``0.05 · exp(depth / 2)`` of quality against the full
-    network (FrameExit's rule, arXiv 2104.13400, with `quality_lost` for the loss).
+    Detections are good enough if they cost at most ``0.05 · exp(depth / 2)`` of quality against
+    the full network (FrameExit's rule, arXiv 2104.13400, with `quality_lost` for the loss).
 
     Args:
         model: the network.
         probe: the same, cut at the exits.
-        exits: between stages, in order.
+        exits: exits between stages, in order of depth.
         temporal: network of the temporal exit; None where it has none.
         seed: seed of everything that is random.
 
     Attributes:
         temporal_notes: samples of the temporal exit's gate; None without a temporal network.
-        notes: one for each of the exits.
+        notes: samples of the gate of each exit between stages.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class GateRollout:
             if left:
                 left -= 1
             else:
-                begins = corrupted and rng.random() < _TROUBLE
+                begins = corrupted and rng.random() < _CORRUPTED
                 corruption = str(rng.choice([*CORRUPTIONS, 'shake'])) if begins else ''
                 left = int(rng.integers(1, 8)) if begins else 0
             seen = _shaken(view, source.frames[row].shape, rng) if corruption == 'shake' else view

@@ -1,4 +1,4 @@
-"""What a rehearsal writes down, for gates to learn from."""
+"""The samples that a gate rollout records, to train gates on."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor
 
 @dataclass
 class GateSamples:
-    """What an exit saw and how it did, a row for each frame; rows of all exits belong together.
+    """Inputs and outcome of an exit, a row for each frame; the rows of all exits are aligned.
 
     Attributes:
-        features: `coarse`, what its gate sees, ``(C, h, w)`` in half precision.
-        described: the temporal exit's diversity, and what describes the answer.
-        scene: `statistics` that its familiarity goes by.
-        past: rows of the frames that it was asked about before, newest first.
-        right: 1 where its answer would have done, else 0.
-        clear: whether nothing was wrong with the camera.
+        features: `coarse` features, the input of its gate, ``(C, h, w)`` in half precision.
+        described: the temporal exit's diversity, and statistics of the detections.
+        scene: `statistics` of the frame, the input of the in-distribution score.
+        past: rows of the frames on which it was evaluated before, newest first.
+        right: 1 where its detections were good enough, else 0.
+        clear: whether the frame was not corrupted.
     """
 
     features: list[Tensor] = field(default_factory=list)
@@ -36,7 +36,7 @@ class GateSamples:
         right: float,
         clear: bool,
     ) -> None:
-        """Note one frame; arguments as the attributes."""
+        """Record one frame; the arguments are those of the attributes."""
         self.features.append(features)
         self.described.append(described)
         self.scene.append(scene)

@@ -1,4 +1,4 @@
-"""Teach gates what a rehearsal has shown, each with the state of the exits before it."""
+"""Train gates on the samples of a rollout, each with the state of the exits before it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class GateTraining:
 
     @torch.no_grad()
     def right_shares(self) -> list[float]:
-        """For each exit, the share of rehearsed frames that its gate judges right at one half."""
+        """For each exit, the share of the rollout's frames that its gate judges right at 0.5."""
         self._remember()
         rows = torch.arange(len(self._every[0].right))
         judged = [self._judge(part) for part in rows.split(_BATCH)]
@@ -117,7 +117,7 @@ class GateTraining:
 
 
 def reliability_where_correct(temporal: TemporalNet | None, notes: GateSamples | None) -> None:
-    """Let the temporal exit trust the scenes in which it was right on clear frames."""
+    """Measure the temporal exit's reliability by scene, on uncorrupted frames."""
     if temporal is not None and notes is not None:
         measure_reliability(temporal.in_distribution, *_clear(notes))
 

@@ -1,4 +1,4 @@
-"""Taught footage in order of time, and which of it is held out."""
+"""Pseudo-labelled footage in order of time, and which of it is held out."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 
 from e4_ros.vision.detections import Detections
 
-_HELD_OUT_FRAMES = 60  # in a held-out stretch, about; there are at least two of them
-_STRETCHES = (2, 20)
+_HELD_OUT_FRAMES = 60  # about so many in a held-out segment; there are at least two of them
+_SEGMENTS = (2, 20)
 
 
 @dataclass(frozen=True)
 class FootageSegment:
-    """A piece of a source.
+    """A part of a source.
 
     Attributes:
         frames: ``(H, W, 3)`` uint8 RGB of one size, in order of time.
         stamps_s: stamps of the frames in seconds.
-        pseudo_labels: the teacher's answers.
-        full: the full network's.
+        pseudo_labels: the teacher's detections of each frame.
+        full: the full network's detections of each frame.
     """
 
     frames: list[np.ndarray]
@@ -50,12 +50,12 @@ class FootageSegment:
 
 @dataclass(frozen=True)
 class HoldoutSplit:
-    """A source of which stretches were held out.
+    """A source with held-out segments.
 
     Attributes:
-        source: all of it.
-        learn: rows to learn from.
-        held_out: rows of each stretch that is held out.
+        source: the whole source.
+        learn: indices of the frames to train on.
+        held_out: indices of the frames of each held-out segment.
     """
 
     source: FootageSegment
@@ -81,7 +81,7 @@ def part(source: FootageSegment, share: float) -> HoldoutSplit:
     """
     total = len(source)
     held = round(total * share)
-    segments = int(np.clip(round(held / _HELD_OUT_FRAMES), *_STRETCHES))
+    segments = int(np.clip(round(held / _HELD_OUT_FRAMES), *_SEGMENTS))
     length = held // segments
     starts = [round((k + 0.75) * total / segments - length / 2) for k in range(segments)]
     ranges = [range(max(start, 0), min(start + length, total)) for start in starts]

@@ -113,7 +113,7 @@ class TemporalSamples:
         return [max(int(i), 0) for i in past], filled.astype(np.float32)
 
     def _prior(self, source: Footage, index: int, view: View, filled: np.ndarray) -> np.ndarray:
-        """The last answer, with the mistakes that last answers have."""
+        """The last detections, with mistakes as last detections have them."""
         rng = self._rng
         if not filled[0]:
             return prior_maps(Detections.empty(), THUMBNAIL, self._classes)

@@ -36,7 +36,7 @@ def train_net(
     work: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> list[float]:
-    """Teach the boxes (AdamW, one cycle).
+    """Train the network's boxes (AdamW, one cycle).
 
     Args:
         net: changed in place, and in eval mode afterwards.

@@ -29,7 +29,7 @@ def test_wager_is_fair_where_the_exit_is_as_bad_as_allowed(bound):
     for outcome in itertools.product([0, 1], repeat=8):
         wager = BettingTest(bound)
         for x in outcome:
-            wager.settle(x)
+            wager.update(x)
         mean += np.prod([bound if x else 1 - bound for x in outcome]) * wager.capital
     assert mean == pytest.approx(1.0)
 
@@ -41,7 +41,7 @@ def test_good_exit_is_switched_off_no_more_often_than_promised(at, most):
     lost = 0
     for _ in range(20):
         wager = BettingTest(0.3, confidence=0.95)
-        lost += any(wager.settle(x) for x in rng.beta(2 * at, 2 * (1 - at), 10_000).tolist())
+        lost += any(wager.update(x) for x in rng.beta(2 * at, 2 * (1 - at), 10_000).tolist())
     assert lost <= most
 
 
