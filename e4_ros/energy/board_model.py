@@ -81,17 +81,18 @@ class _Segment(Protocol):
     def host_task(self) -> str: ...
 
 
-#: Cycles of one core for what a segment does that is no layer. Measured on one EPYC core, taken as
-#: at 3.5 GHz: the pedestrian detector's resizing and decoding (0.28 ms and 0.07 ms for a 768x576
-#: frame); of clip mode 12 µs for a frame that is not looked at, resizing and normalising one of
-#: 640x480 to 224x224, and copying a window's state in and out.
+#: Cycles of one core for what a segment does that is no layer, from times that were measured on
+#: one core and are taken as at 3.5 GHz. The pedestrian detector, on an EPYC: 0.28 ms for resizing
+#: and 0.07 ms for decoding a 768x576 frame. Clip mode, on a Xeon: 9.4 µs for a frame that is not
+#: looked at, 0.92 ms to resize and normalise one of 640x480 for a 224x224 input, and 50 µs to copy
+#: a window's state in and out.
 HOST_CYCLES = {
     '': 0.0,
     'prepare': 1_000_000.0,
     'decode': 250_000.0,
-    'clip_window': 40_000.0,
-    'clip_prepare': 1_500_000.0,
-    'clip_state': 250_000.0,
+    'clip_window': 33_000.0,
+    'clip_prepare': 3_200_000.0,
+    'clip_state': 175_000.0,
 }
 
 # Assumed: a core of an embedded CPU (narrower vectors, smaller caches) needs so many cycles for one
