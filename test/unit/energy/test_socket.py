@@ -246,11 +246,18 @@ def test_reserved_lease_goes_to_the_token(daemon, client):
     assert daemon.server.holder is None
 
 
-def test_a_lease_that_the_daemon_has_just_ended_is_released_without_complaint(daemon, client):
+def test_a_lease_that_ends_as_it_is_released_is_no_complaint(daemon, client, monkeypatch):
     client.acquire('robot')
-    daemon.server.end(daemon.server.holder, 'the daemon stopped')
+    answer = daemon.server._answer
+
+    def stop_first(lease, request):
+        daemon.server.end(lease, 'the daemon stopped')
+        return answer(lease, request)
+
+    monkeypatch.setattr(daemon.server, '_answer', stop_first)
     client.release()
     assert client.state is ClientState.CLOSED
+    assert daemon.server.holder is None
 
 
 def test_newest_of_many_steps_wins(daemon, client, plan):
