@@ -1,12 +1,14 @@
 """Boxes: overlap, non-maximum suppression, one-to-one matching and clipping, with numpy alone.
 
 A box is ``x0, y0, x1, y1`` with ``x0 <= x1`` and ``y0 <= y1``, in any unit. One without area, or
-with a NaN in it, overlaps nothing. These functions run on every frame of a robot, so they are
-written for few calls into numpy and no copies: torchvision and scipy do the same, but importing
-them takes seconds and hundreds of megabytes.
+with a NaN in it, overlaps nothing; what an infinite one overlaps is not defined. These functions
+run on every frame of a robot, so they are written for few calls into numpy and no copies:
+torchvision and scipy do the same, but importing them takes seconds and hundreds of megabytes.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -31,22 +33,23 @@ def iou_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if a.dtype.kind != 'f' or b.dtype.kind != 'f':
         a, b = a.astype(float), b.astype(float)
     # Planes of x and y, each (N, M): numpy is quick along long rows, not along four numbers.
-    ours, theirs = a.T[:, :, None], np.ascontiguousarray(b.T)[:, None]
-    with np.errstate(invalid='ignore', over='ignore'):
-        sides = np.minimum(ours[2:], theirs[2:])
-        sides -= np.maximum(ours[:2], theirs[:2])
-        np.fmax(sides, 0, out=sides)  # of a NaN and 0 that is 0
-        both = sides[0] * sides[1]
-        union = np.add(_area(ours), _area(theirs), out=sides[0])
-        union -= both
-        both /= union
+    ours = a.T[:, :, None]
+    theirs = np.ascontiguousarray(b.T)[:, None]
+    sides = np.minimum(ours[2:], theirs[2:])
+    sides -= np.maximum(ours[:2], theirs[:2])
+    np.fmax(sides, 0, out=sides)  # of a NaN and 0 that is 0
+    both = sides[0] * sides[1]
+    area = _area(theirs)
+    union = np.add(area.T if a is b else _area(ours), np.maximum(area, _TINY), out=sides[0])
+    union -= both
+    both /= union
     return both
 
 
 def _area(planes: np.ndarray) -> np.ndarray:
     sides = planes[2:] - planes[:2]
     np.fmax(sides, 0, out=sides)
-    return np.fmax(sides[0] * sides[1], _TINY)
+    return sides[0] * sides[1]
 
 
 def nms(
@@ -79,11 +82,12 @@ def nms(
     order = np.argsort(-scores, kind='stable')
     boxes = boxes[order]
     labels = None if labels is None else labels[order]
+    if len(order) <= _BLOCK:
+        return order[_better(boxes, labels, iou)][:most] if len(order) > 1 else order[:most]
     kept, left = order[:0], np.arange(len(order))  # left: places that nothing has suppressed
     while len(left) and (most is None or len(kept) < most):
         block, left = left[:_BLOCK], left[_BLOCK:]
-        if len(block) > 1:
-            block = block[_better(boxes[block], None if labels is None else labels[block], iou)]
+        block = block[_better(boxes[block], None if labels is None else labels[block], iou)]
         kept = np.concatenate([kept, block])
         if len(left):
             clash = _above(iou_matrix(boxes[block], boxes[left]), iou)
@@ -137,6 +141,11 @@ def match(worth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if not worth.size:
         return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    if len(worth) == 1:
+        column = int(worth.argmax())
+        _check(worth[0, column])
+        count = int(worth[0, column] > 0)
+        return np.zeros(count, np.intp), np.full(count, column, np.intp)
     if worth.shape[0] > worth.shape[1]:
         columns, rows = match(worth.T)
         order = np.argsort(rows)
@@ -144,13 +153,17 @@ def match(worth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows = np.arange(len(worth))
     columns = worth.argmax(1)
     best = worth[rows, columns]
-    if not np.isfinite(best).all():
-        raise ValueError('boxes cannot be matched: the worth of a pair is NaN or infinite')
+    _check(best.max())
     wanted = best > 0
     if len(set(columns[wanted].tolist())) < np.count_nonzero(wanted):
         columns = _augment(-worth.astype(float), columns)
         wanted = worth[rows, columns] > 0
     return rows[wanted], columns[wanted]
+
+
+def _check(greatest: float) -> None:
+    if not math.isfinite(greatest):  # of a NaN and any number, max takes the NaN
+        raise ValueError('boxes cannot be matched: the worth of a pair is NaN or infinite')
 
 
 def _augment(cost: np.ndarray, cheapest: np.ndarray) -> np.ndarray:

@@ -89,7 +89,7 @@ class ExitEconomics:
         for name in awake:
             cost = self.costs[name]
             gain = cost.saved_s * (name == taken) - cost.asked_s * (name in asked)
-            self._ledgers[name].gains.append(gain)
+            self._ledgers[name].add(gain)
         for name in reversed(awake):
             self._draw(name)
 
@@ -136,19 +136,23 @@ class ExitEconomics:
 
 class _Ledger:
     def __init__(self) -> None:
-        self.gains: deque[float] = deque(maxlen=_WINDOW)
+        self._gains: deque[float] = deque()
+        self.balance_s = 0.0  # of the frames in the window
         self.credit = _CREDIT
         self.rest = 0  # frames to come
         self.rested = 0  # frames so far
 
-    @property
-    def balance_s(self) -> float:
-        return sum(self.gains)
+    def add(self, gain_s: float) -> None:
+        self._gains.append(gain_s)
+        self.balance_s += gain_s
+        if len(self._gains) > _WINDOW:
+            self.balance_s -= self._gains.popleft()
 
     def pass_frame(self) -> None:
         if self.rest:
             self.rest, self.rested = self.rest - 1, self.rested + 1
 
     def begin_rest(self) -> None:
-        self.gains.clear()
+        self._gains.clear()
+        self.balance_s = 0.0
         self.credit, self.rest = _CREDIT_AGAIN, _REST
