@@ -21,15 +21,15 @@ class ExitWatch:
 
     Args:
         node: Logs.
-        perceiver: Whose exits they are, measured already if that is wanted.
+        perceiver: Whose exits they are.
         bundle: Folder of the bundle that they came from.
+        check_pay: Whether exits that do not pay here rest. What they cost is measured on the first
+            image, when its answer is out: no answer waits for it, and the camera's size counts.
     """
 
-    def __init__(self, node: Node, perceiver: Perceiver, bundle: str) -> None:
+    def __init__(self, node: Node, perceiver: Perceiver, bundle: str, check_pay: bool) -> None:
         self._node, self._perceiver, self._bundle = node, perceiver, bundle
-        economics = perceiver.engine.economics
-        for verdict in economics.verdicts.values() if economics else ():
-            node.get_logger().info(verdict)
+        self._unmeasured = check_pay
         for name in perceiver.engine.off:
             node.get_logger().warning(self._complaint(name))
 
@@ -41,15 +41,27 @@ class ExitWatch:
     ) -> None:
         """Let the full network check an answer that is out, if it is its turn.
 
+        After the first one the exits are measured instead, which takes some ten frames' time.
+
         Args:
             frame: What was answered last.
             record: What came of it.
             between_frames: Held meanwhile, so that the clocks' plan is not replaced.
         """
         with between_frames or nullcontext():
+            if self._unmeasured:
+                self._measure(frame)
+                return
             audit = self._perceiver.audit(frame, record)
         if audit is not None and audit.switched_off:
             self._node.get_logger().warning(self._complaint(audit.exit))
+
+    def _measure(self, frame: np.ndarray) -> None:
+        self._unmeasured = False
+        self._perceiver.warm_up(frame, rounds=0, check_pay=True)
+        economics = self._perceiver.engine.economics
+        for verdict in economics.verdicts.values() if economics else ():
+            self._node.get_logger().info(verdict)
 
     def status(self) -> DiagnosticStatus:
         """A warning while an exit is off; else what the audits found so far."""

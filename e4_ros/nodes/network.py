@@ -19,7 +19,7 @@ from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.setup import EngineOptions, Setup, set_up
 from e4_ros.vision.runtime.precision import FP32
 
-# The first runs of a session are slow; they are not to be a camera's first images.
+# A session's first run is slow; it is not to be a camera's first image.
 _ANY_FRAME = np.zeros((480, 640, 3), np.uint8)
 
 
@@ -50,7 +50,7 @@ def load(node: Node) -> Network:
     controller, every = value(node, 'controller'), value(node, 'baseline_every')
     setup = _set_up(node, live_spec(controller).exits, value(node, 'precision'))
     perceiver = Perceiver(setup.engine)
-    perceiver.warm_up(_ANY_FRAME, check_pay=value(node, 'check_pay'))
+    perceiver.warm_up(_ANY_FRAME, rounds=1)
     baseline = None
     if every and setup.manifest.clip is not None:
         raise ValueError(
@@ -62,7 +62,7 @@ def load(node: Node) -> Network:
         full = _set_up(node, exits=False, device=perceiver.engine.device).engine
         baseline = Baseline(full, every)
         baseline.process(_ANY_FRAME, board='')
-    exits = ExitWatch(node, perceiver, str(setup.path))
+    exits = ExitWatch(node, perceiver, str(setup.path), value(node, 'check_pay'))
     return Network(perceiver, baseline, exits, _describe(node, setup, controller))
 
 
