@@ -27,10 +27,10 @@ from e4_ros.perception.controller import Wishes
 from e4_ros.perception.controllers import make_controller, spec_of
 from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.frequency_control import NoControl
-from e4_ros.perception.live_plan import LivePlan
 
 if TYPE_CHECKING:
     from e4_ros.perception.live_control import LiveControl
+    from e4_ros.perception.live_plan import LivePlan
     from e4_ros.perception.perceiver import Perceiver
     from e4_ros.perception.records import FrameRecord
 

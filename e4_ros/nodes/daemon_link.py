@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rclpy.node import Node
 from rclpy.task import Future
@@ -10,10 +11,12 @@ from rclpy.timer import Timer
 
 from e4_ros.energy.client.client import ClientState, DaemonError, DvfsClient
 from e4_ros.nodes.timers import steady_timer
-from e4_ros.perception.live_plan import LivePlan
 from e4_ros.srv import AcquireLease
 
-TakePlan = Callable[[DvfsClient], LivePlan]
+if TYPE_CHECKING:
+    from e4_ros.perception.live_plan import LivePlan
+
+TakePlan = Callable[[DvfsClient], 'LivePlan']
 
 
 class DaemonLink:

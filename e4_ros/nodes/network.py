@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
-from e4_ros.nodes.baseline import Baseline
 from e4_ros.nodes.diagnostics import status
 from e4_ros.nodes.exit_watch import ExitWatch
 from e4_ros.nodes.parameters import value
@@ -18,6 +18,9 @@ from e4_ros.perception.controllers import live_spec
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.setup import EngineOptions, Setup, set_up
 from e4_ros.vision.runtime.precision import FP32
+
+if TYPE_CHECKING:
+    from e4_ros.nodes.baseline import Baseline
 
 # A session's first run is slow; it is not to be a camera's first image.
 _ANY_FRAME = np.zeros((480, 640, 3), np.uint8)
@@ -58,6 +61,8 @@ def load(node: Node) -> Network:
             'it to 0, and compare on footage (`e4 run`)'
         )
     if every:
+        from e4_ros.nodes.baseline import Baseline
+
         # What perception is compared with runs where perception does.
         full = _set_up(node, exits=False, device=perceiver.engine.device).engine
         baseline = Baseline(full, every)

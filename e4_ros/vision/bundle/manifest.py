@@ -23,7 +23,7 @@ class BundleError(ValueError):
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra='forbid')
+    model_config = ConfigDict(frozen=True, extra='forbid', defer_build=True)
 
 
 class FileEntry(_Entry):
