@@ -9,7 +9,7 @@ import numpy as np
 
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.exit_thresholds import TEMPORAL
-from e4_ros.vision.models.ssd_boxes import anchors
+from e4_ros.vision.models.ssd_boxes import SsdSettings, anchors
 from e4_ros.vision.runtime.interfaces import CompiledProgram
 
 _SCORE = 0.9
@@ -25,7 +25,7 @@ class Crafted:
     real ones do, so that suppression has something to suppress.
 
     Args:
-        engine: of a detector whose boxes are an SSD's.
+        engine: of the detector that ships, an SSD.
 
     Attributes:
         programs: every compiled program of the network, by what it is.
@@ -64,11 +64,13 @@ class Crafted:
             step.score = _scored(self._scores[name], float(exit_name == name))  # type: ignore[method-assign]
 
     def _boxes(self, compiled: CompiledProgram, objects: int) -> dict[str, np.ndarray]:
-        boxes = anchors(self._engine.model.input_size)
+        size = self._engine.model.input_size
+        boxes = anchors(size, SsdSettings())
         encodings = np.zeros(compiled.outputs['encodings'].shape, np.float32)
         logits = np.full(compiled.outputs['logits'].shape, _NOTHING, np.float32)
         # The first map has three anchors a cell; the second is drawn onto the first of its cell.
-        first = 3 * _spread(_first_map(boxes), objects)
+        rows, columns = SsdSettings().map_sizes(size)[0]
+        first = 3 * _spread(rows * columns, objects)
         logits[0, first, 0], logits[0, first + 1, 0] = _LOGIT, _LOGIT - 1
         encodings[0, first + 1, 2:] = 5 * np.log(boxes[first, 2:] / boxes[first + 1, 2:])
         return {'encodings': encodings, 'logits': logits}
@@ -87,13 +89,6 @@ def _scored(score: Callable[..., float], wanted: float) -> Callable[..., float]:
         return wanted
 
     return crafted
-
-
-def _first_map(boxes: np.ndarray) -> int:
-    """Number of cells of an SSD's first map, whose anchors come in threes about one centre."""
-    centres = boxes[: len(boxes) // 3 * 3, :2].reshape(-1, 3, 2)
-    alike = (centres == centres[:, :1]).all((1, 2))
-    return int(np.argmin(alike)) or len(alike)
 
 
 def _spread(places: int, count: int) -> np.ndarray:

@@ -37,7 +37,7 @@ class SsdDecoder(SsdSettings):
 class ClassDecoder(BaseModel):
     """The likeliest class from ``logits`` ``(1, C)``; empty if its probability is too low."""
 
-    model_config = ConfigDict(frozen=True, extra='forbid')
+    model_config = ConfigDict(frozen=True, extra='forbid', defer_build=True)
 
     kind: Literal['softmax'] = 'softmax'
     output_names: ClassVar[tuple[str, ...]] = ('logits',)

@@ -31,7 +31,7 @@ class SsdSettings(BaseModel):
         most: greatest number of boxes in a frame.
     """
 
-    model_config = ConfigDict(frozen=True, extra='forbid')
+    model_config = ConfigDict(frozen=True, extra='forbid', defer_build=True)
 
     learned_side: PositiveInt = 300
     strides: tuple[PositiveInt, ...] = (16, 32, 64, 128, 256, 512)
