@@ -58,9 +58,7 @@ class ExitWatch:
 
     def _measure(self, frame: np.ndarray) -> None:
         self._unmeasured = False
-        self._perceiver.warm_up(frame, rounds=0, check_pay=True)
-        economics = self._perceiver.engine.economics
-        for verdict in economics.verdicts.values() if economics else ():
+        for verdict in self._perceiver.check_pay(frame):
             self._node.get_logger().info(verdict)
 
     def status(self) -> DiagnosticStatus:

@@ -87,16 +87,27 @@ class Perceiver:
             self.clocks.begin()
         self.clocks.step(segment)
 
-    def warm_up(self, frame: np.ndarray, check_pay: bool = False) -> None:
+    def warm_up(self, frame: np.ndarray, check_pay: bool = False, rounds: int = _WARM_UPS) -> None:
         """Run the whole network a few times, so that the first record is like the others.
 
         Args:
             frame: One like those to come.
             check_pay: Then measure whether the exits pay here; those that do not rest.
+            rounds: How often the network is run.
         """
-        for _ in range(_WARM_UPS):
+        for _ in range(rounds):
             self.engine.process_full(frame)
-        if check_pay and len(self._paths) > 1:
-            economics = self.engine.check_pay(frame)
-            for verdict in economics.verdicts.values() if economics is not None else ():
-                _log.info(verdict)
+        for verdict in self.check_pay(frame) if check_pay else ():
+            _log.info(verdict)
+
+    def check_pay(self, frame: np.ndarray) -> list[str]:
+        """Measure whether the exits pay here, and let those that do not rest; the stream begins anew.
+
+        Args:
+            frame: One like those to come.
+
+        Returns:
+            A sentence for each exit; none where there is nothing to measure.
+        """
+        economics = self.engine.check_pay(frame) if len(self._paths) > 1 else None
+        return [] if economics is None else list(economics.verdicts.values())
