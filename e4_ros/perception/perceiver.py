@@ -101,7 +101,7 @@ class Perceiver:
             _log.info(verdict)
 
     def check_pay(self, frame: np.ndarray) -> list[str]:
-        """Measure whether the exits pay here, and let those that do not rest; the stream begins anew.
+        """Measure whether the exits pay here, and rest those that do not; the stream begins anew.
 
         Args:
             frame: One like those to come.
