@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from e4_ros.nodes.exit_watch import ExitWatch  # noqa: E402
-from e4_ros.perception.perceiver import Perceiver  # noqa: E402
-from e4_ros.perception.setup import EngineOptions, set_up  # noqa: E402
+from e4_ros.nodes.exit_watch import ExitWatch
+from e4_ros.perception.perceiver import Perceiver
+from e4_ros.perception.setup import EngineOptions, set_up
 
 FRAME = np.zeros((270, 480, 3), np.uint8)  # not the size of the warm-up
 
