@@ -41,7 +41,7 @@ class Crafted:
         }
         self._last = list(self.programs)[-1]
         self.programs |= {f'{name} network': step._compiled for name, step in self.exits.items()}
-        learnt = getattr(engine.temporal, '_piece', None)
+        learnt = getattr(engine.temporal, '_compiled', None)
         if learnt is not None:
             self.programs['temporal network'] = learnt
         self._runs = {name: compiled.run for name, compiled in self.programs.items()}
