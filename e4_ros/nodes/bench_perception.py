@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ class WatchedPerception(Perception):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._came_s: dict[int, float] = {}  # identity of the message → when
+        # The last messages with their times; kept, so that none's identity is another's.
+        self._came: deque[tuple[AnyImage, float]] = deque(maxlen=4)
         self.around_engine_s: list[float] = []
 
     def stop(self) -> None:
@@ -45,20 +47,21 @@ class WatchedPerception(Perception):
 
     def _watched(self, on_image: Callable[[AnyImage], None]) -> Callable[[AnyImage], None]:
         def watched(message: AnyImage) -> None:
-            self._came_s = {id(message): time.perf_counter()} | dict([*self._came_s.items()][-3:])
+            self._came.append((message, time.perf_counter()))
             on_image(message)
 
         return watched
 
     def _process(self, message: Any) -> None:
-        self._in_hand = id(message)
+        self._in_hand = message
         super()._process(message)
 
     def _publish(self, header: Any, frame: Any, record: Any, *rest: Any) -> None:
         super()._publish(header, frame, record, *rest)
-        came_s = self._came_s.get(self._in_hand)
-        if came_s is not None:
-            self.around_engine_s.append(time.perf_counter() - came_s - record.result.latency_s)
+        published_s = time.perf_counter()
+        for message, came_s in self._came:
+            if message is self._in_hand:
+                self.around_engine_s.append(published_s - came_s - record.result.latency_s)
 
 
 def main(args: list[str] | None = None) -> None:
