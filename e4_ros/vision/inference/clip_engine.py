@@ -119,7 +119,7 @@ class ClipEngine:
             ValueError: the frame is no such image, or the stamps do not move.
         """
         check_frame(frame)
-        if not np.isfinite(stamp_s):
+        if not math.isfinite(stamp_s):
             raise ValueError(f'a frame needs a finite time stamp in seconds, got {stamp_s}')
         timer = SegmentTimer(on_segment)
         timer.segment(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from e4_ros.vision.agreement import disagreement
@@ -95,7 +97,7 @@ class EarlyExitEngine:
             ValueError: the frame is no such image.
         """
         check_frame(frame)
-        if not np.isfinite(stamp_s):
+        if not math.isfinite(stamp_s):
             raise ValueError(f'a frame needs a finite time stamp in seconds, got {stamp_s}')
         timer = SegmentTimer(on_segment)
         timer.segment(0)
