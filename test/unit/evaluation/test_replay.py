@@ -20,7 +20,7 @@ class Engine:
     def __init__(self, name: str, diary: list[tuple[str, int]]) -> None:
         self.name, self.diary = name, diary
 
-    def process(self, frame, stamp_s, on_segment):
+    def process(self, frame, stamp_s, on_segment=None):
         return self.process_full(frame)
 
     def process_full(self, frame):
