@@ -11,7 +11,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-h
 
 .PHONY: demo test lint bench build env train learn lock clean FORCE
 
-demo: train build ## run the main job on SOURCE (vtest, bikes, a file, a bag, /dev/video0)
+demo: build ## run the main job on SOURCE (vtest, bikes, a file, a bag, /dev/video0)
 	@$(ENV) e4 up demo --source "$(SOURCE)" --out out/demo
 
 test: train build lint ## lint, then every test
