@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 EXTRAS = {
-    'train': ('torch', 'torchvision', 'onnx', 'safetensors'),
+    'train': ('torch', 'torchvision', 'safetensors'),
     'learn': ('gymnasium', 'stable_baselines3', 'torch'),
 }
 """Extra of the package, as in `pip install 'e4_ros[train]'` → modules that it brings."""
