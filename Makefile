@@ -4,6 +4,8 @@
 
 PYTHON ?= python3
 SOURCE ?= vtest
+RATE ?= 25
+FRAMES ?= 250
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 ENV := . scripts/setup.sh &&
@@ -11,8 +13,9 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-h
 
 .PHONY: demo test lint bench build env train learn lock clean FORCE
 
+# The first FRAMES of SOURCE at RATE images a second; 0 for all of them, and for the source's own rate.
 demo: build ## run the main job on SOURCE (vtest, bikes, a file, a bag, /dev/video0)
-	@$(ENV) e4 up demo --source "$(SOURCE)" --out out/demo
+	@$(ENV) e4 up demo --source "$(SOURCE)" --rate $(RATE) --max-frames $(FRAMES) --out out/demo
 
 test: train build lint ## lint, then every test
 	@$(ENV) pytest $(ARGS)

@@ -99,7 +99,7 @@ _DEMO = Bringup(
                 'exit_at_end': _always(True),
                 'stamps_file': lambda values: f'{values["out"]}/stamps.csv',
             },
-            defaults={'source': 'bikes'},
+            defaults={'source': 'vtest'},
             last=True,
         ),
     ),
