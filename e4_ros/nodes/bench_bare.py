@@ -1,6 +1,7 @@
-"""The least that any ROS node with these networks must do: import, load, run once.
+"""The least that a process with these networks must do: import, load, run once.
 
-Run as a script with the ONNX files as arguments, so that nothing of this package is imported.
+Run as a script with the ONNX files as arguments, so that nothing of this package is imported. With
+``--node`` it is a ROS node as well, and runs on the first image that it receives.
 """
 
 import sys
@@ -8,15 +9,39 @@ import sys
 import cv2  # noqa: F401
 import numpy as np
 import onnxruntime
-import rclpy  # noqa: F401
+import rclpy
 
 
-def _run(path: str) -> None:
-    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
-    session.run(None, {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()})
+def _sessions(paths):
+    return [
+        onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider']) for path in paths
+    ]
+
+
+def _run(sessions):
+    for session in sessions:
+        session.run(None, {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()})
+    print('done', flush=True)
+
+
+def _run_as_node(paths):
+    from rclpy.qos import qos_profile_sensor_data
+    from sensor_msgs.msg import Image
+
+    rclpy.init()
+    node = rclpy.create_node('bare')
+    images: list[Image] = []
+    sessions = _sessions(paths)
+    node.create_subscription(Image, 'image', images.append, qos_profile_sensor_data)
+    while not images:
+        rclpy.spin_once(node, timeout_sec=0.1)
+    _run(sessions)
+    node.destroy_node()
+    rclpy.shutdown()
 
 
 if __name__ == '__main__':
-    for name in sys.argv[1:]:
-        _run(name)
-    print('done', flush=True)
+    if sys.argv[1] == '--node':
+        _run_as_node(sys.argv[2:])
+    else:
+        _run(_sessions(sys.argv[1:]))

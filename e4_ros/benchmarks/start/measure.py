@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -60,15 +60,29 @@ def onnx_files(folder: Path) -> list[Path]:
 
 
 def start_bare(files: Sequence[Path]) -> float:
-    """Seconds that a bare process takes from its start to its networks' first run."""
+    """Seconds from a bare process's start until its networks have run once."""
+    return _time_bare(map(str, files), None)
+
+
+def start_bare_node(files: Sequence[Path]) -> float:
+    """The same of a bare node, whose networks run once it has received a camera's first image."""
+    with _ros() as env, _camera(env):
+        return _time_bare(['--node', *map(str, files)], env)
+
+
+def _time_bare(words: Iterable[str], env: dict[str, str] | None) -> float:
     script = importlib.util.find_spec('e4_ros.nodes.bench_bare')
     assert script is not None
-    command = [sys.executable, str(script.origin), *map(str, files)]
+    command = [sys.executable, str(script.origin), *words]
     began_s = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        out, error = process.communicate(timeout=_PATIENCE_S)
+    with subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
         took_s = time.monotonic() - began_s
-    if process.returncode or b'done' not in out:
+        _, error = process.communicate(timeout=_PATIENCE_S)
+    if b'done' not in line:
         raise StartError(f'the bare process failed: {error.decode(errors="replace")[-2000:]}')
     return took_s
 
