@@ -15,7 +15,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-h
 
 # The first FRAMES of SOURCE at RATE images a second; 0 for all of them, and for the source's own rate.
 demo: build ## run the main job on SOURCE (vtest, bikes, a file, a bag, /dev/video0)
-	@$(ENV) e4 up demo --source "$(SOURCE)" --rate $(RATE) --max-frames $(FRAMES) --out out/demo
+	@$(ENV) e4 up demo --source "$(SOURCE)" --rate $(RATE) --frames $(FRAMES) --out out/demo
 
 test: train build lint ## lint, then every test
 	@$(ENV) pytest $(ARGS)

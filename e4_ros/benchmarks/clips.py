@@ -27,22 +27,26 @@ def clips(
     out: Annotated[Path, typer.Option('--json', help='File for the figures.')] = Path(
         'out/bench/clips.json'
     ),
-    models: Annotated[
+    model: Annotated[
         list[str] | None,
-        typer.Option('--model', help='Network of the zoo that sees the frames; may be repeated.'),
+        typer.Option(help='Network of the zoo that sees the frames; may be repeated.'),
     ] = None,
     quick: Annotated[bool, typer.Option(help='A tenth of the clips; says little.')] = False,
 ) -> None:
-    """Accuracy and GFLOPs a clip: cascade, FrameExit, max-softmax, fixed exits, full."""
+    """Accuracy and GFLOPs a clip: cascade, FrameExit, max-softmax, fixed exits, full.
+
+    \b
+        e4 bench clips --json out/bench/clips.json
+    """  # noqa: D301
     from e4_ros.evaluation.report.clip_page import policy_table
 
     extras.require('train', '`e4 bench clips`')
     with console.Phases() as phases:
-        points = _measure(phases, models or MODELS, quick)
+        points = _measure(phases, model or MODELS, quick)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({'clips': _entries(points)}, indent=1))
-    for model, own in points.items():
-        console.stdout().print(policy_table(own, f'generated actions, {model}'))
+    for name, own in points.items():
+        console.stdout().print(policy_table(own, f'generated actions, {name}'))
 
 
 def measure_clips(progress: Progress, quick: bool = False) -> list[dict[str, Any]]:

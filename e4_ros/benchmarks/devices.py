@@ -48,7 +48,11 @@ def devices(
         int | None, typer.Option(min=1, help="The network's threads; default: one per core.")
     ] = None,
 ) -> None:
-    """The whole shipped detector on every device that this ONNX Runtime has, in turn."""
+    """The whole shipped detector on every device that this ONNX Runtime has, in turn.
+
+    \b
+        e4 bench devices --frames 100 --threads 1
+    """  # noqa: D301
     count = threads or len(os.sched_getaffinity(0))
     engines, failed = _engines_by_device(count)
     found = in_turn({name: _whole(engine) for name, engine in engines.items()}, frames)
@@ -66,7 +70,11 @@ def threads(
         typer.Option(min=0, help='Busy processes that are the load; default: one per core.'),
     ] = None,
 ) -> None:
-    """Threads with and without spinning on the CPU, alone and beside busy processes."""
+    """Threads with and without spinning on the CPU, alone and beside busy processes.
+
+    \b
+        e4 bench threads --burners 2
+    """  # noqa: D301
     from e4_ros.vision.runtime.devices import SPIN_US
 
     cores = len(os.sched_getaffinity(0))

@@ -8,6 +8,7 @@ inside their functions.
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import subprocess
 import sys
@@ -35,7 +36,11 @@ def run_all(
         'out/bench'
     ),
 ) -> None:
-    """Run every benchmark, one after the other, each in a process of its own."""
+    """Run every benchmark, one after the other, each in a process of its own.
+
+    \b
+        e4 bench all --out out/bench
+    """  # noqa: D301
     out.mkdir(parents=True, exist_ok=True)
     failed = []
     for command in sorted(c.name for c in group.registered_commands if c.name not in (None, 'all')):
@@ -64,5 +69,6 @@ def register(app: typer.Typer) -> None:
         module = importlib.import_module(f'{benchmarks.__name__}.{name}')
         if hasattr(module, 'register'):
             module.register(group)
-    group.command('reproduce')(reproduce)
+    told = inspect.getdoc(reproduce) or ''
+    group.command('reproduce', help=told.replace('e4 reproduce', 'e4 bench reproduce'))(reproduce)
     app.add_typer(group, name='bench')

@@ -24,7 +24,11 @@ def register(app: typer.Typer) -> None:
 def show(
     bundle: Annotated[str, typer.Argument(help='A bundle that ships, or a folder.')],
 ) -> None:
-    """Check a bundle whole, and say what it holds."""
+    """Check a bundle whole, and say what it holds.
+
+    \b
+        e4 bundle show pedestrian_ssdlite
+    """  # noqa: D301
     from e4_ros.commands.bundle_text import table_of
     from e4_ros.vision.bundle.folder import read_file
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from e4_ros import console
+from e4_ros.commands import options
 
 if TYPE_CHECKING:
     from e4_ros.vision.calibration.calibrate import Calibrated
@@ -26,7 +27,7 @@ def calibrate(
     sources: Annotated[
         list[str], typer.Argument(help='Footage of the camera that `e4 fit` has not seen.')
     ],
-    model: Annotated[str, typer.Option(help='Bundle from `e4 fit`.')] = 'bundle',
+    model: options.Model = 'bundle',
     out: Annotated[
         Path | None, typer.Option(help='Bundle to write. [default: that one, in place]')
     ] = None,
@@ -40,11 +41,9 @@ def calibrate(
     block: Annotated[
         float, typer.Option(min=0.01, help='Seconds in a block; half as many lie between blocks.')
     ] = 1.0,
-    precision: Annotated[
-        str, typer.Option(help='In which they will run: fp32, or what `e4 precision` has kept.')
-    ] = 'fp32',
+    precision: options.Precision = options.DEFAULTS['precision'],
     skip: Annotated[int, typer.Option(min=0, help='Leave out the first frames of each.')] = 0,
-    frames: Annotated[int, typer.Option(min=0, help='Use so many frames of each; 0: all.')] = 0,
+    frames: options.Frames = 0,
 ) -> None:
     """Set the thresholds so that early answers cost no more than you allow.
 

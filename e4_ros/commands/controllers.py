@@ -13,9 +13,13 @@ def register(app: typer.Typer) -> None:
 def list_controllers() -> None:
     """List what `--controller` and the node parameter `controller` may be, one line each.
 
+    \b
+        e4 controllers
+        e4 run bikes --controller fixed:best+exits
+
     `sim` marks those that run in the simulator of `e4 reproduce` only, where it is known how busy
     each domain is, or where they learn.
-    """
+    """  # noqa: D301
     from e4_ros import console
     from e4_ros.perception.controllers import FIXED, WITH_EXITS, controllers
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from e4_ros import console
+from e4_ros.commands import options
 
 group = typer.Typer(help='Make labelled data to train and measure with.', no_args_is_help=True)
 
@@ -23,7 +24,7 @@ def synth(
     out: Annotated[Path, typer.Option(help='Folder to fill; new, empty, or to be completed.')],
     clips: Annotated[int, typer.Option(min=1, help='Training clips of each class.')] = 120,
     val_clips: Annotated[int, typer.Option(min=1, help='Validation clips of each class.')] = 40,
-    seed: Annotated[int, typer.Option(min=0, help='The same seed draws the same frames.')] = 0,
+    seed: options.Seed = 0,
     size: Annotated[int, typer.Option(min=64, help='Pixels on each side; even.')] = 192,
     clutter: Annotated[int, typer.Option(min=0, help='Most other things that stand still.')] = 3,
     blur: Annotated[float, typer.Option(min=0, help='Most blur, in pixels.')] = 1.5,

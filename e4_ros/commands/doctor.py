@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from e4_ros import console
+from e4_ros.commands import options
 
 if TYPE_CHECKING:
     from e4_ros.evaluation.doctor.check import Check
@@ -26,23 +27,21 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     as_json: Annotated[bool, typer.Option('--json', help='Print JSON instead.')] = False,
-    root: Annotated[
-        Path,
-        typer.Option(
-            help='Look for clocks and rails below this folder, such as one that '
-            '`e4 virtual-board` serves.'
-        ),
-    ] = Path('/'),
+    sysfs_root: options.SysfsRoot = Path('/'),
 ) -> None:
     """Say what this machine has for the package, and what to do about what it lacks.
 
+    \b
+        e4 doctor
+        e4 doctor --json
+
     ✓ is here, ○ is absent and things work without it, ✗ is absent and something fails (the exit
     status is then 1).
-    """
+    """  # noqa: D301
     from e4_ros.evaluation.doctor.checkup import check_all
 
     with console.STDERR.status('looking around'):
-        checks = check_all(root)
+        checks = check_all(sysfs_root)
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2, ensure_ascii=False))
     else:

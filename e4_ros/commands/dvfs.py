@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from e4_ros import console
+from e4_ros.commands import options
 
 if TYPE_CHECKING:
     from e4_ros.energy.daemon.daemon import DaemonConfig
@@ -26,40 +27,37 @@ group = typer.Typer(
 
         e4 virtual-board jetson_orin_nano --mount /tmp/orin
 
-        e4 dvfs list --root /tmp/orin
+        e4 dvfs list --sysfs-root /tmp/orin
     """,
     no_args_is_help=True,
 )
 
-Root = Annotated[
-    Path, typer.Option(help='Folder that holds sys/: / or the mount of a virtual board.')
-]
-StateDir = Annotated[
-    Path | None,
-    typer.Option(help='Folder of the undo log.', show_default='/run/e4 or your own'),
-]
-SocketPath = Annotated[
-    Path | None,
-    typer.Option('--socket', help="The daemon's socket.", show_default='$E4_SOCKET or /run/e4'),
-]
 _SLASH = Path('/')
 
 
 @group.command('list')
-def list_domains(root: Root = _SLASH) -> None:
-    """Show every clock that was found: its table, what is allowed, and whether you may set it."""
+def list_domains(sysfs_root: options.SysfsRoot = _SLASH) -> None:
+    """Show every clock that was found: its table, what is allowed, and whether you may set it.
+
+    \b
+        e4 dvfs list
+    """  # noqa: D301
     from e4_ros.commands.dvfs_text import clock_table
 
-    console.stdout().print(clock_table(_domains(root), details=True))
+    console.stdout().print(clock_table(_domains(sysfs_root), details=True))
 
 
 @group.command('get')
 def get(
     domain: Annotated[str, typer.Argument(help='One domain only: cpu, gpu, emc.')] = '',
-    root: Root = _SLASH,
+    sysfs_root: options.SysfsRoot = _SLASH,
 ) -> None:
-    """Print the frequencies as `domain hertz` lines, for scripts."""
-    found = {d.name: d for d in _domains(root)}
+    """Print the frequencies as `domain hertz` lines, for scripts.
+
+    \b
+        e4 dvfs get gpu
+    """  # noqa: D301
+    found = {d.name: d for d in _domains(sysfs_root)}
     if domain and domain not in found:
         raise ValueError(f'there is no domain {domain!r}; this machine has {", ".join(found)}')
     for name, one in found.items():
@@ -75,9 +73,9 @@ def set_point(
         typer.Option('--for', min=0, help='Hold for so many seconds.', show_default='until Ctrl-C'),
     ] = None,
     run: Annotated[str, typer.Option(help='Hold while this shell command runs.')] = '',
-    root: Root = _SLASH,
-    state_dir: StateDir = None,
-    socket_path: SocketPath = None,
+    sysfs_root: options.SysfsRoot = _SLASH,
+    state_dir: options.StateDir = None,
+    socket_path: options.SocketPath = None,
 ) -> None:
     """Hold clocks, then give them back: for some time, during a command, or until Ctrl-C.
 
@@ -90,7 +88,8 @@ def set_point(
     from e4_ros.energy.daemon.hold_point import hold, parse_point
 
     point = parse_point(clocks)
-    with _until_signal() as ending, hold(point, _config(root, state_dir, socket_path)) as held:
+    config = _config(sysfs_root, state_dir, socket_path)
+    with _until_signal() as ending, hold(point, config) as held:
         typer.echo(
             'holding ' + ', '.join(f'{name} at {hz / 1e6:g} MHz' for name, hz in point.items())
         )
@@ -112,15 +111,19 @@ def restore(
     forget: Annotated[
         bool, typer.Option(help='Put the undo log aside without applying it, whatever it holds.')
     ] = False,
-    root: Root = _SLASH,
-    state_dir: StateDir = None,
+    sysfs_root: options.SysfsRoot = _SLASH,
+    state_dir: options.StateDir = None,
 ) -> None:
-    """Restore what a daemon that was killed left behind. Does nothing if all is well."""
+    """Restore what a daemon that was killed left behind. Does nothing if all is well.
+
+    \b
+        sudo e4 dvfs restore
+    """  # noqa: D301
     from e4_ros.energy.daemon.daemon import identify
     from e4_ros.energy.daemon.recovery import recover
     from e4_ros.energy.daemon.undo_log import UndoLog
 
-    undo_log = UndoLog(_config(root, state_dir, None).state_dir)
+    undo_log = UndoLog(_config(sysfs_root, state_dir, None).state_dir)
     undo_log.lock()
     if forget:
         aside = undo_log.set_aside()
@@ -129,58 +132,57 @@ def restore(
     if not undo_log.path.exists():
         typer.echo('nothing to restore')
         return
-    if problems := recover(undo_log, identify(root), root):
+    if problems := recover(undo_log, identify(sysfs_root), sysfs_root):
         raise OSError('not everything was restored: ' + '; '.join(problems))
     typer.echo('the clocks are as before')
 
 
 @group.command('watch')
 def watch(
-    root: Root = _SLASH,
-    socket_path: SocketPath = None,
+    sysfs_root: options.SysfsRoot = _SLASH,
+    socket_path: options.SocketPath = None,
     interval: Annotated[float, typer.Option(min=0.05, help='Seconds between two looks.')] = 0.5,
     seconds: Annotated[
         float | None,
         typer.Option('--for', min=0, help='End after so many seconds.', show_default='Ctrl-C'),
     ] = None,
 ) -> None:
-    """Show clocks, temperature and the daemon's lease, again and again."""
+    """Show clocks, temperature and the daemon's lease, again and again.
+
+    \b
+        e4 dvfs watch --interval 1
+    """  # noqa: D301
     from rich.live import Live
 
     from e4_ros.commands.dvfs_text import clock_table, situation
 
-    domains, config = _domains(root), _config(root, None, socket_path)
+    domains, config = _domains(sysfs_root), _config(sysfs_root, None, socket_path)
     with _until_signal() as ending, Live(auto_refresh=False) as live:
         until = None if seconds is None else time.monotonic() + seconds
         while not ending.is_set() and (until is None or time.monotonic() < until):
-            table = clock_table(domains, details=False, caption=situation(root, config.socket_path))
+            caption = situation(sysfs_root, config.socket_path)
+            table = clock_table(domains, details=False, caption=caption)
             live.update(table, refresh=True)
             ending.wait(interval)
 
 
 @group.command('serve')
 def serve(
-    root: Root = _SLASH,
-    state_dir: StateDir = None,
-    socket_path: SocketPath = None,
-    group_name: Annotated[
-        str,
-        typer.Option('--group', help='Group that may connect.', show_default='only you'),
-    ] = '',
-    limit: Annotated[
-        list[str] | None, typer.Option(help='Like gpu=306000000..612000000 (hertz).')
-    ] = None,
-    watchdog_s: Annotated[
-        float,
-        typer.Option(
-            min=0.05, max=3600, help='Seconds without a step after which the clocks are restored.'
-        ),
-    ] = 2.0,
+    sysfs_root: options.SysfsRoot = _SLASH,
+    state_dir: options.StateDir = None,
+    socket_path: options.SocketPath = None,
+    group: Annotated[str, options.parameter('group')] = options.DEFAULTS['group'],
+    limits: Annotated[list[str] | None, options.parameter('limits')] = None,
+    watchdog_s: Annotated[float, options.parameter('watchdog_s')] = options.DEFAULTS['watchdog_s'],
     over_temperature_c: Annotated[
-        float, typer.Option(min=30, max=130, help='From so many °C on, the clocks are restored.')
-    ] = 95.0,
+        float, options.parameter('over_temperature_c')
+    ] = options.DEFAULTS['over_temperature_c'],
 ) -> None:
-    """Run the daemon, without ROS, until SIGTERM or Ctrl-C."""
+    """Run the daemon, without ROS, until SIGTERM or Ctrl-C.
+
+    \b
+        sudo e4 dvfs serve --group e4 --limits gpu=306000000..612000000
+    """  # noqa: D301
     import logging
 
     from e4_ros.energy.daemon.daemon import Daemon, parse_limits
@@ -189,11 +191,11 @@ def serve(
     log_asynchronously(logging.INFO)
     with _until_signal() as ending:
         config = _config(
-            root,
+            sysfs_root,
             state_dir,
             socket_path,
-            group=group_name,
-            limits_hz=parse_limits(limit or []),
+            group=group,
+            limits_hz=parse_limits(limits or []),
             watchdog_s=watchdog_s,
             over_temperature_c=over_temperature_c,
         )

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from e4_ros import console, extras
+from e4_ros.commands import options
 
 _MOST_FRAMES = 3000  # of a source, in memory at once
 _STRETCH = 50  # frames that stay together when footage is thinned
@@ -28,9 +29,7 @@ def fit(
         str, typer.Option(help='A detector or classifier of the zoo.')
     ] = 'pedestrian_ssdlite',
     out: Annotated[Path, typer.Option(help='The bundle to write, a folder.')] = Path('bundle'),
-    frames: Annotated[
-        int, typer.Option(min=0, help='Use only the first frames of each source; 0: all.')
-    ] = 0,
+    frames: options.Frames = 0,
     every: Annotated[int, typer.Option(min=1, help='Use every n-th frame.')] = 1,
     cut: Annotated[
         list[float] | None,
@@ -43,13 +42,9 @@ def fit(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help='Training steps of the temporal exit.')] = 1000,
     epochs: Annotated[int, typer.Option(min=1, help='Epochs of each exit between stages.')] = 8,
-    seed: Annotated[int, typer.Option(help='Same seed, same exits.')] = 0,
-    attention: Annotated[
-        bool, typer.Option(help='Weigh places and remembered frames, or take plain means.')
-    ] = True,
-    memory: Annotated[
-        bool, typer.Option(help='Let exits remember, or see a single frame and nothing else.')
-    ] = True,
+    seed: options.Seed = 0,
+    attention: options.Attention = True,
+    memory: options.Memory = True,
     gates: Annotated[
         bool, typer.Option(help='Let gates learn when to answer, or go by how sure answers are.')
     ] = True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,16 +10,10 @@ import typer
 from rich.table import Table
 
 from e4_ros import console
+from e4_ros.commands import options
 
 if TYPE_CHECKING:
     from e4_ros.evaluation.precision import PrecisionTrial
-
-
-class Reduced(str, Enum):
-    """Fewer bits than fp32."""
-
-    INT8 = 'int8'
-    FP16 = 'fp16'
 
 
 def register(app: typer.Typer) -> None:
@@ -30,22 +23,18 @@ def register(app: typer.Typer) -> None:
 
 def precision(
     source: Annotated[str, typer.Argument(help='Footage of the camera: a video, folder, bag, …')],
-    model: Annotated[
-        str, typer.Option(help='Bundle: a folder from `e4 build` or `e4 fit`, or one that ships.')
-    ] = 'pedestrian_ssdlite',
+    model: options.Model = options.DEFAULTS['model'],
     out: Annotated[
         Path | None, typer.Option(help='Bundle to write. [default: that one, in place]')
     ] = None,
     only: Annotated[
-        list[Reduced] | None, typer.Option(help='Try this one alone. [default: int8, then fp16]')
+        list[str] | None, typer.Option(help='Try this one alone. [default: int8, then fp16]')
     ] = None,
     least: Annotated[
         float, typer.Option(min=0, max=1, help='Least agreement with fp32 that is kept.')
     ] = 0.9,
-    frames: Annotated[int, typer.Option(min=1, help='Use the first frames only.')] = 300,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help='Threads of the network; default: one per core.')
-    ] = None,
+    frames: options.Frames = 300,
+    threads: options.Threads = options.DEFAULTS['threads'],
 ) -> None:
     """Make the network in int8 and fp16, measure both here, and keep what pays.
 
@@ -68,11 +57,11 @@ def precision(
     table = Table('precision', 'fp32', 'this', 'speed-up', 'agreement', '', box=None)
     folder = open_bundle(model)
     destination(folder, out)
-    shown = [frame for _, frame in islice(open_source(source), frames)]
+    shown = [frame for _, frame in islice(open_source(source), frames or None)]
     check_frames(len(shown))
     with console.Phases() as phases:
-        for tried in only or list(Reduced):
-            _add(table, try_precision(folder, tried.value, shown, least, threads, phases, out))
+        for tried in only or ('int8', 'fp16'):
+            _add(table, try_precision(folder, tried, shown, least, threads or None, phases, out))
             folder = out or folder
     console.stdout().print(table)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from e4_ros import console
+from e4_ros.commands import options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,9 +31,9 @@ A board by its name is computed from its description: instant, and as good as th
 sets and restores, joules from its rails or counters. Half a minute or more; keep it quiet.
 
 \b
-  e4 profile --board jetson_orin_nano --exits out/run/summary.json
+  e4 profile --board jetson_orin_nano --exit-shares out/run/summary.json
   e4 profile --board here --source last_tuesday.mcap
-  e4 profile --table out/profile/table.json --deadline-ms 25
+  e4 profile --table out/profile/table.json --deadline-s 0.025
 
 The last one plans again from what was measured. Files in `out/profile`: plan.yaml (for daemon and
 perception), profile.html (pictures), profile.json (everything tried), table.json (if measured).
@@ -40,7 +41,6 @@ perception), profile.html (pictures), profile.json (everything tried), table.jso
 Where this machine's latencies were measured but there is nothing to plan (no clock that may be set,
 or no word of joules), the exit code is 1.
 """
-_HERE_PANEL = 'With --board here'
 
 
 def register(app: typer.Typer) -> None:
@@ -52,93 +52,55 @@ def profile(
     board: Annotated[
         str, typer.Option(help='`here`, a board of config/boards, or the path of a board file.')
     ] = 'jetson_orin_nano',
-    model: Annotated[
-        str, typer.Option(help='Bundle to plan for: one that ships, or a folder from `e4 build`.')
-    ] = 'pedestrian_ssdlite',
-    device: Annotated[
-        str,
-        typer.Option(help='What runs the network here: auto, cpu, openvino, cuda or tensorrt.'),
-    ] = 'auto',
-    board_device: Annotated[
-        str,
-        typer.Option(
-            help='What a board by its name is modelled to run the network on, such as cuda; by '
-            'default what runs it here.'
-        ),
-    ] = '',
-    exits: Annotated[
+    model: options.Model = options.DEFAULTS['model'],
+    device: options.Device = options.DEFAULTS['device'],
+    board_device: options.BoardDevice = '',
+    exit_shares: Annotated[
         Path | None,
         typer.Option(
             help='How often frames stop where: summary.json or detections.jsonl of `e4 run`, or '
             'YAML like "temporal: 0.7". Without it every exit counts the same.'
         ),
     ] = None,
-    deadline_ms: Annotated[
-        float,
-        typer.Option(
-            min=0, help='Bound for the slowest path; 0: three times the fastest possible.'
-        ),
-    ] = 0,
-    domains: Annotated[
+    deadline_s: options.DeadlineS = options.DEFAULTS['deadline_s'],
+    plan_domains: Annotated[
         str, typer.Option(help='Clocks to plan, like cpu,gpu,emc; empty: cpu and gpu.')
     ] = '',
     out: Annotated[Path, typer.Option(help='Folder for the files.')] = Path('out/profile'),
-    yardstick: Annotated[
-        bool, typer.Option(help='Also find the exact optimum, and what depends on guesses.')
-    ] = True,
+    yardstick: options.Yardstick = options.DEFAULTS['yardstick'],
     table: Annotated[
         Path | None,
         typer.Option(help='Plan from the table.json of an earlier `--board here` instead.'),
     ] = None,
-    source: Annotated[
-        str,
-        typer.Option(
-            help='Video, bag, folder or camera whose frames the network runs on.',
-            rich_help_panel=_HERE_PANEL,
-        ),
-    ] = 'bikes',
+    source: Annotated[str, options.parameter('source', panel=options.HERE_PANEL)] = (
+        options.DEFAULTS['source']
+    ),
     power_like: Annotated[
         str,
         typer.Option(
             help='Without any sensor: the board whose power model to take.',
-            rich_help_panel=_HERE_PANEL,
+            rich_help_panel=options.HERE_PANEL,
         ),
     ] = '',
     threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="The network's threads. [default: one per core]",
-            rich_help_panel=_HERE_PANEL,
-        ),
-    ] = None,
-    root: Annotated[
-        Path,
-        typer.Option(
-            help='Folder that holds sys/: / or that of a virtual board.',
-            rich_help_panel=_HERE_PANEL,
-        ),
-    ] = Path('/'),
-    socket: Annotated[
-        Path | None,
-        typer.Option(
-            help="The daemon's socket. [default: $E4_SOCKET]", rich_help_panel=_HERE_PANEL
-        ),
+        int, options.parameter('threads', panel=options.HERE_PANEL)
+    ] = options.DEFAULTS['threads'],
+    sysfs_root: Annotated[Path, options.parameter('sysfs_root', panel=options.HERE_PANEL)] = Path(
+        '/'
+    ),
+    socket_path: Annotated[
+        Path | None, options.parameter('socket_path', panel=options.HERE_PANEL)
     ] = None,
     state_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help='Folder of the undo log. [default: /run/e4]',
-            rich_help_panel=_HERE_PANEL,
-        ),
+        Path | None, options.parameter('state_dir', panel=options.HERE_PANEL)
     ] = None,
 ) -> None:
     """See `_HELP`."""
     from e4_ros.commands.profile_text import show
     from e4_ros.profiling.planning.exit_shares import read_exit_shares
 
-    names = [d.strip() for d in domains.split(',') if d.strip()]
-    shares = read_exit_shares(exits) if exits is not None else None
+    names = [d.strip() for d in plan_domains.split(',') if d.strip()]
+    shares = read_exit_shares(exit_shares) if exit_shares is not None else None
     if board_device and (table is not None or board == HERE):
         raise ValueError(
             '--board-device is for a board that is only modelled; what is measured runs on --device'
@@ -151,13 +113,14 @@ def profile(
         phases(_PROGRESS, 0, 100, 'loading the model')
         common: dict[str, Any] = {
             'exit_shares': shares,
-            'deadline_s': deadline_ms / 1e3,
+            'deadline_s': deadline_s,
             'yardstick': yardstick,
             'on_progress': tell,
         }
         found: Profile | HostProfile
         measured = board == HERE and table is None
-        engine = _engine(model, threads if measured else 1, 'cpu' if board_device else device)
+        runs_on = 'cpu' if board_device else device
+        engine = _engine(model, (threads or None) if measured else 1, runs_on)
         if table is not None:
             found = _again(table, engine, names, common)
         elif board == HERE:
@@ -165,7 +128,7 @@ def profile(
                 engine,
                 names,
                 source,
-                {'root': root, 'socket_path': socket, 'state_dir': state_dir},
+                {'root': sysfs_root, 'socket_path': socket_path, 'state_dir': state_dir},
                 common | {'power_like': power_like},
             )
         else:
@@ -189,7 +152,7 @@ def _again(table: Path, engine: StreamEngine, names: list[str], common: dict[str
     from e4_ros.profiling.profile_job import profile_table
 
     if names:
-        raise ValueError('a measured table has its own domains; leave out --domains')
+        raise ValueError('a measured table has its own domains; leave out --plan-domains')
     return profile_table(table, engine, **common)
 
 
@@ -206,7 +169,9 @@ def _here(
 
     config = DaemonConfig.model_validate({k: v for k, v in places.items() if v is not None})
     if not config.root.is_dir():
-        raise ValueError(f'{config.root} is no folder; --root is / or that of a virtual board')
+        raise ValueError(
+            f'{config.root} is no folder; --sysfs-root is / or that of a virtual board'
+        )
     frames = [] if board_of(config.root) else _frames(source)
     return profile_this_machine(engine, domains=names, config=config, frames=frames, **common)
 

@@ -62,17 +62,18 @@ def reproduce(
         bool, typer.Option(help='Two boards, little learning: to see that it runs.')
     ] = False,
 ) -> None:
-    """Five boards, two backbones, two workloads, all policies: one page and one JSON.
+    """Five boards, two backbones, two workloads, all controllers: one page and one JSON.
 
     The boards are modelled; where the frames leave the networks comes from a real stream: the
     record that ships says how it was made. With a camera of your own, and exits fitted to it:
 
+    \b
         e4 fit monday.mcap --out ssdlite
         e4 fit monday.mcap --model efficientnet_lite0 --out lite0
         e4 reproduce --source tuesday.mcap --model ssdlite --model lite0
 
     Learning governors need the extra `learn` (gymnasium, stable-baselines3).
-    """
+    """  # noqa: D301
     from e4_ros.energy.boards import board_names
     from e4_ros.evaluation.exit_record import SHIPPED, about_exits, load_exits, save_exits
     from e4_ros.evaluation.simulation.reproduction_page import write_page

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from e4_ros import console
+from e4_ros.commands import options
 from e4_ros.commands.run_text import summary_table
 
 if TYPE_CHECKING:
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from e4_ros.evaluation.report.run_outputs import RunOutputs
     from e4_ros.evaluation.sources import Source
     from e4_ros.perception.records import FrameRecord
-
-
-class Precision(str, Enum):
-    """Of the network's stages."""
-
-    FP32 = 'fp32'
-    FP16 = 'fp16'
-    INT8 = 'int8'
 
 
 def register(app: typer.Typer) -> None:
@@ -44,54 +36,22 @@ def run(
             '/dev/videoN, or `bikes` or `vtest`: real videos that ship in packages.'
         ),
     ],
-    controller: Annotated[
-        str,
-        typer.Option(
-            help='Decides depth and clocks. e4: early exits and planned clocks; full: neither; '
-            '`e4 controllers` lists the others.'
-        ),
-    ] = 'e4',
-    model: Annotated[str, typer.Option(help='A network of the zoo.')] = 'pedestrian_ssdlite',
+    controller: options.Controller = options.DEFAULTS['controller'],
+    model: options.Model = options.DEFAULTS['model'],
     board: Annotated[
         str,
         typer.Option(help='The board whose clocks and joules are modelled; `none` for neither.'),
     ] = 'jetson_orin_nano',
-    device: Annotated[
-        str,
-        typer.Option(
-            help='What runs the network: auto, cpu, openvino, cuda or tensorrt. auto takes the '
-            'best that is here and computes what the CPU computes.'
-        ),
-    ] = 'auto',
-    board_device: Annotated[
-        str,
-        typer.Option(
-            help='What the modelled board runs the network on, such as cuda; by default what runs '
-            'it here.'
-        ),
-    ] = '',
-    plan: Annotated[
-        Path | None,
-        typer.Option(help='Frequency plan from `e4 profile`; by default one is made now.'),
-    ] = None,
-    deadline_ms: Annotated[
-        float,
-        typer.Option(min=0, help='Latency bound of that plan on the board; 0: 3 × the fastest.'),
-    ] = 0.0,
-    frames: Annotated[int | None, typer.Option(min=1, help='Stop after so many frames.')] = None,
+    runtime: options.Runtime = options.DEFAULTS['runtime'],
+    device: options.Device = options.DEFAULTS['device'],
+    board_device: options.BoardDevice = '',
+    plan_file: options.PlanFile = None,
+    deadline_s: options.DeadlineS = options.DEFAULTS['deadline_s'],
+    frames: options.Frames = 0,
     out: Annotated[Path, typer.Option(help='Folder for the files.')] = Path('out/run'),
-    min_score: Annotated[
-        float, typer.Option(min=0, max=1, help='Least score of a detection in the files.')
-    ] = 0.2,
-    precision: Annotated[
-        Precision,
-        typer.Option(
-            help='Of the stages; all but fp32 are made by `e4 precision`, where they pay.'
-        ),
-    ] = Precision.FP32,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help='Threads of the network; default: one per core.')
-    ] = None,
+    min_score: options.MinScore = options.DEFAULTS['min_score'],
+    precision: options.Precision = options.DEFAULTS['precision'],
+    threads: options.Threads = options.DEFAULTS['threads'],
     baseline: Annotated[
         bool,
         typer.Option(
@@ -99,32 +59,11 @@ def run(
             'the full network’s time once more.'
         ),
     ] = True,
-    audit_share: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=1,
-            help='Share of early answers that the full network checks afterwards; an exit that is '
-            'worse than its calibration says is switched off for the rest of the run. 0: none.',
-        ),
-    ] = 0.04,
-    check_pay: Annotated[
-        bool,
-        typer.Option(help='Rest exits that cost more here than they save, and try them again.'),
-    ] = True,
-    window_s: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help='Length of a clip model’s windows; 0: that of the clips that it learned from.',
-        ),
-    ] = 0.0,
-    window_stride_s: Annotated[
-        float, typer.Option(min=0, help='From one window to the next; 0: they tile the stream.')
-    ] = 0.0,
-    topic: Annotated[
-        str | None, typer.Option(help='Image topic of a bag that has more than one.')
-    ] = None,
+    audit_share: options.AuditShare = options.DEFAULTS['audit_share'],
+    check_pay: options.CheckPay = options.DEFAULTS['check_pay'],
+    window_s: options.WindowS = options.DEFAULTS['window_s'],
+    window_stride_s: options.WindowStrideS = options.DEFAULTS['window_stride_s'],
+    image_topic: options.ImageTopic = options.DEFAULTS['image_topic'],
     fps: Annotated[
         float | None, typer.Option(min=0.01, help='Frame rate of a folder of images (10).')
     ] = None,
@@ -133,7 +72,7 @@ def run(
 
     \b
         e4 run bikes
-        e4 run last_tuesday.mcap --topic /front/image_raw --out out/tuesday
+        e4 run last_tuesday.mcap --image-topic /front/image_raw --out out/tuesday
         e4 run /dev/video0 --frames 300
         e4 run street.mp4 --controller full --board jetson_nano
 
@@ -145,17 +84,18 @@ def run(
         from e4_ros.evaluation.job import JobOptions
         from e4_ros.evaluation.sources import open_source
 
-        stream = open_source(source, topic=topic, fps=fps)
-        options = JobOptions(
+        stream = open_source(source, topic=image_topic or None, fps=fps)
+        job_options = JobOptions(
             controller=controller,
             model=model,
+            runtime=runtime,
             device=device,
             board_device=board_device,
             board='' if board == 'none' else board,
-            plan=plan,
-            deadline_s=deadline_ms / 1e3,
+            plan=plan_file,
+            deadline_s=deadline_s,
             threads=threads or len(os.sched_getaffinity(0)),
-            precision=precision.value,
+            precision=precision,
             min_score=min_score,
             baseline=baseline,
             audit_share=audit_share,
@@ -163,22 +103,22 @@ def run(
             window_s=window_s,
             window_stride_s=window_stride_s,
         )
-    outputs = _run(stream, options, frames, out)
+    outputs = _run(stream, job_options, frames or None, out)
     shown = console.stdout()
     shown.print(summary_table(outputs))
     for note in outputs.summary.exit_notes:
         shown.print(note, style='dim', markup=False, highlight=False, soft_wrap=True)
 
 
-def _run(source: Source, options: JobOptions, limit: int | None, out: Path) -> RunOutputs:
+def _run(source: Source, wanted: JobOptions, limit: int | None, out: Path) -> RunOutputs:
     from e4_ros.evaluation.job import Job
     from e4_ros.evaluation.replay import recorded
     from e4_ros.evaluation.report.run_outputs import write_outputs
     from e4_ros.evaluation.sources import open_source
 
     out.mkdir(parents=True, exist_ok=True)
-    with console.STDERR.status(f'loading {options.model}'):
-        job = Job(options)
+    with console.STDERR.status(f'loading {wanted.model}'):
+        job = Job(wanted)
     kept = out / 'source.mp4'
     frames = source if source.repeatable else recorded(source, kept, source.fps or 30.0)
     with console.Phases(keep=True) as phases:
@@ -189,7 +129,7 @@ def _run(source: Source, options: JobOptions, limit: int | None, out: Path) -> R
             console.warn(f'{source.name}: {problem}')
         shown = source if source.repeatable else open_source(str(kept))
         return write_outputs(
-            records, info, out, shown, fps=source.fps, min_score=options.min_score,
+            records, info, out, shown, fps=source.fps, min_score=wanted.min_score,
             progress=partial(phases, 'drawing', total=len(records)),
         )  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from e4_ros import console, extras
+from e4_ros.commands import options
 
 if TYPE_CHECKING:
     from e4_ros.evaluation.datasets.labelled import Dataset
@@ -42,26 +43,24 @@ def train(
     model: Annotated[
         str, typer.Option(help='Network of the zoo whose frozen features are used.')
     ] = 'efficientnet_lite0',
-    frames: Annotated[int, typer.Option(min=2, help='The most frames seen of a clip.')] = 10,
+    clip_frames: Annotated[int, typer.Option(min=2, help='The most frames seen of a clip.')] = 10,
     epochs: Annotated[int, typer.Option(min=1, help='Passes over the clips.')] = 20,
     batch: Annotated[int, typer.Option(min=1, help='Clips in a step, over all processes.')] = 32,
-    rate: Annotated[float, typer.Option(min=1e-6, help='The highest learning rate.')] = 2e-3,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-6, help='The highest learning rate.')
+    ] = 2e-3,
     beta: Annotated[
         float, typer.Option(min=1e-9, help='Of FrameExit’s rule: larger stops earlier.')
     ] = 0.01,
     tolerance: Annotated[
         float, typer.Option(min=0, max=1, help='Accuracy that stopping early may cost.')
     ] = 0.01,
-    attention: Annotated[
-        bool, typer.Option(help='Attention over places and frames, or plain means.')
-    ] = True,
-    memory: Annotated[
-        bool, typer.Option(help='Attention to the frames before, or the recurrent state alone.')
-    ] = True,
+    attention: options.Attention = True,
+    memory: options.Memory = True,
     compare: Annotated[
         bool, typer.Option(help='Also train a network with FrameExit’s running maximum and gate.')
     ] = True,
-    seed: Annotated[int, typer.Option(min=0, help='The same seed gives the same model.')] = 0,
+    seed: options.Seed = 0,
     out: Annotated[Path, typer.Option(help='Folder for the model, figures and page.')] = Path(
         'out/train'
     ),
@@ -89,8 +88,8 @@ def train(
     from e4_ros.vision.clips.training import TrainSettings
     from e4_ros.vision.models import load_model
 
-    settings = TrainSettings(epochs=epochs, batch=batch, rate=rate, seed=seed, beta=beta)
-    switches = {'attend': attention, 'memory': memory, 'frames': frames}
+    settings = TrainSettings(epochs=epochs, batch=batch, rate=learning_rate, seed=seed, beta=beta)
+    switches = {'attend': attention, 'memory': memory, 'frames': clip_frames}
     with joined() as group:
         data = open_dataset(dataset, annotations or (), split)
         if group.is_first:

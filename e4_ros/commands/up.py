@@ -106,7 +106,7 @@ def _demo(values: dict[str, str]) -> None:
     source = open_source(values['source'])
     if values['board']:
         load_board(values['board'])
-    counts = [n for n in (int(values['max_frames'] or 0), source.frame_count or 0) if n]
+    counts = [n for n in (int(values['frames'] or 0), source.frame_count or 0) if n]
     _clear(out)
     environment, domain = private_environment()
     with domain:
@@ -189,17 +189,24 @@ def _signals() -> Iterator[None]:
 
 _NOTES = {
     'perception': (
-        'Remap the camera with --image /camera/image_raw. The detections are on '
-        '/perception/detections; `ros2 topic echo` shows them.'
+        '\b\n    e4 up perception --image /camera/image_raw\n\n'
+        'The detections are on /perception/detections; `ros2 topic echo` shows them.'
     ),
     'demo': (
+        '\b\n    e4 up demo --source street.mp4 --out out/street\n\n'
         'All in processes of their own over DDS, in a ROS domain of their own. OUT then holds '
         '`report.html` (open it first), `summary.json`, `annotated.mp4`, `telemetry.mcap` (every '
         'output topic; Foxglove opens it) and the logs. Ctrl-C ends it early and reports on what '
         'was done.'
     ),
-    'replay': 'With --use-sim-time the bag makes the time, too.',
-    'profile': 'Send it a goal with `ros2 action send_goal`; `e4 profile` needs no ROS.',
+    'replay': (
+        '\b\n    e4 up replay --bag last_tuesday.mcap --speed 2\n\n'
+        'With --use-sim-time the bag makes the time, too.'
+    ),
+    'profile': (
+        '\b\n    e4 up profile --apply-to perception\n\n'
+        'Send it a goal with `ros2 action send_goal`; `e4 profile` needs no ROS.'
+    ),
 }
 
 for _name, _bringup in BRINGUPS.items():

@@ -22,7 +22,7 @@ Give the folder to anything that takes a sysfs root:
 
 \b
     e4 virtual-board jetson_orin_nano --mount /tmp/orin &
-    e4 dvfs list --root /tmp/orin
+    e4 dvfs list --sysfs-root /tmp/orin
     echo 0.8 > /tmp/orin/e4/load/gpu
     echo 'eio:*/min_freq' > /tmp/orin/e4/faults
 

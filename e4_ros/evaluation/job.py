@@ -51,6 +51,7 @@ class JobOptions:
     Attributes:
         controller: Name of the controller, which decides depth and clocks.
         model: Name of a bundle that ships, path of a bundle, or a name of the zoo.
+        runtime: ``onnxruntime``, or ``torch``, the reference that bundles were made from.
         device: Device that runs the network, `auto` or one of `devices.DEVICES`.
         board: Name of the board that clocks and joules are modelled for; empty for none.
         board_device: Device that the board is modelled to run the network on; empty: the one that
@@ -69,6 +70,7 @@ class JobOptions:
 
     controller: str = 'e4'
     model: str = 'pedestrian_ssdlite'
+    runtime: str = 'onnxruntime'
     device: str = AUTO
     board: str = ''
     board_device: str = ''
@@ -106,6 +108,7 @@ class Job:
         wanted = EngineOptions(
             options.model,
             spec.exits,
+            options.runtime,
             threads=options.threads,
             precision=options.precision,
             min_score=options.min_score,

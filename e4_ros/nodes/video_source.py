@@ -57,7 +57,7 @@ class VideoSource(E4Node):
         self.get_logger().info(f'published {self.published} images of {self._source.name}')
 
     def _frames(self) -> Iterator[tuple[float, np.ndarray]]:
-        rate, most = value(self, 'rate'), value(self, 'max_frames')
+        rate, most = value(self, 'rate'), value(self, 'frames')
         for index, (stamp_s, frame) in enumerate(self._source):
             if most and self.published >= most:
                 return

@@ -92,7 +92,7 @@ def test_a_video_becomes_a_camera_and_the_process_ends(start, listen, tmp_path):
         'video_source',
         source='bikes',
         rate='25.0',
-        max_frames=20,
+        frames=20,
         frame_id='front',
         wait_for_subscriber='image',
         exit_at_end=True,

@@ -22,7 +22,7 @@ pytest.importorskip('rclpy')
 pytest.importorskip('e4_ros.msg', reason='the package is not built: make build')
 
 VALUES = {a.name: a.default for a in BRINGUPS['perception'].all_arguments}
-QUICK = {'source': 'bikes', 'max_frames': 3, 'rate': 100.0}
+QUICK = {'source': 'bikes', 'frames': 3, 'rate': 100.0}
 
 
 def test_it_ends_when_the_last_node_does(ros_env, tmp_path):
@@ -76,9 +76,7 @@ def test_two_runs_get_domains_of_their_own():
 def test_the_demo_from_video_to_report(tmp_path):
     out = tmp_path / 'demo'
     command = [sys.executable, '-m', 'e4_ros.cli', 'up', 'demo', '--out', out]
-    done = subprocess.run(
-        [*command, '--max-frames', '40'], capture_output=True, text=True, timeout=200
-    )
+    done = subprocess.run([*command, '--frames', '40'], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     summary = json.loads((out / 'summary.json').read_text())
     assert summary['frames_received'] == 40  # nothing got lost between the processes
@@ -107,9 +105,9 @@ def test_ctrl_c_ends_the_watch_and_not_the_demo(tmp_path):
 def test_bad_requests_are_told(tmp_path):
     for words, says, code in (
         (['demo', '--source', '/no/such/video'], 'does not exist', 2),
-        (['demo', '--max-frames', 'few'], 'max_frames takes a whole number', 2),
+        (['demo', '--frames', 'few'], 'frames takes a whole number', 2),
         (['demo', '--board', 'toaster'], 'unknown board', 2),
-        (['demo', '--model', 'nothing', '--max-frames', '3'], "no model is called 'nothing'", 1),
+        (['demo', '--model', 'nothing', '--frames', '3'], "no model is called 'nothing'", 1),
     ):
         done = subprocess.run(
             [sys.executable, '-m', 'e4_ros.cli', 'up', *words],

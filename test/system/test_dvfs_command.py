@@ -35,11 +35,11 @@ def root(folder):
 @pytest.fixture
 def command(folder, root):
     def make(name: str, *words: str) -> list[str]:
-        places = ['--root', str(root)]
+        places = ['--sysfs-root', str(root)]
         if name in ('set', 'restore', 'serve'):
             places += ['--state-dir', str(folder / 'state')]
         if name in ('set', 'serve', 'watch'):
-            places += ['--socket', str(folder / 'h.sock')]
+            places += ['--socket-path', str(folder / 'h.sock')]
         return [sys.executable, '-m', 'e4_ros.cli', 'dvfs', name, *places, *words]
 
     return make
@@ -193,7 +193,15 @@ def test_log_that_nobody_reads_keeps_nobody_waiting(command, root, folder):
 
 def test_machine_without_clocks(folder):
     for name in ('list', 'get', 'watch'):
-        words = [sys.executable, '-m', 'e4_ros.cli', 'dvfs', name, '--root', str(folder / 'none')]
+        words = [
+            sys.executable,
+            '-m',
+            'e4_ros.cli',
+            'dvfs',
+            name,
+            '--sysfs-root',
+            str(folder / 'none'),
+        ]
         told = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
         assert told.returncode == 1
         assert 'e4 virtual-board' in told.stderr

@@ -170,9 +170,9 @@ def test_a_bag_answers_as_its_video_does_and_a_bad_image_is_counted(tmp_path):
         (['/dev/video99'], 'cannot be opened'),
         (['bikes', '--board', 'jetson_zeta'], 'unknown board'),
         (['bikes', '--model', 'resnet_of_dreams'], 'resnet_of_dreams'),
-        (['bikes', '--plan', '/nowhere.yaml'], 'nowhere.yaml'),
+        (['bikes', '--plan-file', '/nowhere.yaml'], 'nowhere.yaml'),
         (['bikes', '--model', '/nowhere'], '/nowhere'),
-        (['bikes', '--deadline-ms', '0.0001'], 'no operating point'),
+        (['bikes', '--deadline-s', '0.0000001'], 'no operating point'),
     ],
 )
 def test_bad_input_ends_in_a_sentence(arguments, says, tmp_path):

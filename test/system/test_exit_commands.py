@@ -48,7 +48,7 @@ def foreign(tmp_path):
         ('calibrate bikes --risk 2 --model OWN', 'between 0 and 1'),
         ('calibrate bikes --model DAMAGED', 'it was cut or replaced'),
         ('calibrate bikes --model FOREIGN', 'the bundle of another program'),
-        ('calibrate bikes --model OWN --precision int4', 'no precision'),
+        ('calibrate bikes --model OWN --precision int4', 'precision is one of'),
         ('calibrate bikes --model nowhere', 'nowhere is no bundle'),
         ('calibrate bikes --model SHIPPED', 'ships with e4_ros and stays as it is'),
         ('precision bikes', 'ships with e4_ros and stays as it is'),

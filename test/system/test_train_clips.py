@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-_OPTIONS = ['--frames', '4', '--epochs', '2', '--model', 'efficientnet_lite0']
+_OPTIONS = ['--clip-frames', '4', '--epochs', '2', '--model', 'efficientnet_lite0']
 
 
 def _e4(*args: object, torchrun: int = 0, cache: Path) -> subprocess.CompletedProcess[str]:

@@ -23,9 +23,12 @@ def dvfs(
 ) -> None:
     """Step latency by socket, FUSE, topic and service; meters; kills; fuzzing.
 
+    \b
+        e4 bench dvfs --quick
+
     The file is written anew after each part: a run that is interrupted keeps what it has, with
     "complete": false.
-    """
+    """  # noqa: D301
     import logging
 
     from e4_ros.benchmarks.dvfs.parts import FULL, QUICK, run

@@ -48,7 +48,8 @@ def percentiles(values: list[float]) -> dict[str, float]:
 def serving(root: Path, folder: Path) -> Iterator[Path]:
     """Run `e4 dvfs serve` on a tree; yields its socket."""
     socket_path = folder / 'helper.sock'
-    words = ['serve', '--root', root, '--state-dir', folder / 'state', '--socket', socket_path]
+    places = {'sysfs-root': root, 'state-dir': folder / 'state', 'socket-path': socket_path}
+    words = ['serve', *(word for name, path in places.items() for word in (f'--{name}', path))]
     with (folder / 'helper.log').open('w+') as log:
         process = subprocess.Popen(
             [sys.executable, '-m', 'e4_ros.cli', 'dvfs', *map(str, words)],

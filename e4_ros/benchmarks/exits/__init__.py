@@ -47,11 +47,15 @@ def exits(
 ) -> None:
     """Speed and quality of early exits on footage that they have not seen.
 
+    \b
+        e4 bench exits --json out/bench/exits.json
+        e4 bench exits --part risk --fitted street
+
     Exits learn from frames 0-299 of vtest and are calibrated on 300-449; frames 500-794 are
     measured, in turns with the full network in ONNX Runtime, which is the peer. Quality is F1
     against the offline teacher, and beside it against the full network. The figures are saved after
     each part.
-    """
+    """  # noqa: D301
     extras.require('train', '`e4 bench exits`')
     from e4_ros.benchmarks.exits import experiment, tables
 

@@ -27,7 +27,11 @@ def profile(
         typer.Option(help='Measure every virtual board with both generations of kernels (12 min).'),
     ] = False,
 ) -> None:
-    """Gap of coordinate descent to the exact optimum, cells looked at, planning time."""
+    """Gap of coordinate descent to the exact optimum, cells looked at, planning time.
+
+    \b
+        e4 bench profile --json out/bench/profile.json
+    """  # noqa: D301
     from e4_ros.benchmarks.profile.measured import measured_row
     from e4_ros.benchmarks.profile.searches import (
         MIXES,

@@ -50,7 +50,7 @@ class Run:
     around_engine_s: Sequence[float]
 
 
-class StartError(RuntimeError):
+class StartError(OSError):
     """Something did not start; the text says what, and ends with its last words."""
 
 

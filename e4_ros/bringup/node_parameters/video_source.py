@@ -16,9 +16,9 @@ PARAMETERS = (
     ),
     ParameterSpec('loop', False, 'Start again at the end.', read_only=True),
     ParameterSpec(
-        'max_frames',
+        'frames',
         0,
-        'Stop after so many images; 0 for all.',
+        'Stop after so many frames; 0 for all.',
         0,
         2**31 - 1,
         read_only=True,

@@ -42,7 +42,7 @@ def test_wrong_input_is_exit_code_2_and_told_on_stderr(words, tmp_path, monkeypa
 
 
 def test_a_machine_that_does_not_do_as_asked_is_exit_code_1(tmp_path):
-    result = run('dvfs', 'list', '--root', str(tmp_path))
+    result = run('dvfs', 'list', '--sysfs-root', str(tmp_path))
     assert result.exit_code == FAILED
     assert result.stderr.startswith('error: there is no clock to set')
 

@@ -106,7 +106,7 @@ def test_the_command_writes_plan_json_and_page(tmp_path):
     out = tmp_path / 'out'
     result = CliRunner().invoke(
         app,
-        ['profile', '--board', 'jetson_tx2', '--exits', str(shares), '--out', str(out)],
+        ['profile', '--board', 'jetson_tx2', '--exit-shares', str(shares), '--out', str(out)],
     )
     assert result.exit_code == 0, result.output
     plan = FrequencyPlan.load(out / 'plan.yaml')
@@ -170,10 +170,10 @@ def test_a_table_that_does_not_fit_says_why(tmp_path, fault, complaint):
 @pytest.mark.parametrize(
     ('arguments', 'complaint'),
     [
-        (['--deadline-ms', '0.5'], 'fastest needs'),
+        (['--deadline-s', '0.0005'], 'fastest needs'),
         (['--board', 'jetson_banana'], 'unknown board'),
-        (['--domains', 'cpu,npu'], 'no domain npu'),
-        (['--exits', '/nonexistent.json'], 'No such file'),
+        (['--plan-domains', 'cpu,npu'], 'no domain npu'),
+        (['--exit-shares', '/nonexistent.json'], 'No such file'),
     ],
 )
 def test_the_command_says_what_is_wrong(tmp_path, arguments, complaint):

@@ -43,7 +43,14 @@ def folder() -> Iterator[Path]:
 
 
 def run(folder: Path, root: Path, *more: str):
-    arguments = ['--root', root, '--state-dir', folder / 'state', '--socket', folder / 'sock']
+    arguments = [
+        '--sysfs-root',
+        root,
+        '--state-dir',
+        folder / 'state',
+        '--socket-path',
+        folder / 'sock',
+    ]
     arguments += ['--out', folder / 'out', '--threads', '1', *more]
     return CliRunner().invoke(app, ['profile', '--board', 'here', *map(str, arguments)])
 
@@ -116,10 +123,10 @@ def test_the_lease_of_another_is_respected(folder):
 @pytest.mark.parametrize(
     ('more', 'complaint'),
     [
-        (['--domains', 'cpu,npu'], 'no domain npu, only cpu, gpu, emc'),
-        (['--deadline-ms', '0.1'], 'the fastest needs'),
+        (['--plan-domains', 'cpu,npu'], 'no domain npu, only cpu, gpu, emc'),
+        (['--deadline-s', '0.0001'], 'the fastest needs'),
         (['--model', 'banana'], 'banana'),
-        (['--root', '/nonexistent'], 'is no folder'),
+        (['--sysfs-root', '/nonexistent'], 'is no folder'),
     ],
 )
 def test_what_cannot_be_measured_says_why(folder, more, complaint):
