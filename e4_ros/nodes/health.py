@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
@@ -15,8 +15,7 @@ RECENT_S = 10.0
 """How long an error stays in the diagnostics."""
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
     """Images whose fate is known; an image in hand or waiting is in none of them."""
 
     processed: int = 0

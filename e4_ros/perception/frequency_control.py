@@ -6,8 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import Board, BoardError, load_board
@@ -22,8 +21,7 @@ LONGEST_WAIT_S = 2.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(NamedTuple):
     """The clocks and joules of a frame.
 
     Attributes:

@@ -33,8 +33,11 @@ class Perceiver:
         self.clocks = clocks or NoControl()
         self.audits = AuditTotals()
         self._paths = engine.paths
-        self._names = [segment.name for segment in engine.segments]
-        self._devices = [segment.device for segment in engine.segments]
+        segments = engine.segments
+        self._told_of = {
+            name: ([segments[i].name for i in path], [segments[i].device for i in path])
+            for name, path in self._paths.items()
+        }
 
     def process(self, frame: np.ndarray, stamp_s: float, index: int) -> FrameRecord:
         """Process one frame of the stream.
@@ -47,16 +50,15 @@ class Perceiver:
         Raises:
             ValueError: the frame is not such an image.
         """
-        self.clocks.begin()
-        result = self.engine.process(frame, stamp_s, self.clocks.step)
-        segments = self._paths[result.exit]
-        spent = self.clocks.end(result.exit, segments)
+        result = self.engine.process(frame, stamp_s, self._step)
+        spent = self.clocks.end(result.exit, self._paths[result.exit])
+        names, devices = self._told_of[result.exit]
         return FrameRecord(
             frame=index,
             stamp_s=stamp_s,
             result=result,
-            segments=[self._names[i] for i in segments],
-            devices=[self._devices[i] for i in segments],
+            segments=names,
+            devices=devices,
             points=spent.points,
             energy_j=spent.energy_j,
             energy_source=spent.source,
@@ -74,15 +76,18 @@ class Perceiver:
         """
         if record.result.exit == FULL:
             return None
-        audit = self.engine.audit(frame, record.result, self._step_of_audit)
+        audit = self.engine.audit(frame, record.result, self._step)
         if audit is None:
             return None
         spent = self.clocks.end(audit.full.exit, self._paths[audit.full.exit])
         self.audits.add(audit, spent.energy_j)
         return audit
 
-    def _step_of_audit(self, segment: int) -> None:
-        """An audit that is not due must not look to the clocks like a frame."""
+    def _step(self, segment: int) -> None:
+        """Begin with the first segment: what is in a frame's latency is not beside it.
+
+        An audit that is not due, and an image that is none, do not look to the clocks like a frame.
+        """
         if segment == 0:
             self.clocks.begin()
         self.clocks.step(segment)

@@ -73,9 +73,12 @@ def _print(result: dict[str, Any]) -> None:
         table.add_row(*head, ', '.join(parts))
     console = stdout()
     console.print(table)
-    outside_us = max(r['outside_us'] for r in result['frames'] if r['exit'] == 'temporal')
+    temporal = [row for row in result['frames'] if row['exit'] == 'temporal']
+    outside_us = max(row['outside_us'] for row in temporal)
+    loop_us = max(row['outside_loop_us'] for row in temporal)
     for words, figure, bar, unit in (
         ('a temporal frame outside its latency, worst', outside_us, _OUTSIDE_US, 'µs'),
+        ('the same where nothing is published between', loop_us, _OUTSIDE_US, 'µs'),
         ('suppression among 100 boxes', result['nms_us']['100'], _NMS_US, 'µs'),
         ('receipt to publication less the engine, p50', result['around_engine_ms']['p50'],
          _AROUND_MS, 'ms'),

@@ -164,7 +164,6 @@ class PageReader:
     def clocks(self) -> list[int]:
         """Applied frequency of each domain in hertz, in the daemon's order."""
         words, hertz = self._words, self._hz
-        values = hertz.tolist()
         for _ in range(_TRIES):
             before = words[_W_CLOCK_SEQ]
             values = hertz.tolist()
@@ -175,7 +174,6 @@ class PageReader:
     def energy(self) -> tuple[float, str]:
         """Joules since the daemon started, and ``measured``, ``modelled`` or ``none``."""
         words = self._words
-        energy, source = self._doubles[_W_ENERGY], words[_W_SOURCE]
         for _ in range(_TRIES):
             before = words[_W_ENERGY_SEQ]
             energy, source = self._doubles[_W_ENERGY], words[_W_SOURCE]

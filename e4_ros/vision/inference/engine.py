@@ -96,10 +96,10 @@ class EarlyExitEngine:
         Raises:
             ValueError: the frame is no such image.
         """
+        timer = SegmentTimer(on_segment)
         check_frame(frame)
         if not math.isfinite(stamp_s):
             raise ValueError(f'a frame needs a finite time stamp in seconds, got {stamp_s}')
-        timer = SegmentTimer(on_segment)
         timer.segment(0)
         result = self._answered(frame, stamp_s, timer)
         if self.economics is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 from e4_ros.vision.detections import Detections
@@ -33,24 +33,29 @@ class FrameResult:
     latency_s: float
 
 
-@dataclass
 class SegmentTimer:
-    """Times segments and says when one begins."""
+    """Times segments and says when one begins; the first begins with the timer.
 
-    on_segment: OnSegment | None
-    marks: list[float] = field(default_factory=list)
+    Args:
+        on_segment: function called with a segment's index when it begins.
+    """
+
+    def __init__(self, on_segment: OnSegment | None) -> None:
+        self._marks = [time.perf_counter()]
+        self._on_segment = on_segment
 
     def segment(self, index: int) -> None:
         """The segment of this index begins, and with it the one before it ends.
 
         Stepping the clocks for a segment is a part of it, so that no time of a frame is left out.
         """
-        self.marks.append(time.perf_counter())
-        if self.on_segment is not None:
-            self.on_segment(index)
+        if index:
+            self._marks.append(time.perf_counter())
+        if self._on_segment is not None:
+            self._on_segment(index)
 
     def stop(self) -> tuple[list[float], float]:
         """Seconds of each segment, and of all."""
-        self.marks.append(time.perf_counter())
-        seconds = [after - before for before, after in pairwise(self.marks)]
-        return seconds, self.marks[-1] - self.marks[0]
+        marks = self._marks
+        marks.append(time.perf_counter())
+        return [after - before for before, after in pairwise(marks)], marks[-1] - marks[0]
