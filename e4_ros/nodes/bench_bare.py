@@ -25,14 +25,13 @@ def _run(sessions):
 
 
 def _run_as_node(paths):
-    from rclpy.qos import qos_profile_sensor_data
     from sensor_msgs.msg import Image
 
     rclpy.init()
     node = rclpy.create_node('bare')
     images: list[Image] = []
     sessions = _sessions(paths)
-    node.create_subscription(Image, 'image', images.append, qos_profile_sensor_data)
+    node.create_subscription(Image, 'image', images.append, 5)
     while not images:
         rclpy.spin_once(node, timeout_sec=0.1)
     _run(sessions)

@@ -24,6 +24,7 @@ FORBIDDEN = ('torch', 'torchvision', 'av', 'rosbags')
 """Modules that a robot's perception must do without."""
 
 RATE_HZ = 15.0
+_RELIABLY = 'qos_overrides./image.subscription.reliability:=reliable'  # as a launch argument has it
 _PATIENCE_S = 120.0
 
 
@@ -87,28 +88,25 @@ def _time_bare(words: Iterable[str], env: dict[str, str] | None) -> float:
     return took_s
 
 
-def start_perception(parameters: Sequence[str] = ()) -> Start:
+def start_perception() -> Start:
     """Start perception beside a camera that runs already; stop it after its first answer."""
-    with _ros() as env, _camera(env) as camera, _node('perception', env, parameters) as process:
+    with _ros() as env, _camera(env) as camera, _node('perception', env, [_RELIABLY]) as process:
         visible_s = _await(camera, 'visible', process) - process.began_s
         first_s = _await(camera, 'first_detection', process) - process.began_s
         return Start(visible_s, first_s)
 
 
-def run_perception(
-    seconds: float, size: tuple[int, int] = (640, 480), parameters: Sequence[str] = ()
-) -> Run:
+def run_perception(seconds: float, size: tuple[int, int] = (640, 480)) -> Run:
     """Let perception answer a camera of 15 images a second for a while.
 
     Args:
         seconds: how long, from its first answer on.
         size: width and height of the images, pixels.
-        parameters: for the node, ``NAME:=VALUE``.
     """
     with tempfile.TemporaryDirectory() as folder, _ros() as env, _camera(env, size) as camera:
         out = Path(folder) / 'seen.json'
         env = {**env, 'E4_BENCH_OUT': str(out)}
-        with _node('bench_perception', env, parameters) as process:
+        with _node('bench_perception', env, [_RELIABLY]) as process:
             _await(camera, 'first_detection', process)
             time.sleep(seconds)
             rss_mb = _peak_mb(process.pid)
