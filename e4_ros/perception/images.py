@@ -1,8 +1,8 @@
 """ROS image messages to RGB arrays: one strict door for the node and for bags.
 
 A message is checked here before OpenCV sees it: a wrong ``step`` or too little data would become a
-sheared or a half picture. Nothing here imports ROS; a message is anything with the fields of
-``sensor_msgs/Image`` or ``sensor_msgs/CompressedImage``.
+sheared or a half picture. Then `cv_bridge` converts it where it is installed, else OpenCV does. A
+message is anything with the fields of ``sensor_msgs/Image`` or ``sensor_msgs/CompressedImage``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 import cv2
 import numpy as np
 
+from e4_ros.perception.cv_bridge_door import PackedImage, cv_bridge
 from e4_ros.perception.image_file import DEFAULT_MAX_PIXELS, ImageError, check_size, decode
 
 __all__ = ['DEFAULT_MAX_PIXELS', 'ImageError', 'to_rgb']
@@ -96,6 +97,9 @@ def _from_raw(message: RawImage, max_pixels: int) -> np.ndarray:
     octets, code = _ENCODINGS[encoding]
     pixels = _pack(message, octets)
     deep = encoding.endswith('16')
+    bridge = cv_bridge() if code is not None or deep else None  # rgb8 needs no conversion
+    if bridge is not None and encoding not in _PLANAR_420:  # which cv_bridge does not know
+        return _by_bridge(bridge, message, pixels, octets)
     if deep:
         pixels = pixels.view(np.uint16)
         if bool(message.is_bigendian) != (sys.byteorder == 'big'):
@@ -109,6 +113,17 @@ def _from_raw(message: RawImage, max_pixels: int) -> np.ndarray:
         except cv2.error as error:
             raise ImageError(f'cannot convert {encoding!r} to rgb8: {error}') from None
     return cv2.convertScaleAbs(image, alpha=1 / 257) if deep else image
+
+
+def _by_bridge(bridge: Any, message: RawImage, pixels: np.ndarray, octets: int) -> np.ndarray:
+    packed = PackedImage(
+        *(message.height, message.width, message.encoding, message.is_bigendian),
+        *(message.width * octets, pixels),
+    )
+    try:
+        return np.ascontiguousarray(bridge.imgmsg_to_cv2(packed, 'rgb8'))
+    except Exception as error:  # CvBridgeError exists only where cv_bridge does
+        raise ImageError(f'cv_bridge cannot convert {message.encoding!r}: {error}') from None
 
 
 def _pack(message: RawImage, octets: int) -> np.ndarray:

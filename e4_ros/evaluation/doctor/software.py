@@ -27,6 +27,7 @@ def software() -> Iterator[Check]:
     yield library('torch', 'loads the networks: `pip install torch torchvision`', _torch_facts)
     yield library('onnxruntime', 'runs them: `pip install onnxruntime`', _onnx_facts)
     yield library('cv2', 'converts images: `pip install opencv-python-headless`', _version)
+    yield _conversion()
     if _importable('vision_msgs'):
         yield Check('software', 'vision_msgs', 'ok', 'Detection2DArray is published, too')
     else:
@@ -99,6 +100,18 @@ def _onnx_facts(onnxruntime: object) -> str:
     providers = onnxruntime.get_available_providers()  # type: ignore[attr-defined]
     names = ', '.join(name.removesuffix('ExecutionProvider') for name in providers)
     return f'{onnxruntime.__version__}, providers: {names}'  # type: ignore[attr-defined]
+
+
+def _conversion() -> Check:
+    from e4_ros.perception.cv_bridge_door import backend
+
+    used = backend()
+    if used == 'cv_bridge':
+        return Check('software', 'image conversion', 'ok', 'cv_bridge')
+    return Check(
+        'software', 'image conversion', 'optional', f'{used} converts; no cv_bridge that works',
+        'to have ROS\'s own: `sudo apt install ros-$ROS_DISTRO-cv-bridge`',
+    )  # fmt: skip
 
 
 def _importable(name: str) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from array import array
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from e4_ros.perception import cv_bridge_door
 from e4_ros.perception.image_file import ImageError, decode
 from e4_ros.perception.images import to_rgb
 
@@ -249,3 +251,42 @@ def test_every_encoding_is_converted_as_by_rosbags(encoding, dtype, channels, bi
     theirs = rosbags.image_to_cvimage(source, 'rgb8')
     apart = np.abs(to_rgb(source).astype(int) - theirs)
     assert apart.max() <= (1 if dtype == np.uint16 else 0)  # we round sixteen bits, it cuts them
+
+
+def install_cv_bridge(monkeypatch, convert):
+    bridge = SimpleNamespace(CvBridge=lambda: SimpleNamespace(imgmsg_to_cv2=convert))
+    monkeypatch.setitem(sys.modules, 'cv_bridge', bridge)
+    cv_bridge_door.cv_bridge.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _forget_the_bridge():
+    yield
+    cv_bridge_door.cv_bridge.cache_clear()
+
+
+def test_an_installed_cv_bridge_converts(scene, monkeypatch):
+    install_cv_bridge(monkeypatch, lambda msg, wanted: np.full((msg.height, msg.width, 3), 7))
+    assert cv_bridge_door.backend() == 'cv_bridge'
+    assert (to_rgb(message(scene, 'bgr8')) == 7).all()
+
+
+def test_a_conversion_that_cv_bridge_refuses_is_an_image_error(scene, monkeypatch):
+    def convert(msg, wanted):
+        if msg.encoding == 'mono8':
+            raise RuntimeError('no conversion')
+        return np.full((msg.height, msg.width, 3), 7)
+
+    install_cv_bridge(monkeypatch, convert)
+    grey = np.ascontiguousarray(scene[..., 0])
+    with pytest.raises(ImageError, match=r'cv_bridge cannot convert .mono8.: no conversion'):
+        to_rgb(message(grey, 'mono8'))
+
+
+def test_a_cv_bridge_that_does_not_work_is_passed_over(scene, monkeypatch):
+    def fail(*_):
+        raise AttributeError('_ARRAY_API not found')
+
+    install_cv_bridge(monkeypatch, fail)
+    assert cv_bridge_door.backend() == 'OpenCV'
+    np.testing.assert_array_equal(to_rgb(message(scene, 'rgb8')), scene)
