@@ -38,9 +38,9 @@ def clips(
     \b
         e4 bench clips --json out/bench/clips.json
     """  # noqa: D301
+    extras.require('train', '`e4 bench clips`')
     from e4_ros.evaluation.report.clip_page import policy_table
 
-    extras.require('train', '`e4 bench clips`')
     with console.Phases() as phases:
         points = _measure(phases, model or MODELS, quick)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from e4_ros import extras
 from e4_ros.energy.board_model import SegmentWork, works_of
 from e4_ros.paths import cache_dir
 from e4_ros.perception.active_plan import Stream
@@ -177,7 +178,7 @@ def open_bundle(model: str) -> Path:
         model: name of a bundle that ships, path of a bundle, or a name of the zoo.
 
     Raises:
-        BundleError: there is neither, or torch would be needed and is not installed.
+        MissingExtraError: there is no such bundle, nor torch to make one.
         ModelError: the zoo has no such network, or not its weights.
     """
     found = find_bundle(model)
@@ -186,15 +187,12 @@ def open_bundle(model: str) -> Path:
     folder = cache_dir() / 'bundles' / _cache_name(model)
     if _usable(folder):
         return folder
-    try:
-        from e4_ros.vision.export.build import build_bundle
-        from e4_ros.vision.models import load_model
-    except ModuleNotFoundError as error:
-        raise BundleError(
-            f'{model!r} is neither a bundle that ships nor the folder of one, and to make one '
-            f'{error.name} is needed: run `e4 build {model} --out DIR` where e4_ros[train] is '
-            'installed, and give DIR'
-        ) from error
+    extras.require(
+        'train', f'{model!r} is neither a bundle that ships nor the folder of one; making one'
+    )
+    from e4_ros.vision.export.build import build_bundle
+    from e4_ros.vision.models import load_model
+
     build_bundle(load_model(model), folder)
     return folder
 
@@ -208,6 +206,7 @@ def _network(bundle: Bundle, options: EngineOptions) -> StagedNetwork | ClipNetw
             'and window_stride_s at 0, or give the bundle of a clip model (`e4 train`)'
         )
     if options.runtime == 'torch':
+        extras.require('train', 'the runtime torch')
         from e4_ros.vision.export.build import reference_network
 
         return reference_network(bundle.path, bundle.manifest, exits=options.exits)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from e4_ros import console
+from e4_ros import console, extras
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +32,7 @@ def profile(
     \b
         e4 bench profile --json out/bench/profile.json
     """  # noqa: D301
+    extras.require('train', '`e4 bench profile`')
     from e4_ros.benchmarks.profile.measured import measured_row
     from e4_ros.benchmarks.profile.searches import (
         MIXES,

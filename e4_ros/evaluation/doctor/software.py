@@ -24,10 +24,17 @@ def software() -> Iterator[Check]:
     )  # fmt: skip
     yield ros()
     yield _interfaces()
-    yield library('torch', 'loads the networks: `pip install torch torchvision`', _torch_facts)
-    yield library('onnxruntime', 'runs them: `pip install onnxruntime`', _onnx_facts)
+    yield library('onnxruntime', 'runs the networks: `pip install onnxruntime`', _onnx_facts)
     yield library('cv2', 'converts images: `pip install opencv-python-headless`', _version)
     yield _conversion()
+    if _importable('torch'):
+        advice = 'install it anew, or remove it: running needs none'
+        yield library('torch', advice, _torch_facts)
+    else:
+        yield Check(
+            'software', 'torch', 'optional', 'not here, and running needs none',
+            'for `e4 build`, `fit` and `train`: `pip install torch torchvision safetensors`',
+        )  # fmt: skip
     if _importable('vision_msgs'):
         yield Check('software', 'vision_msgs', 'ok', 'Detection2DArray is published, too')
     else:

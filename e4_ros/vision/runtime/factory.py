@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from e4_ros import extras
 from e4_ros.vision.runtime.devices import ALLOW_SPINNING, CPU, SPIN_US, offered
 from e4_ros.vision.runtime.interfaces import RUNTIMES, Runtime, RuntimeUnavailableError
 
@@ -27,7 +28,8 @@ def make_runtime(
 
     Raises:
         DeviceError: there is no such device, or it is not here.
-        RuntimeUnavailableError: there is no runtime of that name, or it is not installed.
+        RuntimeUnavailableError: there is no runtime of that name.
+        MissingExtraError: torch is not installed.
     """
     if name == 'onnxruntime':
         from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
@@ -36,12 +38,9 @@ def make_runtime(
             threads, device, fp16=fp16, allow_spinning=allow_spinning, spin_us=spin_us
         )
     if name == 'torch':
-        try:
-            from e4_ros.vision.runtime.torch_runtime import TorchRuntime
-        except ModuleNotFoundError as error:
-            raise RuntimeUnavailableError(
-                f'the runtime torch needs {error.name}: install e4_ros[train]'
-            ) from error
+        extras.require('train', 'the runtime torch')
+        from e4_ros.vision.runtime.torch_runtime import TorchRuntime
+
         return TorchRuntime(device)
     raise RuntimeUnavailableError(f'there is no runtime {name!r}; choose one of {RUNTIMES}')
 

@@ -113,6 +113,30 @@ def test_a_missing_extra_is_told_with_what_to_install(monkeypatch):
     assert '`e4 fit` needs the extra `train`' in result.stderr
 
 
+@pytest.mark.parametrize(
+    'words',
+    [
+        ('build', 'torchvision/resnet18', '--out', 'b'),
+        ('fit', 'bikes'),
+        ('train', 'set'),
+        ('bench', 'clips'),
+        ('bench', 'exits'),
+        ('bench', 'profile', '--json', 'p.json'),
+        ('run', 'bikes', '--runtime', 'torch'),
+        ('run', 'bikes', '--model', 'torchvision/resnet18'),
+        ('reproduce', '--quick'),
+    ],
+)
+def test_a_command_without_its_extra_says_so_before_any_work(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('E4_CACHE', str(tmp_path / 'cache'))
+    for extra in extras.EXTRAS:
+        monkeypatch.setitem(extras.EXTRAS, extra, ('no_such_module',))
+    result = run(*words)
+    assert result.exit_code == FAILED, result.output
+    assert 'no_such_module is not installed: `pip install no-such-module`' in result.stderr
+
+
 def test_phases_show_one_bar_each_and_only_where_wanted(monkeypatch):
     monkeypatch.setattr(console.STDERR, '_force_terminal', True)
     with console.STDERR.capture() as shown, console.Phases(keep=True, thread=False) as phases:

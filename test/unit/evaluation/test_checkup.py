@@ -79,3 +79,10 @@ def test_groups_of_this_user_are_named():
     import grp
 
     assert grp.getgrgid(os.getegid()).gr_name in named(check_all(Path('/')), 'groups').found
+
+
+def test_running_needs_no_torch(monkeypatch):
+    monkeypatch.setattr(software, '_importable', lambda name: name != 'torch')
+    (torch,) = (check for check in software.software() if check.name == 'torch')
+    assert torch.state == 'optional'
+    assert 'e4 build' in torch.advice
