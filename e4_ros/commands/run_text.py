@@ -63,7 +63,7 @@ def _add_audits(table: Table, summary: Summary) -> None:
     table.add_row('audits', str(audits.count), f'mean disagreement: {apart}')
     table.add_row('  they add', f'{audits.ms_per_frame:.2f} ms', 'a frame, after its answer')
     if audits.energy_j_per_frame is not None:
-        table.add_row('', joules(audits.energy_j_per_frame), 'a frame, not in the row below')
+        table.add_row('', joules(audits.energy_j_per_frame), 'a frame, not in the rows below')
     for name, reason in audits.switched_off.items():
         table.add_row(f'  [red]{escape(name)} off[/]', '', escape(reason))
 
@@ -71,10 +71,15 @@ def _add_audits(table: Table, summary: Summary) -> None:
 def _add_energy(table: Table, summary: Summary) -> None:
     from e4_ros.perception.palette import joules
 
+    scope = 'with the wait for it' if summary.waits_counted else 'its computation alone'
     if summary.energy_j_per_frame is not None:
-        waits = ', its wait included' if summary.waits_counted else ''
-        where = f'{summary.energy_source}, {summary.board}{waits}'
+        where = f'{summary.energy_source}, {summary.board}, {scope}'
         table.add_row('energy a frame', joules(summary.energy_j_per_frame), where)
     if summary.baseline_energy_j_per_frame is not None:
         baseline = joules(summary.baseline_energy_j_per_frame)
-        table.add_row('baseline', baseline, 'full depth, default clocks')
+        table.add_row('  baseline', baseline, 'full depth, default clocks')
+    live = summary.with_waits
+    if live is not None:
+        pace = f'at {1 / live.period_s:.3g} frames a second, as on a robot'
+        table.add_row('with the waits', joules(live.energy_j), pace)
+        table.add_row('  baseline', joules(live.baseline_energy_j), 'full depth, default clocks')

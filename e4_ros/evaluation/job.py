@@ -13,6 +13,7 @@ import onnxruntime
 
 from e4_ros.energy.board_model import (
     BoardModel,
+    Cost,
     SegmentWork,
     works_as_if_on,
     works_of,
@@ -21,6 +22,7 @@ from e4_ros.energy.boards import load_board
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.evaluation.replay import StampedFrames, replay
 from e4_ros.evaluation.sources import Source
+from e4_ros.evaluation.waits import period_s, with_waits
 from e4_ros.perception.active_plan import Stream, constant_plan
 from e4_ros.perception.controller import BoardState, Observation, Wishes, refuse_unknown
 from e4_ros.perception.controllers import live_spec, make_controller
@@ -32,7 +34,7 @@ from e4_ros.perception.frequency_control import (
     NoControl,
 )
 from e4_ros.perception.perceiver import Perceiver
-from e4_ros.perception.records import FrameRecord, RunInfo
+from e4_ros.perception.records import FrameRecord, RunInfo, WithWaits
 from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.inference.audit import DEFAULT_SHARE
 from e4_ros.vision.inference.clip_engine import ClipEngine
@@ -156,8 +158,9 @@ class Job:
             domain_limits_hz={name: spec.limits_hz for name, spec in domains.items()},
             frames_received=len(records) + source.dropped,
             frames_dropped=source.dropped,
-            baseline_energy_j=self._baseline_energy_j(records),
+            baseline_energy_j=self._baseline(records).energy_j,
             problems=list(source.problems),
+            with_waits=self.with_waits(records),
             audits=self._perceiver.audits if self._audited() else None,
             exit_notes=self._exit_notes(),
         )
@@ -207,14 +210,42 @@ class Job:
     def _audited(self) -> bool:
         return self.options.audit_share > 0 and self.engine.model.task != 'clips'
 
-    def _baseline_energy_j(self, records: Sequence[FrameRecord]) -> float:
+    def with_waits(self, records: Sequence[FrameRecord]) -> WithWaits | None:
+        """What a run cost with the waits between its frames, as a robot's board pays for them.
+
+        Returns:
+            None without a board, or where the stamps are no stream's.
+        """
+        if self.board is None:
+            return None
+        model = BoardModel(self.board)
+        if self.plan is None:
+            spent = {
+                name: default_cost(model, self.works, path)
+                for name, path in self.engine.paths.items()
+            }
+        else:
+            spent = {
+                name: Cost(path.expected_latency_s, path.expected_energy_j)
+                for name, path in self.plan.paths.items()
+            }
+        pace = period_s(records)
+        return with_waits(model, records, pace, spent, self.plan, self._baseline(records))
+
+    def _baseline(self, records: Sequence[FrameRecord]) -> Cost:
         """Mean over the frames; a full clip network, too, does not look at all of them."""
         if self.board is None:
-            return math.nan
+            return Cost(math.nan, math.nan)
         model, works = BoardModel(self.board), self._works(self.full)
         exits = Counter(record.full.exit for record in records if record.full) or {FULL: 1}
-        cost = {name: default_cost(model, works, self.full.paths[name]).energy_j for name in exits}
-        return sum(exits[name] * cost[name] for name in exits) / sum(exits.values())
+        costs = [
+            (n, default_cost(model, works, self.full.paths[name])) for name, n in exits.items()
+        ]
+        count = sum(exits.values())
+        return Cost(
+            sum(n * cost.latency_s for n, cost in costs) / count,
+            sum(n * cost.energy_j for n, cost in costs) / count,
+        )
 
     def _runtime(self) -> str:
         threads = self.options.threads

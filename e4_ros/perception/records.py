@@ -60,6 +60,22 @@ class FrameRecord:
 
 
 @dataclass(frozen=True)
+class WithWaits:
+    """Modelled joules of a frame from its start to the start of the next one.
+
+    Attributes:
+        period_s: Seconds between two frames of the source.
+        energy_j: Mean joules of a frame and the wait behind it; the clocks wait where the plan
+            leaves them for the next frame's first segment.
+        baseline_energy_j: The same at full depth and default clocks; governors wait at the lowest.
+    """
+
+    period_s: float
+    energy_j: float
+    baseline_energy_j: float
+
+
+@dataclass(frozen=True)
 class RunInfo:
     """What is true of the whole run.
 
@@ -80,6 +96,7 @@ class RunInfo:
         frames_dropped: Frames that got no answer; received = processed + dropped.
         baseline_energy_j: A frame at full depth and default clocks; NaN where unknown.
         waits_counted: Whether a frame's joules include the wait for it.
+        with_waits: Where they do not: what a frame and the wait behind it would cost, if modelled.
         machine: The computer that measured the latencies.
         problems: What went wrong, in sentences.
         audits: What the full network said of early answers once they were out; None if not asked.
@@ -101,6 +118,7 @@ class RunInfo:
     domain_limits_hz: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     baseline_energy_j: float = math.nan
     waits_counted: bool = False
+    with_waits: WithWaits | None = None
     machine: str = field(default_factory=lambda: machine_name())
     problems: Sequence[str] = ()
     audits: AuditTotals | None = None

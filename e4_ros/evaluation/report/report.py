@@ -114,8 +114,9 @@ def _tiles(summary: Summary) -> str:
         against = f'full depth, default clocks {joules(baseline)}' if baseline else ''
         badge = f'<em class="badge {summary.energy_source}">{summary.energy_source}</em>'
         number, unit = joules(summary.energy_j_per_frame).split(' ')
-        waits = ', wait included' if summary.waits_counted else ''
-        tiles.append((f'Energy a frame{waits} {badge}', f'{number}<small> {unit}</small>', against))
+        scope = 'with its wait' if summary.waits_counted else 'computation alone'
+        name = f'Energy a frame, {scope} {badge}'
+        tiles.append((name, f'{number}<small> {unit}</small>', against))
     dropped = f'{summary.frames_dropped} dropped of {summary.frames_received} received'
     tiles.append(('Frames', f'{summary.frames_processed}', dropped))
     return ''.join(
@@ -214,6 +215,12 @@ def _notes(summary: Summary, info: RunInfo) -> str:
             'A frame’s joules run from the answer before it to its own: the wait for it is in.'
             if summary.waits_counted
             else 'Joules cover a frame’s computation, not the wait between frames.'
+        )
+    if live := summary.with_waits:
+        notes.append(
+            f'With the waits of {1 / live.period_s:.3g} frames a second, as on a robot, a frame '
+            f'would take {joules(live.energy_j)}, and {joules(live.baseline_energy_j)} at full '
+            'depth and default clocks.'
         )
     if summary.baseline_energy_j_per_frame:
         waits = ', and waits at the lowest' if summary.waits_counted else ''

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -61,6 +62,22 @@ class Audits(BaseModel):
     energy_j_per_frame: Rounded | None
 
 
+class Live(BaseModel):
+    """The same frames with the waits between them, as the board of a robot pays for them.
+
+    Attributes:
+        period_s: Seconds between two frames of the source.
+        energy_j: Mean joules of a frame and the wait behind it.
+        baseline_energy_j: The same at full depth and default clocks.
+    """
+
+    model_config = ConfigDict(extra='forbid')
+
+    period_s: Rounded
+    energy_j: Rounded
+    baseline_energy_j: Rounded
+
+
 class Summary(BaseModel):
     """A run in numbers.
 
@@ -79,6 +96,7 @@ class Summary(BaseModel):
         energy_j_per_frame: Mean joules of a frame's computation.
         baseline_energy_j_per_frame: Joules of a frame at full depth and default clocks.
         waits_counted: Whether both include the wait for the frame, as on a live stream.
+        with_waits: Where they do not: what they would be with it; null where nobody knows.
         audits: Audits; null where none were asked for.
         exit_notes: Sentences on whether the exits pay, and which are disabled.
         device: Device that the network ran on.
@@ -99,6 +117,7 @@ class Summary(BaseModel):
     energy_j_per_frame: Rounded | None
     baseline_energy_j_per_frame: Rounded | None
     waits_counted: bool = False
+    with_waits: Live | None = None
     energy_source: str
     board: str
     model: str
@@ -147,6 +166,7 @@ def summarise(records: Sequence[FrameRecord], info: RunInfo) -> Summary:
         energy_j_per_frame=_finite(joules[np.isfinite(joules)].mean()) if known else None,
         baseline_energy_j_per_frame=_finite(info.baseline_energy_j),
         waits_counted=info.waits_counted,
+        with_waits=None if info.with_waits is None else Live(**asdict(info.with_waits)),
         energy_source=_energy_source(records),
         board=info.board,
         model=info.model,
