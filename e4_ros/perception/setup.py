@@ -188,7 +188,9 @@ def open_bundle(model: str) -> Path:
     if _usable(folder):
         return folder
     extras.require(
-        'train', f'{model!r} is neither a bundle that ships nor the folder of one; making one'
+        'train',
+        f'{model!r} is neither a bundle that ships nor the folder of one. Making one, here or with '
+        f'`e4 build {model} --out DIR` on another machine,',
     )
     from e4_ros.vision.export.build import build_bundle
     from e4_ros.vision.models import load_model

@@ -75,12 +75,12 @@ def test_a_zoo_network_without_torch_says_how_to_build_it(tmp_path):
         from e4_ros.perception.setup import open_bundle
         try:
             open_bundle('efficientnet_lite0')
-        except ValueError as error:
+        except OSError as error:
             print(error)
         """,
         E4_CACHE=str(tmp_path),
     )
-    assert 'run `e4 build efficientnet_lite0 --out DIR`' in result.stdout
+    assert 'with `e4 build efficientnet_lite0 --out DIR`' in result.stdout
     assert list(tmp_path.rglob('bundle.json')) == []
 
 
