@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from e4_ros import console, extras
+from e4_ros.benchmarks.figures import save_figures
 
 if TYPE_CHECKING:
     from e4_ros.vision.clips.policies import ClipPoint
@@ -43,8 +43,7 @@ def clips(
 
     with console.Phases() as phases:
         points = _measure(phases, model or MODELS, quick)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({'clips': _entries(points)}, indent=1))
+    save_figures({'clips': _entries(points)}, out)
     for name, own in points.items():
         console.stdout().print(policy_table(own, f'generated actions, {name}'))
 

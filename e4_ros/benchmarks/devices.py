@@ -6,7 +6,6 @@ meets all of it alike; the ratios count, not the milliseconds.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import numpy as np
 import typer
 
 from e4_ros import console
+from e4_ros.benchmarks.figures import save_figures
 
 if TYPE_CHECKING:
     from e4_ros.vision.inference.engine import EarlyExitEngine
@@ -174,8 +174,7 @@ def _write(out: Path, figures: dict[str, Any], count: int, frames: int) -> None:
     from e4_ros.perception.records import machine_name
 
     about = {'machine': machine_name(), 'onnxruntime': onnxruntime.__version__}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(about | {'threads_of': count, 'frames': frames} | figures, indent=1))
+    save_figures(about | {'threads_of': count, 'frames': frames} | figures, out)
     rows: Sequence[dict[str, Any]] = next(v for v in figures.values() if isinstance(v, list))
     for row in rows:
         console.note(

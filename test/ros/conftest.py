@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 
@@ -13,6 +15,23 @@ def ros_env():
     environment, lock = private_environment()
     with lock:
         yield environment
+
+
+@pytest.fixture
+def spawn():
+    """Start processes; those that still run when the test ends are killed."""
+    started = []
+
+    def begin(command, **options) -> subprocess.Popen:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
 
 @pytest.fixture(scope='module')

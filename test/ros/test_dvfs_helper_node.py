@@ -71,24 +71,16 @@ def folder():
 
 
 @pytest.fixture
-def start(folder, domain_id):
-    started = []
-
+def start(folder, domain_id, spawn):
     def begin(**parameters) -> subprocess.Popen:
         given = {'state_dir': folder / 'state', 'socket_path': folder / 'h.sock'}
         # On a slow machine the clocks would rest before anybody has looked at them.
         given |= {'watchdog_s': 60.0, **parameters}
         words = [w for name, text in given.items() for w in ('-p', f'{name}:={text}')]
         command = [sys.executable, '-m', 'e4_ros.nodes.dvfs_helper', '--ros-args', *words]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        started.append(process)
-        return process
+        return spawn(command)
 
-    yield begin
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    return begin
 
 
 @pytest.fixture

@@ -25,23 +25,13 @@ NODES = {
 
 
 @pytest.fixture
-def start(ros_env, tmp_path):
-    started = []
-
+def start(ros_env, tmp_path, spawn):
     def begin(node: str, **variables: str) -> subprocess.Popen:
         words = [word.format(tmp_path) for word in NODES[node]]
         command = [sys.executable, '-m', 'e4_ros.nodes', node, '--ros-args', *words]
-        process = subprocess.Popen(
-            command, env=ros_env | variables, stderr=subprocess.PIPE, text=True
-        )
-        started.append(process)
-        return process
+        return spawn(command, env=ros_env | variables)
 
-    yield begin
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    return begin
 
 
 def listens(process: subprocess.Popen) -> bool:

@@ -31,21 +31,13 @@ pytestmark = pytest.mark.ros
 
 
 @pytest.fixture
-def start(ros_env):
-    started = []
-
+def start(ros_env, spawn):
     def begin(node: str, *words: str, **parameters) -> subprocess.Popen:
         given = [w for name, text in parameters.items() for w in ('-p', f'{name}:={text}')]
         command = [sys.executable, '-m', f'e4_ros.nodes.{node}', '--ros-args', *words, *given]
-        process = subprocess.Popen(command, env=ros_env, stderr=subprocess.PIPE, text=True)
-        started.append(process)
-        return process
+        return spawn(command, env=ros_env)
 
-    yield begin
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    return begin
 
 
 class Listener(Node):

@@ -5,7 +5,6 @@ Latencies come first, while nothing that another part leaves behind can disturb 
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from e4_ros import console
+from e4_ros.benchmarks.figures import save_figures
 from e4_ros.perception.records import machine_name
 
 FUSE_BOARD = 'jetson_orin_nano'
@@ -58,16 +58,8 @@ def run(size: Size, out: Path) -> Result:
             part.measure(size, result, told)
             result['seconds'][part.title] = round(time.monotonic() - began, 1)
             result['complete'] = part is PARTS[-1]
-            save(result, out)
+            save_figures(result, out)
     return result
-
-
-def save(result: Result, out: Path) -> None:
-    """Write the figures, whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f'{out.name}.partial')
-    partial.write_text(json.dumps(result, indent=1))
-    partial.replace(out)
 
 
 def machine() -> Result:

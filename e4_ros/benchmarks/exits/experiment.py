@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from e4_ros.benchmarks.exits.footage import (
 from e4_ros.benchmarks.exits.headline import measure_headline
 from e4_ros.benchmarks.exits.memory import MODEL, peak_memory_mb
 from e4_ros.benchmarks.exits.risk import measure_risk
+from e4_ros.benchmarks.figures import save_figures
 from e4_ros.console import Phases
 from e4_ros.perception.records import machine_name
 from e4_ros.vision.bundle import load_bundle, read_manifest
@@ -136,8 +136,5 @@ def about(plan: Plan, frames: int) -> dict[str, Any]:
 
 
 def _save(result: dict[str, Any], out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = out.with_name(f'.{out.name}.part')
-    scratch.write_text(json.dumps(result, indent=1))
-    scratch.replace(out)
+    save_figures(result, out)
     page.write_page(result, out.with_suffix('.html'))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from e4_ros.benchmarks.figures import save_figures
 
 _OUTSIDE_US = 30.0  # of a temporal frame, before it is published
 _NMS_US = 100.0
@@ -49,8 +50,7 @@ def frame(
         'around_engine_ms': around_engine_ms(3.0 if quick else seconds),
         'machine': about,
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + '\n')
+    save_figures(result, out)
     _print(result)
     typer.echo(f'wrote {out}')
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from e4_ros import console, extras
+from e4_ros.benchmarks.figures import save_figures
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,8 +77,7 @@ def profile(
                 phases('boards', number, len(everything), f'{board}, {kernel} kernel')
                 row = measured_row(works[MODELS[0]], board, kernel)
                 result['measured_everywhere'].append(row)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1))
+    save_figures(result, out)
     _print(console.stdout(), result)
 
 

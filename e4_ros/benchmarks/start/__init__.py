@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from e4_ros.benchmarks.figures import save_figures
 
 _BARS = (
     ('ratio', 'first detection, in times of a bare process', 1.5, ''),
@@ -74,8 +75,7 @@ def start(
         },
         'machine': about,
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + '\n')
+    save_figures(result, out)
     _print(result)
     typer.echo(f'wrote {out}')
 
