@@ -12,6 +12,7 @@ def main() -> None:
 
         app()
     except KeyboardInterrupt:
+        print('error: interrupted', file=sys.stderr)
         sys.exit(130)
 
 
