@@ -20,7 +20,8 @@ from e4_ros.bringup.node_parameters import (
     replay,
     video_source,
 )
-from e4_ros.bringup.parameter_spec import ParameterError, ParameterSpec
+from e4_ros.bringup.parameter_spec import ParameterSpec
+from e4_ros.perception.controllers import live_spec
 
 SHARED: dict[str, ParameterSpec] = {
     spec.name: spec
@@ -35,13 +36,20 @@ DEFAULTS = {name: spec.default for name, spec in SHARED.items()}
 HERE_PANEL = 'With --board here'
 
 
-def parameter(name: str, more: str = '', panel: str | None = None) -> Any:
+def parameter(
+    name: str,
+    more: str = '',
+    panel: str | None = None,
+    check: Callable[[Any], Any] | None = None,
+) -> Any:
     """The typer option of a node's parameter; the command's own parameter has the same name.
 
     Args:
         name: Name of the node parameter.
         more: A sentence that is to be said besides.
         panel: Heading under which the help shows it.
+        check: Raises ValueError, with the reason, for a value that cannot be; by default what the
+            node checks.
     """
     spec = SHARED[name]
     return typer.Option(
@@ -49,25 +57,25 @@ def parameter(name: str, more: str = '', panel: str | None = None) -> Any:
         min=spec.low,
         max=spec.high,
         metavar='|'.join(spec.choices) if spec.choices else None,
-        callback=_checked(spec) if spec.choices else None,
+        callback=_checked(check or spec.check) if spec.choices else None,
         rich_help_panel=panel,
     )
 
 
-def _checked(spec: ParameterSpec) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
+def _checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def checked(value: Any) -> Any:
         try:
-            spec.check(value)
-        except ParameterError as error:
+            check(value)
+        except ValueError as error:
             raise typer.BadParameter(str(error)) from None
         return value
 
-    return check
+    return checked
 
 
 # typer reads these at run time, and Python 3.10's typing wants Optional there.
 Model = Annotated[str, parameter('model')]
-Controller = Annotated[str, parameter('controller')]
+Controller = Annotated[str, parameter('controller', check=live_spec)]
 Runtime = Annotated[str, parameter('runtime')]
 Device = Annotated[str, parameter('device')]
 Precision = Annotated[str, parameter('precision')]
