@@ -98,7 +98,7 @@ def test_every_command_shows_an_example(path):
         (['run', 'bikes', '--precision', 'int4'], 'precision is one of fp32, fp16, int8'),
         (['run', 'bikes', '--device', 'tpu'], 'device is one of auto'),
         (['run', 'bikes', '--runtime', 'jax'], 'runtime is one of onnxruntime, torch'),
-        (['run', 'bikes', '--controller', 'magic'], 'controller is one of'),
+        (['run', 'bikes', '--controller', 'magic'], "there is no controller 'magic'"),
         (['run', 'bikes', '--min-score', '2'], "'--min-score'"),
         (['profile', '--deadline-s', '61'], "'--deadline-s'"),
     ],
