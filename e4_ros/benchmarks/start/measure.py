@@ -186,11 +186,11 @@ def _await(camera: subprocess.Popen[bytes], event: str, watched: _Process | None
     """When the camera saw ``event``; it prints a line for each."""
     assert camera.stdout is not None
     os.set_blocking(camera.stdout.fileno(), False)
-    until_s = time.monotonic() + _PATIENCE_S
+    until_s, line = time.monotonic() + _PATIENCE_S, b''
     while time.monotonic() < until_s:
-        line = camera.stdout.readline()
-        if line:
-            said = json.loads(line)
+        line += camera.stdout.readline() or b''  # a pipe may hand out half a line
+        if line.endswith(b'\n'):
+            said, line = json.loads(line), b''
             if said['event'] == event:
                 return float(said['at_s'])
             continue
