@@ -15,11 +15,16 @@ class Detections:
         boxes: ``(N, 4)`` float32, ``x0, y0, x1, y1`` in pixels of the source image.
         scores: ``(N,)`` float32 in [0, 1], descending.
         labels: ``(N,)`` int64, indices into the model's ``class_names``.
+        ids: ``(N,)`` int64, the track that each belongs to, from 1; None where nobody tracks.
+        velocities: ``(N, 2)`` float32, of the boxes' centres in source pixels a second; None where
+            nobody tracks.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     labels: np.ndarray
+    ids: np.ndarray | None = None
+    velocities: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.scores)
@@ -28,6 +33,10 @@ class Detections:
                 f'an answer needs boxes (N, 4), scores (N,) and labels (N,), got '
                 f'{self.boxes.shape}, {self.scores.shape} and {self.labels.shape}'
             )
+        if self.ids is not None and self.ids.shape != (count,):
+            raise ValueError(f'{count} detections need as many ids, got {self.ids.shape}')
+        if self.velocities is not None and self.velocities.shape != (count, 2):
+            raise ValueError(f'{count} detections need ({count}, 2) velocities')
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -67,4 +76,10 @@ class Detections:
     def above(self, min_score: float) -> Detections:
         """Only what scores at least ``min_score``."""
         keep = int(np.searchsorted(-self.scores, -np.float32(min_score), side='right'))
-        return Detections(self.boxes[:keep], self.scores[:keep], self.labels[:keep])
+        return Detections(
+            self.boxes[:keep],
+            self.scores[:keep],
+            self.labels[:keep],
+            None if self.ids is None else self.ids[:keep],
+            None if self.velocities is None else self.velocities[:keep],
+        )

@@ -1,5 +1,7 @@
 """What an answer promises."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,3 +42,23 @@ def test_a_class_is_a_box_over_the_whole_image():
 def test_shapes_that_do_not_belong_together_are_refused():
     with pytest.raises(ValueError, match='boxes'):
         Detections(np.zeros((2, 4)), np.zeros(3), np.zeros(3))
+
+
+def test_what_belongs_to_a_detection_is_left_out_with_it():
+    tracked = replace(
+        Detections.of(np.zeros((2, 4)), np.array([0.9, 0.3])),
+        ids=np.array([7, 4]),
+        velocities=np.array([[1, 2], [3, 4]], np.float32),
+    )
+    kept = tracked.above(0.5)
+    assert kept.ids.tolist() == [7]
+    assert kept.velocities.tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    'wrong', [{'ids': np.zeros(3, np.int64)}, {'velocities': np.zeros((1, 2))}]
+)
+def test_ids_and_velocities_of_other_detections_are_refused(wrong):
+    answer = Detections.of(np.zeros((2, 4)), np.array([0.9, 0.3]))
+    with pytest.raises(ValueError, match='2 detections need'):
+        replace(answer, **wrong)
