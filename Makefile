@@ -11,7 +11,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 ENV := . scripts/setup.sh &&
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header
 
-.PHONY: demo test lint bench build env train learn lock clean FORCE
+.PHONY: demo test lint bench build env train learn labels lock clean FORCE
 
 # The first FRAMES of SOURCE at RATE images a second; 0 for all of them, and for the source's own rate.
 demo: build ## run the main job on SOURCE (vtest, bikes, a file, a bag, /dev/video0)
@@ -28,7 +28,7 @@ bench: train build ## measure; figures land in out/bench
 
 build: build/.built ## interfaces and nodes, by colcon
 env: $(VENV)/.ready ## what running needs: no torch
-train learn: $(VENV)/.complete ## torch, what `e4 fit` and the like need, and the tools: gigabytes
+train learn labels: $(VENV)/.complete ## torch, what `e4 fit`, `--labels` and the like need, and the tools: gigabytes
 
 $(VENV)/.ready: requirements/lock-robot.txt setup.py scripts/make_env.py
 	@$(PYTHON) scripts/make_env.py --venv $(VENV) --lock requirements/lock-robot.txt
@@ -52,7 +52,7 @@ build/.built: $(VENV)/.ready build/.files CMakeLists.txt package.xml $(wildcard 
 
 # What runs on a robot is pinned to the versions that the tests ran with.
 lock: $(VENV)/.ready ## pin requirements/*.in again
-	@cd requirements && $(COMPILE) robot.in train.in learn.in ros.in dev.in -o lock.txt
+	@cd requirements && $(COMPILE) --override overrides.txt robot.in train.in learn.in labels.in ros.in dev.in -o lock.txt
 	@cd requirements && $(COMPILE) --constraints lock.txt robot.in ros.in -o lock-robot.txt
 
 clean:

@@ -7,8 +7,12 @@ from importlib.util import find_spec
 EXTRAS = {
     'train': ('torch', 'torchvision', 'safetensors'),
     'learn': ('gymnasium', 'stable_baselines3', 'torch'),
+    'labels': ('supervision', 'trackers'),
 }
-"""Extra of the package, as in `pip install 'e4_ros[train]'` → modules that it brings."""
+"""Extra → modules that it brings; `requirements/EXTRA.in` says more."""
+
+_ALONE = frozenset({'trackers'})
+"""Modules whose packages are installed without what they ask for."""
 
 
 class MissingExtraError(OSError):
@@ -27,9 +31,17 @@ def require(extra: str, what: str) -> None:
     """
     missing = [name for name in EXTRAS[extra] if find_spec(name) is None]
     if missing:
-        packages = ' '.join(name.replace('_', '-') for name in missing)
         raise MissingExtraError(
             f'{what} needs the extra `{extra}`, of which {", ".join(missing)} '
-            f'{"is" if len(missing) == 1 else "are"} not installed: `pip install {packages}`, or '
+            f'{"is" if len(missing) == 1 else "are"} not installed: {_commands(missing)}, or '
             f'`make {extra}` in a checkout'
         )
+
+
+def _commands(modules: list[str]) -> str:
+    """What installs them, packages that come alone in a command of their own."""
+    alone = [name for name in modules if name in _ALONE]
+    others = [name for name in modules if name not in _ALONE]
+    words = [['pip install', *others]] if others else []
+    words += [['pip install --no-deps', *alone]] if alone else []
+    return ' and '.join(f'`{" ".join(command).replace("_", "-")}`' for command in words)

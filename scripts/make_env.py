@@ -81,7 +81,8 @@ def install(venv: Path, lock: Path) -> None:
     # An activated environment elsewhere must not be the one that is filled.
     os.environ.pop('VIRTUAL_ENV', None)
     print(f'installing what {lock} pins ...', flush=True)
-    run(uv, 'pip', 'install', '--python', python, '-r', lock, hide=INSTALLED_LINE)
+    # The lock is whole; asked again, packages would bring what it leaves out on purpose.
+    run(uv, 'pip', 'install', '--python', python, '--no-deps', '-r', lock, hide=INSTALLED_LINE)
     run(uv, 'pip', 'install', '--quiet', '--python', python, '--no-deps', '--editable', ROOT)
 
 

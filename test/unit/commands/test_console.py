@@ -113,6 +113,14 @@ def test_a_missing_extra_is_told_with_what_to_install(monkeypatch):
     assert '`e4 fit` needs the extra `train`' in result.stderr
 
 
+def test_a_package_that_must_come_alone_is_told_so(monkeypatch):
+    monkeypatch.setattr(extras, 'find_spec', lambda name: None)
+    with pytest.raises(extras.MissingExtraError) as error:
+        extras.require('labels', 'judging')
+    told = '`pip install supervision` and `pip install --no-deps trackers`, or `make labels`'
+    assert told in str(error.value)
+
+
 @pytest.mark.parametrize(
     'words',
     [

@@ -1,0 +1,38 @@
+"""How good answers are: against labels that people drew, or against other answers.
+
+Example:
+    One person is labelled in two frames; the answers find it in the second and invent another.
+
+    >>> import numpy as np
+    >>> from e4_ros.vision.detections import Detections
+    >>> box = np.array([[0.0, 0.0, 10.0, 20.0]])
+    >>> labels = Labels('two frames', [FrameLabels.of(box), FrameLabels.of(box)])
+    >>> found = Detections.of(np.vstack([box, box + 50]), np.array([0.9, 0.6]))
+    >>> counts = count([Detections.empty(), found], labels)
+    >>> counts.hits, counts.detections, counts.labels, counts.f1
+    (1, 2, 2, 0.5)
+"""
+
+from e4_ros.evaluation.metrics.agreement import agreement, f1, top1
+from e4_ros.evaluation.metrics.counts import Counts, count
+from e4_ros.evaluation.metrics.intervals import f1_difference, f1_interval
+from e4_ros.evaluation.metrics.judge import Delay, Judged, Row, Tracking, judge
+from e4_ros.evaluation.metrics.labels import FrameLabels, Labels, LabelsError
+
+__all__ = [
+    'Counts',
+    'Delay',
+    'FrameLabels',
+    'Judged',
+    'Labels',
+    'LabelsError',
+    'Row',
+    'Tracking',
+    'agreement',
+    'count',
+    'f1',
+    'f1_difference',
+    'f1_interval',
+    'judge',
+    'top1',
+]
