@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Optional, TextIO
 
 import typer
 
@@ -64,6 +64,20 @@ def run(
     window_s: options.WindowS = options.DEFAULTS['window_s'],
     window_stride_s: options.WindowStrideS = options.DEFAULTS['window_stride_s'],
     image_topic: options.ImageTopic = options.DEFAULTS['image_topic'],
+    labels: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help='Labels of SOURCE in the MOT format, which judge the detections: F1, average '
+            'precision, delay until new objects are reported, id switches.'
+        ),
+    ] = None,
+    labels_class: Annotated[
+        str,
+        typer.Option(
+            help='Class that the labels are of; where it is left out, the only one that the model '
+            'has, or its people.'
+        ),
+    ] = '',
     fps: Annotated[
         float | None, typer.Option(min=0.01, help='Frame rate of a folder of images (10).')
     ] = None,
@@ -75,6 +89,7 @@ def run(
         e4 run last_tuesday.mcap --image-topic /front/image_raw --out out/tuesday
         e4 run /dev/video0 --frames 300
         e4 run street.mp4 --controller full --board jetson_nano
+        e4 run street.mp4 --labels gt.txt
 
     The folder OUT then holds `report.html` (open it first), `summary.json`, `annotated.mp4` and
     `detections.jsonl`, one line a frame. Latencies are this machine's; clocks and joules are
@@ -102,6 +117,8 @@ def run(
             check_pay=check_pay,
             window_s=window_s,
             window_stride_s=window_stride_s,
+            labels=labels,
+            labels_class=labels_class,
         )
     outputs = _run(stream, job_options, frames or None, out)
     shown = console.stdout()
@@ -114,11 +131,13 @@ def _run(source: Source, wanted: JobOptions, limit: int | None, out: Path) -> Ru
     from e4_ros.evaluation.job import Job
     from e4_ros.evaluation.replay import recorded
     from e4_ros.evaluation.report.run_outputs import write_outputs
+    from e4_ros.evaluation.run_labels import check_labels
     from e4_ros.evaluation.sources import open_source
 
     out.mkdir(parents=True, exist_ok=True)
     with console.STDERR.status(f'loading {wanted.model}'):
         job = Job(wanted)
+    check_labels(job.labels, source)
     kept = out / 'source.mp4'
     frames = source if source.repeatable else recorded(source, kept, source.fps or 30.0)
     with console.Phases(keep=True) as phases:
@@ -130,7 +149,7 @@ def _run(source: Source, wanted: JobOptions, limit: int | None, out: Path) -> Ru
         shown = source if source.repeatable else open_source(str(kept))
         return write_outputs(
             records, info, out, shown, fps=source.fps, min_score=wanted.min_score,
-            progress=partial(phases, 'drawing', total=len(records)),
+            labels=job.labels, progress=partial(phases, 'drawing', total=len(records)),
         )  # fmt: skip
 
 

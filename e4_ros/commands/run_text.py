@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from e4_ros.evaluation.report.quality import Quality
     from e4_ros.evaluation.report.run_outputs import RunOutputs
     from e4_ros.evaluation.report.summary import Summary
 
@@ -21,6 +22,7 @@ def summary_table(outputs: RunOutputs) -> Table:
     table.add_column(style='dim')
     _add_exits(table, summary)
     _add_latencies(table, summary)
+    _add_labels(table, summary)
     _add_audits(table, summary)
     _add_energy(table, summary)
     table.add_row('runtime', '', f'{summary.runtime}, device {summary.device or "unknown"}')
@@ -49,8 +51,59 @@ def _add_latencies(table: Table, summary: Summary) -> None:
     if full and summary.speedup_vs_full:
         table.add_row('full network, mean', f'{full.mean:.2f} ms', f'p50 {full.p50:.2f}')
         table.add_row('speed-up', f'{summary.speedup_vs_full:.2f} ×', 'ratio of the means')
-    if summary.f1_vs_full is not None:
-        table.add_row('agreement with it', f'{summary.f1_vs_full:.3f}', 'F1, or top-1 for classes')
+    if summary.agreement is not None or summary.f1_vs_full is not None:
+        table.add_row('agreement with it', *_agreement(summary))
+
+
+def _agreement(summary: Summary) -> tuple[str, str]:
+    value, alike = _figure(summary.f1_vs_full), summary.agreement
+    if alike is None:
+        return value, 'how alike, not how good: share of equal classes'
+    boxes = alike.boxes
+    return value, (
+        f'how alike, not how good: F1 of {boxes.detections} boxes and its {boxes.labels}, '
+        f'score ≥ {summary.min_score:g}'
+    )
+
+
+def _add_labels(table: Table, summary: Summary) -> None:
+    judged = summary.by_labels
+    if judged is None:
+        return
+    run, full = judged.run, judged.full
+    boxes = f'{run.boxes.labels} labels, {run.boxes.detections} detections'
+    table.add_row('F1 by labels', _figure(run.f1), f'{boxes} in {judged.frames} frames')
+    if run.f1_interval:
+        low, high = run.f1_interval
+        table.add_row('', '', f'95 % interval {low:.3f} to {high:.3f}')
+    if full is not None:
+        apart = judged.f1_difference
+        note = '' if apart is None else f'; difference {apart[0]:+.3f} to {apart[1]:+.3f} (95 %)'
+        table.add_row(
+            '  full network', _figure(full.f1), f'{full.boxes.detections} detections{note}'
+        )
+    others = [row for row in run.at_limits if row.iou == 0.5 and row.min_score > summary.min_score]
+    if others:
+        limits = '  '.join(f'{row.min_score:g} {_figure(row.f1)}' for row in others[::2])
+        table.add_row('', '', f'at other score limits: {limits}')
+    table.add_row('  precision', _figure(run.precision), f'recall {_figure(run.recall)}')
+    table.add_row('  average precision', _figure(run.average_precision), _beside(full))
+    if run.delay is not None:
+        waited = 'n/a' if run.delay.mean_frames is None else f'{run.delay.mean_frames:.1f} frames'
+        count = f'mean of {run.delay.reported} new objects; {run.delay.never} never reported'
+        if full is not None and full.delay is not None and full.delay.mean_frames is not None:
+            count += f'; full network {full.delay.mean_frames:.1f}'
+        table.add_row('  delay', waited, count)
+    if run.id_switches is not None:
+        table.add_row('  id switches', str(run.id_switches), f'IDF1 {_figure(run.idf1)}')
+
+
+def _beside(full: Quality | None) -> str:
+    return '' if full is None else f'full network {_figure(full.average_precision)}'
+
+
+def _figure(value: float | None) -> str:
+    return 'n/a' if value is None else f'{value:.3f}'
 
 
 def _add_audits(table: Table, summary: Summary) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import onnxruntime
 
+from e4_ros import extras
 from e4_ros.energy.board_model import (
     BoardModel,
     Cost,
@@ -21,6 +22,7 @@ from e4_ros.energy.board_model import (
 from e4_ros.energy.boards import load_board
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.evaluation.replay import StampedFrames, replay
+from e4_ros.evaluation.run_labels import label_problems, load_labels
 from e4_ros.evaluation.sources import Source
 from e4_ros.evaluation.waits import period_s, with_waits
 from e4_ros.perception.active_plan import Stream, constant_plan
@@ -68,6 +70,9 @@ class JobOptions:
         check_pay: Whether to disable exits that do not pay on this machine and footage.
         window_s: Length of a clip model's windows in seconds; 0 for that of its training clips.
         window_stride_s: Seconds between the beginnings of two windows; 0 for ``window_s``.
+        labels: Path of labels in the MOT format that judge the detections; None for none.
+        labels_class: Name of the class that the labels are of; empty for a model's only class, or
+            its people.
     """
 
     controller: str = 'e4'
@@ -86,6 +91,8 @@ class JobOptions:
     check_pay: bool = True
     window_s: float = 0.0
     window_stride_s: float = 0.0
+    labels: Path | None = None
+    labels_class: str = ''
 
 
 class Job:
@@ -94,13 +101,19 @@ class Job:
     Args:
         options: what to run.
 
+    Attributes:
+        labels: Labels that judge the detections, or None.
+
     Raises:
         ValueError: a name is unknown, or a file does not fit what it is used for.
+        MissingExtraError: there are labels, and the extra `labels` is not installed.
         OSError: a file cannot be read.
     """
 
     def __init__(self, options: JobOptions) -> None:
         self.options = options
+        if options.labels is not None:
+            extras.require('labels', '`e4 run --labels`')
         spec = live_spec(options.controller)
         self.board = load_board(options.board) if options.board else None
         if options.board_device:
@@ -122,6 +135,7 @@ class Job:
         )
         self.setup = set_up(wanted)
         self.engine = self.setup.engine
+        self.labels = load_labels(options.labels, options.labels_class, self.engine.model)
         # What it is compared with runs on the same device.
         peer = replace(wanted, exits=False, precision=FP32, device=self.engine.device)
         self.full = set_up(peer).engine
@@ -159,7 +173,7 @@ class Job:
             frames_received=len(records) + source.dropped,
             frames_dropped=source.dropped,
             baseline_energy_j=self._baseline(records).energy_j,
-            problems=list(source.problems),
+            problems=[*source.problems, *label_problems(self.labels, records, source)],
             with_waits=self.with_waits(records),
             audits=self._perceiver.audits if self._audited() else None,
             exit_notes=self._exit_notes(),

@@ -8,6 +8,7 @@ corner in pixels, flag 0 makes an ignore region. What follows differs between th
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from e4_ros.evaluation.metrics.labels import FrameLabels, Labels, LabelsError
 
+_PEOPLE = ('person', 'pedestrian', 'people')
 _FORMAT = 'a line is "frame, id, x, y, width, height, flag", with frames from 1'
 
 
@@ -62,6 +64,31 @@ def read_mot(path: Path, label: int = 0) -> Labels:
     first, last = min(by_frame), max(by_frame)
     frames = [_frame(by_frame.get(frame, []), label) for frame in range(first, last + 1)]
     return Labels(path.name, frames, first - 1, frozenset({label}), _notes(path.name, frames))
+
+
+def class_of_labels(class_names: Sequence[str], wanted: str = '') -> int:
+    """The class that labels without one are of: an index into a model's ``class_names``.
+
+    Args:
+        class_names: Names of the model's classes.
+        wanted: Name of the class; empty for the model's only class, or its people.
+
+    Raises:
+        LabelsError: there is no such class, or none that can be meant.
+    """
+    if not wanted and len(class_names) == 1:
+        return 0
+    named = (wanted.lower(),) if wanted else _PEOPLE
+    found = [index for index, name in enumerate(class_names) if name.lower() in named]
+    if len(found) != 1:
+        some = ', '.join(class_names[:10]) + (', …' if len(class_names) > 10 else '')
+        raise LabelsError(
+            f'the model has no class "{wanted}"; its classes are {some}'
+            if wanted
+            else f'labels in the MOT format name no class, and the model has several: name theirs '
+            f'with --labels-class, one of {some}'
+        )
+    return found[0]
 
 
 def _parsed(words: str, where: str) -> _Line:

@@ -16,10 +16,19 @@ Example:
 from e4_ros.evaluation.metrics.agreement import agreement, f1, top1
 from e4_ros.evaluation.metrics.counts import Counts, count
 from e4_ros.evaluation.metrics.intervals import f1_difference, f1_interval
-from e4_ros.evaluation.metrics.judge import Delay, Judged, Row, Tracking, judge
+from e4_ros.evaluation.metrics.judge import (
+    Compared,
+    Delay,
+    Judged,
+    Row,
+    Tracking,
+    compare,
+    judge,
+)
 from e4_ros.evaluation.metrics.labels import FrameLabels, Labels, LabelsError
 
 __all__ = [
+    'Compared',
     'Counts',
     'Delay',
     'FrameLabels',
@@ -29,6 +38,7 @@ __all__ = [
     'Row',
     'Tracking',
     'agreement',
+    'compare',
     'count',
     'f1',
     'f1_difference',

@@ -67,30 +67,23 @@ class Tracking:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What labels say of answers.
+class Compared:
+    """What can be said of answers beside labels without any library.
 
     Attributes:
         labels: Name of the labels.
         min_score: Least score of a detection that counts.
-        frames: Indices of the frames that were judged.
+        frames: Indices of the frames that were compared.
         each: Boxes of each of them at ``min_score`` and IoU .5.
-        rows: F1 over score limits and overlaps.
-        average_precision: Average precision at IoU .5 over all answers given; None without labels
-            or detections.
         delay: Delay until new objects are reported; None where labels have no ids, or no object
             is new.
-        tracking: None where answers or labels have no ids, or nothing was hit.
     """
 
     labels: str
     min_score: float
     frames: Sequence[int]
     each: Sequence[Counts]
-    rows: Sequence[Row]
-    average_precision: float | None
     delay: Delay | None
-    tracking: Tracking | None
 
     @property
     def counts(self) -> Counts:
@@ -107,6 +100,46 @@ class Judged:
         return f1_interval(self.each)
 
 
+@dataclass(frozen=True)
+class Judged(Compared):
+    """What labels say of answers.
+
+    Attributes:
+        rows: F1 over score limits and overlaps.
+        average_precision: Average precision at IoU .5 over all answers given; None without labels
+            or detections.
+        tracking: None where answers or labels have no ids, or nothing was hit.
+    """
+
+    rows: Sequence[Row]
+    average_precision: float | None
+    tracking: Tracking | None
+
+
+def compare(
+    answers: Sequence[Detections],
+    labels: Labels,
+    min_score: float = 0.2,
+    frames: Sequence[int] | None = None,
+) -> Compared:
+    """Compare answers with labels, or with other answers, on the frames that have both.
+
+    Args:
+        answers: Answers.
+        labels: Labels, or other answers as such: `Labels.of_answers`.
+        min_score: Least score of a detection that is published, and so counts.
+        frames: Index of each answer's frame, rising; 0, 1, … if left out.
+
+    Raises:
+        ValueError: `answers` and `frames` differ in length.
+    """
+    judged = list(judged_frames(answers, labels, frames))
+    matched = [match_frame(answer.above(min_score), truth, IOU) for _, answer, truth in judged]
+    indices = [index for index, _, _ in judged]
+    counts = [pairs.counts for pairs in matched]
+    return Compared(labels.name, min_score, indices, counts, _delay(labels, indices, matched))
+
+
 def judge(
     answers: Sequence[Detections],
     labels: Labels,
@@ -114,7 +147,7 @@ def judge(
     frames: Sequence[int] | None = None,
     limits: Sequence[float] = LIMITS,
 ) -> Judged:
-    """Judge answers by labels, on the frames that have both.
+    """Judge answers by labels, on the frames that have both: `compare`, and what libraries add.
 
     Args:
         answers: Answers, with all that they may publish.
@@ -128,23 +161,17 @@ def judge(
         ValueError: `answers` and `frames` differ in length.
     """
     extras.require('labels', 'judging by labels')
-    judged = list(judged_frames(answers, labels, frames))
-    published = [(index, answer.above(min_score), truth) for index, answer, truth in judged]
-    matched = [match_frame(answer, truth, IOU) for _, answer, truth in published]
-    indices = [index for index, _, _ in judged]
+    judged = [pair[1:] for pair in judged_frames(answers, labels, frames)]
+    rows = [
+        Row(limit, iou, count(answers, labels, limit, iou, frames))
+        for iou in OVERLAPS
+        for limit in limits
+    ]
     return Judged(
-        labels=labels.name,
-        min_score=min_score,
-        frames=indices,
-        each=[m.counts for m in matched],
-        rows=[
-            Row(limit, iou, count(answers, labels, limit, iou, frames))
-            for iou in OVERLAPS
-            for limit in limits
-        ],
-        average_precision=_average_precision([pair[1:] for pair in judged]),
-        delay=_delay(labels, indices, matched),
-        tracking=_tracking([pair[1:] for pair in published], matched),
+        **vars(compare(answers, labels, min_score, frames)),
+        rows=rows,
+        average_precision=_average_precision(judged),
+        tracking=_tracking([(answer.above(min_score), truth) for answer, truth in judged]),
     )
 
 
@@ -182,20 +209,20 @@ def _delay(labels: Labels, indices: Sequence[int], matched: Sequence[Matched]) -
     return Delay(float(np.mean(waits)) if waits else None, len(waits), total - len(waits))
 
 
-def _tracking(
-    frames: Sequence[tuple[Detections, FrameLabels]], matched: Sequence[Matched]
-) -> Tracking | None:
+def _tracking(frames: Sequence[tuple[Detections, FrameLabels]]) -> Tracking | None:
     from trackers.eval import compute_clear_metrics, compute_identity_metrics
 
-    if not any(len(m.rows) for m in matched):
-        return None
-    theirs, ours, overlaps = [], [], []
-    for (answer, truth), pairs in zip(frames, matched, strict=True):
+    theirs, ours, overlaps, hits = [], [], [], 0
+    for answer, truth in frames:
         if (answer.ids is None and len(answer)) or (truth.ids is None and len(truth.boxes)):
             return None
+        pairs = match_frame(answer, truth, IOU)
+        hits += len(pairs.rows)
         theirs.append(_ids(truth.ids, pairs.wanted))
         ours.append(_ids(answer.ids, pairs.kept))
         overlaps.append(pairs.overlap[np.ix_(pairs.kept, pairs.wanted)].T)
+    if not hits:
+        return None
     clear = compute_clear_metrics(theirs, ours, overlaps, threshold=IOU)
     identity = compute_identity_metrics(theirs, ours, overlaps, threshold=IOU)
     return Tracking(int(clear['IDSW']), float(identity['IDF1']), float(clear['MOTA']))

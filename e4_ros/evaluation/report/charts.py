@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from e4_ros.evaluation.report import quality_section
 from e4_ros.evaluation.report.figure_style import GREY, plain
 from e4_ros.evaluation.report.summary import Summary
 from e4_ros.evaluation.report.timeline import timeline
@@ -24,6 +25,8 @@ def all_figures(
     figures = {'timeline': timeline(records, info, summary), 'distribution': distribution(records)}
     if summary.energy_j_per_frame is not None:
         figures['energy'] = energy_by_exit(records, info, summary)
+    if summary.by_labels is not None:
+        figures[quality_section.CHART] = quality_section.chart(summary.by_labels)
     return {name: json.loads(figure.to_json()) for name, figure in figures.items()}
 
 

@@ -14,7 +14,7 @@ from string import Template
 import cv2
 import numpy as np
 
-from e4_ros.evaluation.report import charts
+from e4_ros.evaluation.report import charts, quality_section
 from e4_ros.evaluation.report.summary import Summary
 from e4_ros.perception.palette import exit_colors, joules, seconds
 from e4_ros.perception.records import NO_SOURCE, FrameRecord, RunInfo
@@ -46,6 +46,7 @@ def write_report(
         subtitle=_subtitle(info),
         tiles=_tiles(summary),
         exits=_exit_bar(summary),
+        labels=quality_section.section(summary),
         problems=_problems(info),
         samples=_samples(records, info, samples),
         notes=_notes(summary, info),
@@ -64,9 +65,13 @@ def headline(summary: Summary, info: RunInfo) -> str:
     if share is not None:
         parts.append(f'<b>{share:.0%}</b> of its energy')
     text = ' at '.join(parts)
-    if summary.f1_vs_full is not None:
-        word = 'top-1 agreement' if info.task == 'classify' else 'F1'
-        text += f'{"," if text else ""} <b>{summary.f1_vs_full:.3f}</b> {word} against it'
+    judged = summary.by_labels
+    if judged is not None and judged.run.f1 is not None:
+        text += f'{"," if text else ""} <b>{judged.run.f1:.3f}</b> F1 by labels'
+        if judged.full is not None and judged.full.f1 is not None:
+            text += f', where it has {judged.full.f1:.3f}'
+    elif summary.f1_vs_full is not None:
+        text += f'{"," if text else ""} agreement with it <b>{summary.f1_vs_full:.3f}</b>'
     return text or f'<b>{summary.latency_ms.mean:.1f} ms</b> a frame on average'
 
 
@@ -196,13 +201,7 @@ def _notes(summary: Summary, info: RunInfo) -> str:
             'frames in the same run; which of the two went first alternated from frame to frame. '
             'Speed is the ratio of the means.'
         )
-    if summary.f1_vs_full is not None:
-        notes.append(
-            'Agreement is the share of frames with the same best class.'
-            if info.task == 'classify'
-            else 'F1 counts boxes that score above 0.5 and overlap by an IoU of at least 0.5, '
-            'matched one to one (Hungarian), summed over all frames.'
-        )
+    notes += quality_section.notes(summary)
     if summary.energy_source == 'modelled':
         notes.append(
             f'Joules and clocks are <b>modelled</b> from the description of {info.board}: nothing '

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from e4_ros.evaluation.metrics import Labels
 from e4_ros.evaluation.report.summary import Summary, summarise
 from e4_ros.perception.annotate import Annotator
 from e4_ros.perception.records import FrameRecord, RunInfo
@@ -47,6 +48,7 @@ def write_outputs(
     *,
     fps: float | None = None,
     min_score: float = 0.2,
+    labels: Labels | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> RunOutputs:
     """Write ``summary.json``, ``detections.jsonl``, ``annotated.mp4`` and ``report.html``.
@@ -58,16 +60,19 @@ def write_outputs(
         frames: The source's usable frames from the first on: ``record.frame`` counts them. Without
             them there is no video and the report has no pictures.
         fps: Frame rate of the video; by default from the stamps.
-        min_score: Detections that score less are left out of ``detections.jsonl`` and not drawn.
+        min_score: Detections that score less are left out of ``detections.jsonl``, and neither
+            drawn nor judged.
+        labels: Labels of the source's frames, which judge the answers.
         progress: Called with the number of frames drawn so far.
 
     Raises:
         ValueError: no records, or counts that do not add up.
+        MissingExtraError: there are labels, and the extra `labels` is not installed.
         OSError: the folder cannot be written.
     """
     from e4_ros.evaluation.report.report import write_report
 
-    summary = summarise(records, info)
+    summary = summarise(records, info, min_score, labels)
     out_dir.mkdir(parents=True, exist_ok=True)
     names = ('summary.json', 'detections.jsonl', 'annotated.mp4', 'report.html')
     summary_json, detections, video, page = (out_dir / name for name in names)

@@ -7,17 +7,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
-from e4_ros.evaluation.metrics import agreement
+from e4_ros.evaluation.metrics import Labels, top1
+from e4_ros.evaluation.report.quality import (
+    Agreement,
+    ByLabels,
+    Rounded,
+    agreement,
+    agreement_with_full,
+    by_labels,
+)
 from e4_ros.perception.audit_totals import AuditTotals
 from e4_ros.perception.records import NO_SOURCE, FrameRecord, RunInfo
-
-Rounded = Annotated[float, AfterValidator(lambda value: float(f'{value:.6g}'))]
-"""Six digits: what lies below is noise, and hard to read."""
 
 
 class Latency(BaseModel):
@@ -90,9 +94,13 @@ class Summary(BaseModel):
         full_latency_ms: Latency of the full network, interleaved frame by frame; null without a
             baseline.
         speedup_vs_full: Mean latency of the full network over mean latency of the run.
-        f1_vs_full: Agreement with the full network: micro F1 of the boxes above score .5 at IoU .5,
-            or the share of equal top-1 classes for a classifier; null for clips, where the full
+        f1_vs_full: Agreement with the full network, which says how alike the two are and not which
+            is better: micro F1 of the published boxes at IoU .5, or the share of equal top-1
+            classes for a classifier. Null where neither found a box, and for clips, where the full
             network's answer to the same window comes at another time.
+        agreement: The boxes behind it; null where answers are classes.
+        min_score: Least score of a detection: less is neither published nor judged.
+        by_labels: What labels say of the run and of the full network; null without labels.
         energy_j_per_frame: Mean joules of a frame's computation.
         baseline_energy_j_per_frame: Joules of a frame at full depth and default clocks.
         waits_counted: Whether both include the wait for the frame, as on a live stream.
@@ -114,6 +122,9 @@ class Summary(BaseModel):
     full_latency_ms: FullLatency | None
     speedup_vs_full: Rounded | None
     f1_vs_full: Rounded | None
+    agreement: Agreement | None = None
+    min_score: Rounded = 0.2
+    by_labels: ByLabels | None = None
     energy_j_per_frame: Rounded | None
     baseline_energy_j_per_frame: Rounded | None
     waits_counted: bool = False
@@ -133,10 +144,22 @@ class Summary(BaseModel):
         path.write_text(self.model_dump_json(indent=2) + '\n')
 
 
-def summarise(records: Sequence[FrameRecord], info: RunInfo) -> Summary:
+def summarise(
+    records: Sequence[FrameRecord],
+    info: RunInfo,
+    min_score: float = 0.2,
+    labels: Labels | None = None,
+) -> Summary:
     """Condense a run.
 
+    Args:
+        records: A record for each processed frame.
+        info: Facts about the whole run.
+        min_score: Detections that score less are not published, and so not judged either.
+        labels: Labels of the source's frames, which judge the answers.
+
     Raises:
+        MissingExtraError: there are labels, and the extra `labels` is not installed.
         ValueError: there are no records, or frames got lost without being counted.
     """
     if not records:
@@ -152,6 +175,9 @@ def summarise(records: Sequence[FrameRecord], info: RunInfo) -> Summary:
     joules = np.array([record.energy_j for record in records])
     known = bool(np.isfinite(joules).any())
     taken = Counter(record.result.exit for record in records)
+    alike = None
+    if compared and info.task == 'detect':
+        alike = agreement_with_full(compared, min_score)
     return Summary(
         frames_received=info.frames_received,
         frames_processed=len(records),
@@ -162,7 +188,10 @@ def summarise(records: Sequence[FrameRecord], info: RunInfo) -> Summary:
             FullLatency(mean=float(full.mean()), **_percentiles(full, (50,))) if compared else None
         ),
         speedup_vs_full=float(full.mean() / latency.mean()) if compared else None,
-        f1_vs_full=_agreement(compared, info.task) if compared and info.task != 'clips' else None,
+        f1_vs_full=alike.f1 if alike is not None else _same_class(compared, info.task),
+        agreement=None if alike is None else agreement(alike),
+        min_score=min_score,
+        by_labels=None if labels is None else by_labels(records, labels, min_score),
         energy_j_per_frame=_finite(joules[np.isfinite(joules)].mean()) if known else None,
         baseline_energy_j_per_frame=_finite(info.baseline_energy_j),
         waits_counted=info.waits_counted,
@@ -189,9 +218,11 @@ def _audits(totals: AuditTotals, frames: int) -> Audits:
     )
 
 
-def _agreement(compared: Sequence[FrameRecord], task: str) -> float:
-    early = [record.result.detections for record in compared]
-    return agreement(task, early, [record.full.detections for record in compared if record.full])
+def _same_class(compared: Sequence[FrameRecord], task: str) -> float | None:
+    if task != 'classify' or not compared:
+        return None
+    ours = [record.result.detections for record in compared]
+    return top1(ours, [record.full.detections for record in compared if record.full])
 
 
 def _percentiles(values: np.ndarray, which: tuple[int, ...]) -> dict[str, float]:

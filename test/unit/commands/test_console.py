@@ -131,6 +131,7 @@ def test_a_package_that_must_come_alone_is_told_so(monkeypatch):
         ('bench', 'exits'),
         ('bench', 'profile', '--json', 'p.json'),
         ('run', 'bikes', '--runtime', 'torch'),
+        ('run', 'bikes', '--labels', 'gt.txt'),
         ('run', 'bikes', '--model', 'torchvision/resnet18'),
         ('reproduce', '--quick'),
     ],

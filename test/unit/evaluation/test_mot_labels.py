@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from e4_ros.evaluation.datasets.mot import read_mot
+from e4_ros.evaluation.datasets.mot import class_of_labels, read_mot
 from e4_ros.evaluation.metrics import FrameLabels, Labels, LabelsError
 from e4_ros.vision.detections import Detections
 
@@ -100,3 +100,23 @@ def test_answers_may_be_labels():
     assert len(labels.at(4).boxes) == 0
     assert labels.births() == {}  # nobody said which object is which
     assert Labels.of_answers([], 0.5).span == range(0)
+
+
+@pytest.mark.parametrize(
+    ('names', 'wanted', 'found'),
+    [
+        (['walker'], '', 0),
+        (['car', 'person'], '', 1),
+        (['car', 'Pedestrian'], '', 1),
+        (['car', 'person'], 'Car', 0),
+    ],
+)
+def test_labels_are_of_the_class_that_can_be_meant(names, wanted, found):
+    assert class_of_labels(names, wanted) == found
+
+
+def test_a_class_that_cannot_be_meant_is_told_with_the_choices():
+    with pytest.raises(LabelsError, match=r'no class "dog"; its classes are car, bus'):
+        class_of_labels(['car', 'bus'], 'dog')
+    with pytest.raises(LabelsError, match=r'--labels-class, one of car, bus'):
+        class_of_labels(['car', 'bus'])

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from e4_ros.evaluation.metrics import FrameLabels, Labels
 from e4_ros.evaluation.report.run_outputs import choose_samples, write_outputs
 from e4_ros.evaluation.report.video_writer import VideoWriter
 from e4_ros.perception.annotate import Annotator
@@ -124,6 +125,27 @@ def test_the_page_without_comparison_and_joules_promises_neither(records, info, 
     page = write_outputs(bare, plain, tmp_path).report_html.read_text()
     assert 'of the full network' not in page.partition('<section')[0]
     assert 'Energy a frame' not in page
+
+
+def test_the_page_says_that_agreement_is_no_verdict(outputs):
+    page = outputs.report_html.read_text()
+    assert 'agreement with it <b>1.000</b>' in page
+    assert 'not which are better' in page
+    assert 'the F1 of 12 published boxes (score at least 0.2) and the full network’s 12' in page
+    assert 'Judged by labels' not in page
+
+
+def test_the_page_shows_what_labels_say(records, info, tmp_path):
+    there, elsewhere = np.array([[4, 4, 20, 40]]), np.array([[40, 4, 60, 40]])
+    frames = [FrameLabels.of(np.vstack([there, elsewhere]), np.array([1, 2]))] * 12
+    labels = Labels('<b>gt.txt', frames)
+    page = write_outputs(records, info(records), tmp_path, labels=labels).report_html.read_text()
+    assert '<b>0.667</b> F1 by labels, where it has 0.667' in page
+    assert 'Judged by labels: &lt;b&gt;gt.txt, 12 frames' in page
+    assert '<td>recall</td><td>0.500</td><td>0.500</td>' in page
+    assert '<td>0.0 frames <small>1 reported, 1 never</small></td>' in page
+    assert '<td>id switches</td><td>n/a</td>' in page
+    assert '"by_labels"' in page
 
 
 def test_boxes_are_drawn_where_they_are_in_the_colour_of_the_exit(record):

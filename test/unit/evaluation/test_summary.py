@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from e4_ros.evaluation.metrics import FrameLabels, Labels
 from e4_ros.evaluation.report.summary import Summary, summarise
 from e4_ros.perception.audit_totals import AuditTotals
 from e4_ros.vision.detections import Detections
 
 KEYS = [
     'frames_received', 'frames_processed', 'frames_dropped', 'exits', 'latency_ms',
-    'full_latency_ms', 'speedup_vs_full', 'f1_vs_full', 'energy_j_per_frame',
-    'baseline_energy_j_per_frame', 'waits_counted', 'with_waits', 'energy_source',
-    'board', 'model', 'source', 'runtime', 'device', 'board_device', 'audits', 'exit_notes',
+    'full_latency_ms', 'speedup_vs_full', 'f1_vs_full', 'agreement', 'min_score', 'by_labels',
+    'energy_j_per_frame', 'baseline_energy_j_per_frame', 'waits_counted', 'with_waits',
+    'energy_source', 'board', 'model', 'source', 'runtime', 'device', 'board_device', 'audits',
+    'exit_notes',
 ]  # fmt: skip
 
 
@@ -84,6 +86,69 @@ def test_only_compared_frames_are_compared(record, info):
     mixed[2] = replace(mixed[2], result=replace(mixed[2].result, detections=wrong))
     summary = summarise(mixed, info(mixed))
     assert summary.f1_vs_full == pytest.approx(0.5)
+
+
+def boxes_of(*rows):
+    return Detections.of(np.array([box for box, _ in rows]), np.array([s for _, s in rows]))
+
+
+A, B = [0, 0, 10, 20], [100, 0, 110, 20]
+
+
+def test_agreement_counts_what_is_published_and_says_how_much_that_is(record, info):
+    mixed = [record(0, 'full', boxes_of((A, 0.9), (B, 0.3)))]
+    mixed[0] = replace(
+        mixed[0], result=replace(mixed[0].result, detections=boxes_of((A, 0.25), (B, 0.1)))
+    )
+    summary = summarise(mixed, info(mixed), min_score=0.2)
+    assert summary.f1_vs_full == pytest.approx(2 / 3, rel=1e-5)
+    boxes = summary.agreement.boxes
+    assert (boxes.hits, boxes.detections, boxes.labels) == (1, 1, 2)
+    assert summary.agreement.delay is None  # the full network's answers have no ids
+    assert summary.min_score == 0.2
+    assert summarise(mixed, info(mixed), min_score=0.5).f1_vs_full == 0
+
+
+def test_where_neither_found_a_box_there_is_no_agreement(record, info):
+    nothing = [record(0, 'full', Detections.empty())]
+    summary = summarise(nothing, info(nothing))
+    assert summary.f1_vs_full is None
+    assert summary.agreement.boxes.labels == 0
+
+
+def test_delay_against_the_full_network_is_about_its_own_objects(record, info):
+    seen = replace(boxes_of((A, 0.9)), ids=np.array([4]))
+    late = [record(0, 'full', seen), record(1, 'full', seen)]
+    late[0] = replace(late[0], result=replace(late[0].result, detections=Detections.empty()))
+    delay = summarise(late, info(late)).agreement.delay
+    assert (delay.mean_frames, delay.reported, delay.never) == (1.0, 1, 0)
+
+
+def test_labels_judge_the_run_and_the_full_network(record, info):
+    run = [record(i, 'exit1', boxes_of((A, 0.9), (B, 0.4))) for i in range(2)]
+    run[1] = replace(run[1], result=replace(run[1].result, detections=boxes_of((A, 0.9))))
+    labels = Labels('gt.txt', [FrameLabels.of(np.array([A, B]), np.array([1, 2]))] * 2)
+    judged = summarise(run, info(run), labels=labels).by_labels
+    assert (judged.labels, judged.frames, judged.first_frame) == ('gt.txt', 2, 0)
+    assert judged.run.f1 == pytest.approx(6 / 7, rel=1e-5)
+    assert (judged.run.precision, judged.run.recall) == (1, 0.75)
+    assert judged.full.f1 == 1
+    assert judged.run.f1_interval is judged.f1_difference is None  # two frames are too few
+    assert judged.run.id_switches is None
+    assert (judged.run.delay.mean_frames, judged.run.delay.never) == (0, 0)
+    at = {(row.min_score, row.iou): row.f1 for row in judged.run.at_limits}
+    assert min(limit for limit, _ in at) == 0.2  # nothing was published below
+    assert at[0.5, 0.5] == pytest.approx(4 / 6, rel=1e-5)
+    alone = [replace(r, full=None) for r in run]
+    assert summarise(alone, info(alone), labels=labels).by_labels.full is None
+
+
+def test_frames_without_labels_leave_no_figure(record, info):
+    run = [record(0, 'exit1', boxes_of((A, 0.9)))]
+    labels = Labels('gt.txt', [FrameLabels.of(np.array([A]))], first=7)
+    judged = summarise(run, info(run), labels=labels).by_labels
+    assert (judged.frames, judged.first_frame, judged.run.f1) == (0, None, None)
+    assert judged.run.average_precision is judged.run.delay is None
 
 
 def test_unknown_joules_are_null_not_nan(records, info):
