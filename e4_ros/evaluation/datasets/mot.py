@@ -17,6 +17,8 @@ import numpy as np
 from e4_ros.evaluation.metrics.labels import FrameLabels, Labels, LabelsError
 
 _PEOPLE = ('person', 'pedestrian', 'people')
+_LAST_FRAME = 1_000_000  # nine hours at 30 frames a second; every frame up to the last takes memory
+_WIDEST = 1_000_000
 _FORMAT = 'a line is "frame, id, x, y, width, height, flag", with frames from 1'
 
 
@@ -105,8 +107,11 @@ def _parsed(words: str, where: str) -> _Line:
         )
     if not all(map(math.isfinite, (frame, name, x, y, width, height, *flag))):
         raise LabelsError(f'{where}: a value is not finite; remove the line or correct it')
-    if frame != int(frame) or frame < 1:
-        raise LabelsError(f'{where}: frame {fields[0]}, but frames count 1, 2, 3, …')
+    if frame != int(frame) or not 1 <= frame <= _LAST_FRAME:
+        raise LabelsError(
+            f'{where}: frame {fields[0]}, but frames count 1, 2, 3, …, {_LAST_FRAME} at most; a '
+            'time is no frame'
+        )
     if name != int(name) or name < 0:
         raise LabelsError(
             f'{where}: object {fields[1]}, but objects are numbered 0, 1, 2, …; -1 stands in files '
@@ -117,6 +122,8 @@ def _parsed(words: str, where: str) -> _Line:
             f'{where}: a box of {fields[4]}×{fields[5]} pixels; width and height are positive, and '
             'the 5th and 6th value, not the lower right corner'
         )
+    if max(abs(x), abs(y), width, height) > _WIDEST:
+        raise LabelsError(f'{where}: a box of more than {_WIDEST} pixels is in no picture')
     return _Line(int(frame), int(name), (x, y, x + width, y + height), not flag or flag[0] != 0)
 
 

@@ -28,6 +28,13 @@ def test_boxes_ids_and_ignore_regions_are_read(tmp_path):
     assert labels.notes == []
 
 
+def test_files_as_windows_writes_them_are_read(tmp_path):
+    (tmp_path / 'gt.txt').write_bytes(b'\xef\xbb\xbf1,3,0,0,5,5,0\r\n2,3,0,0,5,5,1\r\n')
+    labels = read_mot(tmp_path / 'gt.txt')
+    assert labels.at(0).counted.tolist() == [False]
+    assert labels.at(1).counted.tolist() == [True]
+
+
 def test_the_flag_may_be_missing_and_then_every_box_counts(tmp_path):
     assert read(tmp_path, '1, 3, 0, 0, 5, 5\n').at(0).counted.tolist() == [True]
 
@@ -42,6 +49,8 @@ def test_the_flag_may_be_missing_and_then_every_box_counts(tmp_path):
         ('1,3,nan,0,5,5,1', 'a value is not finite'),
         ('0,3,0,0,5,5,1', 'frame 0, but frames count 1, 2, 3'),
         ('1.5,3,0,0,5,5,1', r'frame 1\.5'),
+        ('1732568400123,3,0,0,5,5,1', 'a time is no frame'),
+        ('1,3,0,0,5e300,5,1', 'more than 1000000 pixels is in no picture'),
         ('1,-1,0,0,5,5,0.9', 'files of detections, which are no labels'),
         ('1,3,20,20,-5,5,1', 'a box of -5×5 pixels'),
         ('1,3,20,20,5,0,1', 'a box of 5×0 pixels'),
