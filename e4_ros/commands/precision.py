@@ -72,6 +72,6 @@ def _add(table: Table, trial: PrecisionTrial) -> None:
         f'{trial.full_ms:.2f} ms',
         f'{trial.ms:.2f} ms',
         f'{trial.speedup:.2f} ×',
-        f'{trial.agreement:.3f}',
+        'n/a' if trial.agreement is None else f'{trial.agreement:.3f}',
         f'[yellow]not kept: {trial.refused}[/]' if trial.refused else '[green]kept[/]',
     )

@@ -41,7 +41,7 @@ def record_exits(model: str, stream: Stream, tell: Callable[[str], None] = print
         tell: function that receives what is being run.
 
     Raises:
-        ExitRecordError: fewer than `MIN_FRAMES` frames.
+        ExitRecordError: fewer than `MIN_FRAMES` frames, or nothing is found in them.
         ValueError: there is no such bundle, or it is damaged.
     """
     from e4_ros.perception.setup import EngineOptions, set_up
@@ -135,7 +135,13 @@ def _trace(
 ) -> ExitTrace:
     answers = [result.detections for result in results]
     exits = tuple(result.exit for result in results)
-    return ExitTrace(paths, exits, agreement(engine.model.task, answers, full))
+    agreed = agreement(engine.model.task, answers, full)
+    if agreed is None:
+        raise ExitRecordError(
+            f'{engine.model.name} finds nothing in these {len(full)} frames, so nothing says '
+            'whether its exits agree with it; record footage that shows what it knows'
+        )
+    return ExitTrace(paths, exits, agreed)
 
 
 def _at_most_half(scores: Sequence[float]) -> float:

@@ -44,14 +44,14 @@ class PrecisionTrial:
             decoding included.
         ms: The same in this precision, measured in turns with fp32.
         agreement: Agreement with fp32 on frames that were not used for calibration: F1, or the
-            share of equal top-1 classes.
+            share of equal top-1 classes; None where neither found a box.
         refused: Why the precision is not kept; empty if it is.
     """
 
     precision: str
     full_ms: float
     ms: float
-    agreement: float
+    agreement: float | None
     refused: str
 
     @property
@@ -134,7 +134,7 @@ def _keep(bundle: Bundle, trial: PrecisionTrial, made: Sequence[bytes], out: Pat
             kept[trial.precision], files[entry.name] = entry, made[index]
         stages.append(stage.model_copy(update={'reduced': kept}))
     trials = {name: t for name, t in bundle.manifest.trials.items() if name != trial.precision}
-    if made:
+    if made and trial.agreement is not None:
         trials[trial.precision] = KeptTrial(speedup=trial.speedup, agreement=trial.agreement)
     manifest = bundle.manifest.model_copy(update={'stages': tuple(stages), 'trials': trials})
     save_changed(bundle.path, manifest, files, out)
@@ -178,7 +178,9 @@ def _compare(
     )
 
 
-def _refusal(speedup: float, agreed: float, least: float) -> str:
+def _refusal(speedup: float, agreed: float | None, least: float) -> str:
+    if agreed is None:
+        return 'nothing found to compare'
     if agreed < least:
         return f'agrees less than {least:g}'
     if speedup < _LEAST_SPEEDUP:

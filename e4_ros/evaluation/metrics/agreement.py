@@ -53,9 +53,19 @@ def top1(predicted: Sequence[Detections], reference: Sequence[Detections]) -> fl
     return sum(same) / len(same)
 
 
-def agreement(task: str, predicted: Sequence[Detections], reference: Sequence[Detections]) -> float:
-    """Agreement with the reference, 0 to 1: F1 of boxes, or share of equal top-1 classes."""
-    return f1(predicted, reference) if task == 'detect' else top1(predicted, reference)
+def agreement(
+    task: str, predicted: Sequence[Detections], reference: Sequence[Detections]
+) -> float | None:
+    """Agreement with the reference, 0 to 1: F1 of boxes, or share of equal top-1 classes.
+
+    Returns:
+        None where neither has a box in any frame: that is no agreement of 1.
+    """
+    if task != 'detect':
+        return top1(predicted, reference)
+    if not any(len(confident(answer, 0.5)) for answer in (*predicted, *reference)):
+        return None
+    return f1(predicted, reference)
 
 
 def _best(detections: Detections) -> int:

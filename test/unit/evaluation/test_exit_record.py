@@ -73,6 +73,12 @@ def test_a_short_stream_is_refused_before_any_network_runs():
         record_exits('no_such_model', frames)
 
 
+def test_a_stream_without_anything_to_find_is_refused():
+    frames = [(i / 10, np.full((60, 80, 3), 90, np.uint8)) for i in range(MIN_FRAMES)]
+    with pytest.raises(ExitRecordError, match='finds nothing in these 20 frames'):
+        record_exits('pedestrian_ssdlite', frames, lambda text: None)
+
+
 @pytest.mark.parametrize('scores', [[0.1, 0.9, 0.5, 0.4], [0.0] * 9, [1.0] * 5 + [0.2] * 4, [0.3]])
 def test_at_most_half_leave_at_the_middle_exit(scores):
     threshold = _at_most_half(scores)

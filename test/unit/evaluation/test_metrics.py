@@ -94,3 +94,9 @@ def test_agreement_follows_the_task():
     b = detections((*A, 0.9))
     assert agreement('detect', [a], [b]) == pytest.approx(2 / 3)
     assert agreement('classify', [a], [b]) == 1.0
+    assert agreement('detect', [a], [Detections.empty()]) == 0.0
+
+
+def test_two_answers_that_say_nothing_do_not_agree_by_1():
+    unsure = detections((*A, 0.3))
+    assert agreement('detect', [Detections.empty(), unsure], [unsure, Detections.empty()]) is None

@@ -150,3 +150,12 @@ def test_the_detector_in_int8_still_finds_the_people(tmp_path, monkeypatch, any_
     trial = try_precision(shipped, 'int8', shown, 0.7, 1, out=tmp_path / 'int8')
     assert not trial.refused
     assert 0.7 < trial.agreement < 1
+
+
+def test_a_detector_that_finds_nothing_is_not_kept(tmp_path):
+    nobody = [np.full((60, 80, 3), 90, np.uint8)] * precision.LEAST_FRAMES
+    shipped = shipped_bundle('pedestrian_ssdlite')
+    trial = try_precision(shipped, 'fp16', nobody, threads=1, out=tmp_path / 'out')
+    assert trial.agreement is None
+    assert trial.refused == 'nothing found to compare'
+    assert read_manifest(tmp_path / 'out').trials == {}
