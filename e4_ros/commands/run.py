@@ -50,6 +50,8 @@ def run(
     frames: options.Frames = 0,
     out: Annotated[Path, typer.Option(help='Folder for the files.')] = Path('out/run'),
     min_score: options.MinScore = options.DEFAULTS['min_score'],
+    tracks: options.Tracks = options.DEFAULTS['tracks'],
+    risk: options.Risk = options.DEFAULTS['risk'],
     precision: options.Precision = options.DEFAULTS['precision'],
     threads: options.Threads = options.DEFAULTS['threads'],
     baseline: Annotated[
@@ -112,6 +114,8 @@ def run(
             threads=threads or len(os.sched_getaffinity(0)),
             precision=precision,
             min_score=min_score,
+            tracks=tracks,
+            risk=risk,
             baseline=baseline,
             audit_share=audit_share,
             check_pay=check_pay,

@@ -88,6 +88,7 @@ class _Segment(Protocol):
 #: a window's state in and out.
 HOST_CYCLES = {
     '': 0.0,
+    'track': 2_500_000.0,
     'prepare': 1_000_000.0,
     'decode': 250_000.0,
     'clip_window': 33_000.0,
@@ -120,10 +121,12 @@ def works_as_if_on(device: str, works: Iterable[SegmentWork]) -> list[SegmentWor
 
     Args:
         device: device that this other machine computes the network on.
-        works: works of the segments in order; the first one prepares the frame and asks the
-            temporal exit, on the CPU whatever computes the network.
+        works: works of the segments in order; what follows the tracks, prepares the frame and asks
+            the temporal exit does so on the CPU, whatever computes the network.
     """
-    return [replace(work, device=device) if i else work for i, work in enumerate(works)]
+    given = list(works)
+    host = 2 if given and given[0].name == 'track' else 1
+    return [*given[:host], *(replace(work, device=device) for work in given[host:])]
 
 
 class BoardModel:

@@ -40,7 +40,7 @@ from e4_ros.perception.records import FrameRecord, RunInfo, WithWaits
 from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.inference.audit import DEFAULT_SHARE
 from e4_ros.vision.inference.clip_engine import ClipEngine
-from e4_ros.vision.inference.exit_thresholds import FULL
+from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK, FULL
 from e4_ros.vision.inference.stream_engine import StreamEngine
 from e4_ros.vision.runtime.devices import AUTO, check_name
 from e4_ros.vision.runtime.precision import FP32
@@ -85,7 +85,9 @@ class JobOptions:
     deadline_s: float = 0.0
     threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     precision: str = FP32
-    min_score: float = 0.2
+    min_score: float = 0.3
+    tracks: bool = True
+    risk: float = DEFAULT_RISK
     baseline: bool = True
     audit_share: float = DEFAULT_SHARE
     check_pay: bool = True
@@ -127,6 +129,8 @@ class Job:
             threads=options.threads,
             precision=options.precision,
             min_score=options.min_score,
+            tracks=options.tracks,
+            risk=options.risk,
             unsure_classes=True,
             window_s=options.window_s,
             window_stride_s=options.window_stride_s,

@@ -40,9 +40,15 @@ class Baseline:
         self._period_s, self._stamp_s = stamp_s - self._stamp_s, stamp_s
         return processed % self._every == 0
 
-    def process(self, frame: np.ndarray, board: str) -> FrameRecord:
-        """Run the full network on ``frame``; ``board`` is the daemon's, empty without one."""
-        result = self._full.process_full(frame)
+    def process(self, frame: np.ndarray, stamp_s: float, board: str) -> FrameRecord:
+        """Run the full network on an image, and its tracker where it has one.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8 RGB.
+            stamp_s: its time in seconds.
+            board: the daemon's; empty without one.
+        """
+        result = self._full.process(frame, stamp_s)
         ran = [self._full.segments[i] for i in self._full.paths[result.exit]]
         if board != self._board:
             self._board, self._model = board, _model_of(board)

@@ -66,7 +66,7 @@ def load(node: Node) -> Network:
         # What perception is compared with runs where perception does.
         full = _set_up(node, exits=False, device=perceiver.engine.device).engine
         baseline = Baseline(full, every)
-        baseline.process(_ANY_FRAME, board='')
+        baseline.process(_ANY_FRAME, 0.0, board='')
     exits = ExitWatch(node, perceiver, str(setup.path), value(node, 'check_pay'))
     return Network(perceiver, baseline, exits, _describe(node, setup, controller))
 
@@ -80,6 +80,8 @@ def _set_up(node: Node, exits: bool, precision: str = FP32, device: str = '') ->
             value(node, 'threads') or None,
             precision,
             value(node, 'min_score'),
+            value(node, 'tracks'),
+            value(node, 'risk'),
             window_s=value(node, 'window_s'),
             window_stride_s=value(node, 'window_stride_s'),
             audit_share=value(node, 'audit_share'),

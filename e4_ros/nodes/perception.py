@@ -109,7 +109,9 @@ class Perception(AutostartNode):
         baseline = self._network.get().baseline
         if baseline is not None and baseline.is_due(counts.processed, record.stamp_s):
             board = self._steps.board if self._steps is not None else ''
-            self._outputs.publish_baseline(header, baseline.process(frame, board), counts)
+            self._outputs.publish_baseline(
+                header, baseline.process(frame, record.stamp_s, board), counts
+            )
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         response.success = self._images is not None and self._images.is_active

@@ -6,15 +6,14 @@ import math
 from collections.abc import Sequence
 
 # Okabe and Ito (2008), told apart by the colour-blind too: green is cheap, vermilion full depth.
-_TEMPORAL, _FULL = '#009e73', '#d55e00'
-_MIDDLE = ('#56b4e9', '#e69f00', '#cc79a7', '#0072b2')
+_ENDS = {'track': '#009e73', 'full': '#d55e00', 'closer': '#cc79a7'}
+_MIDDLE = ('#56b4e9', '#0072b2', '#e69f00', '#f0e442')
 
 
 def exit_colors(exits: Sequence[str]) -> dict[str, str]:
-    """Colour of every exit as ``#rrggbb``; ``temporal`` and ``full`` always look the same."""
-    middle = [name for name in exits if name not in ('temporal', 'full')]
-    colors = {name: _MIDDLE[i % len(_MIDDLE)] for i, name in enumerate(middle)}
-    return {'temporal': _TEMPORAL, **colors, 'full': _FULL}
+    """Colour of every exit as ``#rrggbb``; `track`, `full` and `closer` always look the same."""
+    middle = [name for name in exits if name not in _ENDS]
+    return _ENDS | {name: _MIDDLE[i % len(_MIDDLE)] for i, name in enumerate(middle)}
 
 
 def rgb(color: str) -> tuple[int, int, int]:

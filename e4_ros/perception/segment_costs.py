@@ -32,7 +32,7 @@ def measure_costs(folder: Path, device: str) -> Manifest:
     found = set_up(EngineOptions(str(folder), device=device))
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 256, _SIZE, dtype=np.uint8) for _ in range(_FRAMES)]
-    runner = SegmentRunner(found.early_exits, frames)
+    runner = SegmentRunner(found.engine, frames)
     costs = {
         name: float(np.median(runner.run(index, _SECONDS)))
         for index, name in enumerate(found.segments)

@@ -30,7 +30,9 @@ from e4_ros.vision.clip_network import ClipNetwork
 from e4_ros.vision.inference.audit import DEFAULT_SHARE
 from e4_ros.vision.inference.audit_record import AuditRecord
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.factory import make_clip_engine, make_engine
+from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK
+from e4_ros.vision.inference.factory import make_clip_engine, make_engine, make_ladder
+from e4_ros.vision.inference.ladder import Ladder
 from e4_ros.vision.inference.stream_engine import StreamEngine
 from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, SPIN_US, on_device
 from e4_ros.vision.runtime.factory import candidates, make_runtime
@@ -49,7 +51,9 @@ class EngineOptions:
         runtime: ``onnxruntime``, or ``torch`` for reference.
         threads: threads within one operation; None for one per core.
         precision: precision of the network's stages, one that the bundle has.
-        min_score: detections that score less are left out.
+        min_score: score from which an object is reported.
+        tracks: whether a detector's objects are tracked, and tracks answer frames.
+        risk: mean loss that tracks may cost against the network on every frame, above 0, up to 1.
         unsure_classes: whether a classifier names the likeliest class however unsure it is.
         window_s: length of a clip model's windows in seconds; 0 for that of the clips that it
             learned from.
@@ -68,7 +72,9 @@ class EngineOptions:
     runtime: str = 'onnxruntime'
     threads: int | None = None
     precision: str = FP32
-    min_score: float = 0.2
+    min_score: float = 0.3
+    tracks: bool = True
+    risk: float = DEFAULT_RISK
     unsure_classes: bool = False
     window_s: float = 0.0
     window_stride_s: float = 0.0
@@ -95,14 +101,15 @@ class Setup:
 
     @property
     def early_exits(self) -> EarlyExitEngine:
-        """The engine of a network on single frames.
+        """The engine of a network on single frames, without tracks.
 
         Raises:
             BundleError: it is a clip model's.
         """
         self.manifest.check_single_frames()
-        assert isinstance(self.engine, EarlyExitEngine), 'the task says which it is'
-        return self.engine
+        engine = self.engine.engine if isinstance(self.engine, Ladder) else self.engine
+        assert isinstance(engine, EarlyExitEngine), 'the task says which it is'
+        return engine
 
     @property
     def model(self) -> str:
@@ -165,7 +172,10 @@ def set_up(options: EngineOptions) -> Setup:
             window = options.window_s, options.window_stride_s
             return make_clip_engine(network, runtime, options.exits, min_score, *window)
         record = AuditRecord(manifest.exits_key) if options.keep_audits else None
-        return make_engine(network, runtime, options.exits, min_score, options.audit_share, record)
+        audits = options.audit_share, record
+        if options.tracks and manifest.task == 'detect':
+            return make_ladder(network, runtime, options.exits, min_score, options.risk, *audits)
+        return make_engine(network, runtime, options.exits, min_score, *audits)
 
     engine = on_device(options.device, on, candidates(options.runtime))
     return Setup(bundle.path, manifest, engine)

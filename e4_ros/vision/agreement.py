@@ -48,10 +48,17 @@ def f1(
     return 2 * matches(detections, truth, score, iou, truth_score) / total if total else 1.0
 
 
-def disagreement(detections: Detections, truth: Detections, task: str) -> float:
-    """How far an answer is from another, in [0, 1]: 1 - F1 of boxes, 0 or 1 for classes."""
+def disagreement(detections: Detections, truth: Detections, task: str, score: float = 0.5) -> float:
+    """How far an answer is from another, in [0, 1]: 1 - F1 of boxes, 0 or 1 for classes.
+
+    Args:
+        detections: detections to compare.
+        truth: reference detections.
+        task: ``detect`` or ``classify``.
+        score: only boxes that score more count.
+    """
     if task == 'detect':
-        return 1 - f1(detections, truth)
+        return 1 - f1(detections, truth, score)
     return float(detections.labels[:1].tolist() != truth.labels[:1].tolist())
 
 

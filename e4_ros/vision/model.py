@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
@@ -60,3 +61,13 @@ def check_frame(frame: np.ndarray) -> None:
         raise ValueError(
             f'a frame must be an RGB image (H, W, 3) of uint8, got {frame.shape} of {frame.dtype}'
         )
+
+
+def check_stamp(stamp_s: float) -> None:
+    """Refuse a time stamp that is none.
+
+    Raises:
+        ValueError: it is not finite.
+    """
+    if not math.isfinite(stamp_s):
+        raise ValueError(f'a frame needs a finite time stamp in seconds, got {stamp_s}')

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.exit_thresholds import TEMPORAL
 from e4_ros.vision.models.ssd_boxes import SsdSettings, anchors
@@ -56,8 +57,10 @@ class Crafted:
             elif name == self._last:
                 compiled.run = _then(self._runs[name], compiled, self._boxes(compiled, objects))  # type: ignore[method-assign]
 
-        def look(frame: np.ndarray, stamp_s: float) -> tuple[float, float]:
-            return self._look(frame, stamp_s)[0], float(exit_name == TEMPORAL)
+        def look(
+            frame: np.ndarray, stamp_s: float, prior: Detections | None = None
+        ) -> tuple[float, float]:
+            return self._look(frame, stamp_s, prior)[0], float(exit_name == TEMPORAL)
 
         self._engine.temporal.look = look  # type: ignore[method-assign]
         for name, step in self.exits.items():

@@ -6,6 +6,7 @@ from e4_ros.bringup.node_parameters.autostart import AUTOSTART
 from e4_ros.bringup.parameter_spec import ParameterSpec
 from e4_ros.perception.controllers import FIXED, controllers
 from e4_ros.perception.images import DEFAULT_MAX_PIXELS
+from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK
 from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, NAMES, SPIN_US
 from e4_ros.vision.runtime.precision import PRECISIONS
 
@@ -62,7 +63,29 @@ PARAMETERS = (
         0,
         1_000_000,
     ),
-    ParameterSpec('min_score', 0.2, 'Detections that score less are left out.', 0.0, 1.0),
+    ParameterSpec(
+        'min_score',
+        0.3,
+        'Score from which an object is reported. A track that was reported once is until its score '
+        'has fallen to seven tenths of this.',
+        0.0,
+        1.0,
+    ),
+    ParameterSpec(
+        'tracks',
+        True,
+        'Follow objects from frame to frame: detections have ids and velocities, and frames on '
+        "which the tracks are sure need no network. false gives the network's own answers.",
+    ),
+    ParameterSpec(
+        'risk',
+        DEFAULT_RISK,
+        'Mean loss (1 - F1) that tracks may cost a frame, against what the full network with the '
+        'same tracker would have said. It is held on any stream: key frames come as often as that '
+        'needs. docs/exits.md says why 0.1.',
+        0.001,
+        1.0,
+    ),
     ParameterSpec(
         'window_s',
         0.0,

@@ -12,7 +12,7 @@ from e4_ros.vision.runtime.interfaces import Buffer, CompiledProgram, Runtime
 from e4_ros.vision.staged_network import StagedNetwork, Work
 
 #: What a segment does on the host besides its layers.
-PREPARE, DECODE = 'prepare', 'decode'
+TRACK, PREPARE, DECODE = 'track', 'prepare', 'decode'
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Segment:
         macs: multiply-accumulates for one frame.
         bytes_moved: bytes read and written for one frame.
         layers: operations that are started one by one.
-        host_task: what is done on the host and is no layer: ``prepare`` (resizing, tracks),
-            ``decode`` (boxes), clip mode's tasks, or nothing.
+        host_task: what is done on the host and is no layer: ``track`` (optical flow), ``prepare``
+            (resizing), ``decode`` (boxes), clip mode's tasks, or nothing.
         device: device that the session of the segment runs on, as the runtime says it; ``cpu``
             where the segment has none.
     """
@@ -36,6 +36,10 @@ class Segment:
     layers: int
     host_task: str = ''
     device: str = 'cpu'
+
+
+TRACK_SEGMENT = Segment('track', 0, 0, 0, TRACK)
+"""Following the tracks, before anything of the network runs."""
 
 
 @dataclass(frozen=True)

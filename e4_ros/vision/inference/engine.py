@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from e4_ros.vision.agreement import disagreement
@@ -18,7 +16,7 @@ from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, Segment
 from e4_ros.vision.inference.hold_exit import HoldExit
 from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
 from e4_ros.vision.inference.temporal_exit import TemporalExit
-from e4_ros.vision.model import check_frame
+from e4_ros.vision.model import check_frame, check_stamp
 from e4_ros.vision.runtime.interfaces import Runtime
 from e4_ros.vision.staged_network import StagedNetwork
 
@@ -84,7 +82,11 @@ class EarlyExitEngine:
         return {name: list(range(depth + 1)) for depth, name in enumerate(names) if asked[depth]}
 
     def process(
-        self, frame: np.ndarray, stamp_s: float, on_segment: OnSegment | None = None
+        self,
+        frame: np.ndarray,
+        stamp_s: float,
+        on_segment: OnSegment | None = None,
+        prior: Detections | None = None,
     ) -> FrameResult:
         """Answer one frame of the stream.
 
@@ -92,16 +94,17 @@ class EarlyExitEngine:
             frame: ``(H, W, 3)`` uint8 RGB.
             stamp_s: stamp of the frame in seconds; one before the last frame's begins a new stream.
             on_segment: function called with the index of a segment just before it starts.
+            prior: where the objects should be now, as tracks have it, for the temporal exit; None:
+                the last answer, moved on at constant velocity.
 
         Raises:
             ValueError: the frame is no such image.
         """
         timer = SegmentTimer(on_segment)
         check_frame(frame)
-        if not math.isfinite(stamp_s):
-            raise ValueError(f'a frame needs a finite time stamp in seconds, got {stamp_s}')
+        check_stamp(stamp_s)
         timer.segment(0)
-        result = self._answered(frame, stamp_s, timer)
+        result = self._answered(frame, stamp_s, timer, prior)
         if self.economics is not None:
             self.economics.note(result.gate_scores, result.exit)
         return result
@@ -185,13 +188,15 @@ class EarlyExitEngine:
             if step.exit is not None:
                 step.exit.reset()
 
-    def _answered(self, frame: np.ndarray, stamp_s: float, timer: SegmentTimer) -> FrameResult:
+    def _answered(
+        self, frame: np.ndarray, stamp_s: float, timer: SegmentTimer, prior: Detections | None
+    ) -> FrameResult:
         diversity, scores = 0.0, {}
         looks = self._looks()
         if looks:
             if not self._looked:
                 self.reset()  # what it remembers is from before its rest
-            diversity, score = self.temporal.look(frame, stamp_s)
+            diversity, score = self.temporal.look(frame, stamp_s, prior)
             scores[TEMPORAL] = score
             if self._takes(TEMPORAL, score):
                 detections = self.temporal.detections(self.min_score)

@@ -10,9 +10,11 @@ from e4_ros.vision.inference.audit_record import AuditRecord
 from e4_ros.vision.inference.clip_engine import ClipEngine
 from e4_ros.vision.inference.clip_window import WindowSchedule
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.exit_thresholds import ExitThresholds
+from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK, TEMPORAL, ExitThresholds
+from e4_ros.vision.inference.ladder import Ladder
 from e4_ros.vision.runtime.interfaces import Runtime
 from e4_ros.vision.staged_network import StagedNetwork
+from e4_ros.vision.tracking.association import LOWEST
 
 _BOUNDS = 0.02, 0.98  # a betting test needs room on both sides
 
@@ -42,6 +44,36 @@ def make_engine(
     auditor = Auditor(bounds, audit_share, network.confidence, record)
     thresholds = ExitThresholds(network.thresholds)
     return EarlyExitEngine(network, thresholds, runtime, min_score, auditor)
+
+
+def make_ladder(
+    network: StagedNetwork,
+    runtime: Runtime,
+    exits: bool = True,
+    min_score: float = 0.3,
+    risk: float = DEFAULT_RISK,
+    audit_share: float = DEFAULT_SHARE,
+    record: AuditRecord | None = None,
+) -> Ladder:
+    """A detector with tracks: the first exit, and better answers from all the others.
+
+    Args:
+        network: the network in stages, with its exits and their thresholds.
+        runtime: runtime of the network.
+        exits: whether frames may stop early; if not, the network runs on all, and is not even cut.
+        min_score: score from which an object is reported.
+        risk: mean loss that tracks may cost against the network on every frame, above 0, up to 1.
+        audit_share: as in `make_engine`.
+        record: as in `make_engine`.
+
+    Raises:
+        ValueError: the risk is not in that range.
+    """
+    engine = make_engine(network, runtime, exits, min(min_score, LOWEST), audit_share, record)
+    if network.temporal is None:  # tracks do better what stands in for it
+        kept = {k: v for k, v in engine.thresholds.thresholds.items() if k != TEMPORAL}
+        engine.thresholds = ExitThresholds(kept)
+    return Ladder(engine, risk, min_score, track=exits)
 
 
 def make_clip_engine(

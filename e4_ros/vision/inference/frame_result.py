@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -53,6 +53,19 @@ class SegmentTimer:
             self._marks.append(time.perf_counter())
         if self._on_segment is not None:
             self._on_segment(index)
+
+    def behind(self) -> None:
+        """Somebody else's segments begin, with a timer of their own; see `around`."""
+        self._marks.append(time.perf_counter())
+
+    def around(self, inner_s: Sequence[float]) -> tuple[list[float], float]:
+        """Seconds of each segment, and of all, where all but the first were somebody else's.
+
+        Args:
+            inner_s: seconds of those; what came after them counts for the last.
+        """
+        (first, rest), total = self.stop()
+        return [first, *inner_s[:-1], rest - sum(inner_s[:-1])], total
 
     def stop(self) -> tuple[list[float], float]:
         """Seconds of each segment, and of all."""

@@ -19,7 +19,8 @@ class LearnedTemporalExit(TemporalExit):
     """Runs the temporal network on each frame of a stream.
 
     The memory's first slot holds the frame before; the others hold snapshots that are about three
-    and six seconds old. The prior is the last answer, moved on by constant-velocity tracks.
+    and six seconds old. The prior is where tracks say that the objects are, or else the last
+    answer, moved on at constant velocity.
 
     Args:
         part: the network, with the inputs ``image``, ``memory``, ``filled`` and ``prior``, and at
@@ -34,8 +35,8 @@ class LearnedTemporalExit(TemporalExit):
     def __init__(self, part: Part, runtime: Runtime):
         inputs = {name: runtime.buffer(shape) for name, shape in part.program.inputs.items()}
         self._image, self._memory = inputs['image'], inputs['memory']
-        self._filled, self._prior = inputs['filled'], inputs['prior']
-        self._classes = self._prior.shape[1] // PRIOR
+        self._filled, self._maps = inputs['filled'], inputs['prior']
+        self._classes = self._maps.shape[1] // PRIOR
         self._compiled = runtime.compile(part.program, inputs)
         super().__init__(part.work, self._compiled.outputs['state'], self._compiled.device)
 
@@ -71,8 +72,8 @@ class LearnedTemporalExit(TemporalExit):
 
     def _compare(self, frame: np.ndarray) -> tuple[float, float]:
         self._image.write(as_input(thumbnail(frame)))
-        prior = self.tracks.predict(self._stamp_s)
-        self._prior.write(prior_maps(prior, self._frame_shape, self._classes))
+        prior = self._prior or self.tracks.predict(self._stamp_s)
+        self._maps.write(prior_maps(prior, self._frame_shape, self._classes))
         self._compiled.run()
         gate, diversity, self.in_distribution = (
             float(self._compiled.outputs[name].read()[0, 0])

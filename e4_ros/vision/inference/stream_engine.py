@@ -21,12 +21,15 @@ class StreamEngine(Protocol):
     Attributes:
         model: preprocessing and decoding of the network.
         thresholds: which gates' scores are enough to answer early.
-        economics: rests exits that do not pay; None where all are asked.
     """
 
     model: VisionModel
     thresholds: ExitThresholds
-    economics: ExitEconomics | None
+
+    @property
+    def economics(self) -> ExitEconomics | None:
+        """Rests exits that do not pay; None where all are asked."""
+        ...
 
     @property
     def segments(self) -> Sequence[Segment]:

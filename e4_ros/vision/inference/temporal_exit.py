@@ -44,8 +44,15 @@ class TemporalExit(ABC):
         self.in_distribution = 1.0
         self._forget()
 
-    def look(self, frame: np.ndarray, stamp_s: float) -> tuple[float, float]:
+    def look(
+        self, frame: np.ndarray, stamp_s: float, prior: Detections | None = None
+    ) -> tuple[float, float]:
         """Compare a frame with the memory.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8 RGB.
+            stamp_s: time of the frame in seconds.
+            prior: where the objects should be now; None: the last answer at constant velocity.
 
         Returns:
             Diversity (0: as remembered; 1: a frame unlike it, or no memory), and the gate score;
@@ -54,6 +61,7 @@ class TemporalExit(ABC):
         if frame.shape != self._frame_shape or stamp_s < self._stamp_s:
             self.reset()
         self._frame_shape, self._stamp_s = frame.shape, stamp_s
+        self._prior = prior
         return self._compare(frame)
 
     @abstractmethod

@@ -11,6 +11,7 @@ from e4_ros.commands.app import app
 from e4_ros.commands.options import SHARED
 
 OTHER_DEFAULTS = {
+    ('calibrate', 'risk'): 'what learnt exits may cost; tracks have a risk of their own',
     ('run', 'board'): 'the board that is modelled; a daemon has the clocks of its machine',
     ('profile', 'board'): 'likewise',
     ('calibrate', 'model'): 'what `e4 fit` writes, for the shipped bundle is read-only',

@@ -26,7 +26,7 @@ def test_an_image_pays_for_the_wait_before_it(full):
     baseline, joules = Baseline(full, 1), []
     for stamp_s in (5.0, 5.1, 5.1 + 2 * LONGEST_WAIT_S, 0.0):
         assert baseline.is_due(1, stamp_s)
-        joules.append(baseline.process(FRAME, BOARD).energy_j)
+        joules.append(baseline.process(FRAME, stamp_s, BOARD).energy_j)
     wait_s = 0.1 - alone.latency_s
     with_wait_j = alone.energy_j + model.idle_w() * wait_s
     assert wait_s > 0
@@ -44,10 +44,11 @@ def test_the_wait_is_since_the_last_image_not_since_the_last_that_was_compared(f
     often = Baseline(full, 1)
     assert often.is_due(2, 0.2)
     assert often.is_due(3, 0.3)
-    assert baseline.process(FRAME, BOARD).energy_j == often.process(FRAME, BOARD).energy_j
+    joules = [b.process(FRAME, 0.3, BOARD).energy_j for b in (baseline, often)]
+    assert joules[0] == joules[1]
 
 
 def test_without_a_described_board_there_are_no_joules(full):
-    record = Baseline(full, 1).process(FRAME, 'a_board_nobody_described')
+    record = Baseline(full, 1).process(FRAME, 0.0, 'a_board_nobody_described')
     assert math.isnan(record.energy_j)
     assert record.energy_source == 'none'

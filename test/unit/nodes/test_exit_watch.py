@@ -18,7 +18,7 @@ FRAME = np.zeros((270, 480, 3), np.uint8)  # not the size of the warm-up
 
 @pytest.fixture
 def perceiver():
-    return Perceiver(set_up(EngineOptions(threads=1, audit_share=1.0)).engine)
+    return Perceiver(set_up(EngineOptions(threads=1, audit_share=1.0, tracks=False)).engine)
 
 
 def watch(perceiver, check_pay):

@@ -62,9 +62,8 @@ def test_thresholds_are_changed_without_torch(tmp_path):
         """
     )
     assert result.returncode == 0, result.stderr
-    assert set_up(EngineOptions(str(tmp_path / 'own'))).engine.thresholds.thresholds == {
-        'temporal': 0.9
-    }
+    bare = EngineOptions(str(tmp_path / 'own'), tracks=False)
+    assert set_up(bare).engine.thresholds.thresholds == {'temporal': 0.9}
 
 
 def test_a_zoo_network_without_torch_says_how_to_build_it(tmp_path):
@@ -101,8 +100,9 @@ def test_an_unknown_name_is_refused():
 def test_what_a_plan_is_made_for(monkeypatch):
     found = set_up(EngineOptions(threads=1))
     assert found.path == shipped_bundle('pedestrian_ssdlite')
-    assert found.segments == ['prepare', 'stage0', 'stage1'] == [w.name for w in found.works]
-    assert found.stream.paths == {'temporal': [0], 'exit1': [0, 1], 'full': [0, 1, 2]}
+    names = ['track', 'prepare', 'stage0', 'stage1']
+    assert found.segments == names == [w.name for w in found.works]
+    assert found.stream.paths == {'track': [0], 'exit1': [0, 1, 2], 'full': [0, 1, 2, 3]}
     assert found.stream.model == 'pedestrian_ssdlite'
 
 
@@ -111,7 +111,7 @@ def test_the_reference_runtime_answers_alike():
     frames = [rng.integers(0, 256, (480, 640, 3), dtype=np.uint8) for _ in range(2)]
     for exits in (True, False):
         engines = [
-            set_up(EngineOptions(exits=exits, runtime=runtime, device='cpu')).engine
+            set_up(EngineOptions(exits=exits, runtime=runtime, device='cpu')).early_exits
             for runtime in ('onnxruntime', 'torch')
         ]
         outputs = []
@@ -128,7 +128,7 @@ def test_the_reference_runtime_answers_alike():
 
 def test_audits_are_kept_by_the_exits_that_they_are_about(tmp_path, monkeypatch):
     monkeypatch.setenv('E4_CACHE', str(tmp_path))
-    engine = set_up(EngineOptions(threads=1, keep_audits=True)).engine
+    engine = set_up(EngineOptions(threads=1, keep_audits=True)).early_exits
     engine.auditor._record.write({'exit1': 'it was wrong'})
     assert set_up(EngineOptions(threads=1, keep_audits=True)).engine.off == {
         'exit1': 'it was wrong'
@@ -150,7 +150,7 @@ def test_costs_are_written_by_the_device_that_ran(tmp_path):
     before = set_up(EngineOptions(str(tmp_path / 'own'))).manifest
     manifest = measure_costs(tmp_path / 'own', 'cpu')
     assert list(manifest.costs_s) == ['cpu']
-    assert list(manifest.costs_s['cpu']) == ['prepare', 'stage0', 'stage1']
+    assert list(manifest.costs_s['cpu']) == ['track', 'prepare', 'stage0', 'stage1']
     assert all(seconds > 0 for seconds in manifest.costs_s['cpu'].values())
     after = set_up(EngineOptions(str(tmp_path / 'own'))).manifest
     assert after.costs_s == manifest.costs_s
@@ -165,7 +165,7 @@ def test_the_command_builds_what_runs(tmp_path):
     assert 'pedestrian_ssdlite, detect, 156×156' in result.output
     found = set_up(EngineOptions(str(out), threads=1))
     assert found.engine.model.input_size == (156, 156)
-    assert found.paths == {'temporal': [0], 'full': [0, 1]}
+    assert found.paths == {'track': [0], 'full': [0, 1, 2]}
 
 
 @pytest.mark.parametrize('threshold', ['exit1', 'exit1=much', 'exit9=0.5'])

@@ -25,7 +25,7 @@ def frames():
 
 @pytest.fixture(scope='module')
 def shared():
-    return set_up(EngineOptions('pedestrian_ssdlite', threads=1)).engine
+    return set_up(EngineOptions(threads=1, tracks=False)).early_exits
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_paths_name_the_segments_of_the_engine(engine):
 
 
 def test_without_exits_it_is_the_network_itself(frames, engine):
-    full = set_up(EngineOptions('pedestrian_ssdlite', exits=False, threads=1)).engine
+    full = set_up(EngineOptions('pedestrian_ssdlite', exits=False, threads=1)).early_exits
     assert full.paths == {'full': [0, 1]}
     result = full.process(frames[0], 0.0)
     assert (result.exit, result.gate_scores) == ('full', {})
@@ -167,7 +167,7 @@ def test_odd_image_sizes_are_answered(engine, shape):
 
 
 def test_classifier_without_exits_has_temporal_and_full(frames):
-    engine = set_up(EngineOptions('efficientnet_lite0', threads=1)).engine
+    engine = set_up(EngineOptions('efficientnet_lite0', threads=1)).early_exits
     assert list(engine.paths) == ['temporal', 'full']
     first, second = feed(engine, [frames[0]] * 2)
     assert (first.exit, second.exit) == ('full', 'temporal')
@@ -175,7 +175,7 @@ def test_classifier_without_exits_has_temporal_and_full(frames):
 
 
 def test_runtimes_give_the_same_answers(engine, frames):
-    reference = set_up(EngineOptions('pedestrian_ssdlite', runtime='torch')).engine
+    reference = set_up(EngineOptions('pedestrian_ssdlite', runtime='torch')).early_exits
     ours, theirs = feed(engine, frames[:3]), feed(reference, frames[:3])
     for a, b in zip(ours, theirs, strict=True):
         assert a.exit == b.exit

@@ -1,0 +1,177 @@
+"""Tracks below a network with exits: what answers a stream of a detector's frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from e4_ros.vision.agreement import disagreement
+from e4_ros.vision.detections import Detections
+from e4_ros.vision.inference.audit import Audit
+from e4_ros.vision.inference.compiled_network import TRACK_SEGMENT, Segment
+from e4_ros.vision.inference.engine import EarlyExitEngine
+from e4_ros.vision.inference.exit_economics import ExitEconomics
+from e4_ros.vision.inference.exit_thresholds import FULL, TAKEN, TRACK, ExitThresholds
+from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentTimer
+from e4_ros.vision.inference.online_risk import OnlineRisk
+from e4_ros.vision.inference.track_exit import TrackExit
+from e4_ros.vision.model import check_frame, check_stamp
+
+
+class Ladder:
+    """Carries tracks from frame to frame and runs the network where they become doubtful.
+
+    Every answer is the tracker's, also where the whole network ran: it is the better for it.
+    Segment 0 follows the tracks, segment ``i + 1`` is segment ``i`` of the network. It is not safe
+    to use from two threads at once.
+
+    Args:
+        engine: the network with its own exits; see `tracking.LOWEST` for its `min_score`.
+        risk: mean loss that the tracks may cost, above 0, up to 1; see `OnlineRisk`.
+        min_score: score from which an object is reported.
+        track: whether the exit `track` may be taken; if not, the network runs on every frame, and
+            the tracker goes with it.
+
+    Attributes:
+        model: preprocessing and decoding of the network.
+        engine: the network with its own exits.
+        risk: what the tracks cost and may cost.
+    """
+
+    def __init__(
+        self, engine: EarlyExitEngine, risk: float, min_score: float, track: bool = True
+    ) -> None:
+        self.model, self.engine, self.risk = engine.model, engine, OnlineRisk(risk)
+        self._tracks = TrackExit(min_score)
+        self._takes = track
+        self._found = Detections.empty()
+
+    @property
+    def thresholds(self) -> ExitThresholds:
+        """Where frames may stop; `track` is taken from `TAKEN` on, which is where its limit is."""
+        own = {TRACK: TAKEN} if self._takes else {}
+        return ExitThresholds({**own, **self.engine.thresholds.thresholds})
+
+    @thresholds.setter
+    def thresholds(self, wanted: ExitThresholds) -> None:
+        self._takes = wanted.asks(TRACK)
+        rest = {name: least for name, least in wanted.thresholds.items() if name != TRACK}
+        self.engine.thresholds = ExitThresholds(rest)
+
+    @property
+    def economics(self) -> ExitEconomics | None:
+        """Rests learnt exits that do not pay; following the tracks is never rested."""
+        return self.engine.economics
+
+    @property
+    def segments(self) -> list[Segment]:
+        """What each segment asks of the machine, in order."""
+        return [TRACK_SEGMENT, *self.engine.segments]
+
+    @property
+    def device(self) -> str:
+        """Device that runs the network's last stage, as its session says."""
+        return self.engine.device
+
+    @property
+    def paths(self) -> dict[str, list[int]]:
+        """For every exit that may be taken, the segments on the way to it; ``full`` is the last."""
+        own = {TRACK: [0]} if self._takes else {}
+        behind = self.engine.paths.items()
+        return own | {name: [0, *(index + 1 for index in path)] for name, path in behind}
+
+    @property
+    def off(self) -> Mapping[str, str]:
+        """Why, by exit that audits have switched off."""
+        return self.engine.off
+
+    def process(
+        self, frame: np.ndarray, stamp_s: float, on_segment: OnSegment | None = None
+    ) -> FrameResult:
+        """Answer one frame of the stream.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8 RGB.
+            stamp_s: stamp of the frame in seconds; one before the last frame's begins a new stream.
+            on_segment: function called with the index of a segment just before it starts.
+
+        Raises:
+            ValueError: the frame is no such image.
+        """
+        timer = SegmentTimer(on_segment)
+        check_frame(frame)
+        check_stamp(stamp_s)
+        timer.segment(0)
+        doubt = self._tracks.look(frame, stamp_s)
+        trust = 0.0 if doubt is None else self.risk.trust(doubt)
+        said = self._tracks.answer()
+        scores = {TRACK: trust} if self._takes else {}
+        if self._takes and doubt is not None and trust >= TAKEN:
+            self._tracks.skip()
+            self.risk.skipped(doubt)
+            return FrameResult(said, TRACK, 1 - trust, scores, *timer.stop())
+        timer.behind()
+        found = self.engine.process(frame, stamp_s, _shifted(on_segment), said)
+        self._found = found.detections
+        answer = self._tracks.key(found.detections)
+        if self._takes and doubt is not None:
+            self.risk.key(doubt, disagreement(said, answer, 'detect', score=0.0))
+        times = timer.around(found.segment_s)
+        return FrameResult(answer, found.exit, 1 - trust, scores | found.gate_scores, *times)
+
+    def audit(
+        self, frame: np.ndarray, result: FrameResult, on_segment: OnSegment | None = None
+    ) -> Audit | None:
+        """After a learnt exit's answer is out: check it, if it is its turn.
+
+        The tracks are not checked so: each key frame does that for nothing.
+
+        Args:
+            frame: the frame that was processed last.
+            result: result of that frame.
+            on_segment: as in `process`.
+        """
+        if result.exit == TRACK:
+            return None
+        own = replace(result, detections=self._found)
+        return self.engine.audit(frame, own, _shifted(on_segment))
+
+    def check_pay(self, frame: np.ndarray) -> ExitEconomics | None:
+        """Measure what learnt exits cost here; the stream begins anew. See `EarlyExitEngine`.
+
+        Returns:
+            None where there are none.
+        """
+        if len(self.engine.paths) == 1:
+            return None
+        economics = self.engine.check_pay(frame)
+        self.reset()
+        return economics
+
+    def process_full(self, frame: np.ndarray, on_segment: OnSegment | None = None) -> FrameResult:
+        """Answer one frame by the whole network alone; the tracks and the stream's state stay."""
+        timer = SegmentTimer(on_segment)
+        timer.segment(0)
+        timer.behind()
+        found = self.engine.process_full(frame, _shifted(on_segment))
+        return FrameResult(found.detections, FULL, 0.0, {}, *timer.around(found.segment_s))
+
+    def run_segment(self, index: int, frame: np.ndarray, stamp_s: float) -> None:
+        """Run one segment alone, to measure it. See `EarlyExitEngine`; the tracks go on."""
+        if index == 0:
+            self._tracks.look(frame, stamp_s)
+            self._tracks.answer()
+            return
+        self.engine.run_segment(index - 1, frame, stamp_s)
+
+    def reset(self) -> None:
+        """Forget the stream; what was learnt of it about risk stays."""
+        self._tracks.reset()
+        self.engine.reset()
+
+
+def _shifted(on_segment: OnSegment | None) -> OnSegment | None:
+    """For the network's own segments, which come behind the tracks'."""
+    return None if on_segment is None else lambda index: on_segment(index + 1)

@@ -1,0 +1,91 @@
+"""How far the tracks may be trusted on this stream, learnt from its own key frames.
+
+The loss of a frame is 1 - F1 against what the full network with the same tracker would have said.
+Each key frame shows what the tracks' answer would have lost there, just before the network ran: a
+free audit. The limit on the tracks' drift follows it, up while less was lost than the user allows
+and down while more was, as adaptive conformal inference moves its quantile (Gibbs & Candès, arXiv
+2106.00170, equation 2; for bounded losses Feldman et al., arXiv 2205.09095). Whatever the stream
+does, the mean loss seen stays within ``(log of the limit's range + 1)/(step · cycles)`` of the
+risk, as there: the limit cannot run away without a loss that pays for it.
+
+What is between two key frames is not seen, so the loss of a cycle is made from three parts: what
+was seen at its end, spread over its frames in proportion to their drift; nothing at the key frame;
+and on every frame what the tracks cannot know, since the network did not vote on objects that it is
+undecided about.
+"""
+
+from __future__ import annotations
+
+import math
+
+from e4_ros.vision.inference.exit_thresholds import TAKEN
+from e4_ros.vision.inference.track_exit import Doubt
+
+_UNDECIDED = 0.5  # loss for each share of undecided objects
+_START = 0.1  # limit at first, of `Doubt.drift`: every second or third frame is a key frame
+_LEAST, _MOST = 0.004, 0.5
+_STEP = 0.25
+_MEMORY = 30  # cycles over which the figures for people are averaged
+
+
+class OnlineRisk:
+    """Keeps the mean loss of a stream at the risk asked for.
+
+    Args:
+        risk: mean loss that is allowed, above 0, up to 1.
+
+    Attributes:
+        risk: as given.
+        limit: drift up to which the tracks' answer is taken.
+        seen: running mean of the loss; NaN before the first cycle ends.
+        key_share: running mean of the share of key frames; NaN likewise.
+
+    Raises:
+        ValueError: the risk is not in that range.
+    """
+
+    def __init__(self, risk: float) -> None:
+        if not 0 < risk <= 1:
+            raise ValueError(f'the risk is above 0, and at most 1; got {risk}')
+        self.risk, self.limit = risk, _START
+        self.seen = self.key_share = math.nan
+        self._cycles = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._drifts = self._undecided = 0.0
+        self._frames = 0
+
+    def trust(self, doubt: Doubt) -> float:
+        """Score of the exit `track` in [0, 1]; `TAKEN` where the drift is at its limit."""
+        return TAKEN ** min(doubt.drift / self.limit, 100.0)
+
+    def skipped(self, doubt: Doubt) -> None:
+        """Count a frame that the tracks answered."""
+        self._frames += 1
+        self._drifts += doubt.drift
+        self._undecided += doubt.undecided
+
+    def key(self, doubt: Doubt, loss: float) -> None:
+        """Count a key frame, and learn from it.
+
+        Args:
+            doubt: what was doubtful about the tracks' answer.
+            loss: what that answer lost against the network's with the tracker, in [0, 1].
+        """
+        frames = self._frames + 1
+        unknowable = _UNDECIDED * (self._undecided + doubt.undecided) / frames
+        drifted = 0.0
+        if self._frames and math.isfinite(doubt.drift):
+            beyond = max(loss - _UNDECIDED * doubt.undecided, 0.0)
+            drifted = beyond * self._drifts / max(doubt.drift, 1e-6) / frames
+        seen = min(unknowable + drifted, 1.0)
+        factor = math.exp(_STEP * (1 - seen / self.risk))
+        self.limit = min(max(self.limit * factor, _LEAST), _MOST)
+        self._cycles += 1
+        weight = 1 / min(self._cycles, _MEMORY)
+        self.seen = seen if self._cycles == 1 else self.seen + weight * (seen - self.seen)
+        share = 1 / frames
+        first = self._cycles == 1
+        self.key_share = share if first else self.key_share + weight * (share - self.key_share)
+        self._begin()

@@ -1,0 +1,133 @@
+"""The exit `track`: the tracks' own answer, and what makes it doubtful."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from e4_ros.vision.detections import Detections
+from e4_ros.vision.tracking.camera_motion import UNKNOWN
+from e4_ros.vision.tracking.change import Change, ChangeWatch
+from e4_ros.vision.tracking.tracker import Motion, Tracker
+
+# What drifts between two key frames, in units that are worth about the same loss.
+_LOST, _AGE, _UNCOVERED, _UNEXPLAINED = 0.3, 0.3, 2.0, 3.0
+_BROKEN = 0.2  # share of the points found again, below which this is another scene
+_UNDECIDED_WIDTH = 0.1  # of scores around those at which a track is reported or dropped
+_DIVERGE_S = 0.5  # time constant in which a look that was left out is made up for
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why the tracks' answer may differ from that of the full network with the same tracker.
+
+    Attributes:
+        drift: 0 at a key frame, and grows: points that are lost or disagree, picture that is new,
+            change that no track explains, time; infinite where the flow fails all over the picture.
+        undecided: share of the objects that one more look might report or drop, times the share of
+            the last frames that the network did not see, 0 to 1.
+    """
+
+    drift: float
+    undecided: float
+
+
+class TrackExit:
+    """Tracks of one stream, and the doubt about them.
+
+    Each frame is given to `look`, then either to `skip` or, where the network ran, to `key`.
+
+    Args:
+        report_score: see `Tracker`.
+
+    Attributes:
+        tracker: the tracks.
+    """
+
+    def __init__(self, report_score: float) -> None:
+        self.tracker = Tracker(report_score)
+        self._watch = ChangeWatch()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self.tracker.reset()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._watch.reset()
+        self._stamp_s = self._key_s = self._elapsed_s = 0.0
+        self._strain, self._unlooked = 0.0, 0.0
+
+    def look(self, frame: np.ndarray, stamp_s: float) -> Doubt | None:
+        """Move the tracks to the next frame.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8 RGB.
+            stamp_s: time of the frame in seconds.
+
+        Returns:
+            What is doubtful about `answer`; None where a stream begins and there is none.
+        """
+        motion = self.tracker.look(frame, stamp_s)
+        if motion is None:
+            self._begin()
+        self._elapsed_s, self._stamp_s = stamp_s - self._stamp_s, stamp_s
+        grey, scale = self.tracker.grey, self.tracker.scale
+        assert grey is not None, 'the tracker has just looked'
+        camera = UNKNOWN if motion is None else motion.camera
+        boxes = self.tracker.tracks.boxes * scale
+        change = self._watch.look(grey, boxes, camera, self._elapsed_s)
+        return None if motion is None else self._doubt(motion, change)
+
+    def answer(self) -> Detections:
+        """The reported objects in the frame last looked at."""
+        return self.tracker.answer()
+
+    def skip(self) -> None:
+        """The frame last looked at is answered by the tracks alone."""
+        self._pass(looked=False)
+
+    def key(self, detections: Detections) -> Detections:
+        """The network ran on the frame last looked at.
+
+        Args:
+            detections: what it found.
+
+        Returns:
+            The answer, by the tracks that this has confirmed.
+        """
+        known, scale = self.tracker.tracks.ids, self.tracker.scale
+        self.tracker.update(detections)
+        tracks = self.tracker.tracks
+        born = ~np.isin(tracks.ids, known)
+        self._watch.key(tracks.boxes * scale, tracks.boxes[born] * scale)
+        self._key_s, self._strain = self._stamp_s, 0.0
+        self._pass(looked=True)
+        return self.answer()
+
+    def _pass(self, looked: bool) -> None:
+        weight = 1 - np.exp(-self._elapsed_s / _DIVERGE_S)
+        self._unlooked += float(weight) * ((not looked) - self._unlooked)
+
+    def _doubt(self, motion: Motion, change: Change) -> Doubt:
+        boxes = motion.boxes
+        if len(boxes.lost):
+            spread = boxes.spread[boxes.trusted]
+            self._strain += float(spread.mean()) if len(spread) else 0.0
+            self._strain += _LOST * float(boxes.lost.mean())
+        drift = (
+            self._strain
+            + _AGE * (self._stamp_s - self._key_s)
+            + _UNCOVERED * change.uncovered
+            + _UNEXPLAINED * change.unexplained
+        )
+        return Doubt(drift if motion.found > _BROKEN else np.inf, self._undecided())
+
+    def _undecided(self) -> float:
+        tracks = self.tracker.tracks
+        middle = 0.85 * self.tracker.report_score
+        near = np.exp(-(((tracks.scores - middle) / _UNDECIDED_WIDTH) ** 2)).sum()
+        sure = np.count_nonzero(tracks.reported)
+        return float(self._unlooked * near / max(sure + near / 2, 1.0))

@@ -1,0 +1,86 @@
+"""A key frame: what the network found is matched with the tracks, and both learn from it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from e4_ros.vision.boxes import iou_matrix, match, nms
+from e4_ros.vision.detections import Detections
+from e4_ros.vision.tracking.tracks import Tracks
+
+LOWEST = 0.1
+"""Score from which a detection confirms a track that is there; it begins none."""
+
+_SAME_IOU = 0.3
+_DOUBLE_IOU = 0.7  # of two tracks of a class with such boxes, one is a copy
+_MEMORY_S = 0.25  # time constant of the running mean of the scores
+_KEEP = 0.7  # an object is reported until its score falls to this share of the score to report
+_BIRTH = 0.6  # share of the score to report from which a track begins, at first unreported
+
+
+def confirm(
+    tracks: Tracks,
+    detections: Detections,
+    elapsed_s: float,
+    report_score: float,
+    looked_at: np.ndarray | None = None,
+) -> tuple[Tracks, Detections]:
+    """Tracks after a key frame, and what belongs to none of them.
+
+    A detection confirms the track of its class that it overlaps most, all pairs at once; low scores
+    count as well, as in ByteTrack (Zhang et al., arXiv 2110.06864), since a track vouches for them.
+    A track's score is the mean of what it was given, the newest half second counting most, so that
+    it depends little on how often the network ran. Boxes move towards the detection by a Kalman
+    gain.
+
+    Args:
+        tracks: moved to this frame.
+        detections: what the network found, from score `LOWEST`.
+        elapsed_s: seconds since the key frame before.
+        report_score: score from which an object is reported.
+        looked_at: part of the picture that the network saw, ``(4,)`` source pixels; tracks outside
+            stay as they are. None for all of it.
+    """
+    detections = detections.above(LOWEST)
+    overlap = iou_matrix(tracks.boxes, detections.boxes)
+    overlap[tracks.labels[:, None] != detections.labels] = 0
+    overlap[overlap < _SAME_IOU] = 0
+    rows, columns = match(overlap)
+    seen = np.zeros(len(tracks), bool)
+    seen[rows] = True
+
+    found = np.zeros(len(tracks))
+    found[rows] = detections.scores[columns]
+    weight = np.maximum(1 - np.exp(-elapsed_s / _MEMORY_S), 1 / (tracks.looks + 1))
+    if looked_at is not None:
+        weight[~seen & ~_inside(tracks.boxes, looked_at)] = 0
+    tracks.scores += weight * (found - tracks.scores)
+    tracks.looks += weight > 0
+
+    gain = (tracks.variance / (tracks.variance + 1))[rows]
+    tracks.boxes[rows] += gain[:, None] * (detections.boxes[columns] - tracks.boxes[rows])
+    tracks.variance[rows] *= 1 - gain
+
+    new = np.ones(len(detections), bool)
+    new[columns] = False
+    tracks = report(tracks.where(tracks.scores >= LOWEST), report_score)
+    births = np.flatnonzero(new & (detections.scores >= _BIRTH * report_score))
+    return tracks, _taken(detections, births)
+
+
+def report(tracks: Tracks, report_score: float) -> Tracks:
+    """Say which tracks belong to the answer; of two of the same object the better one stays."""
+    likely = tracks.scores >= report_score
+    tracks.reported = likely | (tracks.reported & (tracks.scores >= _KEEP * report_score))
+    if len(tracks) < 2:
+        return tracks
+    return tracks.where(np.sort(nms(tracks.boxes, tracks.scores, _DOUBLE_IOU, tracks.labels)))
+
+
+def _inside(boxes: np.ndarray, part: np.ndarray) -> np.ndarray:
+    within = np.concatenate([boxes[:, :2] >= part[:2], boxes[:, 2:] <= part[2:]], 1)
+    return np.asarray(within.all(1))
+
+
+def _taken(detections: Detections, which: np.ndarray) -> Detections:
+    return Detections(detections.boxes[which], detections.scores[which], detections.labels[which])
