@@ -17,12 +17,11 @@ import numpy as np
 from e4_ros.paths import cache_dir
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.stage_chain import StageChain
+from e4_ros.vision.inference.teacher_look import LEAST_SCORE, TeacherLook
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 from e4_ros.vision.staged_network import StagedNetwork
 from e4_ros.vision.teacher.smoothing import smooth
-from e4_ros.vision.teacher.tiles import Tile, merge, tiles_of
 
-_LEAST_SCORE = 0.3
 _VERSION = b'1'  # change it when the answers to a single frame change
 
 
@@ -85,15 +84,14 @@ class OfflineTeacher:
         key = hashlib.blake2b(repr(frame.shape).encode() + pixels, digest_size=16).digest()
         known = self._known.get(key)
         if known is None:
-            tiles = tiles_of(frame.shape)
-            known = merge([self._ask(tile, frame) for tile in tiles], tiles, frame.shape)
+            look = TeacherLook(frame)
+            while not look.done:
+                part = look.part()
+                self._chain.see(part)
+                look.take(self._chain.detections(part.shape, LEAST_SCORE))
+            known = look.detections()
             self._known.put(key, known)
         return known
-
-    def _ask(self, tile: Tile, frame: np.ndarray) -> Detections:
-        part = tile.crop(frame)
-        self._chain.see(part)
-        return self._chain.detections(part.shape, _LEAST_SCORE)
 
 
 class _AnswerStore:

@@ -13,7 +13,7 @@ from scipy.interpolate import make_smoothing_spline
 
 from e4_ros.vision.boxes import iou_matrix, match
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.teacher.tiles import suppress
+from e4_ros.vision.tiles import suppress
 
 _LINK_IOU = 0.3
 _GAP_S = 0.6  # a track unseen for longer has ended

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.teacher.tiles import Tile, merge, suppress, tiles_of
+from e4_ros.vision.tiles import Tile, merge, suppress, tiles_of
 
 
 def test_vtests_frame_has_the_whole_and_twelve_tiles():
