@@ -26,7 +26,7 @@ from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
 from e4_ros.vision.export.build import build_bundle
 from e4_ros.vision.models import load_model
 from e4_ros.vision.training.distillation import make_head, prepare, train_head
-from e4_ros.vision.training.feature_extractor import FeatureExtractor
+from e4_ros.vision.training.feature_extractor import feature_extractors
 
 MODEL = 'pedestrian_ssdlite'
 CUT = 'add_1'  # stride 8, 38 per cent of the full network's time in ONNX Runtime
@@ -45,7 +45,8 @@ def main() -> None:
 
     model = load_model(MODEL)
     frames = [f for name, n in LESSONS.items() for _, f in islice(open_source(name), n)]
-    probe, answers = FeatureExtractor(model, [CUT]), []
+    probes, answers = feature_extractors(model, [CUT]), []
+    probe = probes.copies[0]
     for frame in track(frames, 'teacher'):
         probe.see(frame)
         answers.append(probe.detections(frame.shape))
@@ -56,7 +57,7 @@ def main() -> None:
             return lambda done, total: bars.update(task, completed=done, total=total)
 
         (samples,) = prepare(
-            model, probe, 1, frames, answers, options.views, options.seed, bar('features')
+            model, probes, 1, frames, answers, options.views, options.seed, bar('features')
         )
         torch.manual_seed(options.seed)
         head = make_head('detect', samples.features[0].shape[0], len(model.class_names), depth=3)

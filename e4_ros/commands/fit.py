@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -37,11 +38,29 @@ def fit(
             min=0.05,
             max=0.95,
             help="Where an exit goes: share of the network's time before it, measured here. Again "
-            'for a second exit; rising. [default: 0.4]',
+            'for a second exit; rising. [default: 0.4; with --quick none]',
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help='Training steps of the temporal exit.')] = 1000,
-    epochs: Annotated[int, typer.Option(min=1, help='Epochs of each exit between stages.')] = 8,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            '--quick',
+            help='A first useful version in a quarter of the time: the temporal exit alone, a '
+            'teacher that looks at fewer frames, short trainings.',
+        ),
+    ] = False,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help='Training steps of the temporal exit. [default: half as many as frames, 400 to '
+            '1000; with --quick 250]',
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help='Epochs of each exit between stages. [default: 4]'),
+    ] = None,
     seed: options.Seed = 0,
     attention: options.Attention = True,
     memory: options.Memory = True,
@@ -54,6 +73,7 @@ def fit(
     \b
         e4 fit monday.mcap tuesday.mp4 --out street
         e4 fit vtest --frames 300
+        e4 fit vtest --frames 300 --quick
 
     The network itself is the teacher. A detector is asked slowly: over tiles of every frame, with
     the frames before and after; a classifier teaches what it says. Exits learn from four fifths of
@@ -68,19 +88,21 @@ def fit(
     from e4_ros.vision.models import load_model
     from e4_ros.vision.training.fit import check_clips
     from e4_ros.vision.training.fit import fit as fit_exits
-    from e4_ros.vision.training.fit_settings import FitSettings
+    from e4_ros.vision.training.fit_settings import FitSettings, quick_settings
 
-    settings = FitSettings(
+    work = out.with_name(f'{out.name}.work')
+    network = load_model(model)
+    settings = quick_settings(network.task) if quick else FitSettings()
+    settings = replace(
+        settings,
         seed=seed,
-        steps=steps,
-        epochs=epochs,
-        cuts=tuple(cut or (0.4,)),
+        steps=steps or settings.steps,
+        epochs=epochs or settings.epochs,
+        cuts=tuple(cut or settings.cuts),
         attention=attention,
         memory=memory,
         gates=gates,
     )
-    work = out.with_name(f'{out.name}.work')
-    network = load_model(model)
     clips = [_clip(source, frames, every) for source in sources]
     check_clips(clips)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from e4_ros.paths import cache_dir
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.stage_chain import StageChain
 from e4_ros.vision.inference.teacher_look import LEAST_SCORE, TeacherLook
+from e4_ros.vision.runtime.one_per_core import OnePerCore
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 from e4_ros.vision.staged_network import StagedNetwork
 from e4_ros.vision.teacher.smoothing import smooth
@@ -33,20 +36,28 @@ class OfflineTeacher:
 
     Args:
         network: a detector; its full network is what is asked.
-        threads: threads within one operation; None leaves the choice to the runtime.
+        threads: threads that look at frames, each at one of its own; None for one per core.
         cache: folder for the answers of single frames.
+        apart_s: least time between two frames that are looked at; those between have their boxes
+            from the tracks, and where a scene begins and ends is always looked at. 0: all frames.
 
     Raises:
         ValueError: the model is no detector.
     """
 
     def __init__(
-        self, network: StagedNetwork, threads: int | None = None, cache: Path | None = None
+        self,
+        network: StagedNetwork,
+        threads: int | None = None,
+        cache: Path | None = None,
+        apart_s: float = 0.0,
     ):
         model = network.model
         if model.task != 'detect':
             raise ValueError(f'{model.name} finds no boxes; the offline teacher is for detectors')
-        self._chain = StageChain(model, network.stages, OnnxRuntime(threads, arena=True))
+        runtime = OnnxRuntime(1, arena=True)
+        self._chains = OnePerCore(lambda: StageChain(model, network.stages, runtime), threads)
+        self._apart_s = apart_s
         folder = cache or cache_dir() / 'teacher'
         self._known = _AnswerStore(folder / f'{model.name}-{_fingerprint(network)}.sqlite')
 
@@ -63,23 +74,41 @@ class OfflineTeacher:
             frames: time in seconds and ``(H, W, 3)`` uint8 RGB image, in order of time.
             progress: function that receives the number of frames done, after each frame.
         """
-        pseudo_labels: list[Detections] = []
-        answers: list[Detections] = []
-        stamps: list[float] = []
-        shape: tuple[int, ...] | None = None
-        for count, (stamp_s, frame) in enumerate(frames, 1):
-            if stamps and (frame.shape != shape or stamp_s <= stamps[-1]):
-                pseudo_labels += _within(smooth(answers, stamps), shape)
-                answers, stamps = [], []
-            shape = frame.shape
-            answers.append(self.look(frame))
-            stamps.append(stamp_s)
+        scenes: list[_Scene] = []
+        for look in self._chains.map(self._answer, self._looks(frames, scenes)):
+            look.scene.answers[look.place] = look.answer
             if progress is not None:
-                progress(count)
-        return pseudo_labels + _within(smooth(answers, stamps), shape)
+                progress(look.number)
+        return [labels for scene in scenes for labels in scene.smoothed()]
 
     def look(self, frame: np.ndarray) -> Detections:
         """The answer to a single frame: whole and tiles merged, no smoothing."""
+        return self._look(self._chains.copies[0], frame)
+
+    def _looks(
+        self, frames: Iterable[tuple[float, np.ndarray]], scenes: list[_Scene]
+    ) -> Iterator[_Look]:
+        """Sort frames into scenes; give those that deserve a look."""
+        last: _Look | None = None  # the frame before, if nobody has looked at it
+        for number, (stamp_s, frame) in enumerate(frames, 1):
+            if not scenes or not scenes[-1].continues(stamp_s, frame):
+                if last is not None:
+                    yield last
+                scenes.append(_Scene(frame.shape))
+            scene = scenes[-1]
+            wanted = scene.add(stamp_s, self._apart_s)
+            last = _Look(scene, len(scene.stamps) - 1, number, frame)
+            if wanted:
+                yield last
+                last = None
+        if last is not None:
+            yield last
+
+    def _answer(self, chain: StageChain, look: _Look) -> _Look:
+        look.answer = self._look(chain, look.frame)
+        return look
+
+    def _look(self, chain: StageChain, frame: np.ndarray) -> Detections:
         pixels = frame.tobytes()
         key = hashlib.blake2b(repr(frame.shape).encode() + pixels, digest_size=16).digest()
         known = self._known.get(key)
@@ -87,17 +116,56 @@ class OfflineTeacher:
             look = TeacherLook(frame)
             while not look.done:
                 part = look.part()
-                self._chain.see(part)
-                look.take(self._chain.detections(part.shape, LEAST_SCORE))
+                chain.see(part)
+                look.take(chain.detections(part.shape, LEAST_SCORE))
             known = look.detections()
             self._known.put(key, known)
         return known
 
 
+class _Scene:
+    """Frames of one size whose times rise."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        self.shape = shape
+        self.stamps: list[float] = []
+        self.answers: list[Detections | None] = []
+        self._looked_s = -np.inf
+
+    def continues(self, stamp_s: float, frame: np.ndarray) -> bool:
+        """Whether a frame belongs to this scene."""
+        return frame.shape == self.shape and stamp_s > self.stamps[-1]
+
+    def add(self, stamp_s: float, apart_s: float) -> bool:
+        """Append a frame; whether it is far enough from the last one that deserved a look."""
+        self.stamps.append(stamp_s)
+        self.answers.append(None)
+        wanted = stamp_s - self._looked_s >= apart_s
+        if wanted:
+            self._looked_s = stamp_s
+        return wanted
+
+    def smoothed(self) -> list[Detections]:
+        """Boxes at every frame, cut where it ends."""
+        return _within(smooth(self.answers, self.stamps), self.shape)
+
+
+@dataclass(eq=False)
+class _Look:
+    """A frame on its way: its place in its scene, its number in the video from 1."""
+
+    scene: _Scene
+    place: int
+    number: int
+    frame: np.ndarray
+    answer: Detections | None = None
+
+
 class _AnswerStore:
-    """Answers by key in one SQLite file; a damaged file is made anew."""
+    """Answers by key in one SQLite file, for any thread; a damaged file is made anew."""
 
     def __init__(self, path: Path):
+        self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._open(path)
@@ -108,7 +176,7 @@ class _AnswerStore:
             self._open(path)
 
     def _open(self, path: Path) -> None:
-        self._database = sqlite3.connect(path, isolation_level=None)
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._database.execute('PRAGMA journal_mode=WAL')
         self._database.execute('PRAGMA synchronous=NORMAL')
         self._database.execute(
@@ -116,7 +184,9 @@ class _AnswerStore:
         )
 
     def get(self, key: bytes) -> Detections | None:
-        row = self._database.execute('SELECT rows FROM answers WHERE key = ?', (key,)).fetchone()
+        with self._lock:
+            found = self._database.execute('SELECT rows FROM answers WHERE key = ?', (key,))
+            row = found.fetchone()
         if row is None:
             return None
         table = np.frombuffer(row[0], np.float32).reshape(-1, 6)
@@ -126,9 +196,10 @@ class _AnswerStore:
         table = np.column_stack([detections.boxes, detections.scores, detections.labels]).astype(
             np.float32
         )
-        self._database.execute(
-            'INSERT OR REPLACE INTO answers VALUES (?, ?)', (key, table.tobytes())
-        )
+        with self._lock:
+            self._database.execute(
+                'INSERT OR REPLACE INTO answers VALUES (?, ?)', (key, table.tobytes())
+            )
 
 
 def _fingerprint(network: StagedNetwork) -> str:
@@ -137,10 +208,8 @@ def _fingerprint(network: StagedNetwork) -> str:
     return hashlib.blake2b(_VERSION + about.encode(), digest_size=8).hexdigest()
 
 
-def _within(answers: list[Detections], shape: tuple[int, ...] | None) -> list[Detections]:
+def _within(answers: list[Detections], shape: tuple[int, ...]) -> list[Detections]:
     """Cut boxes where the frame ends; a spline may carry them beyond, some of them wholly."""
-    if shape is None:
-        return answers
     height, width = shape[:2]
     most = np.array([width, height, width, height], np.float32)
     inside = []

@@ -55,14 +55,15 @@ class Track:
         self.scores.append(score)
 
 
-def smooth(answers: Sequence[Detections], stamps_s: Sequence[float]) -> list[Detections]:
+def smooth(answers: Sequence[Detections | None], stamps_s: Sequence[float]) -> list[Detections]:
     """The answers with short tracks removed, gaps filled, boxes and scores smoothed.
 
     Answers of too few frames, or of frames too far apart to follow anything (below about 3 Hz),
     come back as they are.
 
     Args:
-        answers: one for each frame of one scene.
+        answers: one for each frame of one scene; None where nobody looked, which gets its boxes
+            from the tracks. The first frame has one.
         stamps_s: stamps of the frames in seconds, strictly rising.
 
     Raises:
@@ -71,8 +72,9 @@ def smooth(answers: Sequence[Detections], stamps_s: Sequence[float]) -> list[Det
     stamps = np.asarray(stamps_s, float)
     if len(stamps) != len(answers) or (np.diff(stamps) <= 0).any():
         raise ValueError('smoothing needs one time for each answer, each later than the one before')
-    if len(stamps) < _LEAST_SEEN or np.median(np.diff(stamps)) > _GAP_S / 2:
-        return list(answers)
+    looked = [index for index, detections in enumerate(answers) if detections is not None]
+    if len(looked) < _LEAST_SEEN or np.median(np.diff(stamps[looked])) > _GAP_S / 2:
+        return _last_known(answers)
     found: list[list[tuple[np.ndarray, float, int]]] = [[] for _ in answers]
     for track in link(answers, stamps):
         if len(track.indices) < _LEAST_SEEN or max(track.scores) < _LEAST_BEST:
@@ -85,8 +87,16 @@ def smooth(answers: Sequence[Detections], stamps_s: Sequence[float]) -> list[Det
     return [_answer(rows) for rows in found]
 
 
-def link(answers: Sequence[Detections], stamps_s: np.ndarray) -> list[Track]:
-    """Chain detections of the same object from frame to frame.
+def _last_known(answers: Sequence[Detections | None]) -> list[Detections]:
+    known, last = [], Detections.empty()
+    for detections in answers:
+        last = last if detections is None else detections
+        known.append(last)
+    return known
+
+
+def link(answers: Sequence[Detections | None], stamps_s: np.ndarray) -> list[Track]:
+    """Chain detections of the same object from frame to frame; frames without an answer pass.
 
     Each frame's detections go to the tracks so that the sum of overlap with the predicted boxes,
     weighted by score, is largest (after SORT, Bewley et al., arXiv 1602.00763).
@@ -94,6 +104,8 @@ def link(answers: Sequence[Detections], stamps_s: np.ndarray) -> list[Track]:
     ended: list[Track] = []
     alive: list[Track] = []
     for index, (detections, now) in enumerate(zip(answers, stamps_s, strict=True)):
+        if detections is None:
+            continue
         unseen = [now - stamps_s[track.indices[-1]] for track in alive]
         ended += [track for track, gap in zip(alive, unseen, strict=True) if gap > _GAP_S]
         alive = [track for track, gap in zip(alive, unseen, strict=True) if gap <= _GAP_S]

@@ -14,6 +14,7 @@ from torch import Tensor
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.nets.heads import ClassHead, GridHead, Head
+from e4_ros.vision.runtime.one_per_core import OnePerCore
 from e4_ros.vision.training.augment import plain_view, random_view
 from e4_ros.vision.training.feature_extractor import FeatureExtractor
 from e4_ros.vision.training.grid_targets import box_loss, box_target
@@ -40,10 +41,16 @@ class Samples:
     answers: list[Detections | Tensor] = field(default_factory=list)
     plain: list[bool] = field(default_factory=list)
 
+    def extend(self, more: Samples) -> None:
+        """Append other samples of the same cut."""
+        self.features += more.features
+        self.answers += more.answers
+        self.plain += more.plain
+
 
 def prepare(
     model: VisionModel,
-    probe: FeatureExtractor,
+    probes: OnePerCore[FeatureExtractor],
     cuts: int,
     frames: Sequence[np.ndarray],
     answers: Sequence[Detections],
@@ -55,7 +62,7 @@ def prepare(
 
     Args:
         model: the network.
-        probe: the same, cut where the exits go.
+        probes: the same, cut where the exits go.
         cuts: number of cuts.
         frames: ``(H, W, 3)`` uint8 each.
         answers: the teacher's, one for each frame; not read for a classifier, which is its own.
@@ -66,22 +73,41 @@ def prepare(
     Returns:
         Samples for each cut.
     """
-    rng = np.random.default_rng(seed)
+
+    def seen(probe: FeatureExtractor, index: int) -> list[Samples]:
+        rng = np.random.default_rng([seed, index])
+        return _views(model, probe, cuts, frames[index], answers[index], views, rng)
+
     samples = [Samples() for _ in range(cuts)]
-    size = model.input_size
-    for index, (frame, detections) in enumerate(zip(frames, answers, strict=True)):
-        for number in range(views):
-            plain = number == 0
-            view = plain_view(frame.shape, size) if plain else random_view(frame.shape, size, rng)
-            probe.see(frame if plain else view.image(frame, size))
-            pseudo_labels: Detections | Tensor = view.detections(detections, size)
-            if model.task == 'classify':
-                pseudo_labels = torch.from_numpy(probe.outputs()['logits'][0].copy())
-            for cut, sample in enumerate(samples):
-                sample.features.append(torch.from_numpy(probe.features(cut)))
-                sample.answers.append(pseudo_labels)
-                sample.plain.append(plain)
+    for index, found in enumerate(probes.map(seen, range(len(frames)))):
+        for sample, more in zip(samples, found, strict=True):
+            sample.extend(more)
         progress(index + 1, len(frames))
+    return samples
+
+
+def _views(
+    model: VisionModel,
+    probe: FeatureExtractor,
+    cuts: int,
+    frame: np.ndarray,
+    detections: Detections,
+    views: int,
+    rng: np.random.Generator,
+) -> list[Samples]:
+    """Samples of one frame for each cut."""
+    samples, size = [Samples() for _ in range(cuts)], model.input_size
+    for number in range(views):
+        plain = number == 0
+        view = plain_view(frame.shape, size) if plain else random_view(frame.shape, size, rng)
+        probe.see(frame if plain else view.image(frame, size))
+        pseudo_labels: Detections | Tensor = view.detections(detections, size)
+        if model.task == 'classify':
+            pseudo_labels = torch.from_numpy(probe.outputs()['logits'][0].copy())
+        for cut, sample in enumerate(samples):
+            sample.features.append(torch.from_numpy(probe.features(cut)))
+            sample.answers.append(pseudo_labels)
+            sample.plain.append(plain)
     return samples
 
 

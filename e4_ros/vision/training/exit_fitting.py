@@ -17,10 +17,12 @@ from e4_ros.vision.nets.attention import class_statistics
 from e4_ros.vision.nets.exit_gate import ExitGate
 from e4_ros.vision.nets.heads import Answering, GridHead, Head
 from e4_ros.vision.nets.in_distribution import statistics
+from e4_ros.vision.runtime.one_per_core import OnePerCore
 from e4_ros.vision.training.distillation import Samples, make_head, prepare, train_head
 from e4_ros.vision.training.feature_extractor import FeatureExtractor
 from e4_ros.vision.training.fit_settings import FitSettings
 from e4_ros.vision.training.holdout import FootageSegment, HoldoutSplit
+from e4_ros.vision.training.side_by_side import seeded
 from e4_ros.vision.training.temporal_training import best_threshold, move_threshold
 
 _LEAST_WEIGHT = 0.1  # weight of a sample that an earlier exit is sure of
@@ -31,7 +33,7 @@ class ExitFitting:
 
     Args:
         model: the network.
-        probe: the same, cut where the exits go.
+        probes: the same, cut where the exits go.
         sources: footage of each source.
         settings: settings of the fit.
         work: folder for what an interrupted training needs to go on; None keeps nothing.
@@ -41,13 +43,13 @@ class ExitFitting:
     def __init__(
         self,
         model: VisionModel,
-        probe: FeatureExtractor,
+        probes: OnePerCore[FeatureExtractor],
         sources: Sequence[HoldoutSplit],
         settings: FitSettings,
         work: Path | None,
         progress: Callable[[str, int, int], None],
     ):
-        self._model, self._probe, self._settings = model, probe, settings
+        self._model, self._probes, self._settings = model, probes, settings
         self._work, self._progress = work, progress
         learn = _thinned([p.training for p in sources], settings.samples)
         held = _thinned([p.validation for p in sources], settings.samples // 4)
@@ -63,8 +65,10 @@ class ExitFitting:
         index, self._done = self._done, self._done + 1
         samples = _joined([each[index] for each in self._learn])
         channels = samples.features[0].shape[0]
-        torch.manual_seed(self._settings.seed + index)
-        head = make_head(self._model.task, channels, len(self._model.class_names))
+        head = seeded(
+            self._settings.seed + index,
+            lambda: make_head(self._model.task, channels, len(self._model.class_names)),
+        )
         train_head(
             head,
             samples,
@@ -80,8 +84,12 @@ class ExitFitting:
             move_threshold(head, self._threshold(head, kept))
         else:
             self._weights = self._survivors(head, samples)
-        settings = self._settings
-        gate = ExitGate(channels, settings.attention, settings.memory) if settings.gates else None
+        gate = None
+        if self._settings.gates:
+            attention, memory = self._settings.attention, self._settings.memory
+            gate = seeded(
+                self._settings.seed + index, lambda: ExitGate(channels, attention, memory)
+            )
         return Exit(name, cut, head.requires_grad_(False), gate)
 
     def scenes(self, index: int) -> tuple[list[Tensor], list[Tensor]]:
@@ -92,9 +100,11 @@ class ExitFitting:
         )
 
     def _samples(self, segment: FootageSegment, views: int, number: int) -> list[Samples]:
+        if not self._settings.cuts:
+            return []
         return prepare(
             self._model,
-            self._probe,
+            self._probes,
             len(self._settings.cuts),
             segment.frames,
             segment.pseudo_labels,
@@ -139,9 +149,7 @@ def _thinned(segments: Sequence[FootageSegment], most: int) -> list[FootageSegme
 def _joined(parts: Sequence[Samples]) -> Samples:
     whole = Samples()
     for samples in parts:
-        whole.features += samples.features
-        whole.answers += samples.answers
-        whole.plain += samples.plain
+        whole.extend(samples)
     return whole
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -20,14 +20,16 @@ from e4_ros.vision.export.graph_split import StageError
 from e4_ros.vision.inference.exit_thresholds import TEMPORAL
 from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.temporal_net import TemporalNet
+from e4_ros.vision.runtime.one_per_core import OnePerCore
 from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 from e4_ros.vision.training.exit_fitting import ExitFitting
-from e4_ros.vision.training.feature_extractor import FeatureExtractor
+from e4_ros.vision.training.feature_extractor import FeatureExtractor, feature_extractors
 from e4_ros.vision.training.fit_settings import FitSettings
 from e4_ros.vision.training.gate_rollout import GateRollout
 from e4_ros.vision.training.gate_training import GateTraining, fit_scenes, reliability_where_correct
 from e4_ros.vision.training.holdout import FootageSegment, HoldoutSplit, frame_marks, part
-from e4_ros.vision.training.resumable import chosen_once
+from e4_ros.vision.training.resumable import WorkFile, answered_once, chosen_once
+from e4_ros.vision.training.side_by_side import Progress, seeded, side_by_side
 from e4_ros.vision.training.temporal_samples import TemporalSamples, footage
 from e4_ros.vision.training.temporal_training import (
     centre_threshold,
@@ -37,7 +39,6 @@ from e4_ros.vision.training.temporal_training import (
 )
 
 Clip = Sequence[tuple[float, np.ndarray]]
-Progress = Callable[[str, int, int], None]
 
 LEAST_FRAMES = 40
 _THRESHOLD = 0.5  # of every exit until `e4 calibrate` sets them: more likely right than not
@@ -73,19 +74,27 @@ def fit(
     """
     settings = settings or FitSettings()
     check_clips(clips)
-    cuts = _cuts(model, settings)
-    sources = [part(s, settings.held_out) for s in _pseudo_label(model, clips, teacher, progress)]
-    marks = ''.join(frame_marks(split.source.frames) for split in sources)
+    marks = ''.join(frame_marks([frame for _, frame in clip]) for clip in clips)
     if work is not None:
         work = work / _digest(model, settings, marks)
-        cuts = chosen_once(work / 'cuts.json', cuts)
-    temporal = None
-    if model.task == 'detect':
-        temporal = _temporal(model, sources, settings, work, progress)
-    probe = FeatureExtractor(model, cuts)
-    fitting = ExitFitting(model, probe, sources, settings, work, progress)
-    exits = [fitting.fit(f'exit{i + 1}', cut) for i, cut in enumerate(cuts)]
-    shares = _judge(model, probe, sources, exits, fitting, temporal, settings, progress)
+        cuts = chosen_once(work / 'cuts.json', lambda: _cuts(model, settings))
+    else:
+        cuts = _cuts(model, settings)
+    probes = feature_extractors(model, cuts)
+    labelled = _pseudo_label(model, probes, clips, settings, work, teacher, progress)
+    sources = [part(source, settings.held_out) for source in labelled]
+
+    def between_stages(told: Progress) -> tuple[ExitFitting, list[Exit]]:
+        fitting = ExitFitting(model, probes, sources, settings, work, told)
+        return fitting, [fitting.fit(f'exit{i + 1}', cut) for i, cut in enumerate(cuts)]
+
+    def before_them(told: Progress) -> TemporalNet | None:
+        if model.task != 'detect':
+            return None
+        return _temporal(model, sources, settings, work, told)
+
+    temporal, (fitting, exits) = side_by_side(progress, before_them, between_stages)
+    shares = _judge(model, probes, sources, exits, fitting, temporal, settings, progress)
     notes = {'settings': asdict(settings), 'gate_right_share': shares, 'frames': marks}
     thresholds = dict.fromkeys([TEMPORAL, *(e.name for e in exits)], _THRESHOLD)
     return Checkpoint(model.name, network_hash(model.network), exits, temporal, thresholds, notes)
@@ -126,31 +135,49 @@ def _cuts(model: TrainableModel, settings: FitSettings) -> list[str]:
 
 
 def _pseudo_label(
-    model: TrainableModel, clips: Sequence[Clip], teacher: OfflineTeacher | None, progress: Progress
+    model: TrainableModel,
+    probes: OnePerCore[FeatureExtractor],
+    clips: Sequence[Clip],
+    settings: FitSettings,
+    work: Path | None,
+    teacher: OfflineTeacher | None,
+    progress: Progress,
 ) -> list[FootageSegment]:
-    network = FeatureExtractor(model, [])
+    """The clips with what teacher and network say of every frame."""
     total = sum(len(clip) for clip in clips)
-    if teacher is None and model.task == 'detect':
-        teacher = OfflineTeacher(assemble(model))
-    done, sources = 0, []
+
+    def by_teacher() -> list[Detections]:
+        asked = teacher or OfflineTeacher(assemble(model), apart_s=settings.apart_s)
+        found: list[Detections] = []
+        for clip in clips:
+            found += asked.pseudo_label(clip, partial(_told, progress, len(found), total))
+        return found
+
+    def by_network() -> list[Detections]:
+        found, frames = [], (frame for clip in clips for _, frame in clip)
+        for detections in probes.map(_ask, frames):
+            found.append(detections)
+            progress('network', len(found), total)
+        return found
+
+    def both() -> list[list[Detections]]:
+        full = by_network()
+        return [by_teacher() if teacher or model.task == 'detect' else full, full]
+
+    pseudo_labels, full = answered_once(work and work / 'answers.npz', both)
+    sources, first = [], 0
     for clip in clips:
-        frames = [frame for _, frame in clip]
-        pseudo_labels: list[Detections] = []
-        if teacher is not None:
-            told = partial(_told, progress, done, total)
-            pseudo_labels = teacher.pseudo_label(clip, told)
-        full = []
-        for frame in frames:
-            network.see(frame)
-            full.append(network.detections(frame.shape))
-            done += 1
-            progress('network', done, total)
-        sources.append(
-            FootageSegment(frames, [stamp for stamp, _ in clip], pseudo_labels or full, full)
-        )
+        rows = slice(first, first := first + len(clip))
+        frames, stamps = [frame for _, frame in clip], [stamp for stamp, _ in clip]
+        sources.append(FootageSegment(frames, stamps, pseudo_labels[rows], full[rows]))
     if not any(source.shows_objects for source in sources) and model.task == 'detect':
         raise FitError('the teacher finds nothing in this footage; there is nothing to learn')
     return sources
+
+
+def _ask(probe: FeatureExtractor, frame: np.ndarray) -> Detections:
+    probe.see(frame)
+    return probe.detections(frame.shape)
 
 
 def _told(progress: Progress, before: int, total: int, done: int) -> None:
@@ -165,27 +192,44 @@ def _temporal(
     progress: Progress,
 ) -> TemporalNet:
     classes = len(model.class_names)
+    net = seeded(
+        settings.seed,
+        lambda: TemporalNet(classes, attention=settings.attention, memory=settings.memory),
+    )
+    fitted = WorkFile(work and work / 'temporal-fitted.pt', net=net)
+    if not fitted.resume():
+        _fit_temporal(net, sources, settings, work, progress)
+        fitted.keep(1)
+    return net.eval().requires_grad_(False)
+
+
+def _fit_temporal(
+    net: TemporalNet,
+    sources: Sequence[HoldoutSplit],
+    settings: FitSettings,
+    work: Path | None,
+    progress: Progress,
+) -> None:
+    """Train the net's boxes, then measure its threshold and what its camera's frames look like."""
+    classes = net.settings['classes']
     learn = [footage(split.training) for split in sources]
     held = [footage(split.validation) for split in sources]
     busy = [h for h, p in zip(held, sources, strict=True) if p.validation.shows_objects]
-    torch.manual_seed(settings.seed)
-    net = TemporalNet(classes, attention=settings.attention, memory=settings.memory)
     train_net(
         net,
         TemporalSamples(learn, classes, settings.seed, 0.1),
-        settings.steps,
+        settings.steps_for(sum(len(source.frames) for source in learn)),
         work=work and work / 'temporal.pt',
         progress=lambda done, total: progress('temporal exit', done, total),
     )
     samples = TemporalSamples(busy or learn, classes, settings.seed + 1, 0.0)
     move_threshold(net, centre_threshold(net, samples))
     fit_to_footage(net, learn, held)
-    return net.requires_grad_(False)
 
 
 def _judge(
     model: TrainableModel,
-    probe: FeatureExtractor,
+    probes: OnePerCore[FeatureExtractor],
     sources: Sequence[HoldoutSplit],
     exits: Sequence[Exit],
     fitting: ExitFitting,
@@ -194,7 +238,7 @@ def _judge(
     progress: Progress,
 ) -> dict[str, float]:
     """Train all gates on a rollout; return the share of frames that each judges right."""
-    rollout = GateRollout(model, probe, exits, temporal, settings.seed)
+    rollout = GateRollout(model, probes, exits, temporal, settings.seed)
     rollout.play(sources, settings.rehearsed, lambda a, b: progress('gate rollout', a, b))
     gated = [i for i, found in enumerate(exits) if found.gate is not None]
     gates = [found.gate for found in exits if found.gate is not None]

@@ -43,3 +43,13 @@ class GateSamples:
         self.past.append(past)
         self.right.append(right)
         self.clear.append(clear)
+
+    def extend(self, more: GateSamples) -> None:
+        """Append the samples of another stream."""
+        first = len(self.right)
+        self.features += more.features
+        self.described += more.described
+        self.scene += more.scene
+        self.past += [[first + row for row in rows] for rows in more.past]
+        self.right += more.right
+        self.clear += more.clear

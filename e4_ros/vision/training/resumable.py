@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+
+from e4_ros.vision.detections import Detections
 
 
 class HasState(Protocol):
@@ -58,8 +64,8 @@ class WorkFile:
         scratch.replace(self._path)
 
 
-def chosen_once(file: Path, names: list[str]) -> list[str]:
-    """What was chosen when a job began, and its file kept; on the first time what is given.
+def chosen_once(file: Path, choose: Callable[[], list[str]]) -> list[str]:
+    """What was chosen when a job began, and its file kept; on the first time what is chosen now.
 
     For choices that depend on a measurement: measured again they may differ, and then nothing that
     was learnt before would fit.
@@ -68,13 +74,56 @@ def chosen_once(file: Path, names: list[str]) -> list[str]:
         kept = json.loads(file.read_text())
     except (FileNotFoundError, ValueError):  # or damaged
         kept = None
-    if isinstance(kept, list) and len(kept) == len(names):
+    if isinstance(kept, list) and all(isinstance(name, str) for name in kept):
         return kept
+    names = choose()
+    _write(file, json.dumps(names).encode())
+    return names
+
+
+def answered_once(
+    file: Path | None, answer: Callable[[], list[list[Detections]]]
+) -> list[list[Detections]]:
+    """Lists of detections as the file keeps them; where it does not, those answered now.
+
+    Args:
+        file: path of the file; None to keep nothing.
+        answer: function that finds the detections; as many lists each time.
+    """
+    if file is None:
+        return answer()
+    try:
+        with np.load(file) as kept:
+            return _unpacked(kept['table'], kept['counts'])
+    except (FileNotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # or damaged
+        pass
+    found = answer()
+    counts = [np.array([len(detections) for detections in each], np.int64) for each in found]
+    rows = [
+        np.column_stack([detections.boxes, detections.scores, detections.labels])
+        for each in found
+        for detections in each
+    ]
+    content = io.BytesIO()
+    np.savez(content, table=np.concatenate(rows), counts=np.stack(counts))
+    _write(file, content.getvalue())
+    return found
+
+
+def _unpacked(table: np.ndarray, counts: np.ndarray) -> list[list[Detections]]:
+    parts = iter(np.split(table, counts.reshape(-1).cumsum()[:-1]))
+    return [
+        [Detections.of(part[:, :4], part[:, 4], part[:, 5]) for part in islice(parts, len(each))]
+        for each in counts
+    ]
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_suffix('.part')
-    scratch.write_text(json.dumps(names))
+    scratch.write_bytes(content)
     scratch.replace(file)
-    return names
 
 
 def training_device() -> torch.device:

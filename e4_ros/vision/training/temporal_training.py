@@ -17,7 +17,8 @@ from e4_ros.vision.inference.temporal_input import as_input
 from e4_ros.vision.nets.heads import GridHead, local_peaks
 from e4_ros.vision.nets.in_distribution import fit_in_distribution, statistics
 from e4_ros.vision.nets.temporal_net import GRID, SLOTS, THUMBNAIL, TemporalNet
-from e4_ros.vision.training.grid_targets import box_loss, box_target
+from e4_ros.vision.runtime.one_per_core import OnePerCore
+from e4_ros.vision.training.grid_targets import BoxTarget, box_loss, box_target
 from e4_ros.vision.training.resumable import WorkFile, training_device
 from e4_ros.vision.training.temporal_samples import Footage, TemporalSample, TemporalSamples
 
@@ -56,12 +57,16 @@ def train_net(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, max(steps, 2))
     kept = WorkFile(work, net=net, optimiser=optimiser, schedule=schedule)
     history = []
-    for step in range(kept.resume(), steps):
+    first, classes = kept.resume(), net.settings['classes']
+
+    def draw(_: None, step: int) -> tuple[list[TemporalSample], list[BoxTarget]]:
         drawn = samples.batch(step, batch)
+        return drawn, [box_target(m.pseudo_labels, classes, GRID, THUMBNAIL) for m in drawn]
+
+    # The next batches are drawn while the net learns from this one.
+    batches = OnePerCore(lambda: None, 1).map(draw, range(first, steps))
+    for step, (drawn, targets) in enumerate(batches, first):
         out = _look(net, drawn)
-        targets = [
-            box_target(m.pseudo_labels, net.settings['classes'], GRID, THUMBNAIL) for m in drawn
-        ]
         loss = box_loss(out['logits'].cpu(), out['sides'].cpu(), targets)
         optimiser.zero_grad()
         loss.backward()

@@ -91,3 +91,17 @@ def test_too_few_frames_or_too_slow_footage_come_back_as_they_are():
 def test_times_that_do_not_rise_are_refused(stamps):
     with pytest.raises(ValueError, match='each later'):
         smooth([Detections.empty()] * 2, stamps)
+
+
+def test_where_nobody_looked_the_tracks_say_what_is_there():
+    truth = walker(0, 4)
+    answers = [each if index % 2 == 0 else None for index, each in enumerate(seen(truth))]
+    filled = smooth(answers, STAMPS)
+    for index, box in enumerate(truth[:39]):  # the last frame that was looked at
+        np.testing.assert_allclose(filled[index].boxes[0], box, atol=0.5)
+
+
+def test_few_looks_are_no_tracks_so_the_last_one_counts():
+    first, second = seen(walker(0, 4, 2))
+    filled = smooth([first, None, second, None], STAMPS[:4])
+    assert filled == [first, first, second, second]

@@ -39,12 +39,14 @@ def break_network(teacher, monkeypatch):
     def fail():
         raise AssertionError('the network was asked')
 
-    monkeypatch.setattr(teacher._chain, 'see', lambda _: fail())
+    for chain in teacher._chains.copies:
+        monkeypatch.setattr(chain, 'see', lambda _: fail())
 
 
 def test_it_finds_at_least_what_one_pass_finds(teacher, frame):
-    teacher._chain.see(frame)
-    once = teacher._chain.detections(frame.shape, 0.5)
+    (chain,) = teacher._chains.copies
+    chain.see(frame)
+    once = chain.detections(frame.shape, 0.5)
     assert len(teacher.look(frame).above(0.5)) >= len(once) >= 1
 
 
@@ -112,3 +114,55 @@ def test_no_frames_no_answers(teacher):
 def test_a_classifier_is_refused(cache):
     with pytest.raises(ValueError, match='for detectors'):
         OfflineTeacher(assemble(models.load_model('efficientnet_lite0')), cache=cache)
+
+
+class Looks:
+    """Counts the looks of a teacher at frames, each known by its first pixel."""
+
+    def __init__(self, teacher, monkeypatch):
+        self.at = []
+        look = teacher._look
+
+        def counted(chain, frame):
+            self.at.append(int(frame[0, 0, 0]))
+            return look(chain, frame)
+
+        monkeypatch.setattr(teacher, '_look', counted)
+
+
+def numbered(frame, count):
+    frames = [frame.copy() for _ in range(count)]
+    for number, each in enumerate(frames):
+        each[0, 0] = number
+    return frames
+
+
+def test_frames_in_quick_succession_are_not_all_looked_at_but_all_answered(
+    network, tmp_path, frame, monkeypatch
+):
+    teacher = OfflineTeacher(network, 1, tmp_path, apart_s=0.06)
+    looks = Looks(teacher, monkeypatch)
+    told = []
+    stream = [(i / 30, each) for i, each in enumerate(numbered(frame, 8))]
+    answers = teacher.pseudo_label(stream, told.append)
+    assert looks.at == [0, 2, 4, 6, 7]  # the last one, too: a track ends where it was last seen
+    assert told == [1, 3, 5, 7, 8]
+    assert len({len(answer.above(0.5)) for answer in answers}) == 1
+    assert len(answers[0].above(0.5)) >= 1
+
+
+def test_each_scene_is_looked_at_where_it_begins_and_ends(network, tmp_path, frame, monkeypatch):
+    teacher = OfflineTeacher(network, 1, tmp_path, apart_s=10.0)
+    looks = Looks(teacher, monkeypatch)
+    first, second = numbered(frame, 4), numbered(frame[:240, :320], 7)[4:]
+    stream = [(i / 10, each) for i, each in enumerate([*first, *second])]
+    assert len(teacher.pseudo_label(stream)) == 7
+    assert looks.at == [0, 3, 4, 6]
+
+
+def test_several_threads_give_the_same_answers(network, cache, tmp_path, frame):
+    stream = [(i / 10, each) for i, each in enumerate(numbered(frame[:320, :320], 6))]
+    alone = OfflineTeacher(network, 1, tmp_path / 'alone').pseudo_label(stream)
+    together = OfflineTeacher(network, 3, tmp_path / 'together').pseudo_label(stream)
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.boxes, other.boxes)

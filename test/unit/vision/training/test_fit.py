@@ -35,7 +35,7 @@ class Hasty:
     """A teacher that takes no tiles: the network's answer to the frame."""
 
     def __init__(self, model):
-        self._probe = FeatureExtractor(model, [], 1)
+        self._probe = FeatureExtractor(model, export.stages_of(model))
 
     def pseudo_label(self, clip, progress):
         answers = []
@@ -153,7 +153,7 @@ def test_a_killed_fit_goes_on_to_the_same_exits(model, clip, fitted, tmp_path):
 
 def test_an_interrupted_fit_keeps_its_cuts(model, clip, tmp_path):
     def stop(what, done, total):
-        if what == 'temporal exit':
+        if what == 'network':
             raise InterruptedFitError
 
     measured = replace(SETTINGS, cuts=(0.4,))

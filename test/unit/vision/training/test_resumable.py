@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from itertools import chain
+
+import numpy as np
 import pytest
 import torch
 
-from e4_ros.vision.training.resumable import WorkFile, chosen_once
+from e4_ros.vision.detections import Detections
+from e4_ros.vision.training.resumable import WorkFile, answered_once, chosen_once
 
 
 @pytest.fixture
@@ -33,12 +37,47 @@ def test_without_a_path_nothing_is_kept(net):
     assert WorkFile(None, net=net).resume() == 0
 
 
-@pytest.mark.parametrize('content', ['', '{"a": 1}', '["a"]', 'no json'])
+@pytest.mark.parametrize('content', ['', '{"a": 1}', '[1, 2]', 'no json'])
 def test_choice_is_made_once_and_anew_where_its_file_is_damaged(tmp_path, content):
     file = tmp_path / 'work' / 'cuts.json'
-    assert chosen_once(file, ['a', 'b']) == ['a', 'b']
-    assert chosen_once(file, ['c', 'd']) == ['a', 'b']
+    assert chosen_once(file, lambda: ['a', 'b']) == ['a', 'b']
+    assert chosen_once(file, lambda: ['c', 'd']) == ['a', 'b']
     file.write_text(content)
-    assert chosen_once(file, ['c', 'd']) == ['c', 'd']
-    assert chosen_once(file, ['a', 'b']) == ['c', 'd']
+    assert chosen_once(file, lambda: ['c', 'd']) == ['c', 'd']
+    assert chosen_once(file, lambda: ['a', 'b']) == ['c', 'd']
     assert [path.name for path in file.parent.iterdir()] == ['cuts.json']
+
+
+def answers():
+    box = np.array([[1, 2, 3, 4], [5, 6, 7, 8.5]])
+    several = Detections.of(box, np.array([0.25, 0.75]), np.array([3, 70]))
+    return [[several, Detections.empty(), several], [Detections.empty()] * 3]
+
+
+def never():
+    raise AssertionError('asked again')
+
+
+def test_answers_are_found_once(tmp_path):
+    file = tmp_path / 'work' / 'answers.npz'
+    found = answered_once(file, answers)
+    kept = answered_once(file, never)
+    assert [len(each) for each in kept] == [3, 3]
+    for ours, theirs in zip(chain(*found), chain(*kept), strict=True):
+        np.testing.assert_array_equal(ours.boxes, theirs.boxes)
+        np.testing.assert_array_equal(ours.scores, theirs.scores)
+        np.testing.assert_array_equal(ours.labels, theirs.labels)
+        assert ours.labels.dtype == theirs.labels.dtype
+
+
+@pytest.mark.parametrize('length', [0, 10, -10])
+def test_answers_are_found_anew_where_their_file_is_cut(tmp_path, length):
+    file = tmp_path / 'answers.npz'
+    answered_once(file, answers)
+    file.write_bytes(file.read_bytes()[:length])
+    assert len(answered_once(file, answers)[0][0]) == 2
+    assert len(answered_once(file, never)[0][0]) == 2
+
+
+def test_without_a_file_answers_are_found_each_time():
+    assert answered_once(None, answers)[0][0] is not answered_once(None, answers)[0][0]
