@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from e4_ros.vision.class_map import ALL_CLASSES, ClassMap
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.runtime.interfaces import Program
 
@@ -37,10 +38,17 @@ NO_WORK = Work(0, 0, 0)
 
 @dataclass(frozen=True)
 class Part:
-    """A program of a network, and what one run of it asks of the machine."""
+    """A program of a network, and what one run of it asks of the machine.
+
+    Attributes:
+        program: the program.
+        work: what one run asks of the machine.
+        classes: an exit's classes in the network's labels.
+    """
 
     program: Program
     work: Work
+    classes: ClassMap = ALL_CLASSES
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from e4_ros.paths import weights_dir
 from e4_ros.vision.bundle.folder import read_file, read_manifest
 from e4_ros.vision.bundle.manifest import BundleError, FileEntry, Manifest, ProgramEntry
 from e4_ros.vision.bundle.program import StoredProgram
+from e4_ros.vision.class_map import ClassMap
 from e4_ros.vision.clip_network import ClipNetwork
 from e4_ros.vision.models.described import DescribedModel
 from e4_ros.vision.runtime.precision import FP32, PrecisionError, check_precision
@@ -135,4 +136,4 @@ def _parts(path: Path, manifest: Manifest, precision: str) -> StagedNetwork | Cl
 
 def _part(path: Path, entry: ProgramEntry, file: FileEntry) -> Part:
     program = StoredProgram(entry.name, entry.inputs, tuple(entry.outputs), read_file(path, file))
-    return Part(program, Work(entry.macs, entry.bytes_moved, entry.layers))
+    return Part(program, Work(entry.macs, entry.bytes_moved, entry.layers), ClassMap(entry.labels))

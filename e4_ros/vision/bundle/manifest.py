@@ -51,6 +51,7 @@ class ProgramEntry(_Entry):
         macs: multiply-accumulates of one run.
         bytes_moved: bytes that one run reads and writes, weights included.
         layers: operations that one run starts one by one.
+        labels: the network's label of each class of an exit; empty where it has all of them.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ProgramEntry(_Entry):
     macs: NonNegativeInt
     bytes_moved: NonNegativeInt
     layers: NonNegativeInt
+    labels: tuple[NonNegativeInt, ...] = ()
 
 
 class StageEntry(ProgramEntry):

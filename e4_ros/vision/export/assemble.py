@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -91,7 +92,8 @@ def exit_part(fitted: Exit, shape: tuple[int, ...]) -> Part:
             'filled': (1, SLOTS),
             'state': (1, STATE),
         }
-    return _part(fitted.name, module, inputs, module.output_names)
+    part = _part(fitted.name, module, inputs, module.output_names)
+    return replace(part, classes=Answering(fitted.head).classes)
 
 
 def temporal_part(net: TemporalNet, debug: bool = False) -> Part:
@@ -102,7 +104,8 @@ def temporal_part(net: TemporalNet, debug: bool = False) -> Part:
         debug: whether it also gives what its gate is told; see `TemporalAtRunTime`.
     """
     module = TemporalAtRunTime(net, debug).eval()
-    return _part(TEMPORAL, module, module.input_shapes, module.output_names)
+    part = _part(TEMPORAL, module, module.input_shapes, module.output_names)
+    return replace(part, classes=net.classes)
 
 
 def _part(

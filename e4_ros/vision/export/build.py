@@ -177,6 +177,7 @@ def program_entry(part: Part, files: dict[str, bytes]) -> dict[str, Any]:
         'macs': part.work.macs,
         'bytes_moved': part.work.bytes_moved,
         'layers': part.work.layers,
+        'labels': part.classes.labels,
     }
 
 

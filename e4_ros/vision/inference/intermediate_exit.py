@@ -46,6 +46,7 @@ class ExitStep:
         carried: Buffer | None = None,
     ):
         self.name = part.name
+        self._classes = part.classes
         self._model = model
         self._temporal = temporal
         self._answer = Detections.empty()
@@ -91,7 +92,8 @@ class ExitStep:
             self._answer = self._model.decode(outputs, frame_shape, min_score)
         else:
             peaks, sides = outputs['peaks'][0], outputs['sides'][0]
-            self._answer = grid_boxes.decode(peaks, sides, frame_shape, min_score)
+            found = grid_boxes.decode(peaks, sides, frame_shape, min_score)
+            self._answer = self._classes.to_network(found)
         score = float(outputs['gate'][0, 0]) if self._gated else certainty(self._answer)
         return score * self._temporal.in_distribution
 

@@ -36,7 +36,7 @@ class LearnedTemporalExit(TemporalExit):
         inputs = {name: runtime.buffer(shape) for name, shape in part.program.inputs.items()}
         self._image, self._memory = inputs['image'], inputs['memory']
         self._filled, self._maps = inputs['filled'], inputs['prior']
-        self._classes = self._maps.shape[1] // PRIOR
+        self._classes, self._count = part.classes, self._maps.shape[1] // PRIOR
         self._compiled = runtime.compile(part.program, inputs)
         super().__init__(part.work, self._compiled.outputs['state'], self._compiled.device)
 
@@ -48,7 +48,8 @@ class LearnedTemporalExit(TemporalExit):
     def detections(self, min_score: float) -> Detections:
         """What the network sees in the frame last looked at."""
         peaks, sides = (self._compiled.outputs[name].read()[0] for name in ('peaks', 'sides'))
-        return grid_boxes.decode(peaks, sides, self._frame_shape, min_score)
+        found = grid_boxes.decode(peaks, sides, self._frame_shape, min_score)
+        return self._classes.to_network(found)
 
     @override
     def remember(self, detections: Detections, computed: bool) -> None:
@@ -72,8 +73,8 @@ class LearnedTemporalExit(TemporalExit):
 
     def _compare(self, frame: np.ndarray) -> tuple[float, float]:
         self._image.write(as_input(thumbnail(frame)))
-        prior = self._prior or self.tracks.predict(self._stamp_s)
-        self._maps.write(prior_maps(prior, self._frame_shape, self._classes))
+        prior = self._classes.to_exit(self._prior or self.tracks.predict(self._stamp_s))
+        self._maps.write(prior_maps(prior, self._frame_shape, self._count))
         self._compiled.run()
         gate, diversity, self.in_distribution = (
             float(self._compiled.outputs[name].read()[0, 0])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from e4_ros.vision.class_map import ALL_CLASSES, ClassMap
 from e4_ros.vision.nets.attention import class_statistics, coarse, peak_statistics
 from e4_ros.vision.nets.exit_gate import ExitGate
 
@@ -25,13 +27,31 @@ class GridHead(nn.Module):
         classes: number of classes.
         width: number of channels of the hidden layers.
         depth: number of separable convolutions.
+        labels: the network's label of each class; none: the classes are the network's.
+
+    Attributes:
+        classes: the same as a map.
     """
 
     task: Literal['detect'] = 'detect'
 
-    def __init__(self, channels: int, classes: int, width: int = 64, depth: int = 3):
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        width: int = 64,
+        depth: int = 3,
+        labels: Sequence[int] = (),
+    ):
         super().__init__()
-        self.settings = {'channels': channels, 'classes': classes, 'width': width, 'depth': depth}
+        self.settings: dict[str, Any] = {
+            'channels': channels,
+            'classes': classes,
+            'width': width,
+            'depth': depth,
+            'labels': list(labels),
+        }
+        self.classes = ClassMap(tuple(labels))
         self.stem = nn.Sequential(
             nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
@@ -82,6 +102,7 @@ class Answering(nn.Module):
         super().__init__()
         self.head = head
         self.boxes = head.task == 'detect'
+        self.classes = head.classes if isinstance(head, GridHead) else ALL_CLASSES
         self.output_names = ('peaks', 'sides') if self.boxes else ('logits',)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:

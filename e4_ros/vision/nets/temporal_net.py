@@ -7,10 +7,14 @@ about a tenth of the full network's cost.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from e4_ros.vision.class_map import ClassMap
 from e4_ros.vision.inference.temporal_input import GRID, PRIOR, THUMBNAIL
 from e4_ros.vision.nets.attention import AttentionPool, Gate, MemoryAttention, peak_statistics
 from e4_ros.vision.nets.exit_gate import STATE, STATISTICS
@@ -29,6 +33,10 @@ class TemporalNet(nn.Module):
         depth: number of separable convolutions.
         attention: whether to pool and remember by attention; False for means.
         memory: whether the network sees more than the thumbnail of this frame.
+        labels: the full network's label of each class; none: the classes are that network's.
+
+    Attributes:
+        classes: the same as a map.
     """
 
     def __init__(
@@ -38,15 +46,18 @@ class TemporalNet(nn.Module):
         depth: int = 4,
         attention: bool = True,
         memory: bool = True,
+        labels: Sequence[int] = (),
     ):
         super().__init__()
-        self.settings = {
+        self.settings: dict[str, Any] = {
             'classes': classes,
             'width': width,
             'depth': depth,
             'attention': attention,
             'memory': memory,
+            'labels': list(labels),
         }
+        self.classes = ClassMap(tuple(labels))
         self.width = width
         self.encoder = nn.Sequential(
             nn.Conv2d(3, 16, 3, 2, 1, bias=False),

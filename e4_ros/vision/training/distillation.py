@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from e4_ros.vision.class_map import ALL_CLASSES, ClassMap
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.nets.heads import ClassHead, GridHead, Head
@@ -213,8 +214,18 @@ def distillation_loss(logits: Tensor, pseudo_labels: Tensor) -> Tensor:
     return (1 - _HARD_SHARE) * TEMPERATURE**2 * soft + _HARD_SHARE * hard
 
 
-def make_head(task: str, channels: int, classes: int, depth: int = 4) -> Head:
-    """An untrained head that suits the task; depth is that of a `GridHead`."""
+def make_head(
+    task: str, channels: int, classes: int, known: ClassMap = ALL_CLASSES, depth: int = 4
+) -> Head:
+    """An untrained head that suits the task.
+
+    Args:
+        task: ``detect`` or ``classify``.
+        channels: number of channels of the features.
+        classes: number of the network's classes.
+        known: those that a head to boxes has.
+        depth: depth of a `GridHead`.
+    """
     if task == 'detect':
-        return GridHead(channels, classes, depth=depth)
+        return GridHead(channels, known.count(classes), depth=depth, labels=known.labels)
     return ClassHead(channels, classes)

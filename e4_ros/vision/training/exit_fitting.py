@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from e4_ros.vision.class_map import ClassMap
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Exit
 from e4_ros.vision.inference import grid_boxes
@@ -35,6 +36,7 @@ class ExitFitting:
         model: the network.
         probes: the same, cut where the exits go.
         sources: footage of each source.
+        classes: the classes that heads to boxes learn.
         settings: settings of the fit.
         work: folder for what an interrupted training needs to go on; None keeps nothing.
         progress: function that receives the phase, the steps done and their number.
@@ -45,12 +47,13 @@ class ExitFitting:
         model: VisionModel,
         probes: OnePerCore[FeatureExtractor],
         sources: Sequence[HoldoutSplit],
+        classes: ClassMap,
         settings: FitSettings,
         work: Path | None,
         progress: Callable[[str, int, int], None],
     ):
         self._model, self._probes, self._settings = model, probes, settings
-        self._work, self._progress = work, progress
+        self._classes, self._work, self._progress = classes, work, progress
         learn = _thinned([p.training for p in sources], settings.samples)
         held = _thinned([p.validation for p in sources], settings.samples // 4)
         views = max(1, min(settings.views, settings.samples // sum(len(s) for s in learn)))
@@ -67,7 +70,9 @@ class ExitFitting:
         channels = samples.features[0].shape[0]
         head = seeded(
             self._settings.seed + index,
-            lambda: make_head(self._model.task, channels, len(self._model.class_names)),
+            lambda: make_head(
+                self._model.task, channels, len(self._model.class_names), self._classes
+            ),
         )
         train_head(
             head,
@@ -107,7 +112,7 @@ class ExitFitting:
             self._probes,
             len(self._settings.cuts),
             segment.frames,
-            segment.pseudo_labels,
+            [self._classes.to_exit(detections) for detections in segment.pseudo_labels],
             views,
             self._settings.seed + number,
             lambda a, b: self._progress(f'features {number + 1}' if number else 'features', a, b),

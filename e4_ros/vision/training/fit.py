@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from e4_ros.vision.class_map import ClassMap
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
 from e4_ros.vision.export.assemble import assemble
@@ -83,15 +84,18 @@ def fit(
     probes = feature_extractors(model, cuts)
     labelled = _pseudo_label(model, probes, clips, settings, work, teacher, progress)
     sources = [part(source, settings.held_out) for source in labelled]
+    classes = ClassMap.of(
+        [labels for source in labelled for labels in source.pseudo_labels], len(model.class_names)
+    )
 
     def between_stages(told: Progress) -> tuple[ExitFitting, list[Exit]]:
-        fitting = ExitFitting(model, probes, sources, settings, work, told)
+        fitting = ExitFitting(model, probes, sources, classes, settings, work, told)
         return fitting, [fitting.fit(f'exit{i + 1}', cut) for i, cut in enumerate(cuts)]
 
     def before_them(told: Progress) -> TemporalNet | None:
         if model.task != 'detect':
             return None
-        return _temporal(model, sources, settings, work, told)
+        return _temporal(model, sources, classes, settings, work, told)
 
     temporal, (fitting, exits) = side_by_side(progress, before_them, between_stages)
     shares = _judge(model, probes, sources, exits, fitting, temporal, settings, progress)
@@ -187,14 +191,19 @@ def _told(progress: Progress, before: int, total: int, done: int) -> None:
 def _temporal(
     model: TrainableModel,
     sources: Sequence[HoldoutSplit],
+    classes: ClassMap,
     settings: FitSettings,
     work: Path | None,
     progress: Progress,
 ) -> TemporalNet:
-    classes = len(model.class_names)
     net = seeded(
         settings.seed,
-        lambda: TemporalNet(classes, attention=settings.attention, memory=settings.memory),
+        lambda: TemporalNet(
+            classes.count(len(model.class_names)),
+            attention=settings.attention,
+            memory=settings.memory,
+            labels=classes.labels,
+        ),
     )
     fitted = WorkFile(work and work / 'temporal-fitted.pt', net=net)
     if not fitted.resume():
@@ -212,8 +221,8 @@ def _fit_temporal(
 ) -> None:
     """Train the net's boxes, then measure its threshold and what its camera's frames look like."""
     classes = net.settings['classes']
-    learn = [footage(split.training) for split in sources]
-    held = [footage(split.validation) for split in sources]
+    learn = [footage(split.training, net.classes) for split in sources]
+    held = [footage(split.validation, net.classes) for split in sources]
     busy = [h for h, p in zip(held, sources, strict=True) if p.validation.shows_objects]
     train_net(
         net,

@@ -185,7 +185,8 @@ class RolloutStream:
         if self._model.task == 'classify':
             return self._model.decode(outputs, frame_shape, _LEAST_SCORE), described
         peaks, sides = outputs['peaks'][0], outputs['sides'][0]
-        return grid_boxes.decode(peaks, sides, frame_shape, _LEAST_SCORE), described
+        found = grid_boxes.decode(peaks, sides, frame_shape, _LEAST_SCORE)
+        return self._answering[depth].classes.to_network(found), described
 
     def _does(
         self, early: Detections, full: Detections, pseudo_labels: Detections, depth: int

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from e4_ros.vision.class_map import ALL_CLASSES, ClassMap
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.temporal_input import as_input, double_thumbnail, prior_maps
 from e4_ros.vision.nets.temporal_net import SLOTS, THUMBNAIL
@@ -51,10 +52,15 @@ class TemporalSample:
     pseudo_labels: Detections
 
 
-def footage(segment: FootageSegment) -> Footage:
-    """What a temporal exit needs of a stretch."""
+def footage(segment: FootageSegment, classes: ClassMap = ALL_CLASSES) -> Footage:
+    """What a temporal exit with these classes needs of a stretch."""
     small = [double_thumbnail(frame) for frame in segment.frames]
-    return Footage(small, segment.pseudo_labels, segment.full, segment.frames[0].shape)
+    return Footage(
+        small,
+        [classes.to_exit(detections) for detections in segment.pseudo_labels],
+        [classes.to_exit(detections) for detections in segment.full],
+        segment.frames[0].shape,
+    )
 
 
 class TemporalSamples:

@@ -17,11 +17,17 @@ import pytest
 import torch
 
 from e4_ros.evaluation.sources import open_source
-from e4_ros.vision.exit_checkpoint import load
+from e4_ros.vision.bundle import load_bundle
+from e4_ros.vision.detections import Detections
+from e4_ros.vision.exit_checkpoint import load, load_bytes
 from e4_ros.vision.export import assemble as export
+from e4_ros.vision.export.build import build_bundle
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.exit_thresholds import ExitThresholds
+from e4_ros.vision.inference.temporal_input import GRID, PRIOR
 from e4_ros.vision.models import load_model
+from e4_ros.vision.models.ssdlite import Ssdlite
+from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.temporal_net import SLOTS
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 from e4_ros.vision.training.feature_extractor import FeatureExtractor
@@ -122,7 +128,10 @@ import os, pathlib, signal, sys
 sys.path.insert(0, sys.argv[1])
 import torch
 import test_fit as ours
+from e4_ros.vision.inference.temporal_input import GRID, PRIOR
 from e4_ros.vision.models import load_model
+from e4_ros.vision.models.ssdlite import Ssdlite
+from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.temporal_net import SLOTS
 
 torch.set_num_threads(1)
@@ -200,6 +209,33 @@ def weighs_memories(checkpoint):
     means = memory.mean(1, keepdim=True).expand_as(memory)
     apart = looked(checkpoint, memory) - looked(checkpoint, means)
     return bool(apart.abs().max() > 1e-3)
+
+
+class Birdwatcher:
+    """A teacher that sees two of eighty classes, always at the same places."""
+
+    def pseudo_label(self, clip, progress):
+        boxes = np.array([[100, 100, 200, 300], [400, 200, 500, 400], [300, 300, 400, 400]])
+        return [Detections.of(boxes, np.array([0.9, 0.8, 0.4]), np.array([7, 3, 60]))] * len(clip)
+
+
+def test_exits_of_a_network_with_many_classes_learn_those_that_occur(model, clip, tmp_path):
+    names = tuple(f'bird {i}' for i in range(80))
+    torch.manual_seed(0)
+    network = Ssdlite(model.input_size, len(names)).eval()
+    many = TrainableModel('birds', 'detect', names, model.preprocessing, model.decoder, network)
+    checkpoint = fit(many, [clip], SETTINGS, teacher=Birdwatcher())
+    assert checkpoint.temporal.classes.labels == checkpoint.exits[0].head.classes.labels == (3, 7)
+    build_bundle(many, tmp_path / 'birds', checkpoint)
+    network = load_bundle(tmp_path / 'birds').network
+    assert network.temporal.program.inputs['prior'] == (1, 2 * PRIOR, *GRID)
+    for exit_name in ('temporal', 'exit1'):
+        thresholds = ExitThresholds({exit_name: 0.0})
+        engine = EarlyExitEngine(network, thresholds, OnnxRuntime(1))
+        found = [engine.process(frame, stamp_s) for stamp_s, frame in clip[:2]][-1]
+        assert found.exit == exit_name
+        assert set(found.detections.labels.tolist()) <= {3, 7}
+    assert load_bytes(checkpoint.to_bytes(), '', many).temporal.classes.labels == (3, 7)
 
 
 def test_a_classifier_gets_exits_too(clip):

@@ -1,0 +1,60 @@
+"""Exits that know some of a network's classes: its labels, and the exit's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from e4_ros.vision.detections import Detections
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """Which of the network's labels the classes of an exit stand for.
+
+    A camera of a detector with eighty classes shows five; an exit with maps for these is as quick
+    as the exit of a detector that has no more.
+
+    Attributes:
+        labels: the network's label of each class of the exit, rising; empty where the exit has the
+            network's own classes.
+    """
+
+    labels: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, answers: Iterable[Detections], classes: int, score: float = 0.5) -> ClassMap:
+        """The classes that occur.
+
+        Args:
+            answers: answers in the network's labels.
+            classes: number of the network's classes.
+            score: what scores less does not occur.
+        """
+        found = {int(label) for each in answers for label in each.above(score).labels}
+        return cls(tuple(sorted(found)) if 0 < len(found) < classes else ())
+
+    def count(self, classes: int) -> int:
+        """Number of the exit's classes where the network has so many."""
+        return len(self.labels) or classes
+
+    def to_exit(self, detections: Detections) -> Detections:
+        """An answer in the exit's labels, without what it does not know."""
+        if not self.labels:
+            return detections
+        places = np.searchsorted(self.labels, detections.labels)
+        places = places.clip(max=len(self.labels) - 1)
+        known = np.asarray(self.labels)[places] == detections.labels
+        return Detections(detections.boxes[known], detections.scores[known], places[known])
+
+    def to_network(self, detections: Detections) -> Detections:
+        """An exit's answer in the network's labels."""
+        if not self.labels:
+            return detections
+        return replace(detections, labels=np.asarray(self.labels, np.int64)[detections.labels])
+
+
+#: The exit has the network's own classes.
+ALL_CLASSES = ClassMap()

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import numpy as np
+
+from e4_ros.vision.class_map import ALL_CLASSES, ClassMap
+from e4_ros.vision.detections import Detections
+
+
+def labelled(*labels, score=0.9):
+    count = len(labels)
+    scores = np.linspace(score, score - 0.1, count) if count else np.zeros(0)
+    return Detections.of(np.tile([0, 0, 9, 9], (count, 1)), scores, np.array(labels))
+
+
+def test_an_answer_there_and_back_keeps_what_the_exit_knows():
+    classes = ClassMap((2, 5, 79))
+    there = classes.to_exit(labelled(79, 0, 2, 5, 78, 2))
+    assert there.labels.tolist() == [2, 0, 1, 0]
+    assert classes.to_network(there).labels.tolist() == [79, 2, 5, 2]
+    assert len(classes.to_exit(labelled(0, 1, 78))) == 0
+    assert len(classes.to_network(Detections.empty())) == 0
+
+
+def test_classes_that_are_sure_somewhere_occur():
+    answers = [labelled(7, 3), labelled(4, score=0.4), labelled(3)]
+    assert ClassMap.of(answers, 80) == ClassMap((3, 7))
+    assert ClassMap.of(answers, 80).count(80) == 2
+
+
+def test_where_all_occur_or_none_there_is_no_map():
+    assert ClassMap.of([labelled(0)], 1) == ClassMap.of([], 80) == ALL_CLASSES
+    assert ALL_CLASSES.count(80) == 80
+    answer = labelled(3)
+    assert ALL_CLASSES.to_exit(answer) is ALL_CLASSES.to_network(answer) is answer
