@@ -23,6 +23,7 @@ def summary_table(outputs: RunOutputs) -> Table:
     _add_exits(table, summary)
     _add_latencies(table, summary)
     _add_labels(table, summary)
+    _add_risk(table, summary)
     _add_audits(table, summary)
     _add_energy(table, summary)
     table.add_row('runtime', '', f'{summary.runtime}, device {summary.device or "unknown"}')
@@ -104,6 +105,15 @@ def _beside(full: Quality | None) -> str:
 
 def _figure(value: float | None) -> str:
     return 'n/a' if value is None else f'{value:.3f}'
+
+
+def _add_risk(table: Table, summary: Summary) -> None:
+    risk = summary.risk
+    if risk is None:
+        return
+    seen = 'n/a' if risk.seen is None else f'{risk.seen:.3f}'
+    table.add_row('risk of tracks', seen, f'mean loss by the key frames; {risk.asked:g} was asked')
+    table.add_row('  key frames', f'{risk.key_frames:.1%}', 'of the frames: the network ran')
 
 
 def _add_audits(table: Table, summary: Summary) -> None:

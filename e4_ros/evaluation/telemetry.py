@@ -7,8 +7,8 @@ the nodes have ended, so that nothing competes with what is measured.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from e4_ros.perception.audit_totals import AuditTotals
-from e4_ros.perception.records import NO_SOURCE, FrameRecord, RunInfo
+from e4_ros.perception.records import NO_SOURCE, FrameRecord, RunInfo, StreamRisk
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.frame_result import FrameResult
 
@@ -26,6 +26,7 @@ _DETECTIONS, _TELEMETRY, _STATE = (
 )
 _DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 _BASELINE = '/baseline/'
+_RISK = 'risk_asked', 'risk_seen', 'key_frame_rate'  # absent in recordings of earlier versions
 
 
 class TelemetryError(ValueError):
@@ -146,24 +147,34 @@ def _record(topics: _Topics, stamp_ns: int, index: int) -> FrameRecord:
         energy_j=float(telemetry.energy_j) if known else math.nan,
         energy_source=telemetry.energy_source,
         full=full,
+        risk=StreamRisk(*(float(getattr(telemetry, name, math.nan)) for name in _RISK)),
     )
 
 
 def _result(telemetry: Any, detections: Any) -> FrameResult:
-    found = detections.detections
-    answer = Detections.of(
-        np.array([item.box for item in found]).reshape(-1, 4),
-        np.array([item.score for item in found]),
-        np.array([item.class_index for item in found], np.int64),
-    )
     return FrameResult(
-        detections=answer,
+        detections=_answer(detections.detections),
         exit=telemetry.exit_name,
         diversity=float(telemetry.diversity),
         gate_scores=dict(zip(telemetry.gate_names, map(float, telemetry.gate_scores), strict=True)),
         segment_s=[float(segment.latency_s) for segment in telemetry.segments],
         latency_s=float(telemetry.latency_s),
     )
+
+
+def _answer(found: Sequence[Any]) -> Detections:
+    """The detections of a message, with their tracks where they have any."""
+    plain = Detections.of(
+        np.array([item.box for item in found]).reshape(-1, 4),
+        np.array([item.score for item in found]),
+        np.array([item.class_index for item in found], np.int64),
+    )
+    found = sorted(found, key=lambda item: -item.score)
+    ids = np.array([getattr(item, 'track_id', 0) for item in found], np.int64)
+    if not ids.all() or not len(ids):
+        return plain
+    velocities = np.array([item.velocity for item in found], np.float32)
+    return replace(plain, ids=ids, velocities=velocities)
 
 
 def _info(topics: _Topics, stamps: list[int], source: str, published: int) -> RunInfo:

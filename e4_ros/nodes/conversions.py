@@ -33,11 +33,19 @@ def to_detections(
     """Turn detections into ``e4_ros/Detections``."""
     # Lists first: a number taken out of an array alone costs more than the rest of the message.
     scores, labels = detections.scores.tolist(), detections.labels.tolist()
+    ids, velocities = _tracks(detections)
     messages = [
         Detection(
-            class_name=class_name(label, class_names), class_index=label, score=score, box=box
+            class_name=class_name(label, class_names),
+            class_index=label,
+            score=score,
+            box=box,
+            track_id=track_id,
+            velocity=velocity,
         )
-        for box, score, label in zip(detections.boxes, scores, labels, strict=True)
+        for box, score, label, track_id, velocity in zip(
+            detections.boxes, scores, labels, ids, velocities, strict=True
+        )
     ]
     return DetectionsMsg(header=header, model=model, task=task, detections=messages)
 
@@ -45,20 +53,36 @@ def to_detections(
 def to_detection_2d_array(
     detections: Detections, header: Header, class_names: Sequence[str]
 ) -> Any:
-    """Turn detections into ``vision_msgs/Detection2DArray``; needs vision_msgs."""
+    """Turn detections into ``vision_msgs/Detection2DArray``; needs vision_msgs.
+
+    `id` is the track's, and empty where nobody tracks.
+    """
     message = Detection2DArray(header=header)
     boxes, scores, labels = (
         part.tolist() for part in (detections.boxes, detections.scores, detections.labels)
     )
-    for (x0, y0, x1, y1), score, label in zip(boxes, scores, labels, strict=True):
+    ids = _tracks(detections)[0]
+    for (x0, y0, x1, y1), score, label, track in zip(boxes, scores, labels, ids, strict=True):
         bounds = BoundingBox2D(size_x=x1 - x0, size_y=y1 - y0)
         bounds.center.position.x = (x0 + x1) / 2
         bounds.center.position.y = (y0 + y1) / 2
         hypothesis = Hypothesis()
         hypothesis.hypothesis.class_id = class_name(label, class_names)
         hypothesis.hypothesis.score = score
-        message.detections.append(Detection2D(header=header, bbox=bounds, results=[hypothesis]))
+        found = Detection2D(header=header, bbox=bounds, results=[hypothesis])
+        found.id = str(track) if track else ''
+        message.detections.append(found)
     return message
+
+
+def _tracks(detections: Detections) -> tuple[list[int], np.ndarray]:
+    """Ids, 0 for none, and velocities ``(N, 2)`` float32, NaN for none."""
+    count = len(detections)
+    ids, velocities = detections.ids, detections.velocities
+    return (
+        [0] * count if ids is None else ids.tolist(),
+        np.full((count, 2), np.nan, np.float32) if velocities is None else velocities,
+    )
 
 
 def class_name(label: int, class_names: Sequence[str]) -> str:

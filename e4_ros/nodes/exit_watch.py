@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -15,9 +17,16 @@ from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.records import FrameRecord
 from e4_ros.vision.inference.clip_engine import ClipEngine
 
+PATIENCE_S = 10.0
+"""Seconds for which tracks may cost too much before the diagnostics warn."""
+
+_TOO_MUCH = 1.5  # times the risk that was asked for
+
 
 class ExitWatch:
     """Audits early answers of a perceiver and tells which exits are on, off or at rest.
+
+    It also tells what the tracks cost, and warns where that stays far above what was asked.
 
     Args:
         node: Logs.
@@ -30,6 +39,7 @@ class ExitWatch:
     def __init__(self, node: Node, perceiver: Perceiver, bundle: str, check_pay: bool) -> None:
         self._node, self._perceiver, self._bundle = node, perceiver, bundle
         self._unmeasured = check_pay
+        self._well_s = time.monotonic()  # when the tracks last cost no more than they may
         for name in perceiver.engine.off:
             node.get_logger().warning(self._complaint(name))
 
@@ -68,12 +78,39 @@ class ExitWatch:
         if engine.economics is not None:
             values['at_rest'] = ', '.join(engine.economics.resting)
             values |= {f'pays.{name}': text for name, text in engine.economics.verdicts.items()}
-        wrong = ' '.join(self._complaint(name) for name in engine.off)
+        values |= self._risk_values()
+        complaints = [self._complaint(name) for name in engine.off]
+        wrong = ' '.join([*complaints, *self._risk_complaint()])
         means = ', '.join(f'{name} {mean:.3f}' for name, mean in audits.means.items())
         fine = f'{audits.count} answers audited' + (f', mean disagreement {means}' if means else '')
+        risk = self._perceiver.risk
+        if math.isfinite(risk.seen):
+            fine += f'; tracks cost {risk.seen:.3f} of the {risk.asked:g} that they may'
         if isinstance(engine, ClipEngine):
             fine = ' '.join(engine.notes)
         return status('exits', wrong, fine, values)
+
+    def _risk_values(self) -> dict[str, str]:
+        risk = self._perceiver.risk
+        if math.isnan(risk.asked):
+            return {}
+        return {
+            'risk_asked': f'{risk.asked:g}',
+            'risk_seen': f'{risk.seen:.3f}',
+            'key_frame_rate': f'{risk.key_frame_rate:.3f}',
+        }
+
+    def _risk_complaint(self) -> list[str]:
+        risk, now_s = self._perceiver.risk, time.monotonic()
+        if not risk.seen > _TOO_MUCH * risk.asked:
+            self._well_s = now_s
+        if now_s - self._well_s < PATIENCE_S:
+            return []
+        return [
+            f'Tracks cost {risk.seen:.2f} a frame where {risk.asked:g} was asked, although the '
+            f'network runs on {risk.key_frame_rate:.0%} of the images: this camera shows what they '
+            'cannot follow. Set controller to full to run it on every image, or raise risk.'
+        ]
 
     def _complaint(self, name: str) -> str:
         return f'Exit {name} is {self._perceiver.engine.off[name]}. {self._remedy()}'

@@ -8,7 +8,7 @@ import numpy as np
 
 from e4_ros.perception.audit_totals import AuditTotals
 from e4_ros.perception.frequency_control import FrequencyControl, NoControl
-from e4_ros.perception.records import FrameRecord
+from e4_ros.perception.records import NO_RISK, FrameRecord, StreamRisk
 from e4_ros.vision.inference.audit import Audit
 from e4_ros.vision.inference.exit_thresholds import FULL
 from e4_ros.vision.inference.stream_engine import StreamEngine
@@ -62,7 +62,16 @@ class Perceiver:
             points=spent.points,
             energy_j=spent.energy_j,
             energy_source=spent.source,
+            risk=self.risk,
         )
+
+    @property
+    def risk(self) -> StreamRisk:
+        """What tracks may cost and cost; NaN where nobody tracks."""
+        risk = self.engine.risk
+        if risk is None:
+            return NO_RISK
+        return StreamRisk(risk.risk, risk.seen, risk.key_share)
 
     def audit(self, frame: np.ndarray, record: FrameRecord) -> Audit | None:
         """After an answer is out: let the full network check it, if it is its turn.

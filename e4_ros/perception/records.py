@@ -8,7 +8,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from e4_ros.perception.audit_totals import AuditTotals
@@ -19,6 +19,24 @@ OperatingPoint = Mapping[str, int]
 
 NO_SOURCE = 'none'
 """`energy_source` where joules are neither measured nor modelled."""
+
+
+class StreamRisk(NamedTuple):
+    """What tracks may cost and cost, as far as the stream has shown; NaN where nobody tracks.
+
+    Attributes:
+        asked: Mean loss (1 - F1) of a frame that is allowed.
+        seen: What was lost lately, by the key frames; NaN before there was one to show it.
+        key_frame_rate: Share of the last frames on which the network ran, 0 to 1.
+    """
+
+    asked: float = math.nan
+    seen: float = math.nan
+    key_frame_rate: float = math.nan
+
+
+NO_RISK = StreamRisk()
+"""Where nobody tracks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +53,7 @@ class FrameRecord:
         energy_j: Joules of the whole frame; NaN where ``energy_source`` is ``none``.
         energy_source: ``measured``, ``modelled`` or ``none``.
         full: The full network on the same frame, where the run compares.
+        risk: What tracks may cost and cost, after this frame.
     """
 
     frame: int
@@ -46,6 +65,7 @@ class FrameRecord:
     energy_j: float = math.nan
     energy_source: str = NO_SOURCE
     full: FrameResult | None = None
+    risk: StreamRisk = NO_RISK
 
     def mean_point(self) -> dict[str, float]:
         """Clock of each domain over the frame, in hertz, weighted by the segments' seconds."""

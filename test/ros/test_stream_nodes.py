@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 rclpy = pytest.importorskip('rclpy')
 pytest.importorskip('e4_ros.msg', reason='the package is not built: make build')
 
-from e4_ros.msg import Detection, Detections  # noqa: E402
+from e4_ros.msg import Detection, Detections, ExitTelemetry  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rosbags.highlevel import AnyReader  # noqa: E402
@@ -24,8 +25,12 @@ from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
 from rosbags.typesys import Stores, get_typestore  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
 
 from e4_ros.evaluation.sources import open_source  # noqa: E402
+from e4_ros.evaluation.telemetry import read_telemetry  # noqa: E402
+from e4_ros.nodes.conversions import to_detections  # noqa: E402
+from e4_ros.vision.detections import Detections as FrameDetections  # noqa: E402
 
 pytestmark = pytest.mark.ros
 
@@ -212,6 +217,42 @@ def test_what_is_recorded_can_be_read_without_this_package(start, ros_context, t
     scores = [m.detections[0].score for topic, m in messages if topic == '/found']
     assert scores == [0.5, 0.75]
     assert [m.model for topic, m in messages if topic == '/before'] == ['early']
+
+
+def test_a_recorded_run_keeps_the_tracks_and_what_they_cost(start, ros_context, tmp_path):
+    node = rclpy.create_node('perception', context=ros_context)
+    found = node.create_publisher(Detections, '~/detections', 10)
+    telemetry = node.create_publisher(ExitTelemetry, '~/exit_telemetry', 10)
+    output = tmp_path / 'telemetry.mcap'
+    recorder = start('recorder', output=output)
+    until(lambda: found.get_subscription_count() + telemetry.get_subscription_count() == 2)
+    header = Header(frame_id='front')
+    header.stamp.sec = 5
+    answer = replace(
+        FrameDetections.of(np.array([[1, 2, 30, 40], [5, 5, 9, 9]]), np.array([0.5, 0.75])),
+        ids=np.array([3, 2**40]),
+        velocities=np.array([[12.5, -3], [0, 0]], np.float32),
+    )
+    found.publish(to_detections(answer, header, 'm', 'detect', ['person']))
+    telemetry.publish(
+        ExitTelemetry(
+            header=header,
+            exit_name='track',
+            risk_asked=0.125,
+            risk_seen=0.0625,
+            key_frame_rate=0.25,
+            energy_source='none',
+            frames_processed=1,
+        )
+    )
+    time.sleep(0.5)
+    recorder.send_signal(signal.SIGINT)
+    assert recorder.wait(20) == 0
+    node.destroy_node()
+    (record,), _ = read_telemetry(output, source='a run')
+    assert record.result.detections.ids.tolist() == [3, 2**40]
+    assert record.result.detections.velocities.tolist() == [[12.5, -3], [0, 0]]
+    assert record.risk == (0.125, 0.0625, 0.25)
 
 
 def test_topics_that_appear_later_are_recorded_without_a_clock(start, ros_context, tmp_path):

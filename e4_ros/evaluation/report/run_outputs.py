@@ -14,6 +14,7 @@ from e4_ros.evaluation.metrics import Labels
 from e4_ros.evaluation.report.summary import Summary, summarise
 from e4_ros.perception.annotate import Annotator
 from e4_ros.perception.records import FrameRecord, RunInfo
+from e4_ros.vision.detections import Detections
 
 StampedFrames = Iterable[tuple[float, np.ndarray]]
 
@@ -100,7 +101,10 @@ def write_detections(
 def detection_line(
     record: FrameRecord, class_names: Sequence[str], min_score: float
 ) -> dict[str, Any]:
-    """The object of one frame in ``detections.jsonl``; boxes in pixels of the source image."""
+    """The object of one frame in ``detections.jsonl``; boxes in pixels of the source image.
+
+    Tracks have an `id` and a `velocity` in pixels a second.
+    """
     detections = record.result.detections.above(min_score)
     unknown = not np.isfinite(record.energy_j)
     return {
@@ -112,15 +116,24 @@ def detection_line(
                 'class': class_names[label],
                 'score': round(float(score), 4),
                 'box': [round(float(value), 2) for value in box],
+                **_track(detections, index),
             }
-            for box, score, label in zip(
-                detections.boxes, detections.scores, detections.labels, strict=True
+            for index, (box, score, label) in enumerate(
+                zip(detections.boxes, detections.scores, detections.labels, strict=True)
             )
         ],
         'latency_ms': round(record.result.latency_s * 1e3, 4),
         'energy_j': None if unknown else float(f'{record.energy_j:.6g}'),
         'energy_source': record.energy_source,
     }
+
+
+def _track(detections: Detections, index: int) -> dict[str, Any]:
+    """What a line says of a detection's track; nothing where nobody tracks."""
+    if detections.ids is None or detections.velocities is None:
+        return {}
+    velocity = [round(float(value), 1) for value in detections.velocities[index]]
+    return {'id': int(detections.ids[index]), 'velocity': velocity}
 
 
 def draw_video(

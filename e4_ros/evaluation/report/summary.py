@@ -22,6 +22,7 @@ from e4_ros.evaluation.report.quality import (
 )
 from e4_ros.perception.audit_totals import AuditTotals
 from e4_ros.perception.records import NO_SOURCE, FrameRecord, RunInfo
+from e4_ros.vision.inference.exit_thresholds import TRACK
 
 
 class Latency(BaseModel):
@@ -66,6 +67,24 @@ class Audits(BaseModel):
     energy_j_per_frame: Rounded | None
 
 
+class Risk(BaseModel):
+    """What tracks may cost and cost: mean loss (1 - F1) of a frame.
+
+    The loss is against what the full network with the same tracker would have said.
+
+    Attributes:
+        asked: Loss that is allowed.
+        seen: Loss at the end of the run, by its last key frames; null where none showed any.
+        key_frames: Share of the frames on which the network ran, 0 to 1.
+    """
+
+    model_config = ConfigDict(extra='forbid')
+
+    asked: Rounded
+    seen: Rounded | None
+    key_frames: Rounded
+
+
 class Live(BaseModel):
     """The same frames with the waits between them, as the board of a robot pays for them.
 
@@ -101,6 +120,7 @@ class Summary(BaseModel):
         agreement: The boxes behind it; null where answers are classes.
         min_score: Least score of a detection: less is neither published nor judged.
         by_labels: What labels say of the run and of the full network; null without labels.
+        risk: What tracks may cost and cost; null where nobody tracks.
         energy_j_per_frame: Mean joules of a frame's computation.
         baseline_energy_j_per_frame: Joules of a frame at full depth and default clocks.
         waits_counted: Whether both include the wait for the frame, as on a live stream.
@@ -125,6 +145,7 @@ class Summary(BaseModel):
     agreement: Agreement | None = None
     min_score: Rounded = 0.2
     by_labels: ByLabels | None = None
+    risk: Risk | None = None
     energy_j_per_frame: Rounded | None
     baseline_energy_j_per_frame: Rounded | None
     waits_counted: bool = False
@@ -192,6 +213,7 @@ def summarise(
         agreement=None if alike is None else agreement(alike),
         min_score=min_score,
         by_labels=None if labels is None else by_labels(records, labels, min_score),
+        risk=_risk(records),
         energy_j_per_frame=_finite(joules[np.isfinite(joules)].mean()) if known else None,
         baseline_energy_j_per_frame=_finite(info.baseline_energy_j),
         waits_counted=info.waits_counted,
@@ -206,6 +228,14 @@ def summarise(
         audits=_audits(info.audits, len(records)) if info.audits is not None else None,
         exit_notes=list(info.exit_notes),
     )
+
+
+def _risk(records: Sequence[FrameRecord]) -> Risk | None:
+    last = records[-1].risk
+    if math.isnan(last.asked):
+        return None
+    key = sum(record.result.exit != TRACK for record in records)
+    return Risk(asked=last.asked, seen=_finite(last.seen), key_frames=key / len(records))
 
 
 def _audits(totals: AuditTotals, frames: int) -> Audits:

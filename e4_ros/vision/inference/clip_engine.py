@@ -15,6 +15,7 @@ from e4_ros.vision.inference.compiled_network import Segment
 from e4_ros.vision.inference.exit_economics import ExitEconomics
 from e4_ros.vision.inference.exit_thresholds import FULL, ExitThresholds
 from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentTimer
+from e4_ros.vision.inference.online_risk import OnlineRisk
 from e4_ros.vision.model import check_frame
 from e4_ros.vision.runtime.devices import CPU
 from e4_ros.vision.runtime.interfaces import Runtime
@@ -58,6 +59,7 @@ class ClipEngine:
         frames_looked: number of frames that these have looked at, together.
     """
 
+    risk: OnlineRisk | None = None  # nothing is tracked
     economics: ExitEconomics | None = None  # stopping a window early costs nothing, and so pays
 
     def __init__(

@@ -15,6 +15,7 @@ from e4_ros.vision.inference.extrapolated_exit import ExtrapolatedExit
 from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentTimer
 from e4_ros.vision.inference.hold_exit import HoldExit
 from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
+from e4_ros.vision.inference.online_risk import OnlineRisk
 from e4_ros.vision.inference.temporal_exit import TemporalExit
 from e4_ros.vision.model import check_frame, check_stamp
 from e4_ros.vision.runtime.interfaces import Runtime
@@ -108,6 +109,11 @@ class EarlyExitEngine:
         if self.economics is not None:
             self.economics.note(result.gate_scores, result.exit)
         return result
+
+    @property
+    def risk(self) -> OnlineRisk | None:
+        """None: tracks are the `Ladder`'s."""
+        return None
 
     @property
     def off(self) -> dict[str, str]:

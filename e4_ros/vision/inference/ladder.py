@@ -118,6 +118,8 @@ class Ladder:
         answer = self._tracks.key(found.detections)
         if self._takes and doubt is not None:
             self.risk.key(doubt, disagreement(said, answer, 'detect', score=0.0))
+        else:
+            self.risk.unaudited()
         times = timer.around(found.segment_s)
         return FrameResult(answer, found.exit, 1 - trust, scores | found.gate_scores, *times)
 

@@ -25,7 +25,8 @@ _UNDECIDED = 0.5  # loss for each share of undecided objects
 _START = 0.1  # limit at first, of `Doubt.drift`: every second or third frame is a key frame
 _LEAST, _MOST = 0.004, 0.5
 _STEP = 0.25
-_MEMORY = 30  # cycles over which the figures for people are averaged
+_MEMORY = 30  # cycles over which the loss is averaged, for people
+_MEMORY_FRAMES = 100  # and the share of key frames
 
 
 class OnlineRisk:
@@ -38,7 +39,7 @@ class OnlineRisk:
         risk: as given.
         limit: drift up to which the tracks' answer is taken.
         seen: running mean of the loss; NaN before the first cycle ends.
-        key_share: running mean of the share of key frames; NaN likewise.
+        key_share: running share of key frames among the last hundred or so; NaN before the first.
 
     Raises:
         ValueError: the risk is not in that range.
@@ -49,7 +50,7 @@ class OnlineRisk:
             raise ValueError(f'the risk is above 0, and at most 1; got {risk}')
         self.risk, self.limit = risk, _START
         self.seen = self.key_share = math.nan
-        self._cycles = 0
+        self._cycles = self._counted = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -62,9 +63,18 @@ class OnlineRisk:
 
     def skipped(self, doubt: Doubt) -> None:
         """Count a frame that the tracks answered."""
+        self._count(0.0)
         self._frames += 1
         self._drifts += doubt.drift
         self._undecided += doubt.undecided
+
+    def unaudited(self) -> None:
+        """Count a key frame that says nothing of the tracks: a stream begins, or none may answer.
+
+        What was not audited of the cycle is left out.
+        """
+        self._count(1.0)
+        self._begin()
 
     def key(self, doubt: Doubt, loss: float) -> None:
         """Count a key frame, and learn from it.
@@ -73,6 +83,7 @@ class OnlineRisk:
             doubt: what was doubtful about the tracks' answer.
             loss: what that answer lost against the network's with the tracker, in [0, 1].
         """
+        self._count(1.0)
         frames = self._frames + 1
         unknowable = _UNDECIDED * (self._undecided + doubt.undecided) / frames
         drifted = 0.0
@@ -85,7 +96,9 @@ class OnlineRisk:
         self._cycles += 1
         weight = 1 / min(self._cycles, _MEMORY)
         self.seen = seen if self._cycles == 1 else self.seen + weight * (seen - self.seen)
-        share = 1 / frames
-        first = self._cycles == 1
-        self.key_share = share if first else self.key_share + weight * (share - self.key_share)
         self._begin()
+
+    def _count(self, key: float) -> None:
+        self._counted += 1
+        before = key if self._counted == 1 else self.key_share
+        self.key_share = before + (key - before) / min(self._counted, _MEMORY_FRAMES)

@@ -12,6 +12,7 @@ from e4_ros.vision.inference.compiled_network import Segment
 from e4_ros.vision.inference.exit_economics import ExitEconomics
 from e4_ros.vision.inference.exit_thresholds import ExitThresholds
 from e4_ros.vision.inference.frame_result import FrameResult, OnSegment
+from e4_ros.vision.inference.online_risk import OnlineRisk
 from e4_ros.vision.model import VisionModel
 
 
@@ -29,6 +30,11 @@ class StreamEngine(Protocol):
     @property
     def economics(self) -> ExitEconomics | None:
         """Rests exits that do not pay; None where all are asked."""
+        ...
+
+    @property
+    def risk(self) -> OnlineRisk | None:
+        """What tracks cost and may cost on this stream; None where nobody tracks."""
         ...
 
     @property

@@ -50,6 +50,19 @@ def test_a_line_says_what_the_format_promises(outputs):
     ]  # fmt: skip
 
 
+def test_a_line_has_the_id_and_the_velocity_of_a_track(record, info, tmp_path):
+    tracked = replace(
+        Detections.of(np.array([[0, 0, 9, 9]]), np.array([0.9])),
+        ids=np.array([12]),
+        velocities=np.array([[3.14159, -2]], np.float32),
+    )
+    records = [record(0, 'full', tracked)]
+    outputs = write_outputs(records, info(records), tmp_path)
+    (found,) = json.loads(outputs.detections_jsonl.read_text())['detections']
+    assert found['id'] == 12
+    assert found['velocity'] == [3.1, -2.0]
+
+
 def test_weak_detections_stay_out_of_the_lines(record, info, tmp_path):
     detections = Detections.of(np.array([[0, 0, 9, 9], [20, 0, 29, 9]]), np.array([0.2, 0.19]))
     records = [record(0, 'full', detections)]

@@ -17,10 +17,17 @@ MESSAGES = Path(__file__).parents[3] / 'msg'
 @pytest.fixture(scope='module')
 def store():
     """The common interfaces and our own, from their .msg files."""
+    return store_without()
+
+
+def store_without(*fields: str):
+    """The interfaces as they were before they had these fields."""
     store = get_typestore(Stores.ROS2_JAZZY)
     types: dict = {}
     for path in MESSAGES.glob('*.msg'):
-        types |= get_types_from_msg(path.read_text(), f'e4_ros/msg/{path.stem}')
+        lines = path.read_text().splitlines()
+        kept = [line for line in lines if line.split()[1:2] not in [[field] for field in fields]]
+        types |= get_types_from_msg('\n'.join(kept), f'e4_ros/msg/{path.stem}')
     store.register(types)
     return store
 
@@ -35,8 +42,10 @@ class Recording:
         self.topics: dict = {}
         self.processed = 0
 
-    def make(self, kind: str, **fields):
-        return self.store.types[f'e4_ros/msg/{kind}'](**fields)
+    def make(self, message_kind: str, **fields):
+        kind = self.store.types[f'e4_ros/msg/{message_kind}']
+        known = kind.__dataclass_fields__
+        return kind(**{name: value for name, value in fields.items() if name in known})
 
     def header(self, stamp_ns: int):
         types = self.store.types
@@ -50,12 +59,19 @@ class Recording:
         self.writer.write(self.topics[topic], 1, self.store.serialize_cdr(message, kind))
 
     def detections(
-        self, stamp_ns: int, exit_name: str, prefix: str = '', known: bool = True, **more
+        self,
+        stamp_ns: int,
+        exit_name: str,
+        prefix: str = '',
+        known: bool = True,
+        track: tuple[int, float, float] = (0, math.nan, math.nan),
+        **more,
     ):
         self.processed += not prefix
         found = self.make(
             'Detection', class_name='person', class_index=0, score=0.75,
             box=np.array([1, 2, 30, 40], np.float32),
+            track_id=track[0], velocity=np.array(track[1:], np.float32),
         )  # fmt: skip
         header = self.header(stamp_ns)
         self.write(f'/perception/{prefix}detections', self.make(
@@ -72,16 +88,16 @@ class Recording:
         fields = {
             'model': 'walkers', 'exit_name': exit_name, 'diversity': 0.5,
             'gate_names': ['temporal', 'exit1'], 'gate_scores': np.array([0.1, 0.8], np.float32),
+            'risk_asked': math.nan, 'risk_seen': math.nan, 'key_frame_rate': math.nan,
             'segments': segments, 'latency_s': 0.02 if prefix else 0.004,
             'energy_j': 0.01 if known else math.nan,
             'energy_source': 'modelled' if known else 'none',
             'frames_received': self.processed + 2, 'frames_processed': self.processed,
             'frames_dropped': 2, 'plan_id': '',
         }  # fmt: skip
-        kind = self.store.types['e4_ros/msg/ExitTelemetry']
         self.write(
             f'/perception/{prefix}exit_telemetry',
-            kind(header=header, **(fields | more)),
+            self.make('ExitTelemetry', header=header, **(fields | more)),
         )
 
     def state(self) -> None:
@@ -130,6 +146,38 @@ def test_a_recording_becomes_records(recording):
     summary = summarise(records, info)
     assert (summary.frames_received, summary.frames_dropped) == (4, 2)
     assert summary.f1_vs_full == 1.0
+
+
+def test_tracks_and_their_risk_are_kept(recording):
+    risk = {'risk_asked': 0.125, 'risk_seen': 0.0625, 'key_frame_rate': 0.25}
+    recording.detections(1, 'full', track=(7, 0.0, 0.0), risk_asked=0.125)
+    recording.detections(2, 'track', track=(7, 12.5, -3.0), **risk)
+    records, info = read_telemetry(recording.close(), source='bikes')
+    assert [record.result.detections.ids.tolist() for record in records] == [[7], [7]]
+    np.testing.assert_array_equal(records[1].result.detections.velocities, [[12.5, -3.0]])
+    assert records[1].risk == (0.125, 0.0625, 0.25)
+    assert math.isnan(records[0].risk.seen)
+    summary = summarise(records, info)
+    assert (summary.risk.asked, summary.risk.seen) == (0.125, 0.0625)
+    assert summary.risk.key_frames == 0.5
+
+
+def test_without_tracks_there_are_no_ids_and_no_risk(recording):
+    recording.detections(1, 'full')
+    (record,), info = read_telemetry(recording.close(), source='bikes')
+    assert record.result.detections.ids is None
+    assert record.result.detections.velocities is None
+    assert summarise([record], info).risk is None
+
+
+def test_a_recording_from_before_there_were_tracks_is_read(tmp_path):
+    old = store_without('track_id', 'velocity', 'risk_asked', 'risk_seen', 'key_frame_rate')
+    recording = Recording(old, tmp_path / 'old')
+    recording.detections(1, 'temporal')
+    (record,), _ = read_telemetry(recording.close(), source='bikes')
+    assert record.result.detections.ids is None
+    assert math.isnan(record.risk.asked)
+    np.testing.assert_array_equal(record.result.detections.boxes, [[1, 2, 30, 40]])
 
 
 def test_stamps_tell_which_frame_of_the_source_it_was(recording, tmp_path):

@@ -47,3 +47,58 @@ def test_nothing_is_measured_where_that_is_not_wanted(perceiver):
     exits.audit(FRAME, perceiver.process(FRAME, 0.0, 0))
     assert perceiver.engine.economics is None
     assert told == []
+
+
+class Clock:
+    """A monotonic clock that a test sets."""
+
+    def __init__(self, monkeypatch):
+        self.now_s = 100.0
+        monkeypatch.setattr('e4_ros.nodes.exit_watch.time.monotonic', lambda: self.now_s)
+
+
+@pytest.fixture(scope='module')
+def tracked():
+    return Perceiver(set_up(EngineOptions(threads=1)).engine)
+
+
+def test_the_diagnostics_say_the_risk_that_is_asked_and_seen_and_how_often_the_network_runs(
+    tracked,
+):
+    exits, _ = watch(tracked, check_pay=False)
+    tracked.process(FRAME, 0.0, 0)
+    values = {pair.key: pair.value for pair in exits.status().values}
+    assert values['risk_asked'] == '0.1'
+    assert values['risk_seen'] == 'nan', 'the first frame has nothing to compare with'
+    assert values['key_frame_rate'] == '1.000'
+    for index in range(1, 60):
+        tracked.process(FRAME, index / 10, index)
+    status = exits.status()
+    values = {pair.key: pair.value for pair in status.values}
+    assert float(values['risk_seen']) < 0.1
+    assert float(values['key_frame_rate']) < 0.5
+    assert 'of the 0.1 that they may' in status.message
+
+
+def test_tracks_that_go_on_costing_too_much_are_told_but_not_a_bad_moment(tracked, monkeypatch):
+    clock = Clock(monkeypatch)
+    exits, _ = watch(tracked, check_pay=False)
+    monkeypatch.setattr(tracked.engine.risk, 'seen', 0.16)
+    for seconds in (0, 9):
+        clock.now_s = 100.0 + seconds
+        assert exits.status().level == b'\0'
+    clock.now_s = 111.0
+    status = exits.status()
+    assert status.level == b'\1'
+    assert 'Set controller to full' in status.message
+    monkeypatch.setattr(tracked.engine.risk, 'seen', 0.14)
+    assert exits.status().level == b'\0'
+    monkeypatch.setattr(tracked.engine.risk, 'seen', 0.2)
+    clock.now_s = 120.0
+    assert exits.status().level == b'\0', 'the patience begins anew'
+
+
+def test_where_nobody_tracks_nothing_is_said_of_risk(perceiver):
+    exits, _ = watch(perceiver, check_pay=False)
+    perceiver.process(FRAME, 0.0, 0)
+    assert not any(pair.key.startswith('risk') for pair in exits.status().values)

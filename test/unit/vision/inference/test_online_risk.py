@@ -66,3 +66,26 @@ def test_a_scene_that_broke_is_never_trusted():
 def test_a_risk_that_is_none_is_refused(risk):
     with pytest.raises(ValueError, match='the risk is above 0'):
         OnlineRisk(risk)
+
+
+def test_the_share_of_key_frames_is_of_frames_and_not_of_cycles():
+    online = OnlineRisk(0.1)
+    for _ in range(30):  # cycles of one frame and of nine, in turns: every fifth is a key frame
+        online.key(Doubt(0.0, 0.0), 0.0)
+        for _ in range(8):
+            online.skipped(Doubt(0.0, 0.0))
+        online.key(Doubt(0.0, 0.0), 0.0)
+    assert online.key_share == pytest.approx(0.2, abs=0.02)
+
+
+def test_a_key_frame_that_shows_nothing_of_the_tracks_counts_as_one_and_begins_a_cycle():
+    online = OnlineRisk(0.1)
+    online.unaudited()
+    assert online.key_share == 1.0
+    assert np.isnan(online.seen)
+    for _ in range(3):
+        online.skipped(Doubt(0.5, 1.0))
+    online.unaudited()  # another stream: what the old one left unsaid is not the new one's
+    online.key(Doubt(0.1, 0.0), 0.0)
+    assert online.seen == 0.0
+    assert online.key_share == pytest.approx(3 / 6)

@@ -1,0 +1,53 @@
+"""Answers as messages: with the ids and velocities of tracks, and without where nobody tracks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+pytest.importorskip('e4_ros.msg', reason='the package is not built: make build')
+
+from std_msgs.msg import Header
+
+from e4_ros.nodes import conversions
+from e4_ros.vision.detections import Detections
+
+PLAIN = Detections.of(np.array([[1, 2, 31, 42], [5, 5, 9, 9]]), np.array([0.9, 0.4]))
+TRACKED = replace(
+    PLAIN, ids=np.array([7, 2**40]), velocities=np.array([[12.5, -3], [0, 0]], np.float32)
+)
+
+
+def messages(detections):
+    header = Header(frame_id='front')
+    return conversions.to_detections(detections, header, 'm', 'detect', ['person']).detections
+
+
+def test_a_detection_has_the_id_and_the_velocity_of_its_track():
+    first, second = messages(TRACKED)
+    assert (first.track_id, second.track_id) == (7, 2**40)
+    assert list(first.velocity) == [12.5, -3.0]
+    assert list(second.velocity) == [0.0, 0.0]
+
+
+def test_without_tracks_there_is_no_id_and_no_velocity_that_could_be_taken_for_one():
+    for message in messages(PLAIN):
+        assert message.track_id == 0
+        assert np.isnan(message.velocity).all()
+
+
+def test_an_answer_without_objects_is_an_empty_message():
+    assert messages(Detections.empty()) == []
+
+
+@pytest.mark.skipif(
+    conversions.Detection2DArray is None, reason='vision_msgs is not among the wheels'
+)
+def test_vision_msgs_carry_the_id_as_text():
+    array = conversions.to_detection_2d_array(TRACKED, Header(frame_id='front'), ['person'])
+    assert [found.id for found in array.detections] == ['7', str(2**40)]
+    plain = conversions.to_detection_2d_array(PLAIN, Header(frame_id='front'), ['person'])
+    assert [found.id for found in plain.detections] == ['', '']
