@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from e4_ros.vision.detections import Detections
@@ -14,6 +15,8 @@ from e4_ros.vision.tracking.tracker import Motion, Tracker
 # What drifts between two key frames, in units that are worth about the same loss.
 _LOST, _AGE, _UNCOVERED, _UNEXPLAINED = 0.3, 0.3, 2.0, 3.0
 _BROKEN = 0.2  # share of the points found again, below which this is another scene
+_SAME = 2  # grey levels by which a pixel differs at most in a picture that stands still
+_BLANK = 2.0  # standard deviation in grey levels below which a picture shows nothing
 _UNDECIDED_WIDTH = 0.1  # of scores around those at which a track is reported or dropped
 _DIVERGE_S = 0.5  # time constant in which a look that was left out is made up for
 
@@ -59,6 +62,8 @@ class TrackExit:
         self._watch.reset()
         self._stamp_s = self._key_s = self._elapsed_s = 0.0
         self._strain, self._unlooked = 0.0, 0.0
+        self._key_grey: np.ndarray | None = None
+        self._key_blank = False
 
     def look(self, frame: np.ndarray, stamp_s: float) -> Doubt | None:
         """Move the tracks to the next frame.
@@ -79,7 +84,13 @@ class TrackExit:
         camera = UNKNOWN if motion is None else motion.camera
         boxes = self.tracker.tracks.boxes * scale
         change = self._watch.look(grey, boxes, camera, self._elapsed_s)
-        return None if motion is None else self._doubt(motion, change)
+        if motion is None:
+            return None
+        if self._stands_still(grey):
+            # A frozen video, a covered lens: the network would say again what it said, and that
+            # nothing is there to be followed is no sign of another scene.
+            return Doubt(_AGE * (stamp_s - self._key_s), 0.0)
+        return self._doubt(motion, change)
 
     def answer(self) -> Detections:
         """The reported objects in the frame last looked at."""
@@ -103,13 +114,21 @@ class TrackExit:
         tracks = self.tracker.tracks
         born = ~np.isin(tracks.ids, known)
         self._watch.key(tracks.boxes * scale, tracks.boxes[born] * scale)
-        self._key_s, self._strain = self._stamp_s, 0.0
+        self._key_s, self._strain, self._key_grey = self._stamp_s, 0.0, self.tracker.grey
+        self._key_blank = self._key_grey is not None and _is_blank(self._key_grey)
         self._pass(looked=True)
         return self.answer()
 
     def _pass(self, looked: bool) -> None:
         weight = 1 - np.exp(-self._elapsed_s / _DIVERGE_S)
         self._unlooked += float(weight) * ((not looked) - self._unlooked)
+
+    def _stands_still(self, grey: np.ndarray) -> bool:
+        """Whether the picture is that of the key frame, or as empty."""
+        if self._key_grey is None:
+            return False
+        same = cv2.norm(grey, self._key_grey, cv2.NORM_INF) <= _SAME
+        return same or (self._key_blank and _is_blank(grey))
 
     def _doubt(self, motion: Motion, change: Change) -> Doubt:
         boxes = motion.boxes
@@ -131,3 +150,7 @@ class TrackExit:
         near = np.exp(-(((tracks.scores - middle) / _UNDECIDED_WIDTH) ** 2)).sum()
         sure = np.count_nonzero(tracks.reported)
         return float(self._unlooked * near / max(sure + near / 2, 1.0))
+
+
+def _is_blank(grey: np.ndarray) -> bool:
+    return bool(cv2.meanStdDev(grey)[1][0, 0] < _BLANK)
