@@ -11,11 +11,12 @@ from pydantic import ValidationError
 from e4_ros.evaluation.metrics import FrameLabels, Labels
 from e4_ros.evaluation.report.summary import Summary, summarise
 from e4_ros.perception.audit_totals import AuditTotals
+from e4_ros.perception.records import StreamRisk
 from e4_ros.vision.detections import Detections
 
 KEYS = [
     'frames_received', 'frames_processed', 'frames_dropped', 'exits', 'latency_ms',
-    'full_latency_ms', 'speedup_vs_full', 'f1_vs_full', 'agreement', 'min_score', 'by_labels',
+    'full_latency_ms', 'speedup_vs_full', 'f1_vs_full', 'agreement', 'min_score', 'by_labels', 'risk',
     'energy_j_per_frame', 'baseline_energy_j_per_frame', 'waits_counted', 'with_waits',
     'energy_source', 'board', 'model', 'source', 'runtime', 'device', 'board_device', 'audits',
     'exit_notes',
@@ -183,3 +184,14 @@ def test_mean_clock_is_weighted_by_time(record):
     uneven = replace(first, result=replace(first.result, segment_s=[0.001, 0.003, 0.006]))
     assert uneven.mean_point() == pytest.approx({'cpu': 2.5e9, 'gpu': 5e8})
     assert replace(first, points=()).mean_point() == {}
+
+
+def test_the_risk_of_tracks_is_the_last_that_was_seen_and_none_where_nobody_tracks(records, info):
+    assert summarise(records, info(records)).risk is None
+    run = [replace(r, risk=StreamRisk(0.1, i / 100, 0.5)) for i, r in enumerate(records)]
+    run[1] = replace(run[1], result=replace(run[1].result, exit='track'))
+    risk = summarise(run, info(run)).risk
+    assert (risk.asked, risk.seen) == (0.1, 0.11)
+    assert risk.key_frames == pytest.approx(11 / 12, rel=1e-4)
+    unseen = [replace(r, risk=StreamRisk(0.1)) for r in records]
+    assert summarise(unseen, info(unseen)).risk.seen is None
