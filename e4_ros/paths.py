@@ -52,7 +52,16 @@ def cache_dir() -> Path:
     in a container with a read-only root, it is a temporary folder that ends with the process; a
     warning says so once.
     """
-    return _writable('E4_CACHE', lambda: _xdg_cache() / 'e4_ros', 'the cache')
+    return _writable('E4_CACHE', lambda: _xdg('CACHE', '.cache') / 'e4_ros', 'the cache')
+
+
+def state_dir() -> Path:
+    """Folder for what a robot has gathered and would miss (rings of key frames); created if missing.
+
+    ``E4_STATE`` overrides the default ``$XDG_STATE_HOME/e4_ros``; where that cannot be written it is
+    as with `cache_dir`.
+    """
+    return _writable('E4_STATE', lambda: _xdg('STATE', '.local/state') / 'e4_ros', 'the state')
 
 
 def ensure_ros_log_dir() -> None:
@@ -62,9 +71,9 @@ def ensure_ros_log_dir() -> None:
     _writable('ROS_LOG_DIR', default, 'the logs of ROS')
 
 
-def _xdg_cache() -> Path:
-    given = os.environ.get('XDG_CACHE_HOME')
-    return Path(given) if given else Path.home() / '.cache'
+def _xdg(kind: str, default: str) -> Path:
+    given = os.environ.get(f'XDG_{kind}_HOME')
+    return Path(given) if given else Path.home() / default
 
 
 def _writable(variable: str, default: Callable[[], Path], what: str) -> Path:

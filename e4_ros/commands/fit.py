@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
 from e4_ros import console, extras
 from e4_ros.commands import options
+from e4_ros.commands.fit_ring import RingFit, TellingProgress
 
 _MOST_FRAMES = 3000  # of a source, in memory at once
 _STRETCH = 50  # frames that stay together when footage is thinned
@@ -23,9 +24,9 @@ def register(app: typer.Typer) -> None:
 
 def fit(
     sources: Annotated[
-        list[str],
+        Optional[list[str]],  # noqa: UP045
         typer.Argument(help='Footage of the camera: videos, folders, bags, `vtest`, `bikes`.'),
-    ],
+    ] = None,
     model: Annotated[
         str, typer.Option(help='A detector or classifier of the zoo.')
     ] = 'pedestrian_ssdlite',
@@ -67,6 +68,19 @@ def fit(
     gates: Annotated[
         bool, typer.Option(help='Let gates learn when to answer, or go by how sure answers are.')
     ] = True,
+    from_ring: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help='Learn from what perception kept (its ring_dir), the newest --frames.'),
+    ] = None,
+    certify: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            help='With --from-ring: then certify this risk on frames that are newer, and wait for '
+            'them while perception runs.'
+        ),
+    ] = None,
+    confidence: Annotated[float, typer.Option(help='Of --certify.')] = 0.95,
+    progress_fd: Annotated[Optional[int], typer.Option(hidden=True)] = None,  # noqa: UP045
 ) -> None:
     """Teach exits to answer early, without labels.
 
@@ -74,6 +88,7 @@ def fit(
         e4 fit monday.mcap tuesday.mp4 --out street
         e4 fit vtest --frames 300
         e4 fit vtest --frames 300 --quick
+        e4 fit --from-ring RING --certify 0.1 --out street    # what the robot saw lately
 
     The network itself is the teacher. A detector is asked slowly: over tiles of every frame, with
     the frames before and after; a classifier teaches what it says. Exits learn from four fifths of
@@ -84,6 +99,8 @@ def fit(
     Next: `e4 calibrate --model BUNDLE` with other footage, and `e4 run --model BUNDLE`.
     """  # noqa: D301
     extras.require('train', '`e4 fit`')
+    if bool(sources) == bool(from_ring):
+        raise typer.BadParameter('give footage, or --from-ring with a ring, and not both')
     from e4_ros.vision.export.build import build_bundle
     from e4_ros.vision.models import load_model
     from e4_ros.vision.training.fit import check_clips
@@ -103,21 +120,30 @@ def fit(
         memory=memory,
         gates=gates,
     )
-    clips = [_clip(source, frames, every) for source in sources]
+    ring = None
+    if from_ring is not None:
+        ring = RingFit(from_ring, frames, certify, confidence)
+        sources, clips = [f'ring {from_ring}'], ring.footage.clips
+    else:
+        clips = [_clip(source, frames, every) for source in sources or ()]
     check_clips(clips)
     out.parent.mkdir(parents=True, exist_ok=True)
     if work.is_dir():
         console.note(f'resuming from {work}, as far as what it holds is of this fit')
     with console.Phases(keep=True) as phases:
-        checkpoint = fit_exits(network, clips, settings, phases, work)
-    checkpoint.notes['sources'] = sources
-    build_bundle(network, out, checkpoint)
+        progress = TellingProgress(phases, progress_fd)
+        checkpoint = fit_exits(network, clips, settings, progress, work)
+        checkpoint.notes['sources'] = sources
+        build_bundle(network, out, checkpoint)
     shutil.rmtree(work, ignore_errors=True)
     for found in checkpoint.exits:
         typer.echo(f'{found.name} leaves the network after {found.cut}')
     for name, share in checkpoint.notes['gate_right_share'].items():
         typer.echo(f'the gate of {name} judged {share:.0%} of the held-out frames right')
     typer.echo(f'wrote {out}')
+    if ring is not None:
+        with console.Phases(keep=True) as phases:
+            ring.certify(out, TellingProgress(phases, progress_fd))
 
 
 def _clip(source: str, most: int, every: int) -> list:

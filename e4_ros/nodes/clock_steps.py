@@ -85,6 +85,20 @@ class ClockSteps(ManagedEntity):
             controller, stream, engine, self.between_frames, lambda: self.live
         )
 
+    def switch(self, perceiver: Perceiver) -> None:
+        """Go on with another network: with a controller of its own, and its own plan under a lease.
+
+        Args:
+            perceiver: runs it; no frame may be in work.
+        """
+        assert self._control is not None
+        if not self._control.loop.stop():
+            self._node.get_logger().error('the controller does not end')
+        self.attach(perceiver)
+        if self._link is not None:
+            self._link.plan_again()
+        self._control.loop.start()
+
     def start(self, settled: Callable[[], None]) -> None:
         """Ask for the lease; ``settled`` is called once it is known whether there are steps."""
         assert self._control is not None

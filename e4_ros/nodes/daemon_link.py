@@ -58,6 +58,18 @@ class DaemonLink:
         client = self._client
         return '' if client is None else client.board
 
+    def plan_again(self) -> None:
+        """Put the first plan of another network in force, if there is a lease."""
+        client = self._client
+        if client is None:
+            return
+        try:
+            self.live = self._take_plan(client)
+        except (ValueError, OSError) as error:
+            client.close()
+            self._drop_client()
+            self._say(str(getattr(error, 'strerror', None) or error))
+
     def stop(self) -> None:
         """Ask no more, and give the lease back."""
         if self._timer is not None:

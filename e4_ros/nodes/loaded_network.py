@@ -28,6 +28,10 @@ class LoadedNetwork(ManagedEntity):
         assert self._network is not None
         return self._network
 
+    def put(self, network: Network) -> None:
+        """Replace it; nobody may be working with the one before."""
+        self._network = network
+
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load it.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from e4_ros.nodes.parameters import value
 from e4_ros.perception.controllers import live_spec
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.setup import EngineOptions, Setup, set_up
+from e4_ros.vision.inference.exit_thresholds import TEMPORAL
 from e4_ros.vision.runtime.precision import FP32
 
 if TYPE_CHECKING:
@@ -35,46 +37,66 @@ class Network:
         baseline: Without; None where nothing is compared.
         exits: Audits the early answers.
         status: For the diagnostics: what was loaded.
+        path: Folder of the bundle.
+        learnt: Names of the exits that came with it.
     """
 
     perceiver: Perceiver
     baseline: Baseline | None
     exits: ExitWatch
     status: DiagnosticStatus
+    path: Path
+    learnt: tuple[str, ...]
 
 
-def load(node: Node) -> Network:
+def load(node: Node, model: str = '', baseline: Baseline | None = None) -> Network:
     """Load what the parameters of ``node`` name.
+
+    Args:
+        node: has the parameters.
+        model: another bundle than its parameter's.
+        baseline: one that is loaded already; the bundle must be of the same network then.
 
     Raises:
         ValueError: a name is unknown, or a file does not fit.
         OSError: a file cannot be read.
     """
     controller, every = value(node, 'controller'), value(node, 'baseline_every')
-    setup = _set_up(node, live_spec(controller).exits, value(node, 'precision'))
+    model = model or value(node, 'model')
+    setup = _set_up(node, model, live_spec(controller).exits, value(node, 'precision'))
     perceiver = Perceiver(setup.engine)
     perceiver.warm_up(_ANY_FRAME, rounds=1)
-    baseline = None
     if every and setup.manifest.clip is not None:
         raise ValueError(
             'baseline_every compares single images, and a clip model answers windows of many: set '
             'it to 0, and compare on footage (`e4 run`)'
         )
-    if every:
+    if every and baseline is None:
         from e4_ros.nodes.baseline import Baseline
 
         # What perception is compared with runs where perception does.
-        full = _set_up(node, exits=False, device=perceiver.engine.device).engine
+        full = _set_up(node, model, exits=False, device=perceiver.engine.device).engine
         baseline = Baseline(full, every)
         baseline.process(_ANY_FRAME, 0.0, board='')
     exits = ExitWatch(node, perceiver, str(setup.path), value(node, 'check_pay'))
-    return Network(perceiver, baseline, exits, _describe(node, setup, controller))
+    manifest = setup.manifest
+    learnt = [*([TEMPORAL] if manifest.temporal else []), *(e.name for e in manifest.exits)]
+    return Network(
+        perceiver,
+        baseline,
+        exits,
+        _describe(node, setup, controller),
+        setup.path,
+        tuple(learnt),
+    )
 
 
-def _set_up(node: Node, exits: bool, precision: str = FP32, device: str = '') -> Setup:
+def _set_up(
+    node: Node, model: str, exits: bool, precision: str = FP32, device: str = ''
+) -> Setup:
     return set_up(
         EngineOptions(
-            value(node, 'model'),
+            model,
             exits,
             value(node, 'runtime'),
             value(node, 'threads') or None,

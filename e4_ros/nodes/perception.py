@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ from e4_ros.perception.images import ImageError, to_rgb
 
 if TYPE_CHECKING:  # what takes long to import waits until the node can be seen
     from e4_ros.nodes.clock_steps import ClockSteps
+    from e4_ros.nodes.learning import Learning
+    from e4_ros.nodes.network import Network
     from e4_ros.perception.records import FrameRecord
 
 
@@ -34,7 +37,8 @@ class Perception(AutostartNode):
 
     Subscribes `image` or `image/compressed`. Publishes `~/detections`, `~/exit_telemetry`,
     `~/annotated` (only while someone listens), `/diagnostics`, and `~/baseline/…` for the images
-    that the full network sees as well. `~/enable` (std_srvs/SetBool) switches it off and on.
+    that the full network sees as well. `~/enable` (std_srvs/SetBool) switches it off and on. With
+    a ring (`ring_mb`) the action `~/fit` fits exits to what the camera saw and swaps them in.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -42,6 +46,8 @@ class Perception(AutostartNode):
         self._network: LoadedNetwork | None = None
         self._outputs: Outputs | None = None
         self._steps: ClockSteps | None = None
+        self._learning: Learning | None = None
+        self._turn = threading.Lock()  # held from an image to all that comes of it
         super().__init__('perception', PARAMETERS, **kwargs)
         self._max_pixels = value(self, 'max_pixels')
         self.after_parameters(self._follow)
@@ -67,6 +73,12 @@ class Perception(AutostartNode):
         self._steps.attach(perceiver)
         self._outputs.attach(perceiver.engine)
         yield self._diagnostics  # before the images, so that its last words come after theirs
+        self._learning = None
+        if value(self, 'ring_mb'):
+            from e4_ros.nodes.learning import Learning
+
+            self._learning = Learning(self, self._network.get, self._swap)
+            yield self._learning
         # It listens once it is known whether there are clock steps, so that all images have them.
         self._images = ImageInput(self, self._process, self._steps.start)
         yield self._images
@@ -80,6 +92,10 @@ class Perception(AutostartNode):
 
     def _process(self, message: AnyImage) -> None:
         """Answer one image and tell everybody; runs in the worker's thread."""
+        with self._turn:
+            self._answer(message)
+
+    def _answer(self, message: AnyImage) -> None:
         assert self._images is not None
         assert self._network is not None
         assert self._steps is not None
@@ -98,7 +114,22 @@ class Perception(AutostartNode):
         counts = images.health.processed(record.result.exit)
         self._publish(message.header, frame, record, counts, plan_id)
         steps.observe(record, images.waiting)
+        if self._learning is not None:
+            self._learning.answered(frame, record, message.header.frame_id)
         network.exits.audit(frame, record, steps.between_frames)
+        if self._learning is not None:
+            self._learning.audited(network)
+
+    def _swap(self, network: Network) -> None:
+        """Let another network answer from the next image on; what waits is not lost."""
+        assert self._network is not None
+        assert self._steps is not None
+        assert self._outputs is not None
+        with self._turn:
+            self._network.put(network)
+            self._outputs.attach(network.perceiver.engine)
+            self._steps.switch(network.perceiver)
+        self.get_logger().info(f'{network.path} answers from now on')
 
     def _publish(
         self, header: Header, frame: np.ndarray, record: FrameRecord, counts: Counts, plan_id: str
@@ -138,6 +169,8 @@ class Perception(AutostartNode):
             images.message = f'not active; {images.message}'
             return [images]
         statuses = [] if steps is None else steps.statuses()
+        if self._learning is not None:
+            statuses.append(self._learning.status())
         return [images, *statuses, network.exits.status(), network.status]
 
 

@@ -6,6 +6,7 @@ from e4_ros.bringup.node_parameters.autostart import AUTOSTART
 from e4_ros.bringup.parameter_spec import ParameterSpec
 from e4_ros.perception.controllers import FIXED, controllers
 from e4_ros.perception.images import DEFAULT_MAX_PIXELS
+from e4_ros.perception.ring_schedule import DEFAULT_SHARE
 from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK
 from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, NAMES, SPIN_US
 from e4_ros.vision.runtime.precision import PRECISIONS
@@ -138,6 +139,27 @@ PARAMETERS = (
         'result on ~/baseline; 0 for never.',
         0,
         1_000_000,
+    ),
+    ParameterSpec(
+        'ring_mb',
+        0,
+        'Megabytes of disk for a ring of frames with their answers, from which the action ~/fit '
+        'and `e4 fit --from-ring` learn; the oldest go first. 0, or 8 and more: 0 keeps nothing. '
+        '200 hold some 1,500 frames of 640x480.',
+        0,
+        1_000_000,
+    ),
+    ParameterSpec(
+        'ring_dir',
+        '',
+        "Folder of the ring; empty for one of this node's own under ~/.local/state/e4_ros.",
+    ),
+    ParameterSpec(
+        'ring_share',
+        DEFAULT_SHARE,
+        'Share of the time that goes into the ring, in runs of two seconds; 1 keeps every frame.',
+        0.01,
+        1.0,
     ),
     ParameterSpec(
         'helper',

@@ -1,4 +1,4 @@
-"""Frames from a video, a camera, a folder of images or a bag, by one function."""
+"""Frames from a video, a camera, a folder of images, a bag or a ring, by one function."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from e4_ros.evaluation.sources.bag import BagSource, is_bag
 from e4_ros.evaluation.sources.base import Source, SourceError
 from e4_ros.evaluation.sources.folder import FolderSource
 from e4_ros.evaluation.sources.packaged import PACKAGED, packaged_video
+from e4_ros.evaluation.sources.ring import RingSource
 from e4_ros.evaluation.sources.video import CameraSource, VideoSource
+from e4_ros.perception.key_frame_ring import is_ring
 
 __all__ = ['PACKAGED', 'Source', 'SourceError', 'open_source']
 
@@ -21,8 +23,9 @@ def open_source(text: str, *, topic: str | None = None, fps: float | None = None
 
     Args:
         text: A video file, a folder of images, a bag (a ROS 2 bag folder, ``.mcap``, ``.db3`` or a
-            ROS 1 ``.bag``), ``/dev/videoN``, or the name of a video that ships in a package:
-            ``bikes`` or ``vtest``. A file or folder of that name is meant by ``./bikes``.
+            ROS 1 ``.bag``), a ring of key frames, ``/dev/videoN``, or the name of a video that
+            ships in a package: ``bikes`` or ``vtest``. A file or folder of that name is meant by
+            ``./bikes``.
         topic: The image topic of a bag; needed only where the bag has more than one.
         fps: Frame rate of a folder of images, which knows none of its own (default 10).
 
@@ -36,11 +39,13 @@ def open_source(text: str, *, topic: str | None = None, fps: float | None = None
     path = Path(text).expanduser()
     if not path.exists():
         raise SourceError(
-            f'{text} does not exist. A source is a video, a folder of images, a bag, '
-            f'/dev/videoN, or one of the names {", ".join(sorted(PACKAGED))}'
+            f'{text} does not exist. A source is a video, a folder of images, a bag, a '
+            f'ring, /dev/videoN, or one of the names {", ".join(sorted(PACKAGED))}'
         )
     if is_bag(path):
         return BagSource(path, topic=topic)
+    if is_ring(path):
+        return RingSource(path)
     if path.is_dir():
         return FolderSource(path, fps=fps or 10.0)
     return VideoSource(path)

@@ -1,0 +1,146 @@
+"""Whether exits that were fitted to a ring may answer: judged on frames that came after."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from e4_ros.evaluation.metrics import agreement
+from e4_ros.evaluation.ring_footage import RingFootage, frames_to_certify, read_footage
+from e4_ros.evaluation.sources.base import SourceError
+from e4_ros.evaluation.sources.ring import RingSource
+from e4_ros.perception.key_frame_ring import RingFile, is_written
+from e4_ros.perception.setup import EngineOptions, set_up
+from e4_ros.vision.bundle import load_bundle
+from e4_ros.vision.bundle.folder import save_changed
+from e4_ros.vision.calibration.calibrate import Promise, calibrate, check_footage
+from e4_ros.vision.calibration.learn_then_test import RiskError
+from e4_ros.vision.detections import Detections
+from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
+
+Progress = Callable[[str, int, int], None]
+
+_MOST_FRAMES = 1500  # of the newer ones; a promise hardly gains from more
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class RingVerdict:
+    """What newer frames say of new exits.
+
+    Attributes:
+        certified: whether early answers keep the promise.
+        frames: number of newer frames.
+        mean_loss: mean loss a frame at the chosen thresholds.
+        early_share: share of the newer frames that the new exits answer.
+        f1_before: by the offline teacher, of what perception published on these frames.
+        f1_after: of what the new bundle answers to them.
+    """
+
+    certified: bool
+    frames: int
+    mean_loss: float
+    early_share: float
+    f1_before: float
+    f1_after: float
+
+    @property
+    def take_over(self) -> bool:
+        """Whether the new exits are to answer from now on: safe, of use, and no worse."""
+        return self.certified and self.early_share > 0 and self.f1_after >= self.f1_before
+
+    @property
+    def words(self) -> str:
+        """The verdict for people."""
+        judged = (
+            f'on {self.frames} newer frames, by the offline teacher: F1 {self.f1_after:.3f}, '
+            f'{self.f1_before:.3f} as published'
+        )
+        if not self.certified:
+            return f'nothing could be certified {judged}'
+        if not self.early_share:
+            return f'no new exit trusts itself {judged}'
+        share = f'{self.early_share:.0%} answered early'
+        if not self.take_over:
+            return f'certified, but worse than what answers now {judged}, {share}'
+        return f'certified {judged}, {share}'
+
+
+def certify_on_ring(
+    bundle: Path,
+    ring: Path,
+    after: RingFile,
+    promise: Promise,
+    progress: Progress,
+    wait_s: float = 600.0,
+) -> RingVerdict:
+    """Set a bundle's thresholds on what came into a ring after its fit, and judge it there.
+
+    Args:
+        bundle: the bundle, which gets the thresholds; none where nothing is certified.
+        ring: the ring; while somebody writes to it, newer frames are waited for.
+        after: newest entry that the exits have learned from.
+        promise: risk and confidence that the user asks for.
+        progress: function that receives the phase, the steps done and their number.
+        wait_s: seconds to wait for newer frames at most.
+
+    Raises:
+        RiskError: too few newer frames came; says how many are needed.
+    """
+    loaded = load_bundle(bundle)
+    network, task = loaded.network, loaded.network.model.task
+    footage = _newer(ring, after, promise, progress, wait_s)
+    reference: list[Detections] = []
+    if task == 'detect':
+        teacher = OfflineTeacher(network)
+        for clip in footage.clips:
+            told = partial(progress, 'teacher on newer frames', total=len(clip))
+            reference += teacher.pseudo_label(clip, told)
+    walked = partial(progress, 'thresholds')
+    found = calibrate(network, footage.clips, reference, promise, walked)
+    save_changed(bundle, loaded.manifest.calibrated(found.thresholds, found.calibration), {}, None)
+    if task == 'classify':
+        reference = _answers(bundle, footage, exits=False)
+    after_it = _answers(bundle, footage)
+    return RingVerdict(
+        bool(found.thresholds),
+        footage.frames,
+        found.calibration.mean_loss or 0.0,
+        found.early_share if found.thresholds else 0.0,
+        agreement(task, footage.answers, reference),
+        agreement(task, after_it, reference),
+    )
+
+
+def _answers(bundle: Path, footage: RingFootage, exits: bool = True) -> list[Detections]:
+    """What a bundle answers, by the engine that a robot runs."""
+    engine = set_up(EngineOptions(str(bundle), exits)).engine
+    answers = []
+    for clip in footage.clips:
+        engine.reset()
+        answers += [engine.process(frame, stamp_s).detections for stamp_s, frame in clip]
+    return answers
+
+
+def _newer(
+    ring: Path, after: RingFile, promise: Promise, progress: Progress, wait_s: float
+) -> RingFootage:
+    deadline_s = time.monotonic() + wait_s
+    while True:
+        waiting = is_written(ring) and time.monotonic() < deadline_s
+        try:
+            source = RingSource(ring, _MOST_FRAMES, after)
+        except SourceError as error:
+            if not waiting:
+                raise RiskError(f'nothing can be certified: {error}') from None
+        else:
+            needed, there = frames_to_certify(source, promise), len(source.files)
+            progress('newer frames', min(there, needed), needed)
+            if there >= needed or not waiting:
+                footage = read_footage(source, least=2)
+                check_footage(footage.clips, promise)
+                return footage
+        time.sleep(_POLL_S)
