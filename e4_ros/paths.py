@@ -56,10 +56,10 @@ def cache_dir() -> Path:
 
 
 def state_dir() -> Path:
-    """Folder for what a robot has gathered and would miss (rings of key frames); created if missing.
+    """Folder for what a robot gathers and would miss (rings of key frames); created if missing.
 
-    ``E4_STATE`` overrides the default ``$XDG_STATE_HOME/e4_ros``; where that cannot be written it is
-    as with `cache_dir`.
+    ``E4_STATE`` overrides the default ``$XDG_STATE_HOME/e4_ros``. Where that cannot be written it
+    is as with `cache_dir`.
     """
     return _writable('E4_STATE', lambda: _xdg('STATE', '.local/state') / 'e4_ros', 'the state')
 

@@ -90,6 +90,7 @@ WindowStrideS = Annotated[float, parameter('window_stride_s')]
 PlanFile = Annotated[Optional[Path], parameter('plan_file')]  # noqa: UP045
 DeadlineS = Annotated[float, parameter('deadline_s')]
 Yardstick = Annotated[bool, parameter('yardstick')]
+RingShare = Annotated[float, parameter('ring_share')]
 ImageTopic = Annotated[str, parameter('image_topic')]
 Frames = Annotated[int, parameter('frames')]
 

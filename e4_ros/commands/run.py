@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional, TextIO
@@ -13,6 +14,7 @@ import typer
 
 from e4_ros import console
 from e4_ros.commands import options
+from e4_ros.commands.run_ring import RingTap
 from e4_ros.commands.run_text import summary_table
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def run(
         str,
         typer.Argument(
             help='A video, a folder of images, a bag (ROS 2 folder, .mcap, .db3, ROS 1 .bag), '
-            '/dev/videoN, or `bikes` or `vtest`: real videos that ship in packages.'
+            'a ring, /dev/videoN, or `bikes` or `vtest`: real videos that ship in packages.'
         ),
     ],
     controller: options.Controller = options.DEFAULTS['controller'],
@@ -83,6 +85,12 @@ def run(
     fps: Annotated[
         float | None, typer.Option(min=0.01, help='Frame rate of a folder of images (10).')
     ] = None,
+    ring: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help='Also keep frames with their answers in this ring, to fit exits to.'),
+    ] = None,
+    ring_mb: Annotated[int, typer.Option(min=8, help='Megabytes that the ring takes.')] = 200,
+    ring_share: options.RingShare = 1.0,
 ) -> None:
     """Run the network with early exits over SOURCE and say what it cost.
 
@@ -124,14 +132,17 @@ def run(
             labels=labels,
             labels_class=labels_class,
         )
-    outputs = _run(stream, job_options, frames or None, out)
+    with RingTap(ring, ring_mb, ring_share) if ring is not None else nullcontext() as tap:
+        outputs = _run(stream, job_options, frames or None, out, tap)
     shown = console.stdout()
     shown.print(summary_table(outputs))
     for note in outputs.summary.exit_notes:
         shown.print(note, style='dim', markup=False, highlight=False, soft_wrap=True)
 
 
-def _run(source: Source, wanted: JobOptions, limit: int | None, out: Path) -> RunOutputs:
+def _run(
+    source: Source, wanted: JobOptions, limit: int | None, out: Path, tap: RingTap | None
+) -> RunOutputs:
     from e4_ros.evaluation.job import Job
     from e4_ros.evaluation.replay import recorded
     from e4_ros.evaluation.report.run_outputs import write_outputs
@@ -146,7 +157,7 @@ def _run(source: Source, wanted: JobOptions, limit: int | None, out: Path) -> Ru
     frames = source if source.repeatable else recorded(source, kept, source.fps or 30.0)
     with console.Phases(keep=True) as phases:
         with (out / 'detections.jsonl').open('w') as lines:
-            records = _replay(job, source, frames, limit, phases, lines)
+            records = _replay(job, source, frames, limit, phases, lines, tap)
         info = job.info(records, source)
         for problem in info.problems:
             console.warn(f'{source.name}: {problem}')
@@ -164,6 +175,7 @@ def _replay(
     limit: int | None,
     phases: console.Phases,
     lines: TextIO,
+    tap: RingTap | None,
 ) -> list[FrameRecord]:
     """Run; every line is in the file as soon as its frame is answered."""
     from e4_ros.evaluation.report.run_outputs import detection_line
@@ -178,5 +190,7 @@ def _replay(
         taken[record.result.exit] += 1
         words = '  '.join(f'{name} {taken[name]}' for name in job.engine.paths)
         phases(source.name, taken.total(), total, words)
+        if tap is not None:
+            tap.keep(record)
 
-    return job.run(frames, limit, show)
+    return job.run(frames if tap is None else tap.frames(frames), limit, show)

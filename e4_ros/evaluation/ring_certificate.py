@@ -23,7 +23,7 @@ from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 
 Progress = Callable[[str, int, int], None]
 
-_MOST_FRAMES = 1500  # of the newer ones; a promise hardly gains from more
+_MOST_FRAMES = 1500  # of the newer ones: the teacher looks at each of them some ten times
 _POLL_S = 1.0
 
 
@@ -36,35 +36,45 @@ class RingVerdict:
         frames: number of newer frames.
         mean_loss: mean loss a frame at the chosen thresholds.
         early_share: share of the newer frames that the new exits answer.
-        f1_before: by the offline teacher, of what perception published on these frames.
-        f1_after: of what the new bundle answers to them.
+        f1_before: by the offline teacher, of what perception published on these frames; None where
+            there was nothing to be found.
+        f1_after: of what the new bundle answers to them; likewise.
     """
 
     certified: bool
     frames: int
     mean_loss: float
     early_share: float
-    f1_before: float
-    f1_after: float
+    f1_before: float | None
+    f1_after: float | None
 
     @property
     def take_over(self) -> bool:
         """Whether the new exits are to answer from now on: safe, of use, and no worse."""
-        return self.certified and self.early_share > 0 and self.f1_after >= self.f1_before
+        return self.certified and self.early_share > 0 and not self.worse
+
+    @property
+    def worse(self) -> bool:
+        """Whether the new answers are worse than what was published, or nobody can say."""
+        if self.f1_before is None or self.f1_after is None:
+            return True
+        return self.f1_after < self.f1_before
 
     @property
     def words(self) -> str:
         """The verdict for people."""
-        judged = (
-            f'on {self.frames} newer frames, by the offline teacher: F1 {self.f1_after:.3f}, '
-            f'{self.f1_before:.3f} as published'
+        judged = f'on {self.frames} newer frames'
+        if self.f1_before is None or self.f1_after is None:
+            return f'nothing was to be found {judged}, so nothing says what the new exits are worth'
+        judged += (
+            f', by the offline teacher: F1 {self.f1_after:.3f}, {self.f1_before:.3f} as published'
         )
         if not self.certified:
             return f'nothing could be certified {judged}'
         if not self.early_share:
             return f'no new exit trusts itself {judged}'
         share = f'{self.early_share:.0%} answered early'
-        if not self.take_over:
+        if self.worse:
             return f'certified, but worse than what answers now {judged}, {share}'
         return f'certified {judged}, {share}'
 
@@ -97,8 +107,7 @@ def certify_on_ring(
     if task == 'detect':
         teacher = OfflineTeacher(network)
         for clip in footage.clips:
-            told = partial(progress, 'teacher on newer frames', total=len(clip))
-            reference += teacher.pseudo_label(clip, told)
+            reference += teacher.pseudo_label(clip, partial(_told, progress, len(clip)))
     walked = partial(progress, 'thresholds')
     found = calibrate(network, footage.clips, reference, promise, walked)
     save_changed(bundle, loaded.manifest.calibrated(found.thresholds, found.calibration), {}, None)
@@ -113,6 +122,10 @@ def certify_on_ring(
         agreement(task, footage.answers, reference),
         agreement(task, after_it, reference),
     )
+
+
+def _told(progress: Progress, total: int, done: int) -> None:
+    progress('teacher on newer frames', done, total)
 
 
 def _answers(bundle: Path, footage: RingFootage, exits: bool = True) -> list[Detections]:
@@ -132,7 +145,7 @@ def _newer(
     while True:
         waiting = is_written(ring) and time.monotonic() < deadline_s
         try:
-            source = RingSource(ring, _MOST_FRAMES, after)
+            source = RingSource(ring, after=after)
         except SourceError as error:
             if not waiting:
                 raise RiskError(f'nothing can be certified: {error}') from None
@@ -140,7 +153,8 @@ def _newer(
             needed, there = frames_to_certify(source, promise), len(source.files)
             progress('newer frames', min(there, needed), needed)
             if there >= needed or not waiting:
-                footage = read_footage(source, least=2)
+                newest = min(_MOST_FRAMES, 2 * needed)
+                footage = read_footage(RingSource(ring, newest, after), least=2)
                 check_footage(footage.clips, promise)
                 return footage
         time.sleep(_POLL_S)

@@ -18,6 +18,9 @@ from e4_ros.vision.detections import Detections
 MOST_FRAMES = 3000
 """Of a ring, in memory at once."""
 
+LEAST_LEARNED = 100
+"""Frames that a fit is to have where the newest are held back from it."""
+
 _GAP_S = 1.0  # put between runs whose stamps do not rise: of two drives, or clocks that were set
 _SPARE = 1.25  # a run that is cut, a frame that is lost: blocks are to be enough all the same
 
@@ -56,7 +59,8 @@ def read_footage(source: RingSource, least: int = 1) -> RingFootage:
     answers: dict[tuple[int, ...], list[Detections]] = {}
     shifts: dict[tuple[int, ...], float] = {}
     newest: RingFile | None = None
-    for newest, frame, entry in source.entries():
+    for file, frame, entry in source.entries():
+        newest = file
         clip = clips.setdefault(frame.shape, [])
         shift = shifts.get(frame.shape, 0.0)
         if clip and entry.stamp_s + shift <= clip[-1][0]:
@@ -89,9 +93,10 @@ def held_back(ring: Path, promise: Promise) -> RingFile:
     source = RingSource(ring)
     needed = frames_to_certify(source, promise)
     files = source.files
-    if len(files) < 2 * needed:
+    if len(files) < needed + LEAST_LEARNED:
         raise SourceError(
             f'the ring {ring} holds {len(files)} frames, and nobody writes to it: certifying takes '
-            f'about {needed}, and learning as many at least. Record more, or allow a higher risk'
+            f'about {needed}, and learning {LEAST_LEARNED} at least. Record more, or allow a '
+            'higher risk'
         )
     return files[-needed - 1]

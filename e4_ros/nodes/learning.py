@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from e4_ros.perception.ring_writer import RingWriter
 
 _FRAMES, _RISK, _CONFIDENCE = 600, 0.1, 0.95  # where a goal leaves them open
+_END_S = 15.0  # that a fit may take to end
 
 
 @dataclass
@@ -71,7 +73,9 @@ class Learning(ManagedEntity):
         )
         self._writer: RingWriter | None = None
         self._problem = ''
+        self._active = False
         self._fit: FitProcess | None = None
+        self._thread: threading.Thread | None = None
         self._busy = self._going_back = False
         self._history = _History()
         self._server = ActionServer(
@@ -95,12 +99,16 @@ class Learning(ManagedEntity):
         else:
             self._problem = ''
             self._writer = RingWriter(ring, value(self._node, 'ring_share'))
+        self._active = True
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End a fit that runs, and give the ring free."""
+        self._active = False
         if self._fit is not None:
             self._fit.cancel()
+        if self._thread is not None:
+            self._thread.join(_END_S)
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -144,8 +152,8 @@ class Learning(ManagedEntity):
     # -- the action ---------------------------------------------------------------------------
 
     def _judge(self, _goal: Fit.Goal) -> GoalResponse:
-        if not self.is_activated or self._busy:
-            why = 'another fit runs' if self.is_activated else 'perception is not active'
+        if not self._active or self._busy:
+            why = 'another fit runs' if self._active else 'perception is not active'
             self._node.get_logger().warning(f'goal refused: {why}')
             return GoalResponse.REJECT
         self._busy = True
@@ -160,9 +168,10 @@ class Learning(ManagedEntity):
         """Fit in a thread that waits for the process; swap in the executor's."""
         done: Future = Future(executor=self._node.executor)
         done.add_done_callback(lambda _: None)  # a future nobody called back on wakes no executor
-        threading.Thread(
+        self._thread = threading.Thread(
             target=lambda: done.set_result(self._learn(handle)), name='fit', daemon=True
-        ).start()
+        )
+        self._thread.start()
         outcome: _Outcome = await done
         self._busy = False
         result = outcome.result
@@ -213,7 +222,7 @@ class Learning(ManagedEntity):
             frames=goal.frames or _FRAMES,
             risk=goal.risk or _RISK,
             confidence=goal.confidence or _CONFIDENCE,
-            more=self.fit_options,
+            more=tuple(value(self._node, 'fit_options')),
         )
         self._fit = FitProcess(request, tell, goal.seconds)
         try:
@@ -225,9 +234,6 @@ class Learning(ManagedEntity):
         folders.keep_only(used)
         return self._outcome(found, handle)
 
-    fit_options: tuple[str, ...] = ()
-    """Further options of `e4 fit`."""
-
     def _outcome(self, found: dict[str, Any], handle: ServerGoalHandle) -> _Outcome:
         from e4_ros.nodes.network import load
 
@@ -238,8 +244,8 @@ class Learning(ManagedEntity):
             frames_newer=found['frames'],
             early_share=found['early_share'],
             mean_loss=found['mean_loss'],
-            f1_before=found['f1_before'],
-            f1_after=found['f1_after'],
+            f1_before=_number(found['f1_before']),
+            f1_after=_number(found['f1_after']),
         )
         if not found['take_over']:
             result.message += '; the exits stay as they were'
@@ -281,3 +287,7 @@ class Learning(ManagedEntity):
         self._history.before.pop()
         self._swap(network)
         self._going_back = False
+
+
+def _number(f1: float | None) -> float:
+    return math.nan if f1 is None else f1

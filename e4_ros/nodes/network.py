@@ -91,9 +91,7 @@ def load(node: Node, model: str = '', baseline: Baseline | None = None) -> Netwo
     )
 
 
-def _set_up(
-    node: Node, model: str, exits: bool, precision: str = FP32, device: str = ''
-) -> Setup:
+def _set_up(node: Node, model: str, exits: bool, precision: str = FP32, device: str = '') -> Setup:
     return set_up(
         EngineOptions(
             model,

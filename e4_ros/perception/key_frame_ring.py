@@ -4,7 +4,7 @@ A folder with one file for each entry (`ring_entry`), named after its run and it
 A *run* is consecutive frames: what `e4 fit` learns is how a frame follows from the ones before it,
 and key frames alone, seconds apart, would teach it a stream that no robot ever sees. The oldest
 entries go first. An entry gets its name by a rename, so that a process that is killed leaves whole
-entries and perhaps a scratch file; what there is is found by listing, so that no index can be wrong.
+entries and perhaps a scratch file. What there is is found by listing: no index can be wrong.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ class KeyFrameRing:
         folder.mkdir(parents=True, exist_ok=True)
         if not is_ring(folder) and any(folder.iterdir()):
             raise RingError(f'{folder} holds something else than a ring: name an empty folder')
-        self._lock = (folder / _LOCK).open('ab')
+        # Not for writing: a file system with such a file could not become read-only.
+        self._lock = os.fdopen(os.open(folder / _LOCK, os.O_RDONLY | os.O_CREAT, 0o644), 'rb')
         try:
             self._take_over()
         except BaseException:

@@ -16,7 +16,11 @@ from e4_ros.perception.image_file import ImageError, decode
 from e4_ros.vision.detections import Detections
 
 QUALITY = 95
-"""Of the JPEGs. docs/learning.md has what lower ones do to the offline teacher."""
+"""Of the JPEGs, with all of their colours; docs/learning.md has what less does to a teacher."""
+
+_HOW = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+if hasattr(cv2, 'IMWRITE_JPEG_SAMPLING_FACTOR'):  # OpenCV 4.6 and later
+    _HOW += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 
 _COMMENT = b'\xff\xfe'
 _MARK = b'e4_ros.ring/1\0'
@@ -54,7 +58,7 @@ def encode_entry(frame: np.ndarray, entry: RingEntry) -> bytes:
     if max(frame.shape[:2]) > _LARGEST:
         raise ImageError(f'a JPEG holds {_LARGEST} pixels a side, not {frame.shape[:2]}')
     picture = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    _, encoded = cv2.imencode('.jpg', picture, _HOW)
     data, text = encoded.tobytes(), _text(entry)
     # Behind the first segment, which readers of JFIF expect where it is.
     head = 4 + int.from_bytes(data[4:6], 'big')

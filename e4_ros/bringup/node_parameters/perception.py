@@ -162,6 +162,12 @@ PARAMETERS = (
         1.0,
     ),
     ParameterSpec(
+        'fit_options',
+        [''],
+        'Further options of `e4 fit` for the action ~/fit, such as [--steps, "500"].',
+        live=True,
+    ),
+    ParameterSpec(
         'helper',
         'dvfs_helper',
         'Name of the DVFS daemon that steps the clocks. Where no such node runs, the daemon at the '
