@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from e4_ros.evaluation.metrics import agreement
+from e4_ros.evaluation.metrics import top1
 from e4_ros.evaluation.ring_footage import RingFootage, frames_to_certify, read_footage
 from e4_ros.evaluation.sources.base import SourceError
 from e4_ros.evaluation.sources.ring import RingSource
 from e4_ros.perception.key_frame_ring import RingFile, is_written
 from e4_ros.perception.setup import EngineOptions, set_up
+from e4_ros.vision.agreement import confident, matches
 from e4_ros.vision.bundle import load_bundle
 from e4_ros.vision.bundle.folder import save_changed
 from e4_ros.vision.calibration.calibrate import Promise, calibrate, check_footage
@@ -25,6 +26,7 @@ Progress = Callable[[str, int, int], None]
 
 _MOST_FRAMES = 1500  # of the newer ones: the teacher looks at each of them some ten times
 _POLL_S = 1.0
+_SURE = 0.5  # score of a teacher's detections that count
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,25 @@ def certify_on_ring(
         footage.frames,
         found.calibration.mean_loss or 0.0,
         found.early_share if found.thresholds else 0.0,
-        agreement(task, footage.answers, reference),
-        agreement(task, after_it, reference),
+        _quality(task, footage.answers, reference),
+        _quality(task, after_it, reference),
     )
+
+
+def _quality(
+    task: str, published: Sequence[Detections], reference: Sequence[Detections]
+) -> float | None:
+    """F1, or share of right classes: all that is published counts, and what the teacher is sure of.
+
+    Returns:
+        None where there is nothing in either.
+    """
+    if task == 'classify':
+        return top1(published, reference)
+    pairs = list(zip(published, reference, strict=True))
+    total = sum(len(ours) + len(confident(theirs, _SURE)) for ours, theirs in pairs)
+    matched = sum(matches(ours, theirs, 0.0, truth_score=_SURE) for ours, theirs in pairs)
+    return 2 * matched / total if total else None
 
 
 def _told(progress: Progress, total: int, done: int) -> None:

@@ -126,6 +126,7 @@ class Perception(AutostartNode):
         assert self._steps is not None
         assert self._outputs is not None
         with self._turn:
+            network.perceiver.adopt(self._network.get().perceiver)
             self._network.put(network)
             self._outputs.attach(network.perceiver.engine)
             self._steps.switch(network.perceiver)

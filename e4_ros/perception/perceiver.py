@@ -11,6 +11,7 @@ from e4_ros.perception.frequency_control import FrequencyControl, NoControl
 from e4_ros.perception.records import NO_RISK, FrameRecord, StreamRisk
 from e4_ros.vision.inference.audit import Audit
 from e4_ros.vision.inference.exit_thresholds import FULL
+from e4_ros.vision.inference.ladder import Ladder
 from e4_ros.vision.inference.stream_engine import StreamEngine
 
 _log = logging.getLogger(__name__)
@@ -72,6 +73,11 @@ class Perceiver:
         if risk is None:
             return NO_RISK
         return StreamRisk(risk.risk, risk.seen, risk.key_share)
+
+    def adopt(self, other: Perceiver) -> None:
+        """Go on with the stream of another, which is used no more; tracks keep their ids."""
+        if isinstance(self.engine, Ladder) and isinstance(other.engine, Ladder):
+            self.engine.adopt(other.engine)
 
     def audit(self, frame: np.ndarray, record: FrameRecord) -> Audit | None:
         """After an answer is out: let the full network check it, if it is its turn.

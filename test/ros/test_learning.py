@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from array import array
@@ -33,7 +32,8 @@ from e4_ros.nodes.perception import Perception  # noqa: E402
 from e4_ros.perception import fit_process  # noqa: E402
 from e4_ros.perception.key_frame_ring import KeyFrameRing, is_written, ring_files  # noqa: E402
 from e4_ros.perception.ring_entry import decode_entry  # noqa: E402
-from e4_ros.vision.bundle import shipped_bundle  # noqa: E402
+from e4_ros.vision.bundle import read_manifest, shipped_bundle  # noqa: E402
+from e4_ros.vision.bundle.folder import save_changed  # noqa: E402
 
 pytestmark = pytest.mark.ros
 
@@ -151,7 +151,17 @@ def graph(ros_context, tmp_path):
 
 
 def another_bundle(folder: Path) -> Path:
-    return Path(shutil.copytree(shipped_bundle('pedestrian_ssdlite'), folder))
+    """The exits that ship, more cautious."""
+    there = shipped_bundle('pedestrian_ssdlite')
+    manifest = read_manifest(there)
+    cautious = manifest.calibrated(dict.fromkeys(manifest.thresholds, 0.8), manifest.calibration)
+    return save_changed(there, cautious, {}, folder)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """Exits that a test switches off are to stay on for the others."""
+    monkeypatch.setenv('E4_CACHE', str(tmp_path_factory.mktemp('cache')))
 
 
 def test_what_was_answered_lies_in_the_ring(graph):
@@ -287,7 +297,7 @@ def test_exits_that_prove_bad_are_taken_back(graph, tmp_path):
     network = load(graph.perception, str(bundle))
     graph.in_executor(graph.perception._swap, network)
     graph.camera.shoot(2)
-    auditor = network.perceiver.engine.auditor
+    auditor = network.perceiver.engine.engine.auditor
     for name in network.learnt:
         while name not in auditor.off:
             auditor.judge(name, 1.0)
@@ -296,6 +306,19 @@ def test_exits_that_prove_bad_are_taken_back(graph, tmp_path):
     assert 'proved worse than certified' in graph.learning['taken_back']
     graph.camera.shoot(3)
     assert not graph.network.perceiver.engine.off
+
+
+def test_tracks_keep_their_ids_over_a_swap(graph, tmp_path):
+    graph.camera.shoot(12)
+    tracker = graph.network.perceiver.engine._tracks.tracker
+    ids = set(tracker.answer().ids)
+    assert ids, 'nobody was found'
+    bundle = another_bundle(tmp_path / 'other')
+    graph.in_executor(graph.perception._swap, load(graph.perception, str(bundle)))
+    graph.camera.shoot(1)
+    after = graph.network.perceiver.engine._tracks.tracker
+    assert graph.network.path == bundle
+    assert ids & set(after.answer().ids)
 
 
 def test_the_disk_it_takes_is_bounded(ros_context, tmp_path):

@@ -168,6 +168,14 @@ class Ladder:
             return
         self.engine.run_segment(index - 1, frame, stamp_s)
 
+    def adopt(self, other: Ladder) -> None:
+        """Go on with another ladder's stream: with its tracks, and what it has learnt about risk.
+
+        Args:
+            other: a ladder of the same settings, which is used no more.
+        """
+        self._tracks, self.risk = other._tracks, other.risk
+
     def reset(self) -> None:
         """Forget the stream; what was learnt of it about risk stays."""
         self._tracks.reset()

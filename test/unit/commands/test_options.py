@@ -12,6 +12,8 @@ from e4_ros.commands.options import SHARED
 
 OTHER_DEFAULTS = {
     ('calibrate', 'risk'): 'what learnt exits may cost; tracks have a risk of their own',
+    ('run', 'ring_mb'): 'whoever names a ring wants one',
+    ('run', 'ring_share'): 'footage is shorter than a drive',
     ('run', 'board'): 'the board that is modelled; a daemon has the clocks of its machine',
     ('profile', 'board'): 'likewise',
     ('calibrate', 'model'): 'what `e4 fit` writes, for the shipped bundle is read-only',
