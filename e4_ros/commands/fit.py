@@ -80,7 +80,12 @@ def fit(
         ),
     ] = None,
     confidence: Annotated[float, typer.Option(help='Of --certify.')] = 0.95,
-    progress_fd: Annotated[Optional[int], typer.Option(hidden=True)] = None,  # noqa: UP045
+    progress_fd: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            help='File descriptor that gets progress and result, for programs: JSON lines.'
+        ),
+    ] = None,
 ) -> None:
     """Teach exits to answer early, without labels.
 
