@@ -17,6 +17,7 @@ from e4_ros.vision.model import VisionModel
 from e4_ros.vision.nets.heads import ClassHead, GridHead, Head
 from e4_ros.vision.runtime.one_per_core import OnePerCore
 from e4_ros.vision.training.augment import plain_view, random_view
+from e4_ros.vision.training.data_parallel import DataParallel
 from e4_ros.vision.training.feature_extractor import FeatureExtractor
 from e4_ros.vision.training.grid_targets import box_loss, box_target
 from e4_ros.vision.training.resumable import WorkFile, training_device
@@ -120,6 +121,7 @@ def train_head(
     seed: int,
     weights: Tensor | None = None,
     work: Path | None = None,
+    threads: int = 1,
     progress: Progress = lambda done, total: None,
 ) -> list[float]:
     """Train a head on samples (AdamW, one cycle).
@@ -132,6 +134,7 @@ def train_head(
         seed: seed of the order of the samples.
         weights: weight of each sample ``(n,)``: the share that reaches this exit; only for classes.
         work: file to go on from, and to keep what is needed to go on.
+        threads: number of threads, each of which learns from a part of every batch.
         progress: function that receives the number of epochs done and of all epochs.
 
     Returns:
@@ -146,20 +149,24 @@ def train_head(
         optimiser, _LEARNING_RATE, max(epochs * -(-count // _BATCH), 2)
     )
     kept = WorkFile(work, head=head, optimiser=optimiser, schedule=schedule)
+    head.train()
+    heads = DataParallel(head, threads if device.type == 'cpu' else 1)
     history = []
     for epoch in range(kept.resume(), epochs):
-        head.train()
         order = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
         losses = []
-        for rows in torch.randperm(count, generator=order).split(_BATCH):
-            features = torch.stack([samples.features[i] for i in rows.tolist()]).to(device).float()
-            loss = loss_of(features.contiguous(memory_format=torch.channels_last), rows.tolist())
-            optimiser.zero_grad()
-            loss.backward()
+        shuffled = torch.randperm(count, generator=order)
+        for rows in (batch.tolist() for batch in shuffled.split(_BATCH)):
+
+            def loss(head: Head, part: slice, rows: list[int] = rows) -> Tensor:
+                features = torch.stack([samples.features[i] for i in rows[part]]).to(device)
+                features = features.float().contiguous(memory_format=torch.channels_last)
+                return loss_of(head, features, rows[part])
+
+            losses.append(heads.backward(loss, len(rows)))
             torch.nn.utils.clip_grad_norm_(head.parameters(), 5.0)
             optimiser.step()
             schedule.step()
-            losses.append(loss.item())
         history.append(float(np.mean(losses)))
         kept.keep(epoch + 1)
         progress(epoch + 1, epochs)
@@ -169,7 +176,7 @@ def train_head(
 
 def _loss(
     head: Head, samples: Samples, input_size: tuple[int, int], weights: Tensor | None
-) -> Callable[[Tensor, list[int]], Tensor]:
+) -> Callable[[Head, Tensor, list[int]], Tensor]:
     if isinstance(head, GridHead):
         grid = (samples.features[0].shape[1], samples.features[0].shape[2])
         targets = [
@@ -178,7 +185,7 @@ def _loss(
             if isinstance(detections, Detections)
         ]
 
-        def boxes(features: Tensor, rows: list[int]) -> Tensor:
+        def boxes(head: Head, features: Tensor, rows: list[int]) -> Tensor:
             logits, sides = head(features)
             return box_loss(logits.cpu(), sides.cpu(), [targets[i] for i in rows])
 
@@ -188,7 +195,7 @@ def _loss(
     )
     weigh = torch.ones(len(pseudo_labels)) if weights is None else weights
 
-    def classes(features: Tensor, rows: list[int]) -> Tensor:
+    def classes(head: Head, features: Tensor, rows: list[int]) -> Tensor:
         each = distillation_loss(head(features), pseudo_labels[rows].to(features.device))
         return (each * weigh[rows].to(each.device)).sum() / weigh[rows].sum().clamp_min(1e-6)
 

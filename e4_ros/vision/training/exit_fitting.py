@@ -40,6 +40,7 @@ class ExitFitting:
         settings: settings of the fit.
         work: folder for what an interrupted training needs to go on; None keeps nothing.
         progress: function that receives the phase, the steps done and their number.
+        threads: number of threads of a training.
     """
 
     def __init__(
@@ -51,9 +52,11 @@ class ExitFitting:
         settings: FitSettings,
         work: Path | None,
         progress: Callable[[str, int, int], None],
+        threads: int,
     ):
         self._model, self._probes, self._settings = model, probes, settings
         self._classes, self._work, self._progress = classes, work, progress
+        self._threads = threads
         learn = _thinned([p.training for p in sources], settings.samples)
         held = _thinned([p.validation for p in sources], settings.samples // 4)
         views = max(1, min(settings.views, settings.samples // sum(len(s) for s in learn)))
@@ -82,6 +85,7 @@ class ExitFitting:
             self._settings.seed,
             self._weights,
             work=self._work and self._work / f'{name}.pt',
+            threads=self._threads,
             progress=lambda a, b: self._progress(name, a, b),
         )
         if isinstance(head, GridHead):

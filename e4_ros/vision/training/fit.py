@@ -21,7 +21,7 @@ from e4_ros.vision.export.graph_split import StageError
 from e4_ros.vision.inference.exit_thresholds import TEMPORAL
 from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.temporal_net import TemporalNet
-from e4_ros.vision.runtime.one_per_core import OnePerCore
+from e4_ros.vision.runtime.one_per_core import OnePerCore, cores
 from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 from e4_ros.vision.training.exit_fitting import ExitFitting
 from e4_ros.vision.training.feature_extractor import FeatureExtractor, feature_extractors
@@ -88,14 +88,17 @@ def fit(
         [labels for source in labelled for labels in source.pseudo_labels], len(model.class_names)
     )
 
+    both = bool(cuts) and model.task == 'detect'
+    threads = max(cores() // 2, 1) if both else cores()
+
     def between_stages(told: Progress) -> tuple[ExitFitting, list[Exit]]:
-        fitting = ExitFitting(model, probes, sources, classes, settings, work, told)
+        fitting = ExitFitting(model, probes, sources, classes, settings, work, told, threads)
         return fitting, [fitting.fit(f'exit{i + 1}', cut) for i, cut in enumerate(cuts)]
 
     def before_them(told: Progress) -> TemporalNet | None:
         if model.task != 'detect':
             return None
-        return _temporal(model, sources, classes, settings, work, told)
+        return _temporal(model, sources, classes, settings, work, told, threads)
 
     temporal, (fitting, exits) = side_by_side(progress, before_them, between_stages)
     shares = _judge(model, probes, sources, exits, fitting, temporal, settings, progress)
@@ -132,7 +135,7 @@ def check_clips(clips: Sequence[Clip]) -> None:
 def _cuts(model: TrainableModel, settings: FitSettings) -> list[str]:
     shares = [cut for cut in settings.cuts if not isinstance(cut, str)]
     try:
-        by_share = iter(measured_cuts(model, shares))
+        by_share = iter(measured_cuts(model, shares, threads=1))
     except StageError as error:
         raise FitError(f'{model.name} cannot be cut into stages: {error}') from error
     return [cut if isinstance(cut, str) else next(by_share) for cut in settings.cuts]
@@ -195,6 +198,7 @@ def _temporal(
     settings: FitSettings,
     work: Path | None,
     progress: Progress,
+    threads: int,
 ) -> TemporalNet:
     net = seeded(
         settings.seed,
@@ -207,7 +211,7 @@ def _temporal(
     )
     fitted = WorkFile(work and work / 'temporal-fitted.pt', net=net)
     if not fitted.resume():
-        _fit_temporal(net, sources, settings, work, progress)
+        _fit_temporal(net, sources, settings, work, progress, threads)
         fitted.keep(1)
     return net.eval().requires_grad_(False)
 
@@ -218,6 +222,7 @@ def _fit_temporal(
     settings: FitSettings,
     work: Path | None,
     progress: Progress,
+    threads: int,
 ) -> None:
     """Train the net's boxes, then measure its threshold and what its camera's frames look like."""
     classes = net.settings['classes']
@@ -229,6 +234,7 @@ def _fit_temporal(
         TemporalSamples(learn, classes, settings.seed, 0.1),
         settings.steps_for(sum(len(source.frames) for source in learn)),
         work=work and work / 'temporal.pt',
+        threads=threads,
         progress=lambda done, total: progress('temporal exit', done, total),
     )
     samples = TemporalSamples(busy or learn, classes, settings.seed + 1, 0.0)

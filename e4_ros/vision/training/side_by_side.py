@@ -1,4 +1,4 @@
-"""Independent trainings at the same time, one thread each, instead of all cores on each in turn.
+"""Independent trainings at the same time, instead of all cores on each operation of one.
 
 Small networks leave the cores of a training waiting for each other at every operation; on a busy
 machine that costs several times the work itself.
@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
-
-from e4_ros.vision.runtime.one_per_core import cores
 
 Progress = Callable[[str, int, int], None]
 Made = TypeVar('Made')
@@ -37,7 +35,7 @@ def side_by_side(progress: Progress, *tasks: Callable[[Progress], Any]) -> list[
         with speaking:
             progress(phase, done, total)
 
-    with _torch_threads(cores() // len(tasks)), ThreadPoolExecutor(len(tasks)) as pool:
+    with _one_thread_an_operation(), ThreadPoolExecutor(len(tasks)) as pool:
         begun = [pool.submit(task, told) for task in tasks]
         try:
             ended, _ = wait(begun, return_when=FIRST_EXCEPTION)
@@ -56,9 +54,9 @@ def seeded(seed: int, make: Callable[[], Made]) -> Made:
 
 
 @contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
+def _one_thread_an_operation() -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(max(count, 1))
+    torch.set_num_threads(1)
     try:
         yield
     finally:

@@ -18,6 +18,7 @@ from e4_ros.vision.nets.heads import GridHead, local_peaks
 from e4_ros.vision.nets.in_distribution import fit_in_distribution, statistics
 from e4_ros.vision.nets.temporal_net import GRID, SLOTS, THUMBNAIL, TemporalNet
 from e4_ros.vision.runtime.one_per_core import OnePerCore
+from e4_ros.vision.training.data_parallel import DataParallel
 from e4_ros.vision.training.grid_targets import BoxTarget, box_loss, box_target
 from e4_ros.vision.training.resumable import WorkFile, training_device
 from e4_ros.vision.training.temporal_samples import Footage, TemporalSample, TemporalSamples
@@ -35,6 +36,7 @@ def train_net(
     batch: int = 16,
     learning_rate: float = 4e-3,
     work: Path | None = None,
+    threads: int = 1,
     progress: Progress = lambda done, total: None,
 ) -> list[float]:
     """Train the network's boxes (AdamW, one cycle).
@@ -46,6 +48,7 @@ def train_net(
         batch: moments in a step.
         learning_rate: highest learning rate of the schedule.
         work: file to go on from, and to keep what is needed to go on.
+        threads: number of threads, each of which learns from a part of every batch.
         progress: function that receives the number of steps done and of all steps.
 
     Returns:
@@ -57,6 +60,7 @@ def train_net(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, max(steps, 2))
     kept = WorkFile(work, net=net, optimiser=optimiser, schedule=schedule)
     history = []
+    nets = DataParallel(net, threads if device.type == 'cpu' else 1)
     first, classes = kept.resume(), net.settings['classes']
 
     def draw(_: None, step: int) -> tuple[list[TemporalSample], list[BoxTarget]]:
@@ -66,14 +70,20 @@ def train_net(
     # The next batches are drawn while the net learns from this one.
     batches = OnePerCore(lambda: None, 1).map(draw, range(first, steps))
     for step, (drawn, targets) in enumerate(batches, first):
-        out = _look(net, drawn)
-        loss = box_loss(out['logits'].cpu(), out['sides'].cpu(), targets)
-        optimiser.zero_grad()
-        loss.backward()
+
+        def loss(
+            net: TemporalNet,
+            part: slice,
+            drawn: Sequence[TemporalSample] = drawn,
+            targets: Sequence[BoxTarget] = targets,
+        ) -> Tensor:
+            out = _look(net, drawn[part])
+            return box_loss(out['logits'].cpu(), out['sides'].cpu(), targets[part])
+
+        history.append(nets.backward(loss, batch))
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimiser.step()
         schedule.step()
-        history.append(loss.item())
         if (step + 1) % _KEEP_EVERY == 0 or step + 1 == steps:
             kept.keep(step + 1)
         progress(step + 1, steps)

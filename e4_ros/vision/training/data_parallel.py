@@ -1,0 +1,65 @@
+"""One training on several threads: each learns from a part of the batch, with its own copy.
+
+`torch.nn.parallel` is for several GPUs or processes; threads within each operation wait for each
+other some hundred times a step, these once.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from torch import Tensor, nn
+
+Net = TypeVar('Net', bound=nn.Module)
+
+
+class DataParallel(Generic[Net]):
+    """Gradients of a net by parts of a batch.
+
+    The copies share the net's parameters, not its buffers: running means are those of the parts
+    that the net itself sees. Make it when the net is where it will be trained.
+
+    Args:
+        net: the net, in training mode.
+        parts: number of parts, each with a thread.
+    """
+
+    def __init__(self, net: Net, parts: int):
+        self._nets = [net, *(_copy(net) for _ in range(parts - 1))]
+        self._parameters = [list(each.parameters()) for each in self._nets]
+
+    def backward(self, loss_of: Callable[[Net, slice], Tensor], size: int) -> float:
+        """Put the mean of the parts' gradients into the net's parameters; return their mean loss.
+
+        Args:
+            loss_of: function of a net and the part of the batch that it learns from.
+            size: size of the batch.
+        """
+        parts = min(len(self._nets), size)
+
+        def learn(index: int) -> float:
+            for parameter in self._parameters[index]:
+                parameter.grad = None
+            loss = loss_of(self._nets[index], slice(index, None, parts))
+            (loss / parts).backward()
+            return loss.item()
+
+        if parts == 1:
+            return learn(0)
+        with ThreadPoolExecutor(parts) as pool:
+            losses = list(pool.map(learn, range(parts)))
+        for ours, *theirs in zip(*self._parameters[:parts], strict=True):
+            for other in theirs:
+                if ours.grad is not None and other.grad is not None:
+                    ours.grad += other.grad
+        return sum(losses) / parts
+
+
+def _copy(net: Net) -> Net:
+    other = copy.deepcopy(net)
+    for ours, theirs in zip(net.parameters(), other.parameters(), strict=True):
+        theirs.data = ours.data
+    return other
