@@ -63,3 +63,34 @@ def clip_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('clips') / 'bundle'
     build_clip_bundle(backbone, model, 1.0, folder, {'dataset': 'none'})
     return folder
+
+
+@pytest.fixture(scope='session')
+def exits_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pedestrian detector with exits that nobody trained: `temporal` and `exit1`, with gates.
+
+    An untrained gate says about one half, so that `temporal` answers all frames but a stream's
+    first, and `exit1` none: thresholds of 0.2 and 0.9.
+    """
+    import torch
+
+    from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
+    from e4_ros.vision.export.build import build_bundle
+    from e4_ros.vision.models import load_model
+    from e4_ros.vision.nets.exit_gate import ExitGate
+    from e4_ros.vision.nets.heads import GridHead
+    from e4_ros.vision.nets.temporal_net import TemporalNet
+
+    torch.manual_seed(0)
+    model = load_model('pedestrian_ssdlite')
+    found = Exit('exit1', 'add_1', GridHead(32, 1).eval(), ExitGate(32).eval())
+    fitted = Checkpoint(
+        model.name,
+        network_hash(model.network),
+        [found],
+        TemporalNet(1).eval(),
+        {'temporal': 0.2, 'exit1': 0.9},
+    )
+    folder = tmp_path_factory.mktemp('exits') / 'bundle'
+    build_bundle(model, folder, fitted)
+    return folder

@@ -52,7 +52,7 @@ def change(
 
     \b
         e4 bundle set street --threshold exit1=0.7 --threshold temporal=off
-        e4 bundle set pedestrian_ssdlite --threshold temporal=0.9 --out careful
+        e4 bundle set street --threshold temporal=0.9 --out careful
 
     What `e4 calibrate` promised held for its own thresholds: the promise is taken out. The bounds
     of its audits stay.

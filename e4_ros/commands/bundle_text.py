@@ -25,9 +25,13 @@ def table_of(manifest: Manifest) -> Table:
         for name in manifest.exit_names:
             table.add_row(name, _threshold(manifest, name))
     else:
-        learnt = 'learnt' if manifest.temporal is not None else 'not learnt'
-        table.add_row('temporal', f'{_threshold(manifest, "temporal")}, {learnt}')
-        table.add_row('promise', _promise(manifest))
+        if 'temporal' in manifest.exit_names:
+            learnt = 'learnt' if manifest.temporal is not None else 'the last answer, held'
+            table.add_row('temporal', f'{_threshold(manifest, "temporal")}, {learnt}')
+        if not manifest.exit_names:
+            table.add_row('exits', 'none learnt: `e4 fit` makes some; tracks need none')
+        if manifest.exit_names:
+            table.add_row('promise', _promise(manifest))
     table.add_row('precisions', ', '.join(manifest.precisions))
     for device, costs in manifest.costs_s.items():
         table.add_row(device, f'{1e3 * sum(costs.values()):.2f} ms at full depth')

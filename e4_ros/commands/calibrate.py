@@ -60,7 +60,7 @@ def calibrate(
     from e4_ros.evaluation.sources import open_source
     from e4_ros.vision.bundle import find_bundle, load_bundle
     from e4_ros.vision.bundle.folder import destination, save_changed
-    from e4_ros.vision.calibration.calibrate import Promise, check_footage
+    from e4_ros.vision.calibration.calibrate import Promise, check_exits, check_footage
     from e4_ros.vision.calibration.calibrate import calibrate as calibrate_exits
     from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
     from e4_ros.vision.training.holdout import seen_share
@@ -71,6 +71,7 @@ def calibrate(
     bundle = load_bundle(find_bundle(model) or Path(model), precision)
     destination(bundle.path, out)
     network, manifest = bundle.network, bundle.manifest
+    check_exits(network)
     clips = [list(islice(open_source(s), skip, skip + frames or None)) for s in sources]
     shown = [frame for clip in clips for _, frame in clip]
     seen = seen_share(shown, manifest.origin.notes.get('frames', '')) if shown else 0.0

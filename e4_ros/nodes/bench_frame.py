@@ -1,8 +1,9 @@
 """The inner side of `e4 bench frame`: perception's own objects, timed part by part.
 
 Run as `python -m e4_ros.nodes.bench_frame`, with the daemon's socket in ``E4_SOCKET``; prints JSON.
-The node, its network, its publishers and the daemon's lease are real; only what the networks say is
-written over, so that each exit answers when it shall and finds as many objects as it shall.
+The node, its network, its tracks, its publishers and the daemon's lease are real; only what the
+network finds and the doubt about the tracks are written over, so that each frame is answered where
+it shall be, with as many objects as it shall have.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from std_msgs.msg import Header
 from e4_ros.benchmarks.frame.crafted import Crafted
 from e4_ros.nodes import conversions, perception
 from e4_ros.nodes.bench_camera import picture
-from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.exit_thresholds import FULL, TEMPORAL
+from e4_ros.vision.inference.exit_thresholds import FULL, TRACK
+from e4_ros.vision.inference.ladder import Ladder
 
 OBJECTS = (0, 5, 20, 100)
 SIZES = ((640, 480), (1920, 1080))
@@ -92,8 +93,8 @@ class Bench:
         self.node, self.outputs = node, node._outputs
         self.perceiver = node._network.get().perceiver
         engine = self.perceiver.engine
-        assert isinstance(engine, EarlyExitEngine), 'the bench runs a detector'
-        self.engine, self.crafted = engine, Crafted(engine)
+        assert isinstance(engine, Ladder), 'the bench runs a detector'
+        self.ladder, self.crafted = engine, Crafted(engine)
         self._stamps_s = count(1)
 
     def row(
@@ -119,6 +120,7 @@ class Bench:
         vars(self.outputs)['publish'], vars(perception)['to_rgb'] = published, converted
         parts = Parts()
         try:
+            self.ladder.reset()
             self.crafted.answer(FULL, objects)
             self._run(message, 5)  # the stream begins, and has this many objects
             self.crafted.answer(exit_name, objects)
@@ -159,25 +161,22 @@ class Bench:
 
     def _time(self, parts: Parts) -> None:
         """Everything on a frame's way through the node."""
-        engine, outputs, clocks = self.engine, self.outputs, self.perceiver.clocks
+        ladder, outputs, clocks = self.ladder, self.outputs, self.perceiver.clocks
         parts.time(self.node, '_process', 'node')
         parts.time(perception, 'to_rgb', 'convert')
         parts.time(self.perceiver, 'process', 'record')
         for name, part in (('begin', 'joules'), ('end', 'joules'), ('step', 'step')):
             parts.time(clocks, name, part)
-        parts.time(engine, 'process', 'engine')
-        parts.time(engine.temporal, 'look', 'look')
-        parts.time(engine.temporal, 'detections', 'decode')
-        parts.time(engine.temporal, 'remember', 'remember')
-        parts.time(engine.temporal.tracks, 'update', 'tracks')
-        parts.time(engine.temporal.tracks, 'predict', 'tracks')
-        parts.time(engine.model, 'preprocess', 'preprocess')
-        parts.time(engine.model, 'decode', 'decode')
+        parts.time(ladder, 'process', 'ladder')
+        parts.time(ladder.engine, 'process', 'engine')
+        parts.time(ladder._tracks, 'look', 'doubt')
+        parts.time(ladder._tracks.tracker, 'look', 'flow')
+        parts.time(ladder._tracks.tracker, 'update', 'tracks')
+        parts.time(ladder._tracks.tracker, 'answer', 'tracks')
+        parts.time(ladder.model, 'preprocess', 'preprocess')
+        parts.time(ladder.model, 'decode', 'decode')
         for name, compiled in self.crafted.programs.items():
             parts.time(compiled, 'run', name)
-        for step in self.crafted.exits.values():
-            parts.time(step, 'score', 'decode')
-            parts.time(step, 'remember', 'remember')
         parts.time(outputs, 'publish', 'message')
         for publisher in (outputs._detections, outputs._telemetry):
             parts.time(publisher, 'publish', 'publish')
@@ -185,9 +184,8 @@ class Bench:
 
 def rows(bench: Bench, frames: int) -> Iterator[dict[str, Any]]:
     """Every exit with every number of objects at every size."""
-    exits = [TEMPORAL, *bench.crafted.exits, FULL]
     for size in SIZES:
-        for exit_name in exits:
+        for exit_name in (TRACK, FULL):
             for objects in OBJECTS:
                 print(f'{size[0]}x{size[1]} {exit_name} {objects}', file=sys.stderr)
                 yield bench.row(exit_name, objects, size, frames)

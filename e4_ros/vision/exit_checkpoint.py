@@ -52,8 +52,8 @@ class Checkpoint:
     Attributes:
         model: the network's name in the zoo.
         network: hash of its weights, from `network_hash`.
-        exits: exits in order of depth; may be empty, which leaves the temporal and the full exit.
-        temporal: the temporal exit's network; None where it only moves the last answer on.
+        exits: exits in order of depth; may be empty.
+        temporal: the temporal exit's network; None without one.
         thresholds: gate threshold by exit name, ``temporal`` included.
         notes: whatever says where it comes from.
     """

@@ -83,6 +83,15 @@ class StagedNetwork:
     rates: Mapping[str, float] | None = None
     weights: str = ''
 
+    @property
+    def early_exits(self) -> list[str]:
+        """Every exit before the whole network, the cheapest first; tracks apart.
+
+        A classifier without a learnt temporal exit has one: its last answer, held.
+        """
+        temporal = self.temporal is not None or self.model.task == 'classify'
+        return [*(['temporal'] if temporal else []), *(part.name for part in self.exits)]
+
     def without_exits(self) -> StagedNetwork:
         """The network alone."""
         return replace(self, exits=(), temporal=None, thresholds={}, audit_bounds={}, rates=None)

@@ -253,7 +253,7 @@ def test_what_the_profiler_finds_is_applied(graph, tmp_path):
     start(Profiler, output_dir=str(tmp_path), yardstick=False, apply_to='perception')
     client = ActionClient(robot, Profile, 'profiler/profile')
     until(client.server_is_ready)
-    goal = Profile.Goal(exit_names=['temporal', 'full'], exit_shares=[0.5, 0.5])
+    goal = Profile.Goal(exit_names=['track', 'full'], exit_shares=[0.5, 0.5])
 
     def profile():
         for _ in range(100):

@@ -249,7 +249,7 @@ def test_time_may_go_backwards(robot, street):
     robot.answer_to(robot.send(image(street), stamp=900))
     detections, telemetry = robot.answer_to(robot.send(image(street), stamp=500))
     assert detections.detections
-    assert telemetry.exit_name != 'temporal'  # a new stream has no last answer
+    assert telemetry.exit_name == 'full'  # a new stream has no tracks
 
 
 def test_other_encodings_of_the_same_picture_get_the_same_answer(robot, street):
@@ -343,19 +343,45 @@ def test_it_goes_on_without_a_helper_and_takes_one_that_comes(graph, robot, stre
         until(lambda: 'without clock steps' in robot.status('clock steps')[0])
 
 
+def test_the_tracks_answer_what_stands_still_and_the_telemetry_says_so(robot, street):
+    taken = []
+    for _ in range(20):
+        detections, telemetry = robot.answer_to(robot.send(image(street)))
+        taken.append(telemetry.exit_name)
+        assert detections.detections[0].class_name == 'person'
+    assert set(taken) == {'track', 'full'}
+    assert list(telemetry.gate_names) == ['track']
+    assert 0 <= telemetry.gate_scores[0] <= 1
+
+
+@pytest.fixture
+def with_exits(robot, exits_bundle):
+    """Perception with exits that were never trained, below its tracks."""
+    robot.change('deactivate', 'cleanup')
+    assert robot.set(model=str(exits_bundle)).successful
+    robot.change('configure', 'activate')
+    until(lambda: robot.image.get_subscription_count() == 1)
+    yield
+    robot.change('deactivate', 'cleanup')
+    assert robot.set(model='pedestrian_ssdlite').successful
+    robot.change('configure', 'activate')
+    until(lambda: robot.image.get_subscription_count() == 1)
+
+
 def test_an_exit_that_went_wrong_is_switched_off_and_the_diagnostics_say_what_to_do(
-    graph, robot, street, monkeypatch
+    graph, robot, street, with_exits, monkeypatch
 ):
-    engine = graph[0]._network.get().perceiver.engine
+    ladder = graph[0]._network.get().perceiver.engine
+    engine = ladder.engine
     nonsense = FrameDetections.of(np.array([[0, 0, 9, 9]]), np.array([0.99]))
-    monkeypatch.setattr(engine, 'thresholds', ExitThresholds({'temporal': 0.0}))
+    monkeypatch.setattr(ladder, 'thresholds', ExitThresholds({'temporal': 0.0}))  # no `track`
     monkeypatch.setattr(engine, 'auditor', Auditor({'temporal': 0.3}))  # keeps nothing on disk
     monkeypatch.setattr(engine, 'economics', None)
     monkeypatch.setattr(engine.temporal, 'detections', lambda min_score: nonsense)
     taken = []
     for _ in range(60):
         taken.append(robot.answer_to(robot.send(image(street)))[1].exit_name)
-        if engine.off:
+        if ladder.off:
             break
     assert taken.count('temporal') <= 50
     until(lambda: 'Exit temporal is switched off' in robot.status('exits')[0])

@@ -80,7 +80,7 @@ def profile(user, **fields):
 
 def test_a_goal_ends_with_a_plan_file(graph):
     result, feedback = profile(
-        graph, board='jetson_nano', exit_names=['temporal', 'full'], exit_shares=[0.7, 0.3]
+        graph, board='jetson_nano', exit_names=['track', 'full'], exit_shares=[0.7, 0.3]
     )
     assert result.success, result.message
     plan = FrequencyPlan.load(Path(result.plan_path))

@@ -34,15 +34,14 @@ def test_every_exit_is_timed_with_every_number_of_objects(tmp_path):
     rows = {(row['exit'], row['objects'], row['size']): row for row in result['frames']}
     assert set(rows) == {
         (name, objects, size)
-        for name in ('temporal', 'exit1', 'full')
+        for name in ('track', 'full')
         for objects in (0, 5, 20, 100)
         for size in ('640x480', '1920x1080')
     }
     for (name, *_), row in rows.items():
         parts = row['parts_us']
         assert row['outside_us'] > 0
-        assert {'convert', 'look', 'joules', 'record', 'message', 'publish'} <= set(parts)
-        assert ('stage0' in parts) == (name != 'temporal')
-        assert ('stage1' in parts) == (name == 'full')
+        assert {'convert', 'flow', 'joules', 'record', 'message', 'publish'} <= set(parts)
+        assert ('stage0' in parts) == (name == 'full')
     assert result['nms_us']['100'] > 0
     assert result['around_engine_ms']['images'] > 5

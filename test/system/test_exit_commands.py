@@ -18,14 +18,19 @@ def e4(arguments):
 
 
 @pytest.fixture
-def own(tmp_path):
-    return str(shutil.copytree(shipped_bundle(SHIPPED), tmp_path / 'own'))
+def own(tmp_path, exits_bundle):
+    return str(shutil.copytree(exits_bundle, tmp_path / 'own'))
+
+
+@pytest.fixture
+def plain(tmp_path):
+    return str(shutil.copytree(shipped_bundle(SHIPPED), tmp_path / 'plain'))
 
 
 @pytest.fixture
 def damaged(tmp_path):
     folder = shutil.copytree(shipped_bundle(SHIPPED), tmp_path / 'damaged')
-    stage = next(folder.glob('stage1*'))
+    stage = next(folder.glob('stage0*'))
     stage.write_bytes(stage.read_bytes()[:1000])
     return str(folder)
 
@@ -44,6 +49,7 @@ def foreign(tmp_path):
         ('fit nowhere.mp4', 'nowhere.mp4'),
         ('fit bikes --frames 40 --model pedestrian', 'pedestrian_ssdlite'),
         ('calibrate bikes --frames 30 --model OWN', '59 blocks of 1 s'),
+        ('calibrate bikes --frames 200 --model PLAIN', '`e4 fit` makes some'),
         ('calibrate bikes --skip 5000 --model OWN', 'source 1 has no frames'),
         ('calibrate bikes --risk 2 --model OWN', 'between 0 and 1'),
         ('calibrate bikes --model DAMAGED', 'it was cut or replaced'),
@@ -60,11 +66,12 @@ def foreign(tmp_path):
     ],
 )
 def test_bad_input_ends_in_a_sentence(
-    arguments, said, own, damaged, foreign, tmp_path, monkeypatch
+    arguments, said, own, plain, damaged, foreign, tmp_path, monkeypatch
 ):
     monkeypatch.setenv('E4_CACHE', str(tmp_path / 'cache'))
     monkeypatch.chdir(tmp_path)
-    files = {'SHIPPED': SHIPPED, 'OWN': own, 'DAMAGED': damaged, 'FOREIGN': foreign}
+    files = {'SHIPPED': SHIPPED, 'OWN': own, 'PLAIN': plain}
+    files |= {'DAMAGED': damaged, 'FOREIGN': foreign}
     result = e4(' '.join(files.get(word, word) for word in arguments.split()))
     assert result.exit_code == 2
     assert isinstance(result.exception, SystemExit), 'no traceback'

@@ -9,7 +9,7 @@ import typer
 
 from e4_ros.benchmarks.figures import save_figures
 
-_OUTSIDE_US = 30.0  # of a temporal frame, before it is published
+_OUTSIDE_US = 30.0  # of a frame that the tracks answer, before it is published
 _NMS_US = 100.0
 _AROUND_MS = 1.0
 
@@ -32,7 +32,7 @@ def frame(
     \b
         e4 bench frame --quick
 
-    The networks run whole and what they say is written over, so that the exit and the number of
+    The network runs whole and what it finds is written over, so that the exit and the number of
     objects are as wanted. A daemon steps the clocks of files that look like a board's. `outside_us`
     is the time from the converted image to the first message, less the latency that the message
     reports. Then a camera of 15 images a second, 640×480, runs against the node as it is: from
@@ -73,11 +73,11 @@ def _print(result: dict[str, Any]) -> None:
         table.add_row(*head, ', '.join(parts))
     console = stdout()
     console.print(table)
-    temporal = [row for row in result['frames'] if row['exit'] == 'temporal']
-    outside_us = max(row['outside_us'] for row in temporal)
-    loop_us = max(row['outside_loop_us'] for row in temporal)
+    track = [row for row in result['frames'] if row['exit'] == 'track']
+    outside_us = max(row['outside_us'] for row in track)
+    loop_us = max(row['outside_loop_us'] for row in track)
     for words, figure, bar, unit in (
-        ('a temporal frame outside its latency, worst', outside_us, _OUTSIDE_US, 'µs'),
+        ('a frame of the tracks outside its latency, worst', outside_us, _OUTSIDE_US, 'µs'),
         ('the same where nothing is published between', loop_us, _OUTSIDE_US, 'µs'),
         ('suppression among 100 boxes', result['nms_us']['100'], _NMS_US, 'µs'),
         ('receipt to publication less the engine, p50', result['around_engine_ms']['p50'],

@@ -1,73 +1,50 @@
-"""Networks that run as ever, and whose outputs are then written over: any exit, any crowd."""
+"""A network that runs as ever, and whose outputs are then written over: any exit, any crowd."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
-from e4_ros.vision.detections import Detections
-from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.exit_thresholds import TEMPORAL
+from e4_ros.vision.inference.exit_thresholds import TRACK
+from e4_ros.vision.inference.ladder import Ladder
 from e4_ros.vision.models.ssd_boxes import SsdSettings, anchors
 from e4_ros.vision.runtime.interfaces import CompiledProgram
 
-_SCORE = 0.9
-_HALF = 0.4  # of a cell: no two objects of a grid overlap
 _LOGIT, _NOTHING = 2.2, -12.0
 
 
 class Crafted:
-    """Lets a chosen exit of an engine answer, with a chosen number of objects.
+    """Lets the tracks or the network of a ladder answer, with a chosen number of objects.
 
-    Every program and every gate runs whole; then the gate's score is 1 at the chosen exit and 0 at
-    all others, and boxes are laid out on a lattice. The full network names every object twice, as
-    real ones do, so that suppression has something to suppress.
+    Flow, tracker and network run whole; then the tracks' score is 1 or 0 as wanted, and the
+    network's boxes are laid out on a lattice. It names every object twice, as real ones do, so that
+    suppression has something to suppress.
 
     Args:
-        engine: of the detector that ships, an SSD.
+        ladder: of the detector that ships, an SSD without exits of its own.
 
     Attributes:
-        programs: every compiled program of the network, by what it is.
-        exits: the exits between stages that may be taken, by name.
+        programs: every compiled stage of the network, by name.
     """
 
-    def __init__(self, engine: EarlyExitEngine) -> None:
-        self._engine = engine
-        steps = engine._steps
-        self.exits = {s.exit.name: s.exit for s in steps if s.exit and s.exit.name in engine.paths}
+    def __init__(self, ladder: Ladder) -> None:
+        self._ladder = ladder
         self.programs: dict[str, CompiledProgram] = {
-            f'stage{i}': step.stage for i, step in enumerate(steps)
+            f'stage{i}': step.stage for i, step in enumerate(ladder.engine._steps)
         }
         self._last = list(self.programs)[-1]
-        self.programs |= {f'{name} network': step._compiled for name, step in self.exits.items()}
-        learnt = getattr(engine.temporal, '_compiled', None)
-        if learnt is not None:
-            self.programs['temporal network'] = learnt
-        self._runs = {name: compiled.run for name, compiled in self.programs.items()}
-        self._look = engine.temporal.look
-        self._scores = {name: step.score for name, step in self.exits.items()}
+        self._run = self.programs[self._last].run
 
     def answer(self, exit_name: str, objects: int) -> None:
-        """From now on this exit answers every frame with so many objects."""
-        for name, compiled in self.programs.items():
-            if name.endswith('network'):
-                compiled.run = _then(self._runs[name], compiled, _grid(compiled, objects))  # type: ignore[method-assign]
-            elif name == self._last:
-                compiled.run = _then(self._runs[name], compiled, self._boxes(compiled, objects))  # type: ignore[method-assign]
-
-        def look(
-            frame: np.ndarray, stamp_s: float, prior: Detections | None = None
-        ) -> tuple[float, float]:
-            return self._look(frame, stamp_s, prior)[0], float(exit_name == TEMPORAL)
-
-        self._engine.temporal.look = look  # type: ignore[method-assign]
-        for name, step in self.exits.items():
-            step.score = _scored(self._scores[name], float(exit_name == name))  # type: ignore[method-assign]
+        """From now on every frame is answered there, and the network finds so many objects."""
+        last = self.programs[self._last]
+        last.run = _then(self._run, last, self._boxes(last, objects))  # type: ignore[method-assign]
+        trust = float(exit_name == TRACK)
+        self._ladder.risk.trust = lambda doubt: trust  # type: ignore[method-assign]
 
     def _boxes(self, compiled: CompiledProgram, objects: int) -> dict[str, np.ndarray]:
-        size = self._engine.model.input_size
+        size = self._ladder.model.input_size
         boxes = anchors(size, SsdSettings())
         encodings = np.zeros(compiled.outputs['encodings'].shape, np.float32)
         logits = np.full(compiled.outputs['logits'].shape, _NOTHING, np.float32)
@@ -77,21 +54,6 @@ class Crafted:
         logits[0, first, 0], logits[0, first + 1, 0] = _LOGIT, _LOGIT - 1
         encodings[0, first + 1, 2:] = 5 * np.log(boxes[first, 2:] / boxes[first + 1, 2:])
         return {'encodings': encodings, 'logits': logits}
-
-
-def _grid(compiled: CompiledProgram, objects: int) -> dict[str, np.ndarray]:
-    peaks = np.zeros(compiled.outputs['peaks'].shape, np.float32)
-    cells = peaks.reshape(-1)[: peaks.shape[-1] * peaks.shape[-2]]
-    cells[_spread(len(cells), objects)] = _SCORE
-    return {'peaks': peaks, 'sides': np.full(compiled.outputs['sides'].shape, _HALF, np.float32)}
-
-
-def _scored(score: Callable[..., float], wanted: float) -> Callable[..., float]:
-    def crafted(*args: Any) -> float:
-        score(*args)
-        return wanted
-
-    return crafted
 
 
 def _spread(places: int, count: int) -> np.ndarray:

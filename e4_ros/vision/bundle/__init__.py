@@ -3,7 +3,7 @@
 >>> from e4_ros.vision.bundle import load_bundle, shipped_bundle
 >>> bundle = load_bundle(shipped_bundle('pedestrian_ssdlite'))
 >>> [part.name for part in bundle.network.stages]
-['stage0', 'stage1']
+['stage0']
 """
 
 from e4_ros.vision.bundle.bundle import Bundle, find_bundle, load_bundle, shipped_bundle

@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from e4_ros.paths import weights_dir
 from e4_ros.vision.bundle.manifest import FORMAT, BundleError, FileEntry, Manifest, digest, reason
@@ -61,6 +62,7 @@ def read_manifest(folder: Path) -> Manifest:
             f'bundle.json of {folder} was edited, and nothing vouches for it: {_AGAIN}. Thresholds '
             'are changed with `e4 bundle set`'
         )
+    _drop_unlearnt(about)
     try:
         return Manifest.model_validate(about)
     except ValueError as error:
@@ -192,6 +194,13 @@ def _drop_unlisted(folder: Path, manifest: Manifest) -> None:
     for path in folder.iterdir():
         if path.suffix in ('.onnx', '.safetensors') and path.name not in listed:
             path.unlink()
+
+
+def _drop_unlearnt(about: dict[str, Any]) -> None:
+    """Older bundles of detectors have a threshold for a temporal exit that was never learnt."""
+    thresholds = about.get('thresholds')
+    if about.get('task') == 'detect' and not about.get('temporal') and isinstance(thresholds, dict):
+        thresholds.pop('temporal', None)
 
 
 def _check_format(folder: Path, about: object) -> None:

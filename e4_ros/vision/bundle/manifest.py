@@ -198,10 +198,9 @@ class Manifest(_Entry):
         if len(self.exits) >= len(self.stages):
             raise ValueError(f'{len(self.exits)} exits need more than {len(self.stages)} stages')
         if unknown := sorted(set(self.thresholds) - set(self.exit_names)):
-            raise ValueError(
-                f'there is a threshold for {", ".join(unknown)}, but the exits are '
-                f'{", ".join(self.exit_names)}'
-            )
+            names = ', '.join(self.exit_names)
+            known = f'the exits are {names}' if names else 'no exit was learnt: see `e4 fit`'
+            raise ValueError(f'there is a threshold for {", ".join(unknown)}, but {known}')
         return self
 
     @property
@@ -209,7 +208,8 @@ class Manifest(_Entry):
         """Every exit that may have a threshold, the cheapest first."""
         if self.clip is not None:
             return [stop_name(frames) for frames in range(1, self.clip.frames)]
-        return ['temporal', *(entry.name for entry in self.exits)]
+        temporal = self.temporal is not None or self.task == 'classify'
+        return [*(['temporal'] if temporal else []), *(entry.name for entry in self.exits)]
 
     @property
     def precisions(self) -> list[str]:

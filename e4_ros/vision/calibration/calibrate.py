@@ -19,7 +19,7 @@ from e4_ros.vision.calibration.learn_then_test import (
 )
 from e4_ros.vision.calibration.threshold_replay import Clip, PlayedStream
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.inference.exit_thresholds import FULL, TEMPORAL
+from e4_ros.vision.inference.exit_thresholds import FULL
 from e4_ros.vision.inference.frame_result import FrameResult
 from e4_ros.vision.runtime.precision import FP32
 from e4_ros.vision.staged_network import StagedNetwork
@@ -98,8 +98,10 @@ def calibrate(
         precision: precision of the network's stages, in which the promise then holds.
 
     Raises:
-        RiskError: too little footage for the promise; says how much is needed.
+        RiskError: there are no exits to promise anything of, or too little footage for the promise;
+            says how much is needed.
     """
+    check_exits(network)
     clips: list[Clip] = [clip] if not clip or not _is_clip(clip[0]) else list(clip)  # type: ignore[arg-type, list-item]
     block, gap = check_footage(clips, promise)
     stream, task = PlayedStream(network, clips, threads), network.model.task
@@ -146,7 +148,20 @@ def _is_clip(item: object) -> bool:
 
 
 def _thresholds(network: StagedNetwork, threshold: float) -> dict[str, float]:
-    return dict.fromkeys([TEMPORAL, *(part.name for part in network.exits)], threshold)
+    return dict.fromkeys(network.early_exits, threshold)
+
+
+def check_exits(network: StagedNetwork) -> None:
+    """Refuse a network without exits before any work is done.
+
+    Raises:
+        RiskError: says what to do.
+    """
+    if not network.early_exits:
+        raise RiskError(
+            'this network has no learnt exits, and so nothing to calibrate: `e4 fit` makes some. '
+            'What its tracks may cost is a parameter, `risk`'
+        )
 
 
 def check_footage(clips: Sequence[Clip], promise: Promise) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 from e4_ros.vision.agreement import disagreement
 from e4_ros.vision.calibration.learn_then_test import spaced_blocks, upper_bound
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.exit_thresholds import FULL, TEMPORAL, ExitThresholds
+from e4_ros.vision.inference.exit_thresholds import FULL, ExitThresholds
 from e4_ros.vision.inference.frame_result import FrameResult
 from e4_ros.vision.runtime.factory import make_runtime
 from e4_ros.vision.staged_network import StagedNetwork
@@ -33,7 +33,7 @@ class PlayedStream:
 
     def __init__(self, network: StagedNetwork, clips: Sequence[Clip], threads: int | None = None):
         self._clips, self._task = clips, network.model.task
-        self._names = [TEMPORAL, *(part.name for part in network.exits)]
+        self._names = network.early_exits
         runtime = make_runtime('onnxruntime', threads)
         self._engine = EarlyExitEngine(network, ExitThresholds({}), runtime)
         process = self._engine.process_full

@@ -19,12 +19,11 @@ from e4_ros.vision.nets.heads import Answering, AnsweringAndJudging
 from e4_ros.vision.nets.temporal_net import TemporalAtRunTime, TemporalNet
 from e4_ros.vision.staged_network import Part, StagedNetwork, Work
 
-#: Thresholds of a network whose exits nobody has fitted: only the unlearnt temporal exit answers.
-UNFITTED_THRESHOLDS = {TEMPORAL: 0.75}
+_HELD = 0.75  # threshold of a classifier's last answer, which is held where nothing was fitted
 
 
 def assemble(model: TrainableModel, checkpoint: Checkpoint | None = None) -> StagedNetwork:
-    """A network in stages, with fitted exits or with the unlearnt temporal exit alone.
+    """A network in stages, with fitted exits or without any.
 
     Its programs hold their torch modules and are written as ONNX when ONNX Runtime asks for them,
     so that every runtime can run it.
@@ -38,8 +37,8 @@ def assemble(model: TrainableModel, checkpoint: Checkpoint | None = None) -> Sta
     """
     weights = network_hash(model.network)
     if checkpoint is None:
-        thresholds = UNFITTED_THRESHOLDS
-        return StagedNetwork(model, stages_of(model), thresholds=thresholds, weights=weights)
+        held = {TEMPORAL: _HELD} if model.task == 'classify' else {}
+        return StagedNetwork(model, stages_of(model), thresholds=held, weights=weights)
     notes, stages = checkpoint.notes, stages_of(model, [e.cut for e in checkpoint.exits])
     shapes = [stage.program.inputs['x'] for stage in stages[1:]]
     temporal = checkpoint.temporal

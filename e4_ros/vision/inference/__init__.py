@@ -1,11 +1,11 @@
 """What runs for each frame: numpy, OpenCV, ONNX Runtime; never torch.
 
 >>> from e4_ros.vision.bundle import load_bundle, shipped_bundle
->>> from e4_ros.vision.inference import make_engine
+>>> from e4_ros.vision.inference import make_ladder
 >>> from e4_ros.vision.runtime import make_runtime
 >>> network = load_bundle(shipped_bundle('pedestrian_ssdlite')).network
->>> list(make_engine(network, make_runtime('onnxruntime', threads=1)).paths)
-['temporal', 'exit1', 'full']
+>>> list(make_ladder(network, make_runtime('onnxruntime', threads=1)).paths)
+['track', 'full']
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from e4_ros.vision.inference.audit import Audit, Auditor
     from e4_ros.vision.inference.engine import EarlyExitEngine
     from e4_ros.vision.inference.exit_thresholds import FULL, TEMPORAL, ExitThresholds
-    from e4_ros.vision.inference.factory import make_engine
+    from e4_ros.vision.inference.factory import make_engine, make_ladder
     from e4_ros.vision.inference.frame_result import FrameResult
 
 _PLACES = {
@@ -28,6 +28,7 @@ _PLACES = {
     'TEMPORAL': 'exit_thresholds',
     'ExitThresholds': 'exit_thresholds',
     'make_engine': 'factory',
+    'make_ladder': 'factory',
 }
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     'ExitThresholds',
     'FrameResult',
     'make_engine',
+    'make_ladder',
 ]
 
 

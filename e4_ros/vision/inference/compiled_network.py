@@ -64,18 +64,18 @@ class CompiledNetwork:
 
 
 def compile_network(
-    network: StagedNetwork, temporal: TemporalExit, runtime: Runtime
+    network: StagedNetwork, temporal: TemporalExit | None, runtime: Runtime
 ) -> CompiledNetwork:
     """Compile a network's stages and exits onto shared boundary buffers.
 
     Args:
         network: the network in stages.
-        temporal: temporal exit, evaluated before any stage.
+        temporal: temporal exit, evaluated before any stage; None where there is none.
         runtime: runtime of the stages and exits.
     """
     entry = runtime.buffer(tuple(network.stages[0].program.inputs['x']))
     steps: list[CompiledStage] = []
-    boundary, carried = entry, temporal.state
+    boundary, carried = entry, None if temporal is None else temporal.state
     for index, part in enumerate(network.stages):
         compiled = runtime.compile(part.program, {'x': boundary})
         found = None

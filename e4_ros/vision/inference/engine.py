@@ -11,7 +11,6 @@ from e4_ros.vision.inference.compiled_network import Segment, compile_network, s
 from e4_ros.vision.inference.exit_economics import ExitEconomics
 from e4_ros.vision.inference.exit_thresholds import FULL, TEMPORAL, ExitThresholds
 from e4_ros.vision.inference.exit_timing import measure_exits
-from e4_ros.vision.inference.extrapolated_exit import ExtrapolatedExit
 from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentTimer
 from e4_ros.vision.inference.hold_exit import HoldExit
 from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
@@ -25,8 +24,8 @@ from e4_ros.vision.staged_network import StagedNetwork
 class EarlyExitEngine:
     """A network cut into stages with exits between them, and the state of one stream.
 
-    Segment 0 prepares the frame and asks the temporal exit; segment ``i + 1`` is stage ``i`` with
-    the exit after it. It is not safe to use from two threads at once.
+    Segment 0 prepares the frame and asks the temporal exit, where there is one; segment ``i + 1``
+    is stage ``i`` with the exit after it. It is not safe to use from two threads at once.
 
     Args:
         network: the network in stages, with what comes before and after it.
@@ -55,7 +54,7 @@ class EarlyExitEngine:
         self.auditor = auditor or Auditor()
         self.economics: ExitEconomics | None = None
         self._rates = network.rates
-        self._exit_names = [TEMPORAL, *(part.name for part in network.exits), FULL]
+        self._exit_names = [*network.early_exits, FULL]
         chain = compile_network(network, self.temporal, runtime)
         self._chain, self._input, self._steps = chain, chain.input, chain.steps
         self._segments = {
@@ -68,7 +67,7 @@ class EarlyExitEngine:
     @property
     def segments(self) -> list[Segment]:
         """What each segment asks of the machine under the thresholds, in order."""
-        return self._segments[self.thresholds.asks(TEMPORAL)]
+        return self._segments[self._temporal_asked() is not None]
 
     @property
     def device(self) -> str:
@@ -78,9 +77,13 @@ class EarlyExitEngine:
     @property
     def paths(self) -> dict[str, list[int]]:
         """For every exit that may be taken, the segments on the way to it; ``full`` is the last."""
-        names = self._exit_names
-        asked = [name == FULL or self.thresholds.asks(name) for name in names]
-        return {name: list(range(depth + 1)) for depth, name in enumerate(names) if asked[depth]}
+        before = 0 if self.temporal is not None else 1  # segment 0 has no exit of its own then
+        ends = {name: depth for depth, name in enumerate(self._exit_names, before)}
+        ends[FULL] = len(self._steps)
+        asked = {
+            name: end for name, end in ends.items() if name == FULL or self.thresholds.asks(name)
+        }
+        return {name: list(range(end + 1)) for name, end in asked.items()}
 
     def process(
         self,
@@ -176,8 +179,8 @@ class EarlyExitEngine:
             stamp_s: stamp of the frame in seconds; not before the last frame's.
         """
         if index == 0:
-            if self.thresholds.asks(TEMPORAL):
-                self.temporal.look(frame, stamp_s)
+            if (temporal := self._temporal_asked()) is not None:
+                temporal.look(frame, stamp_s)
             self._input.write(self.model.preprocess(frame))
             return
         step = self._steps[index - 1]
@@ -189,7 +192,8 @@ class EarlyExitEngine:
 
     def reset(self) -> None:
         """Forget the stream."""
-        self.temporal.reset()
+        if self.temporal is not None:
+            self.temporal.reset()
         for step in self._steps:
             if step.exit is not None:
                 step.exit.reset()
@@ -198,20 +202,20 @@ class EarlyExitEngine:
         self, frame: np.ndarray, stamp_s: float, timer: SegmentTimer, prior: Detections | None
     ) -> FrameResult:
         diversity, scores = 0.0, {}
-        looks = self._looks()
-        if looks:
+        temporal = self._temporal_that_looks()
+        if temporal is not None:
             if not self._looked:
                 self.reset()  # what it remembers is from before its rest
-            diversity, score = self.temporal.look(frame, stamp_s, prior)
+            diversity, score = temporal.look(frame, stamp_s, prior)
             scores[TEMPORAL] = score
             if self._takes(TEMPORAL, score):
-                detections = self.temporal.detections(self.min_score)
-                self.temporal.remember(detections, computed=False)
+                detections = temporal.detections(self.min_score)
+                temporal.remember(detections, computed=False)
                 return FrameResult(detections, TEMPORAL, diversity, scores, *timer.stop())
-        self._looked = looks
+        self._looked = temporal is not None
         detections, name = self._descend(frame, timer, scores)
-        if looks:
-            self.temporal.remember(detections, computed=True)
+        if temporal is not None:
+            temporal.remember(detections, computed=True)
         for step in self._steps:
             if step.exit is not None and step.exit.name in scores:
                 step.exit.remember(detections)
@@ -220,7 +224,7 @@ class EarlyExitEngine:
     def _descend(
         self, frame: np.ndarray, timer: SegmentTimer, scores: dict[str, float]
     ) -> tuple[Detections, str]:
-        asked = self._looked or not self.thresholds.asks(TEMPORAL)
+        asked = self._looked or self._temporal_asked() is None
         self._input.write(self.model.preprocess(frame))
         for index, step in enumerate(self._steps):
             timer.segment(index + 1)
@@ -234,12 +238,17 @@ class EarlyExitEngine:
                 return found.detections(), found.name
         return self._last_detections(frame), FULL
 
-    def _looks(self) -> bool:
-        """Whether the temporal exit looks at the next frame: for itself, or for those behind."""
-        if not self.thresholds.asks(TEMPORAL) or not self._pays(TEMPORAL):
-            return False
+    def _temporal_asked(self) -> TemporalExit | None:
+        return self.temporal if self.thresholds.asks(TEMPORAL) else None
+
+    def _temporal_that_looks(self) -> TemporalExit | None:
+        """The temporal exit if it looks at the next frame: for itself, or for those behind."""
+        temporal = self._temporal_asked()
+        if temporal is None or not self._pays(TEMPORAL):
+            return None
         early = [name for name in self._exit_names[:-1] if self.thresholds.asks(name)]
-        return any(name not in self.off and self._pays(name) for name in early)
+        awake = any(name not in self.off and self._pays(name) for name in early)
+        return temporal if awake else None
 
     def _takes(self, name: str, score: float) -> bool:
         return self.thresholds.takes(name, score) and name not in self.off and self._pays(name)
@@ -253,7 +262,7 @@ class EarlyExitEngine:
         return self.model.decode(outputs, frame.shape, self.min_score)
 
 
-def _temporal_exit(network: StagedNetwork, runtime: Runtime) -> TemporalExit:
+def _temporal_exit(network: StagedNetwork, runtime: Runtime) -> TemporalExit | None:
     if network.temporal is not None:
         return LearnedTemporalExit(network.temporal, runtime.host)
-    return HoldExit() if network.model.task == 'classify' else ExtrapolatedExit()
+    return HoldExit() if network.model.task == 'classify' else None

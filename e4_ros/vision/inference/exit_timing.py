@@ -24,7 +24,7 @@ TimeSource = Callable[[], float]
 def measure_exits(
     model: VisionModel,
     chain: CompiledNetwork,
-    temporal: TemporalExit,
+    temporal: TemporalExit | None,
     frame: np.ndarray,
     min_score: float,
     now: TimeSource = time.perf_counter,
@@ -38,7 +38,7 @@ def measure_exits(
     Args:
         model: prepares and decodes.
         chain: the stages with their exits.
-        temporal: the temporal exit.
+        temporal: the temporal exit; None where there is none.
         frame: ``(H, W, 3)`` uint8 RGB, best one of the camera's.
         min_score: detections that score less are left out.
         now: time source in seconds.
@@ -47,14 +47,16 @@ def measure_exits(
         The cost of each exit, the temporal one first; the full network is none.
     """
     watch = _Stopwatch(now)
-    temporal.reset()
+    if temporal is not None:
+        temporal.reset()
     began = now()
     for index in range(_ROUNDS):
         watch.start()
-        temporal.look(frame, index * _STEP_S)
-        watch.lap('look')
-        temporal.detections(min_score)
-        watch.lap('answer')
+        if temporal is not None:
+            temporal.look(frame, index * _STEP_S)
+            watch.lap('look')
+            temporal.detections(min_score)
+            watch.lap('answer')
         chain.input.write(model.preprocess(frame))
         watch.lap('prepare')
         for number, step in enumerate(chain.steps):
@@ -67,11 +69,13 @@ def measure_exits(
         outputs = {name: buffer.read() for name, buffer in stage.outputs.items()}
         detections = model.decode(outputs, frame.shape, min_score)
         watch.lap('decode')
-        temporal.remember(detections, computed=True)
-        watch.lap('remember')
+        if temporal is not None:
+            temporal.remember(detections, computed=True)
+            watch.lap('remember')
         if index and now() - began > _LONGEST_S:
             break
-    temporal.reset()
+    if temporal is not None:
+        temporal.reset()
     return _costs(chain, {part: min(seconds) for part, seconds in watch.laps.items()})
 
 
@@ -98,6 +102,7 @@ def _costs(chain: CompiledNetwork, took: dict[str, float]) -> dict[str, ExitCost
         if step.exit is not None:
             costs[step.exit.name] = ExitCost(took[step.exit.name], after)
         after += took[f'stage{number}']
-    saved = took['prepare'] + after - took['answer']
-    costs[TEMPORAL] = ExitCost(took['look'] + took['remember'], saved)
+    if 'look' in took:
+        saved = took['prepare'] + after - took['answer']
+        costs[TEMPORAL] = ExitCost(took['look'] + took['remember'], saved)
     return dict(reversed(costs.items()))

@@ -10,7 +10,7 @@ from e4_ros.vision.inference.audit_record import AuditRecord
 from e4_ros.vision.inference.clip_engine import ClipEngine
 from e4_ros.vision.inference.clip_window import WindowSchedule
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK, TEMPORAL, ExitThresholds
+from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK, ExitThresholds
 from e4_ros.vision.inference.ladder import Ladder
 from e4_ros.vision.runtime.interfaces import Runtime
 from e4_ros.vision.staged_network import StagedNetwork
@@ -70,9 +70,6 @@ def make_ladder(
         ValueError: the risk is not in that range.
     """
     engine = make_engine(network, runtime, exits, min(min_score, LOWEST), audit_share, record)
-    if network.temporal is None:  # tracks do better what stands in for it
-        kept = {k: v for k, v in engine.thresholds.thresholds.items() if k != TEMPORAL}
-        engine.thresholds = ExitThresholds(kept)
     return Ladder(engine, risk, min_score, track=exits)
 
 

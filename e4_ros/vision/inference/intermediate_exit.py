@@ -26,7 +26,8 @@ class ExitStep:
             ``filled`` and ``state``; it gives ``peaks`` and ``sides`` or ``logits`` and, with a
             gate, ``gate``, ``diversity``, ``token`` and ``next_state``.
         features: the tensor that the stage before it leaves behind.
-        temporal: the stream's temporal exit, which looks at every frame before this one does.
+        temporal: the stream's temporal exit, which looks at every frame before this one does; None
+            where there is none.
         model: model whose outputs a class head approximates.
         runtime: runtime of the exit.
         carried: the state that the exit before leaves behind; None where none does.
@@ -40,7 +41,7 @@ class ExitStep:
         self,
         part: Part,
         features: Buffer,
-        temporal: TemporalExit,
+        temporal: TemporalExit | None,
         model: VisionModel,
         runtime: Runtime,
         carried: Buffer | None = None,
@@ -51,7 +52,8 @@ class ExitStep:
         self._temporal = temporal
         self._answer = Detections.empty()
         self._gated = 'gate' in part.program.outputs
-        far = carried is not None and carried is temporal.state and runtime.host is not runtime
+        hosted = temporal is not None and carried is not None and carried is temporal.state
+        far = hosted and runtime.host is not runtime
         self._state_there = carried if far and self._gated else None
         inputs = {'features': features}
         if self._gated:
@@ -72,7 +74,7 @@ class ExitStep:
 
     def most(self) -> float:
         """The most that `score` can be for this frame; costs nothing."""
-        return self._temporal.in_distribution
+        return 1.0 if self._temporal is None else self._temporal.in_distribution
 
     def score(self, frame_shape: tuple[int, ...], min_score: float) -> float:
         """Run head and gate on what the stage has just left.
@@ -95,7 +97,7 @@ class ExitStep:
             found = grid_boxes.decode(peaks, sides, frame_shape, min_score)
             self._answer = self._classes.to_network(found)
         score = float(outputs['gate'][0, 0]) if self._gated else certainty(self._answer)
-        return score * self._temporal.in_distribution
+        return score * self.most()
 
     def detections(self) -> Detections:
         """The answer that was scored last."""

@@ -16,6 +16,7 @@ class Engine:
 
     paths = {'full': [0]}  # noqa: RUF012
     segments = [Segment('all', 1, 1, 1, 0)]  # noqa: RUF012
+    risk = None
 
     def __init__(self, name: str, diary: list[tuple[str, int]]) -> None:
         self.name, self.diary = name, diary

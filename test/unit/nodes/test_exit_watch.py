@@ -16,9 +16,10 @@ from e4_ros.perception.setup import EngineOptions, set_up
 FRAME = np.zeros((270, 480, 3), np.uint8)  # not the size of the warm-up
 
 
-@pytest.fixture
-def perceiver():
-    return Perceiver(set_up(EngineOptions(threads=1, audit_share=1.0, tracks=False)).engine)
+@pytest.fixture(params=[False, True], ids=['bare', 'tracks'])
+def perceiver(exits_bundle, request):
+    options = EngineOptions(str(exits_bundle), threads=1, audit_share=1.0, tracks=request.param)
+    return Perceiver(set_up(options).engine)
 
 
 def watch(perceiver, check_pay):

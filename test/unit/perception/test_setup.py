@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_a_frame_is_answered_without_torch():
     assert result.stdout.split(maxsplit=1)[1].strip() == '[]'
 
 
-def test_thresholds_are_changed_without_torch(tmp_path):
+def test_thresholds_are_changed_without_torch(tmp_path, exits_bundle):
     result = run_python(
         f"""
         import sys
@@ -55,15 +56,16 @@ def test_thresholds_are_changed_without_torch(tmp_path):
 
         sys.modules['torch'] = sys.modules['torchvision'] = None  # as if they were not installed
         out = {str(tmp_path / 'own')!r}
-        app(['bundle', 'set', 'pedestrian_ssdlite', '--threshold', 'exit1=off', '--out', out],
+        app(['bundle', 'set', {str(exits_bundle)!r}, '--threshold', 'exit1=off', '--out', out],
             standalone_mode=False)
         app(['bundle', 'set', out, '--threshold', 'temporal=0.9'], standalone_mode=False)
         app(['bundle', 'show', out], standalone_mode=False)
         """
     )
     assert result.returncode == 0, result.stderr
-    bare = EngineOptions(str(tmp_path / 'own'), tracks=False)
-    assert set_up(bare).engine.thresholds.thresholds == {'temporal': 0.9}
+    own = set_up(EngineOptions(str(tmp_path / 'own'), threads=1))
+    assert own.early_exits.thresholds.thresholds == {'temporal': 0.9}
+    assert list(own.paths) == ['track', 'temporal', 'full']
 
 
 def test_a_zoo_network_without_torch_says_how_to_build_it(tmp_path):
@@ -97,21 +99,28 @@ def test_an_unknown_name_is_refused():
         open_bundle('resnet_of_dreams')
 
 
-def test_what_a_plan_is_made_for(monkeypatch):
+def test_learnt_exits_lie_between_the_tracks_and_the_whole_network(exits_bundle):
+    paths = {'track': [0], 'temporal': [0, 1], 'exit1': [0, 1, 2], 'full': [0, 1, 2, 3]}
+    assert set_up(EngineOptions(str(exits_bundle), threads=1)).paths == paths
+
+
+def test_what_a_plan_is_made_for():
     found = set_up(EngineOptions(threads=1))
     assert found.path == shipped_bundle('pedestrian_ssdlite')
-    names = ['track', 'prepare', 'stage0', 'stage1']
+    names = ['track', 'prepare', 'stage0']
     assert found.segments == names == [w.name for w in found.works]
-    assert found.stream.paths == {'track': [0], 'exit1': [0, 1, 2], 'full': [0, 1, 2, 3]}
+    assert found.stream.paths == {'track': [0], 'full': [0, 1, 2]}
     assert found.stream.model == 'pedestrian_ssdlite'
 
 
-def test_the_reference_runtime_answers_alike():
+def test_the_reference_runtime_answers_alike(exits_bundle):
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 256, (480, 640, 3), dtype=np.uint8) for _ in range(2)]
     for exits in (True, False):
         engines = [
-            set_up(EngineOptions(exits=exits, runtime=runtime, device='cpu')).early_exits
+            set_up(
+                EngineOptions(str(exits_bundle), exits=exits, runtime=runtime, device='cpu')
+            ).early_exits
             for runtime in ('onnxruntime', 'torch')
         ]
         outputs = []
@@ -126,14 +135,12 @@ def test_the_reference_runtime_answers_alike():
             np.testing.assert_allclose(outputs[0][name], outputs[1][name], atol=1e-3)
 
 
-def test_audits_are_kept_by_the_exits_that_they_are_about(tmp_path, monkeypatch):
+def test_audits_are_kept_by_the_exits_that_they_are_about(tmp_path, monkeypatch, exits_bundle):
     monkeypatch.setenv('E4_CACHE', str(tmp_path))
-    engine = set_up(EngineOptions(threads=1, keep_audits=True)).early_exits
-    engine.auditor._record.write({'exit1': 'it was wrong'})
-    assert set_up(EngineOptions(threads=1, keep_audits=True)).engine.off == {
-        'exit1': 'it was wrong'
-    }
-    assert set_up(EngineOptions(threads=1)).engine.off == {}
+    kept = EngineOptions(str(exits_bundle), threads=1, keep_audits=True)
+    set_up(kept).early_exits.auditor._record.write({'exit1': 'it was wrong'})
+    assert set_up(kept).engine.off == {'exit1': 'it was wrong'}
+    assert set_up(replace(kept, keep_audits=False)).engine.off == {}
 
 
 def test_a_damaged_bundle_in_the_cache_is_made_anew(tmp_path, monkeypatch):
@@ -150,7 +157,7 @@ def test_costs_are_written_by_the_device_that_ran(tmp_path):
     before = set_up(EngineOptions(str(tmp_path / 'own'))).manifest
     manifest = measure_costs(tmp_path / 'own', 'cpu')
     assert list(manifest.costs_s) == ['cpu']
-    assert list(manifest.costs_s['cpu']) == ['track', 'prepare', 'stage0', 'stage1']
+    assert list(manifest.costs_s['cpu']) == ['track', 'prepare', 'stage0']
     assert all(seconds > 0 for seconds in manifest.costs_s['cpu'].values())
     after = set_up(EngineOptions(str(tmp_path / 'own'))).manifest
     assert after.costs_s == manifest.costs_s
@@ -169,9 +176,16 @@ def test_the_command_builds_what_runs(tmp_path):
 
 
 @pytest.mark.parametrize('threshold', ['exit1', 'exit1=much', 'exit9=0.5'])
-def test_a_threshold_that_is_none_is_refused(tmp_path, threshold):
-    arguments = ['bundle', 'set', 'pedestrian_ssdlite', '--threshold', threshold]
+def test_a_threshold_that_is_none_is_refused(tmp_path, exits_bundle, threshold):
+    arguments = ['bundle', 'set', str(exits_bundle), '--threshold', threshold]
     result = CliRunner().invoke(app, [*arguments, '--out', str(tmp_path / 'own')])
     assert result.exit_code == 2
     assert threshold.split('=')[0] in result.output
     assert not (tmp_path / 'own').exists()
+
+
+def test_a_threshold_of_an_exit_that_nobody_taught_is_refused(tmp_path):
+    arguments = ['bundle', 'set', 'pedestrian_ssdlite', '--threshold', 'temporal=0.5']
+    result = CliRunner().invoke(app, [*arguments, '--out', str(tmp_path / 'own')])
+    assert result.exit_code == 2
+    assert 'no exit was learnt: see `e4 fit`' in ' '.join(result.output.split())

@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,7 @@ from e4_ros.vision.runtime.factory import make_runtime
 from e4_ros.vision.runtime.precision import PrecisionError
 
 SHIPPED = shipped_bundle('pedestrian_ssdlite')
+FIXTURE = Path(__file__).parents[3] / 'fixtures' / 'detector'
 
 
 def tiny():
@@ -116,14 +119,15 @@ def test_preparation_and_decoding_are_the_models(model, folder, frames):
     assert described.decode(outputs, (40, 30), 0.5).labels.tolist() == [1]
 
 
-def test_torch_modules_come_back_from_it(model, fitted, folder):
+def test_torch_modules_come_back_from_it(exits_bundle, folder):
     manifest = read_manifest(folder)
     with pytest.raises(ValueError, match='tiny'):  # it is in no zoo
         trainable(folder, manifest)
-    network, found = trainable(SHIPPED, read_manifest(SHIPPED))
+    network, found = trainable(exits_bundle, read_manifest(exits_bundle))
     assert network.name == 'pedestrian_ssdlite'
     assert [e.name for e in found.exits] == ['exit1']
-    assert found.thresholds == read_manifest(SHIPPED).thresholds
+    assert found.temporal is not None
+    assert found.thresholds == read_manifest(exits_bundle).thresholds
 
 
 def test_a_joined_network_is_the_uncut_one(model, folder, frames):
@@ -139,27 +143,50 @@ def test_a_joined_network_is_the_uncut_one(model, folder, frames):
     assert engines[0].segments == engines[1].segments
 
 
-def test_what_ships_is_what_a_build_gives(tmp_path):
-    """Its ONNX files may differ with the exporter's version, what they compute may not."""
-    model, fitted = trainable(SHIPPED, read_manifest(SHIPPED))
-    build_bundle(model, tmp_path / 'again', fitted)
+def test_what_ships_is_the_network_alone_as_a_build_gives_it(tmp_path):
+    """Its ONNX file may differ with the exporter's version, what it computes may not."""
+    build_bundle(load_model('pedestrian_ssdlite'), tmp_path / 'again')
     frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     outputs = []
     for path in (SHIPPED, tmp_path / 'again'):
         engine = make_engine(load_bundle(path).network, make_runtime('onnxruntime', 1))
         engine.process_full(frame)
-        engine._steps[0].exit._compiled.run()
-        for compiled in (engine._steps[-1].stage, engine._steps[0].exit._compiled):
-            outputs.append(
-                {name: buffer.read().copy() for name, buffer in compiled.outputs.items()}
-            )
-    for ours, again in ((outputs[0], outputs[2]), (outputs[1], outputs[3])):
-        assert list(ours) == list(again)
-        for name in ours:
-            np.testing.assert_allclose(ours[name], again[name], atol=1e-4)
+        last = engine._steps[-1].stage.outputs
+        outputs.append({name: buffer.read().copy() for name, buffer in last.items()})
+    ours, again = outputs
+    assert list(ours) == list(again)
+    for name in ours:
+        np.testing.assert_allclose(ours[name], again[name], atol=1e-4)
     shipped, rebuilt = read_manifest(SHIPPED), read_manifest(tmp_path / 'again')
+    assert (shipped.exit_names, len(shipped.stages), shipped.checkpoint) == ([], 1, None)
     for name in ('preprocessing', 'decoder', 'thresholds', 'class_names', 'task'):
         assert getattr(shipped, name) == getattr(rebuilt, name)
+    assert shipped.origin.network == rebuilt.origin.network
+
+
+def test_what_ships_says_what_the_original_network_says():
+    """By its recording in TensorFlow, as far as the torch module does."""
+    recorded = np.load(FIXTURE / 'detections.npz')
+    engine = make_engine(load_bundle(SHIPPED).network, make_runtime('onnxruntime', 1))
+    found, wanted = [], []
+    for name in recorded.files[::6]:
+        image = cv2.cvtColor(cv2.imread(str(FIXTURE / f'{name}.webp')), cv2.COLOR_BGR2RGB)
+        scores = np.sort(engine.process_full(image).detections.above(0.5).scores)
+        theirs = np.sort(recorded[name][recorded[name][:, 0] > 0.5, 0])
+        assert len(scores) == len(theirs)
+        found += [*scores]
+        wanted += [*theirs]
+    assert len(wanted) > 5
+    np.testing.assert_allclose(found, wanted, atol=1e-3)
+
+
+def test_an_older_bundle_with_a_temporal_exit_that_was_never_learnt_loads(tmp_path):
+    shutil.copytree(SHIPPED, tmp_path / 'older')
+    path = tmp_path / 'older' / 'bundle.json'
+    about = json.loads(path.read_text()) | {'thresholds': {'temporal': 0.75}}
+    del about['digest']
+    path.write_text(json.dumps(about | {'digest': digest(about)}))
+    assert load_bundle(tmp_path / 'older').network.thresholds == {}
 
 
 @pytest.mark.parametrize('keep', [0, 1, 0.5, 0.99])

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from e4_ros.vision.bundle import load_bundle, shipped_bundle
+from e4_ros.perception.setup import open_bundle
+from e4_ros.vision.bundle import load_bundle
 from e4_ros.vision.calibration.calibrate import PATH, Promise, calibrate
 from e4_ros.vision.calibration.learn_then_test import RiskError
 
@@ -16,8 +18,14 @@ PROMISE = Promise(risk=0.2, confidence=0.95, against_full=True, block_s=0.1, gap
 
 @pytest.fixture(scope='module')
 def network():
-    """Only the temporal exit that moves the last answer on."""
-    return load_bundle(shipped_bundle('pedestrian_ssdlite')).network.without_exits()
+    """A classifier: its temporal exit holds the last answer, right for a still image."""
+    return load_bundle(open_bundle('efficientnet_lite0')).network
+
+
+@pytest.fixture(scope='module')
+def blind(exits_bundle):
+    """A detector whose temporal exit was never trained, and finds nothing."""
+    return replace(load_bundle(exits_bundle).network, exits=())
 
 
 @pytest.fixture(scope='module')
@@ -35,8 +43,8 @@ def hardly_moving(clip, count):
     return [(index / 10, frame) for index, frame in enumerate(frames)]
 
 
-def test_exit_that_loses_too_much_is_not_certified(network, jumps):
-    result = calibrate(network, jumps, [], PROMISE, threads=1)
+def test_exit_that_loses_too_much_is_not_certified(blind, jumps):
+    result = calibrate(blind, jumps, [], PROMISE, threads=1)
     assert result.certificate.blocks == len(jumps)
     assert result.certificate.chosen < len(PATH) - 1
     assert result.certificate.means[result.certificate.chosen] < 0.2
@@ -53,6 +61,11 @@ def test_exit_that_loses_nothing_is_certified_to_the_end(network, jumps):
     # 19 blocks without disagreement rule out a mean of 1 - 0.05 ** (1 / 19).
     bound = result.calibration.audit_bounds['temporal']
     assert bound == pytest.approx(1 - 0.05 ** (1 / 19), abs=1e-6)
+
+
+def test_a_network_without_exits_has_nothing_to_calibrate(blind, jumps):
+    with pytest.raises(RiskError, match='`e4 fit` makes some'):
+        calibrate(blind.without_exits(), jumps, [], PROMISE, threads=1)
 
 
 def test_clips_are_streams_of_their_own(network, jumps):
