@@ -83,7 +83,7 @@ PARAMETERS = (
         DEFAULT_RISK,
         'Mean loss (1 - F1) that tracks may cost a frame, against what the full network with the '
         'same tracker would have said. It is held on any stream: key frames come as often as that '
-        'needs. docs/exits.md says why 0.1.',
+        'needs. docs/exits.md says why 0.12.',
         0.001,
         1.0,
     ),

@@ -12,7 +12,7 @@ TRACK = 'track'
 TAKEN = 0.5
 """Score of the exit `track` from which its answer is taken: where its drift is at the limit."""
 
-DEFAULT_RISK = 0.1
+DEFAULT_RISK = 0.12
 """Mean loss of a frame that tracks may cost, where the user says nothing; docs/exits.md."""
 
 

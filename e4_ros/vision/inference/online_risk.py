@@ -25,6 +25,7 @@ _UNDECIDED = 0.5  # loss for each share of undecided objects
 _START = 0.1  # limit at first, of `Doubt.drift`: every second or third frame is a key frame
 _LEAST, _MOST = 0.004, 0.5
 _STEP = 0.25
+_LONGEST_S = 0.6  # between two key frames: what comes in unseen has waited so long at most
 _MEMORY = 30  # cycles over which the loss is averaged, for people
 _MEMORY_FRAMES = 100  # and the share of key frames
 
@@ -59,6 +60,8 @@ class OnlineRisk:
 
     def trust(self, doubt: Doubt) -> float:
         """Score of the exit `track` in [0, 1]; `TAKEN` where the drift is at its limit."""
+        if doubt.age_s > _LONGEST_S:
+            return 0.0
         return TAKEN ** min(doubt.drift / self.limit, 100.0)
 
     def skipped(self, doubt: Doubt) -> None:

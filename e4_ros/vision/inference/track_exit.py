@@ -30,10 +30,12 @@ class Doubt:
             change that no track explains, time; infinite where the flow fails all over the picture.
         undecided: share of the objects that one more look might report or drop, times the share of
             the last frames that the network did not see, 0 to 1.
+        age_s: seconds since the key frame.
     """
 
     drift: float
     undecided: float
+    age_s: float = 0.0
 
 
 class TrackExit:
@@ -78,6 +80,7 @@ class TrackExit:
         motion = self.tracker.look(frame, stamp_s)
         if motion is None:
             self._begin()
+            self._stamp_s = stamp_s
         self._elapsed_s, self._stamp_s = stamp_s - self._stamp_s, stamp_s
         grey, scale = self.tracker.grey, self.tracker.scale
         assert grey is not None, 'the tracker has just looked'
@@ -89,7 +92,8 @@ class TrackExit:
         if self._stands_still(grey):
             # A frozen video, a covered lens: the network would say again what it said, and that
             # nothing is there to be followed is no sign of another scene.
-            return Doubt(_AGE * (stamp_s - self._key_s), 0.0)
+            age_s = stamp_s - self._key_s
+            return Doubt(_AGE * age_s, 0.0, age_s)
         return self._doubt(motion, change)
 
     def answer(self) -> Detections:
@@ -136,13 +140,14 @@ class TrackExit:
             spread = boxes.spread[boxes.trusted]
             self._strain += float(spread.mean()) if len(spread) else 0.0
             self._strain += _LOST * float(boxes.lost.mean())
+        age_s = self._stamp_s - self._key_s
         drift = (
             self._strain
-            + _AGE * (self._stamp_s - self._key_s)
+            + _AGE * age_s
             + _UNCOVERED * change.uncovered
             + _UNEXPLAINED * change.unexplained
         )
-        return Doubt(drift if motion.found > _BROKEN else np.inf, self._undecided())
+        return Doubt(drift if motion.found > _BROKEN else np.inf, self._undecided(), age_s)
 
     def _undecided(self) -> float:
         tracks = self.tracker.tracks

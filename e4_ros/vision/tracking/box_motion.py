@@ -12,11 +12,22 @@ _ACROSS, _DOWN = (
     0.6,
     0.8,
 )  # share of a box that its points are spread over: less of its surroundings
-_MOST_POINTS = 360
-_GRIDS = ((4, 4), (3, 4), (3, 3), (2, 3), (2, 2))  # columns, rows
+_MOST_POINTS = 240
+_GRIDS = ((3, 3), (2, 3), (2, 2))  # columns, rows
 _LEAST_SHARE = 0.34  # of a box's points must be good for it to be moved by them
 _GROWTH = 0.1  # most that a box grows or shrinks from one frame to the next
 _CAUTION = 0.5  # of a measured growth that is believed: its noise would add up
+
+
+def _places(columns: int, rows: int) -> np.ndarray:
+    """A grid in the unit square, ``(columns·rows, 2)``."""
+    x, y = (
+        np.linspace(0.5 - s / 2, 0.5 + s / 2, n) for n, s in ((columns, _ACROSS), (rows, _DOWN))
+    )
+    return np.stack(np.meshgrid(x, y), 2).reshape(-1, 2)
+
+
+_PLACES = [_places(*grid) for grid in _GRIDS]
 
 
 @dataclass(frozen=True)
@@ -47,16 +58,8 @@ def box_points(boxes: np.ndarray) -> np.ndarray:
     Returns:
         ``(B, P, 2)``; point ``P - 1 - i`` lies opposite to point ``i``.
     """
-    columns, rows = next(
-        (grid for grid in _GRIDS if len(boxes) * grid[0] * grid[1] <= _MOST_POINTS), _GRIDS[-1]
-    )
-    x, y = np.meshgrid(_spread(columns, _ACROSS), _spread(rows, _DOWN))
-    places = np.column_stack([x.ravel(), y.ravel()])
+    places = next((p for p in _PLACES if len(boxes) * len(p) <= _MOST_POINTS), _PLACES[-1])
     return boxes[:, None, :2] + places * (boxes[:, 2:] - boxes[:, :2])[:, None]
-
-
-def _spread(count: int, share: float) -> np.ndarray:
-    return np.linspace(0.5 - share / 2, 0.5 + share / 2, count)
 
 
 def box_motion(boxes: np.ndarray, flow: Flow) -> BoxMotion:

@@ -16,6 +16,8 @@ _MARGIN = 0.2  # of its size is added to a box on each side: its shadow, its lim
 _CELLS = (12, 9)  # columns and rows of the map of motion that the network has seen through
 _LEARN = 0.4  # how fast a cell becomes familiar where the network finds nothing
 _FORGET_S = 20.0
+_STILL = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+_NOTHING = 0.02  # pixels of the thumbnail, and parts of its scale: no motion to take out
 
 
 @dataclass(frozen=True)
@@ -69,22 +71,25 @@ class ChangeWatch:
         step = np.eye(3)
         step[:2] = camera.matrix
         self._since_key = step @ self._since_key
-        height, width = self._now.shape
-        motion = self._since_key[:2].copy()
-        motion[:, 2] *= self._scale
-        seen = cv2.warpAffine(self._ones, motion, (width, height)) > 0
-        gone = cv2.absdiff(cv2.warpAffine(self._key, motion, (width, height)), self._now)
-        common = float(np.median(gone[seen])) if seen.any() else 0.0
-        changed = (gone > max(_NOISE, _OF_MEDIAN * common)) & seen
+        motion = self._since_key[:2] * (1, 1, self._scale)
+        key, uncovered = self._key, 0.0
+        if np.abs(motion - _STILL).max() > _NOTHING:
+            size = self._now.shape[::-1]
+            seen = cv2.warpAffine(self._ones, motion, size)
+            # What has just come into view is new, not changed.
+            key = np.where(seen > 0, cv2.warpAffine(key, motion, size), self._now)
+            uncovered = 1 - float(np.count_nonzero(seen)) / seen.size
+        gone = cv2.absdiff(key, self._now)
+        common = float(np.median(gone[::2, ::2]))
+        changed = (gone > max(_NOISE, _OF_MEDIAN * common)).astype(np.float32)
         corners = self._boxes.reshape(-1, 2) * self._scale @ motion[:, :2].T + motion[:, 2]
-        for box in np.concatenate([corners.reshape(-1, 4), boxes * self._scale]):
-            margin = _MARGIN * (box[2:] - box[:2]) + 1
-            left, top = np.maximum(box[:2] - margin, 0).astype(int)
-            right, bottom = np.maximum(box[2:] + margin, 0).astype(int)
-            changed[top:bottom, left:right] = False
-        self._changed = cv2.resize(changed.astype(np.float32), _CELLS, interpolation=cv2.INTER_AREA)
+        near = np.concatenate([corners.reshape(-1, 4), boxes * self._scale])
+        margin = np.tile(_MARGIN * (near[:, 2:] - near[:, :2]) + 1, 2) * (-1, -1, 1, 1)
+        for left, top, right, bottom in np.maximum(near + margin, 0).astype(int).tolist():
+            changed[top:bottom, left:right] = 0
+        self._changed = cv2.resize(changed, _CELLS, interpolation=cv2.INTER_AREA)
         unexplained = float((self._changed * (1 - self._familiar)).mean())
-        return Change(unexplained, 1 - float(seen.mean()))
+        return Change(unexplained, uncovered)
 
     def key(self, boxes: np.ndarray, born: np.ndarray) -> None:
         """The frame last looked at is a key frame.

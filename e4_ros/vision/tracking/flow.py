@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 _WIDTH = 320  # pixels; wider frames are reduced to it
-_WINDOW = (11, 11)
-_LEVELS = 3  # of the pyramid: with the window it follows shifts of up to 40 pixels
-_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
+_WINDOW = (9, 9)
+_LEVELS = 3  # of the pyramid: with the window it follows shifts of up to 30 pixels
+_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 6, 0.05)
 _BACK = 1.0  # pixels by which a point may miss its origin on the way back
 
 
@@ -48,11 +48,10 @@ def small_grey(frame: np.ndarray) -> np.ndarray:
         (240, 320)
     """
     height, width = frame.shape[:2]
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    if width <= _WIDTH:
-        return grey
-    size = (_WIDTH, max(round(height * _WIDTH / width), 1))
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    if width > _WIDTH:
+        size = (_WIDTH, max(round(height * _WIDTH / width), 1))
+        frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
 
 
 def sparse_flow(before: np.ndarray, after: np.ndarray, points: np.ndarray) -> Flow:

@@ -15,13 +15,14 @@ from e4_ros.vision.tracking.flow import small_grey, sparse_flow
 from e4_ros.vision.tracking.lost_tracks import LostTracks
 from e4_ros.vision.tracking.tracks import Tracks
 
-_BACKGROUND = (8, 6)  # columns and rows of the points that show the camera's motion
-_LEAST_BACKGROUND = 12
+_BACKGROUND = (6, 4)  # columns and rows of the points that show the camera's motion
+_LEAST_BACKGROUND = 10
 _PLACE_S = 6.7  # variance that a box's place gains in a second, in detections' variances
 _UNSEEN = 1.0  # variance that a box gains in a frame in which its points were lost
 _VELOCITY = 0.3  # weight of the newest velocity
 _VISIBLE = 0.25  # share of a box that is in the picture, below which the object has left
 _LONGEST_S = 2.0  # a longer gap between frames shows another scene
+_SPREAD = np.stack(np.meshgrid(*((np.arange(n) + 0.5) / n for n in _BACKGROUND)), 2).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -164,12 +165,7 @@ class Tracker:
 
 def _background(shape: tuple[int, ...], boxes: np.ndarray) -> np.ndarray:
     """Points ``(N, 2)`` spread over the picture, outside the boxes where that leaves enough."""
-    height, width = shape
-    columns, rows = _BACKGROUND
-    x, y = np.meshgrid(
-        (np.arange(columns) + 0.5) * width / columns, (np.arange(rows) + 0.5) * height / rows
-    )
-    points = np.column_stack([x.ravel(), y.ravel()])
+    points = _SPREAD * shape[::-1]
     if not len(boxes):
         return points
     covered = (points[:, None] > boxes[:, :2]) & (points[:, None] < boxes[:, 2:])
