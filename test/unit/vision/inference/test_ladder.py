@@ -74,15 +74,6 @@ def test_without_thresholds_the_network_runs_on_every_frame(ladder, street):
     assert TRACK not in ladder.paths
 
 
-def test_a_frozen_picture_needs_few_key_frames(ladder, street):
-    _, frame = street[0]
-    results = [ladder.process(frame, index / 25) for index in range(100)]
-    exits = [result.exit for result in results]
-    assert exits[50:].count(FULL) <= 10
-    boxes = [len(result.detections) for result in results[50:]]
-    assert len(set(boxes)) == 1
-
-
 @pytest.mark.parametrize('fps', [2, 120])
 def test_slow_and_fast_cameras_are_followed(ladder, street, fps):
     results = [ladder.process(frame, index / fps) for index, (_, frame) in enumerate(street)]
