@@ -6,6 +6,7 @@ Every module has its ablation as a switch, so that what it is worth can be measu
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -72,10 +73,30 @@ class MemoryAttention(nn.Module):
             What was remembered ``(B, C, h, w)`` and the diversity ``(B, 1)`` in [0, 1]: how little
             the frame resembles the slot that it resembles most.
         """
-        query = _unit(self.embed(now))
         # All slots as one batch: fewer operations for a runtime to start.
-        keys = _unit(self.embed(memory.flatten(0, 1))).unflatten(0, (-1, self.slots))
-        likeness = (query[:, None] * keys).sum(2)
+        keys = self.keys(memory.flatten(0, 1)).unflatten(0, (-1, self.slots))
+        slots = range(self.slots)
+        return self.weigh(
+            self.keys(now), [keys[:, i] for i in slots], [memory[:, i] for i in slots], filled
+        )
+
+    def keys(self, features: Tensor) -> Tensor:
+        """What places are found by, ``(B, C, h, w)`` to ``(B, keys, h, w)``, of length one."""
+        return _unit(self.embed(features))
+
+    def weigh(
+        self, query: Tensor, keys: Sequence[Tensor], slots: Sequence[Tensor], filled: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `forward`, with the keys of now and of each slot at hand.
+
+        Args:
+            query: ``(B, keys, h, w)``.
+            keys: the same of each slot.
+            slots: ``(B, C, h, w)`` each.
+            filled: ``(B, K)``.
+        """
+        each = [(query * key).sum(1, keepdim=True) for key in keys]
+        likeness = torch.cat(each, 1)
         nearest = (likeness.mean((2, 3)) + (1 - filled) * _NOT_THERE).amax(1, keepdim=True)
         diversity = 1 - nearest.clamp(0, 1)
         if self.attend:
@@ -86,9 +107,9 @@ class MemoryAttention(nn.Module):
         else:
             weights = torch.zeros_like(likeness) + filled[:, :, None, None]
             nothing = torch.full((1, 1, 1, 1), 1e-6)
-        each = [weights[:, i : i + 1] for i in range(self.slots)]
-        total = sum(each, nothing)
-        parts = [memory[:, slot] * (w / total) for slot, w in enumerate(each)]
+        shares = [weights[:, i : i + 1] for i in range(self.slots)]
+        total = sum(shares, nothing)
+        parts = [slot * (share / total) for slot, share in zip(slots, shares, strict=True)]
         return sum(parts[1:], parts[0]), diversity
 
 

@@ -98,9 +98,7 @@ class TemporalNet(nn.Module):
         if not self.use_memory:
             remembered, prior = torch.zeros_like(seen), torch.zeros_like(prior)
         x = F.relu(self.join(torch.cat([seen, remembered], 1)))
-        x = x + self.prior(prior)
-        for block in self.body:
-            x = x + block(x)
+        x = self.draw(x, prior)
         return {
             'logits': self.centre(x),
             'sides': torch.exp(self.sides(x).clamp(-4, 4)),
@@ -108,6 +106,13 @@ class TemporalNet(nn.Module):
             'features': x,
             'seen': seen,
         }
+
+    def draw(self, x: Tensor, prior: Tensor) -> Tensor:
+        """Features of the boxes from those of the frame and its memory, and the prior."""
+        x = x + self.prior(prior)
+        for block in self.body:
+            x = x + block(x)
+        return x
 
     def judge(
         self, features: Tensor, diversity: Tensor, described: Tensor
@@ -128,7 +133,10 @@ _DEBUG_OUTPUTS = ('features', 'description', 'scene')
 
 
 class TemporalAtRunTime(nn.Module):
-    """A `TemporalNet` as it is exported.
+    """A `TemporalNet` as it is exported: the same results from fewer operations.
+
+    A slot of the memory holds the keys that attention finds it by, too, so that they are computed
+    once and not on each frame; they stand behind the ``seen`` that is remembered.
 
     Args:
         net: the network, in eval mode.
@@ -146,9 +154,20 @@ class TemporalAtRunTime(nn.Module):
         super().__init__()
         self.net = net
         self.debug = debug
+        keys = net.recall.embed.out_channels
+        # Two layers side by side in place of one over what was joined; keys are not read.
+        unread = net.join.weight.new_zeros(net.width, keys, 1, 1)
+        now, past = net.join.weight.split(net.width, 1)
+        self.join_now = _layer(now, _bias(net.join))
+        self.join_past = _layer(torch.cat([past, unread], 1), None)
+        # One layer in place of the two that the boxes come from.
+        self.boxes = _layer(
+            torch.cat([net.centre.weight, net.sides.weight]),
+            torch.cat([_bias(net.centre), _bias(net.sides)]),
+        )
         self.input_shapes = {
             'image': (1, 3, *THUMBNAIL),
-            'memory': (1, SLOTS, net.width, *GRID),
+            'memory': (1, SLOTS, net.width + keys, *GRID),
             'filled': (1, SLOTS),
             'prior': (1, PRIOR * net.settings['classes'], *GRID),
         }
@@ -160,15 +179,45 @@ class TemporalAtRunTime(nn.Module):
         self, image: Tensor, memory: Tensor, filled: Tensor, prior: Tensor
     ) -> tuple[Tensor, ...]:
         """As `TemporalNet.forward`, with probabilities for logits."""
-        out = self.net(image, memory, filled, prior)
-        peaks = local_peaks(out['logits'])
-        features, described = self._coarse(out['features']), peak_statistics(peaks)
-        gate, state = self.net.judge(features, out['diversity'], described)
-        scene = statistics(out['seen'])
-        familiar, trusted = self.net.in_distribution(scene)
+        net, width = self.net, self.net.width
+        seen = net.encoder(image)
+        now, slots = net.recall.keys(seen), [memory[:, slot] for slot in range(SLOTS)]
+        remembered, diversity = net.recall.weigh(
+            now, [slot[:, width:] for slot in slots], slots, filled
+        )
+        joined = self.join_now(seen)
+        if net.use_memory:
+            joined = joined + self.join_past(remembered)
+        else:
+            prior = torch.zeros_like(prior)
+        x = net.draw(F.relu(joined), prior)
+        boxes, classes = self.boxes(x), net.settings['classes']
+        peaks = local_peaks(boxes[:, :classes])
+        sides = torch.exp(boxes[:, classes:].clamp(-4, 4))
+        features, described = self._coarse(x), peak_statistics(peaks)
+        gate, state = net.judge(features, diversity, described)
+        scene = statistics(seen)
+        familiar, trusted = net.in_distribution(scene)
         score = torch.sigmoid(gate) * trusted
-        given = (peaks, out['sides'], score, out['diversity'], familiar, out['seen'], state)
+        kept = torch.cat([seen, now], 1)
+        given = (peaks, sides, score, diversity, familiar, kept, state)
         return (*given, features, described, scene) if self.debug else given
 
     def _coarse(self, features: Tensor) -> Tensor:
         return F.conv2d(features, self.quarter, stride=2, groups=self.net.width)
+
+
+@torch.no_grad()
+def _layer(weight: Tensor, bias: Tensor | None) -> nn.Conv2d:
+    """A pointwise convolution with these weights, which it does not learn."""
+    outputs, inputs = weight.shape[:2]
+    layer = nn.utils.skip_init(nn.Conv2d, inputs, outputs, 1, bias=bias is not None)
+    layer.requires_grad_(False).weight.copy_(weight)
+    if bias is not None:
+        _bias(layer).copy_(bias)
+    return layer
+
+
+def _bias(layer: nn.Conv2d) -> Tensor:
+    assert layer.bias is not None
+    return layer.bias

@@ -65,6 +65,26 @@ def test_runtimes_agree(switches):
         np.testing.assert_allclose(ours[name], reference[name], atol=1e-3)
 
 
+@pytest.mark.parametrize('switches', [{}, {'attention': False}, {'memory': False}, {'classes': 3}])
+def test_what_is_exported_computes_what_was_trained(switches):
+    net = TemporalNet(**{'classes': 1, 'width': 8, 'depth': 2, **switches}).eval()
+    image, prior = torch.rand(1, 3, *THUMBNAIL), torch.rand(1, 3 * net.settings['classes'], *GRID)
+    past, filled = torch.rand(3, 3, *THUMBNAIL), torch.tensor([[1.0, 1.0, 0.0]])
+    at_run_time = TemporalAtRunTime(net)
+    with torch.inference_mode():
+        trained = net(image, net.encoder(past)[None], filled, prior)
+        empty = torch.zeros(at_run_time.input_shapes['memory'])
+        kept = [at_run_time(each[None], empty, filled * 0, prior)[5] for each in past]
+        outputs = at_run_time(image, torch.stack(kept, 1), filled, prior)
+    exported = dict(zip(at_run_time.output_names, outputs, strict=True))
+    torch.testing.assert_close(exported['sides'], trained['sides'])
+    torch.testing.assert_close(exported['diversity'], trained['diversity'])
+    torch.testing.assert_close(exported['seen'][:, :8], trained['seen'])
+    found = exported['peaks'] > 0
+    torch.testing.assert_close(exported['peaks'][found], trained['logits'].sigmoid()[found])
+    assert found.any()
+
+
 def test_training_lowers_the_loss_and_is_repeatable():
     frames, answers = walking_square(40)
     losses = []
