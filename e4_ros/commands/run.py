@@ -54,6 +54,7 @@ def run(
     min_score: options.MinScore = options.DEFAULTS['min_score'],
     tracks: options.Tracks = options.DEFAULTS['tracks'],
     risk: options.Risk = options.DEFAULTS['risk'],
+    quality: options.Quality = options.DEFAULTS['quality'],
     precision: options.Precision = options.DEFAULTS['precision'],
     threads: options.Threads = options.DEFAULTS['threads'],
     baseline: Annotated[
@@ -124,6 +125,7 @@ def run(
             min_score=min_score,
             tracks=tracks,
             risk=risk,
+            quality=quality,
             baseline=baseline,
             audit_share=audit_share,
             check_pay=check_pay,

@@ -40,6 +40,7 @@ from e4_ros.perception.records import FrameRecord, RunInfo, WithWaits
 from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.inference.audit import DEFAULT_SHARE
 from e4_ros.vision.inference.clip_engine import ClipEngine
+from e4_ros.vision.inference.closer import DEFAULT_QUALITY
 from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK, FULL
 from e4_ros.vision.inference.stream_engine import StreamEngine
 from e4_ros.vision.runtime.devices import AUTO, check_name
@@ -88,6 +89,7 @@ class JobOptions:
     min_score: float = 0.3
     tracks: bool = True
     risk: float = DEFAULT_RISK
+    quality: str = DEFAULT_QUALITY
     baseline: bool = True
     audit_share: float = DEFAULT_SHARE
     check_pay: bool = True
@@ -131,6 +133,7 @@ class Job:
             min_score=options.min_score,
             tracks=options.tracks,
             risk=options.risk,
+            quality=options.quality,
             unsure_classes=True,
             window_s=options.window_s,
             window_stride_s=options.window_stride_s,

@@ -102,6 +102,7 @@ def _set_up(node: Node, model: str, exits: bool, precision: str = FP32, device: 
             value(node, 'min_score'),
             value(node, 'tracks'),
             value(node, 'risk'),
+            value(node, 'quality'),
             window_s=value(node, 'window_s'),
             window_stride_s=value(node, 'window_stride_s'),
             audit_share=value(node, 'audit_share'),

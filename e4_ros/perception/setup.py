@@ -29,6 +29,7 @@ from e4_ros.vision.bundle.join import joined
 from e4_ros.vision.clip_network import ClipNetwork
 from e4_ros.vision.inference.audit import DEFAULT_SHARE
 from e4_ros.vision.inference.audit_record import AuditRecord
+from e4_ros.vision.inference.closer import DEFAULT_QUALITY, passes_of
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK
 from e4_ros.vision.inference.factory import make_clip_engine, make_engine, make_ladder
@@ -54,6 +55,9 @@ class EngineOptions:
         min_score: score from which an object is reported.
         tracks: whether a detector's objects are tracked, and tracks answer frames.
         risk: mean loss that tracks may cost against the network on every frame, above 0, up to 1.
+        quality: how much of the network's time goes to closer looks, one of `closer.QUALITIES`.
+        passes: passes of the network a frame, on average, that closer looks fill up to, 0 to 1;
+            None for what the quality says.
         unsure_classes: whether a classifier names the likeliest class however unsure it is.
         window_s: length of a clip model's windows in seconds; 0 for that of the clips that it
             learned from.
@@ -75,6 +79,8 @@ class EngineOptions:
     min_score: float = 0.3
     tracks: bool = True
     risk: float = DEFAULT_RISK
+    quality: str = DEFAULT_QUALITY
+    passes: float | None = None
     unsure_classes: bool = False
     window_s: float = 0.0
     window_stride_s: float = 0.0
@@ -157,6 +163,7 @@ def set_up(options: EngineOptions) -> Setup:
     min_score = options.min_score
     if options.unsure_classes and manifest.task != 'detect':
         min_score = 0.0
+    passes = passes_of(options.quality) if options.passes is None else options.passes
     network = _network(bundle, options)
 
     def on(device: str) -> StreamEngine:
@@ -174,7 +181,9 @@ def set_up(options: EngineOptions) -> Setup:
         record = AuditRecord(manifest.exits_key) if options.keep_audits else None
         audits = options.audit_share, record
         if options.tracks and manifest.task == 'detect':
-            return make_ladder(network, runtime, options.exits, min_score, options.risk, *audits)
+            return make_ladder(
+                network, runtime, options.exits, min_score, options.risk, *audits, passes
+            )
         return make_engine(network, runtime, options.exits, min_score, *audits)
 
     engine = on_device(options.device, on, candidates(options.runtime))

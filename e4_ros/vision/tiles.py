@@ -58,7 +58,7 @@ def merge(
         frame_shape: ``(H, W, ...)``.
     """
     moved = [
-        _in_frame(detections, tile, frame_shape)
+        in_frame(detections, tile, frame_shape)
         for detections, tile in zip(answers, tiles, strict=True)
     ]
     every = Detections.of(
@@ -75,18 +75,42 @@ def suppress(detections: Detections, iou: float) -> Detections:
     return Detections.of(detections.boxes[kept], detections.scores[kept], detections.labels[kept])
 
 
-def _in_frame(detections: Detections, tile: Tile, frame_shape: tuple[int, ...]) -> Detections:
+def inner_part(tile: Tile, frame_shape: tuple[int, ...]) -> np.ndarray:
+    """Where a box lies in full that the network sees in a tile.
+
+    Args:
+        tile: part of the frame.
+        frame_shape: ``(H, W, ...)``.
+
+    Returns:
+        ``(4,)`` pixels of the frame; infinite where the tile ends with the frame, which cuts boxes
+        for everybody.
+    """
     height, width = frame_shape[:2]
-    left, top, right, bottom = detections.boxes.T
     near_x, near_y = _BORDER * tile.width, _BORDER * tile.height
-    cut = (
-        ((left < near_x) & (tile.x > 0))
-        | ((top < near_y) & (tile.y > 0))
-        | ((right > tile.width - near_x) & (tile.x + tile.width < width))
-        | ((bottom > tile.height - near_y) & (tile.y + tile.height < height))
+    right, bottom = tile.x + tile.width, tile.y + tile.height
+    return np.array(
+        [
+            tile.x + near_x if tile.x > 0 else -np.inf,
+            tile.y + near_y if tile.y > 0 else -np.inf,
+            right - near_x if right < width else np.inf,
+            bottom - near_y if bottom < height else np.inf,
+        ]
     )
-    boxes = detections.boxes[~cut] + np.array([tile.x, tile.y, tile.x, tile.y], np.float32)
-    return Detections.of(boxes, detections.scores[~cut], detections.labels[~cut])
+
+
+def in_frame(detections: Detections, tile: Tile, frame_shape: tuple[int, ...]) -> Detections:
+    """What was found in a tile, in pixels of the frame, without what the tile's border cuts.
+
+    Args:
+        detections: boxes in pixels of the tile.
+        tile: part of the frame.
+        frame_shape: ``(H, W, ...)``.
+    """
+    boxes = detections.boxes + np.array([tile.x, tile.y, tile.x, tile.y], np.float32)
+    part = inner_part(tile, frame_shape)
+    whole = ((boxes[:, :2] >= part[:2]) & (boxes[:, 2:] <= part[2:])).all(1)
+    return Detections.of(boxes[whole], detections.scores[whole], detections.labels[whole])
 
 
 def _starts(length: int, side: int) -> list[int]:

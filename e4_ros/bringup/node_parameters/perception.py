@@ -7,6 +7,7 @@ from e4_ros.bringup.parameter_spec import ParameterSpec
 from e4_ros.perception.controllers import FIXED, controllers
 from e4_ros.perception.images import DEFAULT_MAX_PIXELS
 from e4_ros.perception.ring_schedule import DEFAULT_SHARE
+from e4_ros.vision.inference.closer import DEFAULT_QUALITY, QUALITIES
 from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK
 from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, NAMES, SPIN_US
 from e4_ros.vision.runtime.precision import PRECISIONS
@@ -86,6 +87,14 @@ PARAMETERS = (
         'needs. docs/exits.md says why 0.12.',
         0.001,
         1.0,
+    ),
+    ParameterSpec(
+        'quality',
+        DEFAULT_QUALITY,
+        'What is done beyond the key frames that the risk asks for: fast nothing, balanced and '
+        'best look closer at the part of the picture that deserves it, up to one pass of the '
+        'network on every second frame or on every frame.',
+        choices=tuple(QUALITIES),
     ),
     ParameterSpec(
         'window_s',

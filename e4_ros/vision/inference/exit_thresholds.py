@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 FULL = 'full'
 TEMPORAL = 'temporal'
 TRACK = 'track'
+CLOSER = 'closer'
 
 TAKEN = 0.5
 """Score of the exit `track` from which its answer is taken: where its drift is at the limit."""

@@ -54,6 +54,7 @@ def make_ladder(
     risk: float = DEFAULT_RISK,
     audit_share: float = DEFAULT_SHARE,
     record: AuditRecord | None = None,
+    passes: float = 0.0,
 ) -> Ladder:
     """A detector with tracks: the first exit, and better answers from all the others.
 
@@ -65,12 +66,14 @@ def make_ladder(
         risk: mean loss that tracks may cost against the network on every frame, above 0, up to 1.
         audit_share: as in `make_engine`.
         record: as in `make_engine`.
+        passes: passes of the network a frame, on average, that closer looks fill up to; see
+            `closer.passes_of`. Nothing is looked at closer without exits.
 
     Raises:
-        ValueError: the risk is not in that range.
+        ValueError: the risk or the passes are not in their range.
     """
     engine = make_engine(network, runtime, exits, min(min_score, LOWEST), audit_share, record)
-    return Ladder(engine, risk, min_score, track=exits)
+    return Ladder(engine, risk, min_score, track=exits, passes=passes)
 
 
 def make_clip_engine(

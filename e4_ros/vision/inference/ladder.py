@@ -10,14 +10,22 @@ import numpy as np
 from e4_ros.vision.agreement import disagreement
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.audit import Audit
+from e4_ros.vision.inference.closer import Attention, Budget
 from e4_ros.vision.inference.compiled_network import TRACK_SEGMENT, Segment
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.exit_economics import ExitEconomics
-from e4_ros.vision.inference.exit_thresholds import FULL, TAKEN, TRACK, ExitThresholds
+from e4_ros.vision.inference.exit_thresholds import (
+    CLOSER,
+    FULL,
+    TAKEN,
+    TRACK,
+    ExitThresholds,
+)
 from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentTimer
 from e4_ros.vision.inference.online_risk import OnlineRisk
 from e4_ros.vision.inference.track_exit import TrackExit
 from e4_ros.vision.model import check_frame, check_stamp
+from e4_ros.vision.tiles import Tile, in_frame, inner_part
 
 
 class Ladder:
@@ -33,6 +41,8 @@ class Ladder:
         min_score: score from which an object is reported.
         track: whether the exit `track` may be taken; if not, the network runs on every frame, and
             the tracker goes with it.
+        passes: passes of the network a frame, on average, from 0 to 1: what key frames leave of
+            them goes to closer looks, on frames that the tracks would have answered.
 
     Attributes:
         model: preprocessing and decoding of the network.
@@ -41,11 +51,17 @@ class Ladder:
     """
 
     def __init__(
-        self, engine: EarlyExitEngine, risk: float, min_score: float, track: bool = True
+        self,
+        engine: EarlyExitEngine,
+        risk: float,
+        min_score: float,
+        track: bool = True,
+        passes: float = 0.0,
     ) -> None:
         self.model, self.engine, self.risk = engine.model, engine, OnlineRisk(risk)
         self._tracks = TrackExit(min_score)
         self._takes = track
+        self._budget, self._attention = Budget(passes), Attention(min_score)
         self._found = Detections.empty()
 
     @property
@@ -78,9 +94,13 @@ class Ladder:
     @property
     def paths(self) -> dict[str, list[int]]:
         """For every exit that may be taken, the segments on the way to it; ``full`` is the last."""
-        own = {TRACK: [0]} if self._takes else {}
         behind = self.engine.paths.items()
-        return own | {name: [0, *(index + 1 for index in path)] for name, path in behind}
+        paths = {name: [0, *(index + 1 for index in path)] for name, path in behind}
+        if self._takes:
+            full = paths.pop(FULL)
+            closer = {CLOSER: list(full)} if self._budget.passes else {}
+            paths = {TRACK: [0], **paths, **closer, FULL: full}
+        return paths
 
     @property
     def off(self) -> Mapping[str, str]:
@@ -108,10 +128,16 @@ class Ladder:
         trust = 0.0 if doubt is None else self.risk.trust(doubt)
         said = self._tracks.answer()
         scores = {TRACK: trust} if self._takes else {}
+        part = self._part(frame, new=doubt is None)
         if self._takes and doubt is not None and trust >= TAKEN:
             self._tracks.skip()
             self.risk.skipped(doubt)
-            return FrameResult(said, TRACK, 1 - trust, scores, *timer.stop())
+            if part is None:
+                return FrameResult(said, TRACK, 1 - trust, scores, *timer.stop())
+            timer.behind()
+            answer, inner_s = self._look_closer(frame, part, on_segment)
+            return FrameResult(answer, CLOSER, 1 - trust, scores, *timer.around(inner_s))
+        self._budget.spend()
         timer.behind()
         found = self.engine.process(frame, stamp_s, _shifted(on_segment), said)
         self._found = found.detections
@@ -128,14 +154,15 @@ class Ladder:
     ) -> Audit | None:
         """After a learnt exit's answer is out: check it, if it is its turn.
 
-        The tracks are not checked so: each key frame does that for nothing.
+        The tracks are not checked so: each key frame does that for nothing. A closer look has
+        nobody above it.
 
         Args:
             frame: the frame that was processed last.
             result: result of that frame.
             on_segment: as in `process`.
         """
-        if result.exit == TRACK:
+        if result.exit in (TRACK, CLOSER):
             return None
         own = replace(result, detections=self._found)
         return self.engine.audit(frame, own, _shifted(on_segment))
@@ -175,6 +202,31 @@ class Ladder:
             other: a ladder of the same settings, which is used no more.
         """
         self._tracks, self.risk = other._tracks, other.risk
+        self._budget, self._attention = other._budget, other._attention
+
+    def _part(self, frame: np.ndarray, new: bool) -> Tile | None:
+        """The part that a closer look goes to where the tracks can answer; None where none may."""
+        if not self._takes or not self._budget.passes:
+            return None
+        tracker = self._tracks.tracker
+        if new:
+            self._attention.reset(frame.shape)
+        else:
+            self._attention.look(self._tracks.camera, tracker.scale, self._tracks.elapsed_s)
+        return self._attention.choose(tracker.tracks) if self._budget.frame() else None
+
+    def _look_closer(
+        self, frame: np.ndarray, part: Tile, on_segment: OnSegment | None
+    ) -> tuple[Detections, list[float]]:
+        """The answer after a pass over a part, and the seconds of the network's segments."""
+        found = self.engine.process_full(part.crop(frame), _shifted(on_segment))
+        self._budget.spend()
+        tracker = self._tracks.tracker
+        before = tracker.tracks
+        inside = in_frame(found.detections, part, frame.shape)
+        tracker.update(inside, inner_part(part, frame.shape))
+        self._attention.seen(part, before, tracker.tracks)
+        return tracker.answer(), found.segment_s
 
     def reset(self) -> None:
         """Forget the stream; what was learnt of it about risk stays."""

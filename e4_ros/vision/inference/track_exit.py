@@ -48,6 +48,8 @@ class TrackExit:
 
     Attributes:
         tracker: the tracks.
+        camera: the camera's motion between the last two frames.
+        elapsed_s: seconds between them.
     """
 
     def __init__(self, report_score: float) -> None:
@@ -62,7 +64,8 @@ class TrackExit:
 
     def _begin(self) -> None:
         self._watch.reset()
-        self._stamp_s = self._key_s = self._elapsed_s = 0.0
+        self._stamp_s = self._key_s = self.elapsed_s = 0.0
+        self.camera = UNKNOWN
         self._strain, self._unlooked = 0.0, 0.0
         self._key_grey: np.ndarray | None = None
         self._key_blank = False
@@ -81,12 +84,12 @@ class TrackExit:
         if motion is None:
             self._begin()
             self._stamp_s = stamp_s
-        self._elapsed_s, self._stamp_s = stamp_s - self._stamp_s, stamp_s
+        self.elapsed_s, self._stamp_s = stamp_s - self._stamp_s, stamp_s
         grey, scale = self.tracker.grey, self.tracker.scale
         assert grey is not None, 'the tracker has just looked'
-        camera = UNKNOWN if motion is None else motion.camera
+        self.camera = UNKNOWN if motion is None else motion.camera
         boxes = self.tracker.tracks.boxes * scale
-        change = self._watch.look(grey, boxes, camera, self._elapsed_s)
+        change = self._watch.look(grey, boxes, self.camera, self.elapsed_s)
         if motion is None:
             return None
         if self._stands_still(grey):
@@ -124,7 +127,7 @@ class TrackExit:
         return self.answer()
 
     def _pass(self, looked: bool) -> None:
-        weight = 1 - np.exp(-self._elapsed_s / _DIVERGE_S)
+        weight = 1 - np.exp(-self.elapsed_s / _DIVERGE_S)
         self._unlooked += float(weight) * ((not looked) - self._unlooked)
 
     def _stands_still(self, grey: np.ndarray) -> bool:

@@ -30,13 +30,15 @@ def confirm(
     A detection confirms the track of its class that it overlaps most, all pairs at once; low scores
     count as well, as in ByteTrack (Zhang et al., arXiv 2110.06864), since a track vouches for them.
     A track's score is the mean of what it was given, the newest half second counting most, so that
-    it depends little on how often the network ran. Boxes move towards the detection by a Kalman
+    it depends little on how often the network ran. What a closer look at a part has found, the
+    network may miss in the whole picture, where it is smaller: that counts against a track only as
+    far as the closer look vouches for it no longer. Boxes move towards the detection by a Kalman
     gain.
 
     Args:
         tracks: moved to this frame.
         detections: what the network found, from score `LOWEST`.
-        elapsed_s: seconds since the key frame before.
+        elapsed_s: seconds since the key frame before, or what a look at a part counts as.
         report_score: score from which an object is reported.
         looked_at: part of the picture that the network saw, ``(4,)`` source pixels; tracks outside
             stay as they are. None for all of it.
@@ -52,8 +54,12 @@ def confirm(
     found = np.zeros(len(tracks))
     found[rows] = detections.scores[columns]
     weight = np.maximum(1 - np.exp(-elapsed_s / _MEMORY_S), 1 / (tracks.looks + 1))
-    if looked_at is not None:
-        weight[~seen & ~_inside(tracks.boxes, looked_at)] = 0
+    if looked_at is None:
+        weight = np.where(found < tracks.scores, weight * (1 - tracks.vouched), weight)
+    else:
+        judged = seen | _inside(tracks.boxes, looked_at)
+        weight[~judged] = 0
+        tracks.vouched[judged] = seen[judged]
     tracks.scores += weight * (found - tracks.scores)
     tracks.looks += weight > 0
 

@@ -21,6 +21,8 @@ _PLACE_S = 6.7  # variance that a box's place gains in a second, in detections' 
 _UNSEEN = 1.0  # variance that a box gains in a frame in which its points were lost
 _VELOCITY = 0.3  # weight of the newest velocity
 _VISIBLE = 0.25  # share of a box that is in the picture, below which the object has left
+_CLOSER_S = 0.5  # a look at a part counts as much as looks at the whole for so long
+_VOUCH_S = 1.0  # time constant in which a closer look's word fades
 _LONGEST_S = 2.0  # a longer gap between frames shows another scene
 _SPREAD = np.stack(np.meshgrid(*((np.arange(n) + 0.5) / n for n in _BACKGROUND)), 2).reshape(-1, 2)
 
@@ -111,15 +113,17 @@ class Tracker:
         Args:
             detections: of the whole network, or of one exit; low scores are welcome.
             looked_at: part of the picture that was seen, ``(4,)`` source pixels; None for all.
+                Its objects are seen larger and believed more; those outside stay as they are.
         """
-        elapsed_s = self._stamp_s - self._key_s
+        elapsed_s = self._stamp_s - self._key_s if looked_at is None else _CLOSER_S
         kept, new = confirm(self.tracks, detections, elapsed_s, self.report_score, looked_at)
         self._lost.add(self.tracks, kept, self._stamp_s)
         ids = self._lost.find(new, self._stamp_s)
         fresh = ids == 0
         ids[fresh] = self._next_id + np.arange(np.count_nonzero(fresh))
         self._next_id += int(np.count_nonzero(fresh))
-        self.tracks = report(kept.plus(Tracks.born(new, ids)), self.report_score)
+        born = Tracks.born(new, ids, closer=looked_at is not None)
+        self.tracks = report(kept.plus(born), self.report_score)
         if looked_at is None:
             self._key_s = self._stamp_s
 
@@ -156,6 +160,7 @@ class Tracker:
             velocity = shift / elapsed_s
             begun = np.abs(tracks.velocities).max(1, keepdims=True) > 0
             tracks.velocities += np.where(begun, _VELOCITY, 1.0) * (velocity - tracks.velocities)
+        tracks.vouched *= np.exp(-elapsed_s / _VOUCH_S)
         tracks.variance += _PLACE_S * elapsed_s + np.where(boxes.trusted, 0.0, _UNSEEN)
         seen = clip(tracks.boxes, self._shape)
         share = (seen[:, 2:] - seen[:, :2]).prod(1) / np.maximum(4 * half.prod(1), 1e-9)

@@ -23,6 +23,7 @@ class Tracks:
         variance: ``(N,)`` of the boxes' places, in units of a detection's own variance.
         looks: ``(N,)`` key frames since the track began.
         reported: ``(N,)`` bool, whether they are part of the answer.
+        vouched: ``(N,)`` how far a closer look still vouches for them, 0 to 1.
     """
 
     boxes: np.ndarray
@@ -33,6 +34,7 @@ class Tracks:
     variance: np.ndarray
     looks: np.ndarray
     reported: np.ndarray
+    vouched: np.ndarray
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -43,8 +45,8 @@ class Tracks:
         return cls.born(Detections.empty(), np.zeros(0, np.int64))
 
     @classmethod
-    def born(cls, detections: Detections, ids: np.ndarray) -> Tracks:
-        """Tracks that begin with these detections."""
+    def born(cls, detections: Detections, ids: np.ndarray, closer: bool = False) -> Tracks:
+        """Tracks that begin with these detections, of a closer look or not."""
         count = len(detections)
         return cls(
             detections.boxes.astype(float),
@@ -55,6 +57,7 @@ class Tracks:
             np.ones(count),
             np.ones(count, np.int64),
             np.zeros(count, bool),
+            np.full(count, float(closer)),
         )
 
     def where(self, which: np.ndarray) -> Tracks:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.tiles import Tile, merge, suppress, tiles_of
+from e4_ros.vision.tiles import Tile, in_frame, inner_part, merge, suppress, tiles_of
 
 
 def test_vtests_frame_has_the_whole_and_twelve_tiles():
@@ -62,3 +62,12 @@ def test_classes_do_not_suppress_each_other():
 def test_nothing_found_merges_to_nothing():
     tiles = tiles_of((576, 768))
     assert len(merge([Detections.empty()] * len(tiles), tiles, (576, 768))) == 0
+
+
+def test_a_box_seen_in_a_part_is_kept_where_its_inner_part_holds_it():
+    tile, shape = Tile(280, 0, 320, 320), (320, 600, 3)
+    assert inner_part(tile, shape).tolist() == [286.4, -np.inf, np.inf, np.inf]
+    found = Detections.of([[2, 50, 40, 90], [10, 0, 50, 90], [280, 50, 320, 90]], [0.9, 0.8, 0.7])
+    kept = in_frame(found, tile, shape)
+    assert kept.boxes.tolist() == [[290, 0, 330, 90], [560, 50, 600, 90]]
+    assert kept.scores.tolist() == [np.float32(0.8), np.float32(0.7)]

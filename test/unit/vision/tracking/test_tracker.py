@@ -196,3 +196,41 @@ def test_only_what_was_looked_at_is_judged():
         tracker.look(frame(), step * STEP_S)
         tracker.update(Detections.empty(), looked_at=np.array([0, 0, 160, 240]))
     assert tracker.answer().ids.tolist() == [2]
+
+
+def test_a_look_at_a_part_counts_more_than_one_at_the_whole():
+    scores = []
+    for part in (None, np.array([0, 0, 160, 240])):
+        tracker = Tracker()
+        for step in range(10):
+            tracker.look(frame(), step * STEP_S)
+            tracker.update(found([[20, 20, 60, 100]], (0.3,)))
+        tracker.look(frame(), 10 * STEP_S)
+        tracker.update(found([[20, 20, 60, 100]], (0.9,)), looked_at=part)
+        scores.append(float(tracker.answer().scores[0]))
+    assert scores[0] < 0.5 < scores[1]
+
+
+@pytest.mark.parametrize(('part', 'reported'), [(None, []), (np.array([0, 0, 160, 240]), [1])])
+def test_what_a_closer_look_found_outlives_looks_at_the_whole_that_miss_it(part, reported):
+    tracker = Tracker()
+    tracker.look(frame(), 0.0)
+    tracker.update(found([[20, 20, 60, 100]], (0.8,)), looked_at=part)
+    for step in range(1, 11):
+        tracker.look(frame(), step * STEP_S)
+        tracker.update(Detections.empty())
+    assert tracker.answer().ids.tolist() == reported
+
+
+def test_a_closer_look_vouches_for_a_second_or_until_one_misses_it():
+    part = np.array([0, 0, 160, 240])
+    for miss_s in (0.4, 99.0):
+        tracker = Tracker()
+        tracker.look(frame(), 0.0)
+        tracker.update(found([[20, 20, 60, 100]], (0.8,)), looked_at=part)
+        steps = 15 if miss_s < 1 else 60
+        for step in range(1, steps):
+            tracker.look(frame(), step * STEP_S)
+            missed = abs(step * STEP_S - miss_s) < STEP_S / 2
+            tracker.update(Detections.empty(), looked_at=part if missed else None)
+        assert len(tracker.answer()) == 0
