@@ -10,13 +10,14 @@ from pathlib import Path
 import yaml
 
 from e4_ros.profiling.planning.objective import PlanningError
+from e4_ros.vision.inference.exit_thresholds import CLOSER, FULL
 
 
 def read_exit_shares(path: str | Path) -> dict[str, float]:
     """Shares (or counts) of the exits, by name.
 
     The file is a ``summary.json`` of `e4 run`, a ``detections.jsonl``, or a YAML or JSON mapping of
-    exit to share.
+    exit to share. A closer look counts as `full`, whose way it goes.
 
     Raises:
         PlanningError: the file is none of these.
@@ -24,6 +25,8 @@ def read_exit_shares(path: str | Path) -> dict[str, float]:
     """
     path = Path(path)
     shares = _read(path)
+    if CLOSER in shares:
+        shares[FULL] = shares.get(FULL, 0.0) + shares.pop(CLOSER)
     if not any(shares.values()):
         raise PlanningError(f'{path}: no frame took any exit; let `e4 run` see some frames first')
     return shares

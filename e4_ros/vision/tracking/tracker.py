@@ -160,7 +160,8 @@ class Tracker:
             velocity = shift / elapsed_s
             begun = np.abs(tracks.velocities).max(1, keepdims=True) > 0
             tracks.velocities += np.where(begun, _VELOCITY, 1.0) * (velocity - tracks.velocities)
-        tracks.vouched *= np.exp(-elapsed_s / _VOUCH_S)
+        # Where its points are lost, nobody knows whether this is what the closer look found.
+        tracks.vouched *= np.exp(-elapsed_s / _VOUCH_S) * boxes.trusted
         tracks.variance += _PLACE_S * elapsed_s + np.where(boxes.trusted, 0.0, _UNSEEN)
         seen = clip(tracks.boxes, self._shape)
         share = (seen[:, 2:] - seen[:, :2]).prod(1) / np.maximum(4 * half.prod(1), 1e-9)

@@ -237,6 +237,13 @@ def test_a_plan_file_is_put_in_force_and_taken_away(begin, plan_file):
     assert daemon.core.plan == live.active.plan
 
 
+def test_a_plan_that_knows_no_closer_looks_clocks_them_as_the_whole_network(plan_file):
+    stream = replace(STREAM, paths={**PATHS, 'closer': PATHS['full']})
+    plan = stream.load(plan_file)
+    assert plan.paths['closer'] == plan.paths['full']
+    assert set(STREAM.load(plan_file).exits) == set(PATHS)
+
+
 def test_a_plan_file_gives_way_to_limits_and_is_used_again(begin, plan_file):
     live, daemon = begin(file=plan_file)
     tables = daemon.core.frequencies_hz

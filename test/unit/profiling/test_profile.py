@@ -90,6 +90,11 @@ def test_exit_shares_are_read_from_what_a_run_leaves(tmp_path, name, text):
     assert read_exit_shares(tmp_path / name) == {'temporal': 2, 'full': 1}
 
 
+def test_a_closer_look_counts_as_the_whole_network_whose_way_it_goes(tmp_path):
+    (tmp_path / 'shares.yaml').write_text('track: 5\ncloser: 2\nfull: 1\n')
+    assert read_exit_shares(tmp_path / 'shares.yaml') == {'track': 5, 'full': 3}
+
+
 @pytest.mark.parametrize(
     ('name', 'text'),
     [('a.json', '[1, 2]'), ('a.yaml', 'full: much'), ('a.jsonl', '{"frame": 1}'), ('a.yaml', '')],
