@@ -23,6 +23,7 @@ _VELOCITY = 0.3  # weight of the newest velocity
 _VISIBLE = 0.25  # share of a box that is in the picture, below which the object has left
 _CLOSER_S = 0.5  # a look at a part counts as much as looks at the whole for so long
 _VOUCH_S = 1.0  # time constant in which a closer look's word fades
+_VOUCH_SIZES = 1.0  # as it does when the object has moved by its own size
 _LONGEST_S = 2.0  # a longer gap between frames shows another scene
 _SPREAD = np.stack(np.meshgrid(*((np.arange(n) + 0.5) / n for n in _BACKGROUND)), 2).reshape(-1, 2)
 
@@ -161,7 +162,8 @@ class Tracker:
             begun = np.abs(tracks.velocities).max(1, keepdims=True) > 0
             tracks.velocities += np.where(begun, _VELOCITY, 1.0) * (velocity - tracks.velocities)
         # Where its points are lost, nobody knows whether this is what the closer look found.
-        tracks.vouched *= np.exp(-elapsed_s / _VOUCH_S) * boxes.trusted
+        moved = np.hypot(*shift.T) / np.sqrt(np.maximum(4 * half.prod(1), 1.0))
+        tracks.vouched *= np.exp(-elapsed_s / _VOUCH_S - moved / _VOUCH_SIZES) * boxes.trusted
         tracks.variance += _PLACE_S * elapsed_s + np.where(boxes.trusted, 0.0, _UNSEEN)
         seen = clip(tracks.boxes, self._shape)
         share = (seen[:, 2:] - seen[:, :2]).prod(1) / np.maximum(4 * half.prod(1), 1e-9)
