@@ -1,4 +1,7 @@
-"""Perturbations of footage: night, a turning robot, another scene, a covered lens, a rough road."""
+"""Perturbations of footage: night, a turning robot, another scene, a covered lens, a rough road.
+
+And a camera that moves: a window that wanders over the picture of one that does not.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,10 @@ _WINDOW = 0.7  # share of the frame that a panned crop shows
 _PAN_FRAMES = 60  # period of the pan
 _SHAKE = 0.03  # standard deviation of a jolt, as a share of the frame's width
 _SEED = 0
+_SPEED = 3.0, 1.0  # pixels a frame that a wandering window moves, and by how much that varies
+_SPEED_FRAMES = 97  # period in which it varies
+_HEADING = 0.6  # radians from the horizontal
+_JITTER = 1.0  # standard deviation of a wandering window's jitter, in pixels
 
 
 def darkened(images: Images) -> Images:
@@ -96,6 +103,56 @@ def cut_to(clip: Clip, other: Clip, begin: int) -> Clip:
     frames = [_filling(other[i % len(other)][1], shape) for i in range(len(clip) - begin)]
     stamps = [stamp_s for stamp_s, _ in clip[begin:]]
     return [*clip[:begin], *zip(stamps, frames, strict=True)]
+
+
+def window_corners(
+    count: int, shape: tuple[int, ...], size: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """Where a window is that wanders over a picture, as a moving camera would show it.
+
+    It moves 2 to 4 pixels a frame, turns back at the picture's edges, and jitters by about a pixel.
+
+    Args:
+        count: number of frames.
+        shape: ``(height, width, ...)`` of the picture.
+        size: ``(height, width)`` of the window, at most the picture's.
+
+    Returns:
+        x and y of the window's upper left corner in pixels, of each frame.
+
+    Raises:
+        ValueError: the window is larger than the picture.
+    """
+    room = np.array([shape[1] - size[1], shape[0] - size[0]], float)
+    if (room < 0).any():
+        raise ValueError(
+            f'a window of {size[1]}×{size[0]} pixels does not fit into a picture of '
+            f'{shape[1]}×{shape[0]}; take a smaller one'
+        )
+    mean, varies = _SPEED
+    speed = mean + varies * np.sin(2 * np.pi * np.arange(count) / _SPEED_FRAMES)
+    way = (np.cumsum(speed) - speed[:1])[:, None] * [np.cos(_HEADING), np.sin(_HEADING)]
+    bounced = room - np.abs(way % np.maximum(2 * room, 1) - room)
+    jitter = np.random.default_rng(_SEED).normal(0, _JITTER, (count, 2))
+    corners = np.rint(bounced + jitter).clip(0, room).astype(int)
+    return [(x, y) for x, y in corners.tolist()]
+
+
+def through_window(
+    clip: Clip, corners: Sequence[tuple[int, int]], size: tuple[int, int]
+) -> list[tuple[float, np.ndarray]]:
+    """A clip as a window shows it; `Labels.through_window` moves its labels.
+
+    Args:
+        clip: pairs of stamp in seconds and frame.
+        corners: of each frame, see `window_corners`.
+        size: ``(height, width)`` of the window.
+    """
+    height, width = size
+    return [
+        (stamp_s, np.ascontiguousarray(frame[y : y + height, x : x + width]))
+        for (stamp_s, frame), (x, y) in zip(clip, corners, strict=True)
+    ]
 
 
 def _filling(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -24,7 +24,7 @@ from e4_ros.vision.inference.stage_chain import StageChain
 from e4_ros.vision.model import Task
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 from e4_ros.vision.runtime.precision import PrecisionError
-from e4_ros.vision.staged_network import Part
+from e4_ros.vision.staged_network import Part, StagedNetwork
 
 LEAST_FRAMES = 40
 _MADE_FROM = 32  # frames, spread over the first two thirds of the footage
@@ -89,13 +89,8 @@ def try_precision(
     bundle = load_bundle(folder)
     network, runtime = bundle.network, OnnxRuntime(threads)
     plain = StageChain(network.model, network.stages, runtime)
-    inputs = _stage_inputs(plain, _spread(frames[:later], _MADE_FROM))
-    made: list[bytes] = []
-    for index, stage in enumerate(network.stages):
-        progress(f'making {precision}', index, len(network.stages))
-        made.append(reduce_model(stage.program.onnx(), precision, inputs[index]))
-    progress(f'making {precision}', len(made), len(made))
-    stages = [_reduced(stage, model) for stage, model in zip(network.stages, made, strict=True)]
+    stages = reduced_stages(network, precision, frames[:later], progress)
+    made = [stage.program.onnx() for stage in stages]
     reduced = StageChain(network.model, stages, runtime)
     trial = _compare(
         network.model.task, precision, (plain, reduced), _spread(frames[later:], _TRIED_ON),
@@ -103,6 +98,31 @@ def try_precision(
     )  # fmt: skip
     _keep(bundle, trial, [] if trial.refused else made, out)
     return trial
+
+
+def reduced_stages(
+    network: StagedNetwork,
+    precision: str,
+    frames: Sequence[np.ndarray],
+    progress: Progress = lambda phase, done, total: None,
+) -> list[Part]:
+    """The stages of a network in fewer bits, whether they pay or not.
+
+    Args:
+        network: Network in stages.
+        precision: ``fp16`` or ``int8``.
+        frames: Frames ``(H, W, 3)`` uint8 RGB that show the range of each layer; some are taken.
+        progress: Function that receives the phase, the number of steps done, and of all steps.
+    """
+    plain = StageChain(network.model, network.stages, OnnxRuntime(1))
+    inputs = _stage_inputs(plain, _spread(frames, _MADE_FROM))
+    made: list[Part] = []
+    for index, stage in enumerate(network.stages):
+        progress(f'making {precision}', index, len(network.stages))
+        model = reduce_model(stage.program.onnx(), precision, inputs[index])
+        made.append(_reduced(stage, model))
+    progress(f'making {precision}', len(made), len(made))
+    return made
 
 
 def check_frames(count: int) -> None:

@@ -1,4 +1,4 @@
-"""The parts of `e4 bench exits` on a few real frames, with the exits that ship."""
+"""`e4 bench exits` on a few real frames, and its parts with the exits that ship."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 
 import cv2
 import pytest
+from typer.testing import CliRunner
 
-from e4_ros.benchmarks.exits import curves, experiment, fitting, memory, page
-from e4_ros.benchmarks.exits.curves import measure_curves, thresholds_at
+from e4_ros.benchmarks.exits import fitting, memory
+from e4_ros.benchmarks.exits.fitted import measure_fitted
 from e4_ros.benchmarks.exits.footage import FIT, SOURCE, TEST, Judged
-from e4_ros.benchmarks.exits.headline import measure_headline
 from e4_ros.benchmarks.exits.risk import measure_risk
+from e4_ros.benchmarks.exits.streams import Stream
+from e4_ros.commands.app import app
 from e4_ros.perception.setup import EngineOptions, set_up
-from e4_ros.vision.bundle import read_manifest, shipped_bundle
+from e4_ros.vision.bundle import shipped_bundle
 from e4_ros.vision.models import load_model
 
 FIXTURE = Path(__file__).parents[1] / 'fixtures' / 'detector'
@@ -24,6 +26,10 @@ EXITS = shipped_bundle(memory.MODEL)
 
 def silent(*_: object) -> None:
     """Tell nobody."""
+
+
+def bench(*arguments: object):
+    return CliRunner().invoke(app, ['bench', 'exits', *map(str, arguments)], env={'E4_FOOTAGE': ''})
 
 
 @pytest.fixture(scope='module')
@@ -37,111 +43,130 @@ def stream():
     paths = sorted(FIXTURE.glob('vtest_*.webp'))[:12]
     frames = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in paths]
     clip = [(index / 10, frame) for index, frame in enumerate(frames)]
-    full = set_up(EngineOptions(memory.MODEL, exits=False, threads=1)).engine
+    full = set_up(EngineOptions(memory.MODEL, exits=False, tracks=False, threads=1)).engine
     return Judged('as filmed', clip, [full.process_full(frame).detections for frame in frames])
 
 
 @pytest.fixture(scope='module')
-def result(model, stream):
-    """Curves with few settings, the headline and the promises, in the shape of the JSON."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(curves, 'STEPS', (2,))
-        patch.setattr(curves, 'SIDES', (204,))
-        patch.setattr(curves, 'TEMPORAL_THRESHOLDS', (0.05, 0.9))
-        patch.setattr(curves, 'SCORE_THRESHOLDS', (0.1,))
-        found = measure_curves(model, stream, {'cascade': EXITS}, 1, 2, silent)
-    plan = experiment.Plan(['curves', 'risk'], True, 1, EXITS, False)
-    found |= experiment.about(plan, len(stream.clip))
-    thresholds = thresholds_at(read_manifest(EXITS).thresholds, 0.5)
-    found['headline'] = measure_headline(model, stream, EXITS, thresholds, 1, 1, silent)
-    found['risk'] = measure_risk(EXITS, stream, [stream], 1, silent)
-    return json.loads(json.dumps(found))
+def quick(tmp_path_factory):
+    """Everything that a quick run writes of one stream and one perturbation."""
+    out = tmp_path_factory.mktemp('bench') / 'exits.json'
+    said = bench('--quick', '--stream', 'bikes', '--stream', 'cut', '--json', out)
+    assert said.exit_code == 0, said.output
+    return json.loads(out.read_text()), said.stdout, out.with_suffix('.html').read_text()
 
 
-def test_every_curve_has_its_points(result):
-    counts = {name: len(points) for name, points in result['curves'].items()}
-    assert counts == {
-        'cascade': 2, 'score_threshold': 1, 'hold': 1, 'constant_velocity': 1, 'smaller_input': 1,
+def test_the_ladder_and_its_peers_answered_the_stream(quick):
+    figures, _, _ = quick
+    (entry,) = figures['ladder']
+    assert entry['stream'] == 'bikes'
+    assert entry['f1_people'] is None, 'nobody labelled it'
+    assert 0 < entry['f1_full_tracked'] <= 1
+    assert entry['speedup'] > 0
+    assert 0 < entry['key_frames'] < 1
+    (bikes,) = (s for s in figures['streams'] if s['stream'] == 'bikes')
+    asked = {way['way'] for way in bikes['ways']}
+    assert asked >= {
+        'full_tracked', 'full', 'ladder', 'bytetrack', 'tracker', 'hold', 'constant_velocity',
+        'smaller_input', 'int8',
     }  # fmt: skip
-    for points in result['curves'].values():
-        for point in points:
-            assert point['mean_ms'] > 0
-            assert point['speedup'] > 0
-            assert 0 <= point['f1_reference'] <= 1
+    by_name = {(way['way'], way['setting']): way for way in bikes['ways']}
+    assert by_name['full_tracked', 0.0]['f1_full_tracked'] == 1
+    assert by_name['hold', 3]['key_frames'] == pytest.approx(1 / 3, abs=0.03)
+    assert by_name['int8', 8]['f1_full_tracked'] > 0.2
+    assert by_name['bytetrack', 1]['id_switches'] is not None
 
 
-def test_the_full_network_is_its_own_measure(result):
-    assert result['full_f1_reference'] == 1.0
-    assert result['full_ms'] > 0
-    for points in result['curves'].values():
-        for point in points:
-            assert point['f1_full'] == pytest.approx(point['f1_reference'])
+def test_every_stream_is_asked_for_every_risk(quick):
+    rows = quick[0]['risk_online']
+    asked = [(row['stream'], row['asked']) for row in rows]
+    assert asked == [(s, r) for s in ('bikes', 'cut') for r in (0.05, 0.1, 0.2)]
+    assert all(0 <= row['seen'] <= 1 and 0 < row['key_frames'] <= 1 for row in rows)
 
 
-def test_an_answer_held_for_seconds_is_a_bad_one(result):
-    (held,) = result['curves']['hold']
-    assert held['early_share'] == 0.5
-    assert held['f1_full'] < 0.9
+def test_more_objects_cost_the_exit_track_more(quick):
+    figures = quick[0]
+    assert 0 < figures['track_ms']['5'] < figures['track_ms']['30']
+    share = figures['track_share']['30']
+    assert share == pytest.approx(figures['track_ms']['30'] / figures['full_ms'])
 
 
-def test_the_audit_stands_apart(result):
-    headline = result['headline']
-    assert headline['audits'] >= (headline['early_share'] > 0)
-    assert headline['speedup_with_audit'] <= headline['speedup']
+def test_terminal_and_page_show_it_and_say_what_is_missing(quick):
+    _, terminal, page = quick
+    for text in (terminal, page):
+        assert 'E4_FOOTAGE' in text
+        assert 'bikes' in text
+    assert 'every k-th frame, ByteTrack' in page
+    assert 'A quick run: it says little.' in page
+    assert page.count('window.PLOTLYENV=') == 1
 
 
-def test_too_little_footage_promises_nothing(result):
-    promised = [row for row in result['risk'] if row['alpha'] is not None]
+def test_a_stream_that_is_not_there_is_refused_with_those_that_are(tmp_path):
+    said = bench('--quick', '--stream', 'dragons', '--json', tmp_path / 'x.json')
+    assert said.exit_code != 0
+    assert 'no stream dragons here; there are' in ' '.join(
+        str(said.exception or said.output).split()
+    )
+    assert not (tmp_path / 'x.json').exists()
+
+
+def test_fitted_exits_are_judged_behind_what_they_learnt(stream):
+    """The exits that ship stand in for fitted ones; the first frames are not asked."""
+    clip = [*stream.clip] * 27
+    longer = Stream(SOURCE, [(i / 10, frame) for i, (_, frame) in enumerate(clip)], moving=False)
+    found = measure_fitted(longer, EXITS, memory.MODEL, 1, [*stream.reference] * 27, True, silent)
+    assert found['teacher'] == [FIT[1], 324]
+    assert found['people'] is None
+    ways = {way['way']: way for way in found['ways']}
+    assert list(ways) == ['full', 'full_tracked', 'ladder', 'fitted_ladder', 'fitted_exits']
+    assert ways['full']['speedup'] == 1
+    assert ways['full']['key_frames'] == 1
+    assert all(0 <= way['f1_teacher'] <= 1 and way['f1_people'] is None for way in found['ways'])
+
+
+def test_too_little_footage_promises_nothing(stream):
+    promised = [r for r in measure_risk(EXITS, stream, [stream], 1, silent) if r['alpha']]
     assert [row['alpha'] for row in promised] == [0.05, 0.1, 0.2]
     assert not any(row['certified'] for row in promised)
     assert all('blocks' in row['why_not'] and row['observed'] == 0 for row in promised)
 
 
-def test_the_page_shows_it_all(result, tmp_path):
-    path = tmp_path / 'exits.html'
-    page.write_page(result, path)
-    text = path.read_text()
-    for words in ('last answer held', 'score exits (BranchyNet)', 'A quick run on 12 frames',
-                  'none certified', 'speed-up at no loss'):  # fmt: skip
-        assert words in text
-    assert text.count('window.PLOTLYENV=') == 1
-
-
-def test_a_page_of_what_there_is_so_far(result, tmp_path):
-    path = tmp_path / 'exits.html'
-    some = {key: value for key, value in result.items() if key != 'risk' and key != 'headline'}
-    page.write_page(some | {'peak_memory_mb': {'full': 800.0, 'cascade': 790.0}}, path)
-    assert '790 MB' in path.read_text()
-    assert 'Is the promise kept?' not in path.read_text()
-
-
 def test_peak_memory_is_that_of_a_fresh_process():
-    assert 50 < memory.child_peak_mb('1', 'full') < 10_000
+    assert 50 < memory.child_peak_mb(1, 'full') < 10_000
 
 
 def test_a_fit_that_fails_says_why(model, monkeypatch, tmp_path):
     monkeypatch.setenv('E4_CACHE', str(tmp_path))
     monkeypatch.setattr(fitting, 'command', lambda *_: ['fits'])
     with pytest.raises(fitting.FittingError, match='No such command'):
-        fitting.fitted(model, ['cascade'], False, silent)
+        fitting.fitted(model, SOURCE, False, silent)
 
 
 def test_what_was_fitted_before_is_kept_and_what_is_damaged_is_not(model, monkeypatch, tmp_path):
     monkeypatch.setenv('E4_CACHE', str(tmp_path))
     monkeypatch.setattr(fitting, 'command', lambda *_: ['fits'])
-    good, bad = (fitting.path_of(model, fitting.VARIANTS[n]) for n in ('cascade', 'no_memory'))
+    good, bad = (fitting.path_of(model, source) for source in (SOURCE, 'elsewhere'))
     shutil.copytree(EXITS, good)
     stage = next(shutil.copytree(EXITS, bad).glob('stage1*'))
     stage.write_bytes(stage.read_bytes()[:1000])
-    assert fitting.fitted(model, ['cascade'], False, silent) == {'cascade': good}
+    assert fitting.fitted(model, SOURCE, False, silent) == good
     with pytest.raises(fitting.FittingError):
-        fitting.fitted(model, ['no_memory'], False, silent)
+        fitting.fitted(model, 'elsewhere', False, silent)
     with pytest.raises(fitting.FittingError):
-        fitting.fitted(model, ['cascade'], True, silent)
+        fitting.fitted(model, SOURCE, True, silent)
+
+
+def test_a_stream_that_is_no_file_is_fitted_from_its_images(stream, monkeypatch, tmp_path):
+    monkeypatch.setenv('E4_CACHE', str(tmp_path))
+    (tmp_path / 'bench').mkdir()
+    folder = fitting.as_folder(Stream('moving window', stream.clip, moving=True))
+    kept = sorted(folder.glob('*.png'))
+    assert len(kept) == len(stream.clip)
+    assert (cv2.imread(str(kept[3]))[..., ::-1] == stream.clip[3][1]).all()
 
 
 def test_the_test_part_is_later_than_all_that_is_learnt():
     assert FIT[1] <= TEST[0] - 50
-    assert fitting.command(load_model(memory.MODEL), ('--no-memory',), Path('x'))[:4] == [
+    assert fitting.command(load_model(memory.MODEL), SOURCE, Path('x'))[:4] == [
         'fit', SOURCE, '--frames', str(FIT[1]),
     ]  # fmt: skip

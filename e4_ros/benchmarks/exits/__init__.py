@@ -1,4 +1,4 @@
-"""`e4 bench exits`: what early exits buy, what they cost, and whether their promise is kept."""
+"""`e4 bench exits`: what the ladder buys beside its peers, and whether its promises are kept."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ from e4_ros import console, extras
 class Part(str, Enum):
     """What can be measured alone."""
 
-    CURVES = 'curves'
+    LADDER = 'ladder'
+    TRACK = 'track'
+    FITTED = 'fitted'
     RISK = 'risk'
     MEMORY = 'memory'
     CLIPS = 'clips'
+
+
+_QUICK = [Part.LADDER, Part.TRACK]
 
 
 def register(group: typer.Typer) -> None:
@@ -30,14 +35,27 @@ def exits(
         Path('out/bench/exits.json')
     ),
     quick: Annotated[
-        bool, typer.Option(help='60 frames, one pass, curves and promises only: says little.')
+        bool,
+        typer.Option(help='40 frames a stream, few settings, ladder and track only: says little.'),
     ] = False,
     threads: Annotated[int, typer.Option(min=1, help='Threads within an operation.')] = 1,
+    footage: Annotated[
+        Path | None,
+        typer.Option(
+            envvar='E4_FOOTAGE',
+            help='Folder with more videos, and labels that people drew beside them: gt.txt in a '
+            "video's own folder, or a text file whose name begins with the video's, in the MOT "
+            'format. Those that begin with vtest are of the packaged video.',
+        ),
+    ] = None,
+    streams: Annotated[
+        list[str] | None,
+        typer.Option('--stream', help='Measure the ladder on this stream only; may be repeated.'),
+    ] = None,
     fitted: Annotated[
         Path | None,
         typer.Option(
-            help='Exits from `e4 fit` to measure; by default fitted here, once, to frames 0-299 of '
-            'vtest, and once more without each of their parts.'
+            help='Exits from `e4 fit` on frames 0-299 of vtest; by default fitted here, once.'
         ),
     ] = None,
     refit: Annotated[bool, typer.Option(help='Fit again what was fitted before.')] = False,
@@ -45,21 +63,34 @@ def exits(
         list[Part] | None, typer.Option('--part', help='Measure only this; may be repeated.')
     ] = None,
 ) -> None:
-    """Speed and quality of early exits on footage that they have not seen.
+    """Speed and quality of the ladder and of its peers, on one machine and in turns.
 
     \b
-        e4 bench exits --json out/bench/exits.json
-        e4 bench exits --part risk --fitted street
+        e4 bench exits --footage ~/videos --json out/bench/exits.json
+        e4 bench exits --part ladder --stream bikes
+        e4 bench exits --part fitted --fitted street
 
-    Exits learn from frames 0-299 of vtest and are calibrated on 300-449; frames 500-794 are
-    measured, in turns with the full network in ONNX Runtime, which is the peer. Quality is F1
-    against the offline teacher, and beside it against the full network. The figures are saved after
-    each part.
+    \b
+    ladder   every stream by the ladder, by the full network with the same tracker, and by what
+             people use instead: the network on every k-th frame with ByteTrack between, smaller
+             inputs, int8 and others. And at three risks: does the loss stay below, also at night,
+             covered, shaken, after a cut, at half the rate?
+    track    what the exit `track` costs a frame with 5 and with 30 objects.
+    fitted   `e4 fit` on 300 frames of vtest, fixed and through a moving window; later frames by
+             the ladder with these exits and without them.
+    risk     the offline promises of `e4 calibrate`, as filmed and perturbed.
+    memory   peak of a process.
+    clips    clip mode.
+
+    Quality is F1 against labels that people drew where there are some, and beside it against the
+    full network with the tracker. docs/measuring.md says what each figure means. The figures are
+    saved after each part.
     """  # noqa: D301
     extras.require('train', '`e4 bench exits`')
+    extras.require('labels', '`e4 bench exits`')
     from e4_ros.benchmarks.exits import experiment, tables
 
-    wanted = parts or ([Part.CURVES, Part.RISK] if quick else list(Part))
-    plan = experiment.Plan([part.value for part in wanted], quick, threads, fitted, refit)
+    wanted = [part.value for part in parts or (_QUICK if quick else list(Part))]
+    plan = experiment.Plan(wanted, quick, threads, fitted, refit, footage, streams or [])
     tables.show(experiment.run(plan, out), console.stdout())
     typer.echo(f'wrote {out} and {out.with_suffix(".html")}')

@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from e4_ros.benchmarks.clips import measure_clips
 from e4_ros.benchmarks.exits import page
-from e4_ros.benchmarks.exits.curves import measure_curves, thresholds_at
-from e4_ros.benchmarks.exits.fitting import VARIANTS, fitted
+from e4_ros.benchmarks.exits.fitted import measure_fitted
+from e4_ros.benchmarks.exits.fitting import as_folder, fitted
 from e4_ros.benchmarks.exits.footage import (
     CALIBRATE,
     FIT,
     SOURCE,
     TEST,
-    Footage,
     changed_streams,
     load_footage,
 )
-from e4_ros.benchmarks.exits.headline import measure_headline
+from e4_ros.benchmarks.exits.ladder import measure_ladder, risk_online, summary
 from e4_ros.benchmarks.exits.memory import MODEL, peak_memory_mb
 from e4_ros.benchmarks.exits.risk import measure_risk
+from e4_ros.benchmarks.exits.streams import FRAMES, Place, Stream, places, whole_vtest, windowed
+from e4_ros.benchmarks.exits.track_cost import measure_track
+from e4_ros.benchmarks.exits.ways import MIN_SCORE, ladders, peers
 from e4_ros.benchmarks.figures import save_figures
 from e4_ros.console import Phases
+from e4_ros.evaluation.sources import open_source
 from e4_ros.perception.records import machine_name
-from e4_ros.vision.bundle import load_bundle, read_manifest
+from e4_ros.vision.bundle import load_bundle
+from e4_ros.vision.detections import Detections
+from e4_ros.vision.export.assemble import assemble
 from e4_ros.vision.models import load_model
-from e4_ros.vision.models.trainable import TrainableModel
+from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 
-QUICK_FRAMES = 60
-PASSES = 3
+QUICK_FRAMES = 40
+_TRACKED = 200  # frames that say what the exit `track` costs
+_INT8_FRAMES = 200  # of a stream, from which int8 learns its ranges
+
+Figures = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,86 +51,65 @@ class Plan:
     """What is to be done.
 
     Attributes:
-        parts: of ``curves``, ``risk``, ``memory``, ``clips``.
-        quick: few frames, one pass.
+        parts: of ``ladder``, ``track``, ``fitted``, ``risk``, ``memory``, ``clips``.
+        quick: few frames, one setting each.
         threads: within an operation.
         fitted: exits to measure; None to fit them.
         refit: whether to fit what was fitted before.
+        footage: folder with more streams.
+        streams: names of those to measure the ladder on; empty for all.
     """
 
     parts: Sequence[str]
-    quick: bool
-    threads: int
-    fitted: Path | None
-    refit: bool
+    quick: bool = False
+    threads: int = 1
+    fitted: Path | None = None
+    refit: bool = False
+    footage: Path | None = None
+    streams: Sequence[str] = ()
 
 
-def run(plan: Plan, out: Path) -> dict[str, Any]:
-    """Measure, and write the JSON and the page after each part."""
-    model = load_model(MODEL)
+def run(plan: Plan, out: Path) -> Figures:
+    """Measure, and write the JSON and the page after each part.
+
+    Raises:
+        ValueError: there is no such stream, or the fitted exits cannot be used.
+        SourceError: footage cannot be read.
+        FittingError: `e4 fit` failed.
+    """
     if plan.fitted is not None:
         load_bundle(plan.fitted)  # what cannot be used is to be said before anything takes time
+    found, missing = places(plan.footage, QUICK_FRAMES if plan.quick else FRAMES)
+    found = chosen(found, plan.streams)
+    result = about(plan, missing)
     with Phases() as phases:
-        began = time.perf_counter()
-        footage = load_footage(model, QUICK_FRAMES if plan.quick else None, phases)
-        checkpoints = _checkpoints(plan, model, phases)
-        result = about(plan, len(footage.test.clip)) | {'fit_s': time.perf_counter() - began}
-        for name, measure in _measurements(plan, model, footage, checkpoints, phases).items():
+        parts = _Parts(plan, found, phases)
+        for name in plan.parts:
             began = time.perf_counter()
-            result |= measure()
-            result['seconds'][name] = time.perf_counter() - began
-            _save(result, out)
+            result |= getattr(parts, name)()
+            result['seconds'][name] = round(time.perf_counter() - began, 1)
+            save_figures(result, out)
+            page.write_page(result, out.with_suffix('.html'))
     return result
 
 
-def _checkpoints(plan: Plan, model: TrainableModel, phases: Phases) -> dict[str, Path]:
-    if plan.fitted is not None:
-        return {'cascade': plan.fitted}
-    variants = list(VARIANTS) if 'curves' in plan.parts else ['cascade']
-    return fitted(model, variants, plan.refit, lambda names: phases('e4 fit', 0, None, names))
+def chosen(found: Sequence[Place], names: Sequence[str]) -> list[Place]:
+    """The streams of these names; all of them if there are none.
 
-
-def _measurements(
-    plan: Plan,
-    model: TrainableModel,
-    footage: Footage,
-    checkpoints: dict[str, Path],
-    phases: Phases,
-) -> dict[str, Callable[[], dict[str, Any]]]:
-    """The parts that are wanted, by name, in the order in which they run."""
-    ours, threads = checkpoints['cascade'], plan.threads
-
-    passes = 1 if plan.quick else PASSES
-
-    def curves() -> dict[str, Any]:
-        found = measure_curves(
-            model, footage.test, checkpoints, threads, passes, partial(phases, 'curves')
+    Raises:
+        ValueError: there is no stream of a name; it says which there are.
+    """
+    there = {place.name: place for place in found}
+    if unknown := [name for name in names if name not in there]:
+        raise ValueError(
+            f'no stream {", ".join(unknown)} here; there are {", ".join(there)}. Footage of your '
+            'own comes from the folder that --footage names'
         )
-        at = found['setting_at_no_loss']
-        left = read_manifest(ours).thresholds
-        thresholds = left if at is None else thresholds_at(left, at)
-        return found | {
-            'headline': measure_headline(
-                model, footage.test, ours, thresholds, threads, passes, partial(phases, 'headline')
-            )
-        }
-
-    def risk() -> dict[str, Any]:
-        streams = changed_streams(model, footage.test, phases)
-        return {'risk': measure_risk(ours, footage.calibrate, streams, threads, phases)}
-
-    def memory() -> dict[str, Any]:
-        return {'peak_memory_mb': peak_memory_mb(ours, threads, partial(phases, 'memory'))}
-
-    def clips() -> dict[str, Any]:
-        return {'clips': measure_clips(phases, quick=plan.quick)}
-
-    everything = {'curves': curves, 'risk': risk, 'memory': memory, 'clips': clips}
-    return {name: part for name, part in everything.items() if name in plan.parts}
+    return [there[name] for name in names] or list(found)
 
 
-def about(plan: Plan, frames: int) -> dict[str, Any]:
-    """What the figures are about: machine, date, footage, and how many frames were tested."""
+def about(plan: Plan, missing: Sequence[str]) -> Figures:
+    """What the figures are about: machine, date, settings, and what was not there."""
     return {
         'machine': {'name': machine_name(), 'threads': plan.threads},
         'measured': f'{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}',
@@ -129,12 +117,76 @@ def about(plan: Plan, frames: int) -> dict[str, Any]:
         'model': MODEL,
         'source': SOURCE,
         'frames': {'fit': FIT, 'calibrate': CALIBRATE, 'test': TEST},
-        'frames_tested': frames,
+        'min_score': MIN_SCORE,
         'exits': 'from `e4 fit`, this benchmark' if plan.fitted is None else str(plan.fitted),
+        'missing': list(missing),
         'seconds': {},
     }
 
 
-def _save(result: dict[str, Any], out: Path) -> None:
-    save_figures(result, out)
-    page.write_page(result, out.with_suffix('.html'))
+class _Parts:
+    """What can be measured, by name; what two of them need is made once."""
+
+    def __init__(self, plan: Plan, found: Sequence[Place], phases: Phases) -> None:
+        self._plan, self._places, self._phases = plan, found, phases
+        self._fitted: dict[str, Path] = {} if plan.fitted is None else {SOURCE: plan.fitted}
+
+    def ladder(self) -> Figures:
+        threads = self._plan.threads
+        frames = list(islice(open_source(self._places[0].source), 0, _INT8_FRAMES, 5))
+        more = peers(MODEL, threads, [frame for _, frame in frames], self._plan.quick)
+        streams = measure_ladder(self._places, ladders(MODEL, threads), more, self._phases)
+        online = {'ladder': summary(streams), 'risk_online': risk_online(streams)}
+        return {**online, 'streams': streams}
+
+    def track(self) -> Figures:
+        frames = QUICK_FRAMES if self._plan.quick else _TRACKED
+        source, told = self._places[0].source, partial(self._phases, 'track')
+        return measure_track(MODEL, self._plan.threads, source, frames, told)
+
+    def fitted(self) -> Figures:
+        plan, whole = self._plan, whole_vtest(self._plan.footage)
+        labelled = CALIBRATE[1]
+        cameras = [whole]
+        if plan.fitted is None:
+            cameras.append(windowed(replace(whole, clip=whole.clip[:labelled])))
+        found = []
+        for stream in cameras:
+            bundle = self._exits(stream)
+            told = partial(self._phases, f'fitted to {stream.name}')
+            teacher = self._teacher(stream) if stream is whole else None
+            found.append(
+                measure_fitted(stream, bundle, MODEL, plan.threads, teacher, plan.quick, told)
+            )
+        return {'fitted': found}
+
+    def risk(self) -> Figures:
+        plan, model = self._plan, load_model(MODEL)
+        footage = load_footage(model, QUICK_FRAMES if plan.quick else None, self._phases)
+        streams = changed_streams(model, footage.test, self._phases)
+        bundle = self._exits(Stream(SOURCE, footage.fit, moving=False))
+        threads = plan.threads
+        return {'risk': measure_risk(bundle, footage.calibrate, streams, threads, self._phases)}
+
+    def memory(self) -> Figures:
+        told = partial(self._phases, 'memory')
+        return {'peak_memory_mb': peak_memory_mb(self._plan.threads, told)}
+
+    def clips(self) -> Figures:
+        return {'clips': measure_clips(self._phases, quick=self._plan.quick)}
+
+    def _teacher(self, stream: Stream) -> list[Detections]:
+        teacher, total = OfflineTeacher(assemble(load_model(MODEL))), len(stream.clip)
+        return teacher.pseudo_label(stream.clip, lambda done: self._phases('teacher', done, total))
+
+    def _exits(self, stream: Stream) -> Path:
+        """Fitted to the first frames of the stream, now or before."""
+        if stream.name not in self._fitted:
+            source = SOURCE if stream.name == SOURCE else str(as_folder(stream))
+            self._fitted[stream.name] = fitted(
+                load_model(MODEL),
+                source,
+                self._plan.refit,
+                lambda spent_s: self._phases(f'e4 fit, {stream.name}', spent_s, None, 'seconds'),
+            )
+        return self._fitted[stream.name]

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from e4_ros.benchmarks.exits.footage import FIT, SOURCE
+import cv2
+
+from e4_ros.benchmarks.exits.footage import FIT
+from e4_ros.benchmarks.exits.streams import Stream
 from e4_ros.paths import cache_dir
 from e4_ros.vision.bundle import BundleError, load_bundle
 from e4_ros.vision.exit_checkpoint import network_hash
 from e4_ros.vision.models.trainable import TrainableModel
-
-VARIANTS = {'cascade': (), 'no_memory': ('--no-memory',), 'no_attention': ('--no-attention',)}
-"""Options of `e4 fit` by the curve that shows what comes of them."""
 
 
 class FittingError(OSError):
@@ -25,52 +24,73 @@ class FittingError(OSError):
 
 
 def fitted(
-    model: TrainableModel, variants: Sequence[str], refit: bool, progress: Callable[[str], None]
-) -> dict[str, Path]:
-    """The bundles of these variants; what is missing is fitted, several at a time.
+    model: TrainableModel, source: str, refit: bool, progress: Callable[[float], None]
+) -> Path:
+    """The bundle with exits for frames `FIT` of a source; fitted if it is not there.
 
     Args:
         model: the detector.
-        variants: of `VARIANTS`.
+        source: what `e4 fit` reads.
         refit: whether to fit even what is there.
-        progress: called several times a second with the names of what is being fitted.
+        progress: called twice a second with the seconds since the fit began.
 
     Raises:
         FittingError: `e4 fit` failed.
     """
-    paths = {name: path_of(model, VARIANTS[name]) for name in variants}
-    waiting = [name for name, path in paths.items() if refit or not _usable(path, model)]
-    at_once = max(len(os.sched_getaffinity(0)), 1)
-    running: dict[str, subprocess.Popen[str]] = {}
+    path = path_of(model, source)
+    if not refit and _usable(path, model):
+        return path
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'e4_ros.cli', *command(model, source, path)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
     try:
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                name = waiting.pop(0)
-                running[name] = _start(model, VARIANTS[name], paths[name])
-            for name, process in list(running.items()):
-                if process.poll() is not None:
-                    _finish(running.pop(name), VARIANTS[name])
-            progress(', '.join(running))
-            time.sleep(0.2)
+        said = None
+        while said is None:
+            try:
+                said, _ = process.communicate(timeout=0.5)
+            except subprocess.TimeoutExpired:
+                progress(time.perf_counter() - began)
     finally:
-        for process in running.values():
-            process.terminate()
-    return paths
+        process.terminate()
+    if process.returncode:
+        last = said.strip()[-2000:]
+        raise FittingError(f'`e4 fit {source}` ended with {process.returncode}: {last}')
+    path.with_suffix('.seconds').write_text(f'{time.perf_counter() - began:.1f}')
+    return path
 
 
-def command(model: TrainableModel, options: Sequence[str], out: Path) -> list[str]:
+def fit_seconds(path: Path) -> float | None:
+    """How long the fit of a bundle took; None where that is not known."""
+    kept = path.with_suffix('.seconds')
+    return float(kept.read_text()) if kept.is_file() else None
+
+
+def command(model: TrainableModel, source: str, out: Path) -> list[str]:
     """What a user would type, without the leading `e4`."""
     frames = str(FIT[1] - FIT[0])
-    return ['fit', SOURCE, '--frames', frames, '--model', model.name, '--out', str(out), *options]
+    return ['fit', source, '--frames', frames, '--model', model.name, '--out', str(out)]
 
 
-def path_of(model: TrainableModel, options: Sequence[str]) -> Path:
-    """Where exits are kept: another file for another network, other footage or other options."""
-    key = (network_hash(model.network), SOURCE, FIT, options)
+def path_of(model: TrainableModel, source: str) -> Path:
+    """Where exits are kept: another file for another network or other footage."""
+    key = (network_hash(model.network), source, FIT)
     digest = hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()
     folder = cache_dir() / 'bench'
     folder.mkdir(exist_ok=True)
     return folder / f'{digest}.bundle'
+
+
+def as_folder(stream: Stream) -> Path:
+    """The first frames of a stream, for `FIT`, as a folder of images in the cache."""
+    folder = cache_dir() / 'bench' / stream.name.replace(' ', '_')
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, (_, frame) in enumerate(stream.clip[slice(*FIT)]):
+        path = folder / f'{index:04}.png'
+        if not path.is_file():
+            cv2.imwrite(str(path), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    return folder
 
 
 def _usable(path: Path, model: TrainableModel) -> bool:
@@ -79,19 +99,3 @@ def _usable(path: Path, model: TrainableModel) -> bool:
         return load_bundle(path).manifest.model == model.name
     except BundleError:
         return False
-
-
-def _start(model: TrainableModel, options: Sequence[str], out: Path) -> subprocess.Popen[str]:
-    """One thread each: two fits side by side are done sooner than one after the other."""
-    return subprocess.Popen(
-        [sys.executable, '-m', 'e4_ros.cli', *command(model, options, out)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-    )  # fmt: skip
-
-
-def _finish(process: subprocess.Popen[str], options: Sequence[str]) -> None:
-    said, _ = process.communicate()
-    if process.returncode:
-        last = said.strip()[-2000:]
-        raise FittingError(f'`e4 fit {" ".join(options)}` ended with {process.returncode}: {last}')

@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from e4_ros.benchmarks.exits import tables
-from e4_ros.benchmarks.exits.plots import curves_figure
+from e4_ros.benchmarks.exits.plots import risk_figure, streams_figure
 from e4_ros.evaluation.report.clip_page import figure as clips_figure
 from e4_ros.vision.clips.policies import ClipPoint
 
@@ -47,13 +47,19 @@ def write_page(result: Result, path: Path) -> None:
             config={'displayModeBar': False, 'responsive': True},
         )
 
-    if 'curves' in result:
-        parts += ['<h2>Speed and quality</h2>', _CURVES, drawn(curves_figure(result))]
-        parts.append(f'<p>The cascade beats {"; ".join(tables.beaten_words(result))} settings.</p>')
-        table = _table(tables.CURVE_HEADS, tables.curve_rows(result))
-        parts.append(f'<details><summary>every figure</summary>{table}</details>')
+    if 'ladder' in result:
+        parts += ['<h2>Speed and quality</h2>', _LADDER, drawn(streams_figure(result))]
+        parts.append(_table(tables.LADDER_HEADS, tables.ladder_rows(result)))
+        every = _table(tables.WAY_HEADS, tables.way_rows(result))
+        parts.append(f'<details><summary>every way on every stream</summary>{every}</details>')
+        parts += ['<h2>Does the loss stay at the risk?</h2>', _ONLINE, drawn(risk_figure(result))]
+        online = _table(tables.ONLINE_HEADS, tables.online_rows(result))
+        parts.append(f'<details><summary>every figure</summary>{online}</details>')
+    if 'fitted' in result:
+        parts += ['<h2>Fitted to its own camera</h2>', _FITTED]
+        parts.append(_table(tables.FITTED_HEADS, tables.fitted_rows(result)))
     if 'risk' in result:
-        parts += ['<h2>Is the promise kept?</h2>', _RISK]
+        parts += ['<h2>Are the promises of calibration kept?</h2>', _RISK]
         parts.append(_table(tables.RISK_HEADS, tables.risk_rows(result)))
         parts.append(_reasons(result))
     for name in dict.fromkeys(point['model'] for point in result.get('clips', [])):
@@ -68,11 +74,19 @@ def write_page(result: Result, path: Path) -> None:
     )
 
 
-_CURVES = (
-    '<p>Every point is a setting. Each ran in turns with the full network, in the same process, '
-    'with as many threads; a frame’s latency is its median over the passes, and the speed-up is '
-    'the ratio of the means. The green line joins the best of the cascade: at any mean latency on '
-    'it, that quality can be had.</p>'
+_LADDER = (
+    '<p>All ways answered each stream in turns of a few frames, in one process, with as many '
+    'threads. Speed-up: mean latency of the bare full network over that of the way. F1 at one '
+    'score limit for all, by labels that people drew where there are some, else against the full '
+    'network with the same tracker. Delay: frames until a new object is first reported.</p>'
+)
+_ONLINE = (
+    '<p>Loss: 1 − F1 of a frame against the full network with the tracker on every frame, mean '
+    'over the first 300 frames. Perturbed streams change after a third.</p>'
+)
+_FITTED = (
+    '<p>Exits learnt from frames 0–299 without labels. F1 by people on the labelled frames behind '
+    'them, by the offline teacher on those that nobody labelled.</p>'
 )
 _RISK = (
     '<p>Loss: what an answer’s F1 against the teacher lacks of the full network’s, never below 0, '
@@ -84,37 +98,27 @@ _RISK = (
 
 
 def _intro(result: Result) -> str:
-    frames = result['frames']
-    quick = (
-        f'<p class="quick">A quick run on {result["frames_tested"]} frames: it says little.</p>'
-        if result['quick']
-        else ''
-    )
+    quick = '<p class="quick">A quick run: it says little.</p>' if result['quick'] else ''
+    missing = ''.join(f'<p>Not here: {html.escape(words)}.</p>' for words in result['missing'])
     return (
-        f'<p>{html.escape(result["model"])} on {html.escape(result["source"])}: fitted to frames '
-        f'{frames["fit"][0]}–{frames["fit"][1] - 1}, calibrated on {frames["calibrate"][0]}–'
-        f'{frames["calibrate"][1] - 1}, measured on {result["frames_tested"]} frames from '
-        f'{frames["test"][0]} on. {html.escape(result["machine"]["name"])}, '
-        f'{result["machine"]["threads"]} thread, {html.escape(result["measured"])}.</p>{quick}'
+        f'<p>{html.escape(result["model"])}, {html.escape(result["machine"]["name"])}, '
+        f'{result["machine"]["threads"]} thread(s), {html.escape(result["measured"])}.</p>'
+        f'{quick}{missing}'
     )
 
 
 def _tiles(result: Result) -> str:
     tiles = []
-    if 'curves' in result:
-        speedup, finest = result['speedup_at_no_loss'], result['best_f1_reference']
-        tiles = [
-            ('–' if speedup is None else f'{speedup:.2f}×', 'speed-up at no loss'),
-            ('–' if finest is None else f'{finest:.3f}',
-             f'best F1 while not slower; the full network has {result["full_f1_reference"]:.3f}'),
-            (f'{result["full_ms"]:.1f} ms', 'full network'),
-        ]  # fmt: skip
-        if result['temporal_ms'] is not None:
-            share = result['temporal_ms'] / result['full_ms']
-            tiles.append((f'{result["temporal_ms"]:.2f} ms', f'temporal exit, {share:.0%} of it'))
+    for kind, moving in (('fixed', False), ('moving', True)):
+        ups = [row['speedup'] for row in result.get('ladder', []) if row['moving'] is moving]
+        if ups:
+            tiles.append((f'{min(ups):.1f}–{max(ups):.1f}×', f'speed-up, {kind} cameras'))
+    for count, ms in result.get('track_ms', {}).items():
+        share = result['track_share'][count]
+        tiles.append((f'{ms:.2f} ms', f'track, {count} objects: {share:.0%} of the full network'))
     if 'peak_memory_mb' in result:
         peak = result['peak_memory_mb']
-        tiles.append((f'{peak["cascade"]:.0f} MB', f'peak memory; full network {peak["full"]:.0f}'))
+        tiles.append((f'{peak["ladder"]:.0f} MB', f'peak memory; full network {peak["full"]:.0f}'))
     return (
         '<div class="tiles">'
         + ''.join(f'<div class="tile"><b>{v}</b><span>{label}</span></div>' for v, label in tiles)

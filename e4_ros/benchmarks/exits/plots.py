@@ -2,105 +2,119 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from e4_ros.benchmarks.exits.frontier import front_of
+from e4_ros.benchmarks.exits.tables import NAMES
 
-# Okabe and Ito (2008), told apart by the colour-blind too: name on the page, colour, line, mark.
-CURVES = {
-    'cascade': ('cascade', '#009e73', 'solid', 'circle'),
-    'no_memory': ('cascade without memory', '#56b4e9', 'dash', 'circle'),
-    'no_attention': ('cascade without attention', '#cc79a7', 'dash', 'circle'),
-    'score_threshold': ('score exits (BranchyNet)', '#e69f00', 'solid', 'square'),
-    'hold': ('last answer held', '#8b95a3', 'dot', 'diamond'),
-    'constant_velocity': ('last answer moved on', '#4a5464', 'dot', 'diamond'),
-    'smaller_input': ('full network, smaller input', '#0072b2', 'solid', 'square'),
+# Okabe and Ito (2008), told apart by the colour-blind too: colour, line, mark.
+LOOKS = {
+    'ladder': ('#009e73', 'solid', 'circle'),
+    'full_tracked': ('#d55e00', 'solid', 'star'),
+    'full': ('#e69f00', 'solid', 'star'),
+    'bytetrack': ('#0072b2', 'solid', 'square'),
+    'tracker': ('#56b4e9', 'dash', 'square'),
+    'constant_velocity': ('#4a5464', 'dot', 'diamond'),
+    'hold': ('#8b95a3', 'dot', 'diamond'),
+    'smaller_input': ('#cc79a7', 'solid', 'triangle-up'),
+    'int8': ('#f0e442', 'solid', 'hexagon'),
+    'score_exits': ('#000000', 'dash', 'x'),
 }
-_FULL = '#d55e00'
-_LOWEST = 0.4  # what is worse than this concerns nobody
+_TICKS = [0.5, 1, 2, 3, 4, 6, 8, 12]
+_COLUMNS = 3
+_ALLOWED = 1.2  # times the risk asked for
 
 
-def curves_figure(result: Mapping[str, Any]) -> go.Figure:
-    """All curves over speed-up: F1 against the teacher, and against the full network."""
+def shown_streams(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Streams as they were filmed."""
+    return [stream for stream in result['streams'] if not stream['perturbed']]
+
+
+def quality_of(stream: Mapping[str, Any]) -> tuple[str, str]:
+    """Key of the figure that judges a stream, and its name: people where they drew labels."""
+    if any(way['f1_people'] is not None for way in stream['ways']):
+        return 'f1_people', 'F1 by people'
+    return 'f1_full_tracked', 'F1 against full network with tracker'
+
+
+def streams_figure(result: Mapping[str, Any]) -> go.Figure:
+    """For each stream the quality of every way over its speed-up."""
+    streams = shown_streams(result)
+    rows = math.ceil(len(streams) / _COLUMNS)
+    titles = [
+        f'{s["stream"]} ({"moving" if s["moving"] else "fixed"})<br>{quality_of(s)[1]}'
+        for s in streams
+    ]
     figure = make_subplots(
-        rows=1, cols=2, column_widths=[0.66, 0.34], horizontal_spacing=0.08,
-        subplot_titles=['F1 against the offline teacher', 'F1 against the full network'],
+        rows=rows, cols=_COLUMNS, subplot_titles=titles, horizontal_spacing=0.06,
+        vertical_spacing=0.36 / max(rows, 2),
     )  # fmt: skip
-    for name, look in CURVES.items():
-        points = sorted(result['curves'].get(name, []), key=lambda p: p['speedup'])
-        if points:
-            for column, key in ((1, 'f1_reference'), (2, 'f1_full')):
-                _add_curve(figure, name, look, points, key, column)
-    _add_front(figure, result['curves']['cascade'])
-    bar = result['full_f1_reference']
-    for column, quality in ((1, bar), (2, 1.0)):
-        figure.add_scatter(
-            x=[1], y=[quality], mode='markers', name='full network', legendgroup='full',
-            showlegend=column == 1, marker={'color': _FULL, 'size': 15, 'symbol': 'star'},
-            hovertemplate=f'full network: {quality:.3f}<extra></extra>', row=1, col=column,
-        )  # fmt: skip
-    figure.add_hline(
-        y=bar, line={'color': _FULL, 'dash': 'dash', 'width': 1.2}, row=1, col=1,
-        annotation={'text': f'the full network’s own: {bar:.3f}', 'font': {'color': _FULL}},
-        annotation_position='bottom left',
-    )  # fmt: skip
-    ticks = [1, 1.5, 2, 3, 4, 6, 8, 12]
+    named: set[str] = set()
+    for index, stream in enumerate(streams):
+        key, _ = quality_of(stream)
+        for name, look in LOOKS.items():
+            points = [w for w in stream['ways'] if w['way'] == name and w[key] is not None]
+            if points:
+                cell = index // _COLUMNS + 1, index % _COLUMNS + 1
+                _add_way(figure, name, look, points, key, name not in named, cell)
+                named.add(name)
     figure.update_xaxes(
-        type='log', tickvals=ticks, ticktext=[f'{t:g}×' for t in ticks],
-        title='speed-up of the mean latency', tickangle=0,
-    )  # fmt: skip
-    tops = [p['f1_reference'] for points in result['curves'].values() for p in points]
-    figure.update_xaxes(tickvals=ticks[::2], ticktext=[f'{t:g}×' for t in ticks[::2]], row=1, col=2)
-    figure.update_yaxes(range=[_LOWEST, max([*tops, bar]) + 0.04], row=1, col=1)
-    figure.update_yaxes(range=[_LOWEST, 1.03], row=1, col=2)
-    figure.update_annotations(font_size=13)
+        type='log', tickvals=_TICKS, ticktext=[f'{tick:g}×' for tick in _TICKS], tickangle=0
+    )
+    figure.update_annotations(font_size=12)
     return figure.update_layout(
-        template='plotly_white', height=560, margin={'l': 50, 'r': 10, 't': 40, 'b': 50},
-        legend={'orientation': 'h', 'y': -0.16, 'x': 0},
-        font={'family': 'system-ui, sans-serif', 'size': 13},
+        template='plotly_white', height=300 * rows + 90,
+        margin={'l': 40, 'r': 10, 't': 60, 'b': 40},
+        legend={'orientation': 'h', 'y': -0.06, 'x': 0},
+        font={'family': 'system-ui, sans-serif', 'size': 12},
     )  # fmt: skip
 
 
-def _add_curve(
+def risk_figure(result: Mapping[str, Any]) -> go.Figure:
+    """Loss seen over the risk asked for, one bar for each stream and risk."""
+    figure = go.Figure()
+    rows = result['risk_online']
+    for asked, color in zip(
+        sorted({row['asked'] for row in rows}), ('#56b4e9', '#0072b2', '#004466'), strict=False
+    ):
+        own = [row for row in rows if row['asked'] == asked]
+        figure.add_bar(
+            x=[row['stream'] for row in own], y=[row['seen'] / asked for row in own],
+            name=f'asked {asked:.2f}', marker_color=color,
+            text=[f'{row["key_frames"]:.0%} key frames' for row in own], textposition='none',
+            hovertemplate='%{x}: %{y:.2f} of the risk, %{text}<extra></extra>',
+        )  # fmt: skip
+    figure.add_hline(y=_ALLOWED, line={'color': '#d55e00', 'dash': 'dash', 'width': 1.2})
+    figure.update_yaxes(title='loss seen / risk asked', rangemode='tozero')
+    return figure.update_layout(
+        template='plotly_white', height=320, margin={'l': 50, 'r': 10, 't': 20, 'b': 40},
+        legend={'orientation': 'h', 'y': 1.1, 'x': 0},
+        font={'family': 'system-ui, sans-serif', 'size': 12},
+    )  # fmt: skip
+
+
+def _add_way(
     figure: go.Figure,
     name: str,
-    look: tuple[str, str, str, str],
+    look: tuple[str, str, str],
     points: Sequence[Mapping[str, Any]],
     key: str,
-    column: int,
+    named: bool,
+    cell: tuple[int, int],
 ) -> None:
-    label, color, dash, symbol = look
-    ours = name == 'cascade'
+    color, dash, symbol = look
+    ours = name == 'ladder'
+    points = sorted(points, key=lambda way: way['speedup'])
     figure.add_scatter(
-        x=[p['speedup'] for p in points], y=[p[key] for p in points],
-        mode='markers' if ours and column == 1 else 'lines+markers', name=label, legendgroup=name,
-        showlegend=column == 1, line={'color': color, 'dash': dash, 'width': 3 if ours else 1.6},
-        marker={'color': color, 'size': 9 if ours else 6, 'symbol': symbol},
-        text=[f'{p["setting"]:g}, {p["early_share"]:.0%} early' for p in points],
-        hovertemplate=f'{label} %{{text}}<br>%{{x:.2f}}× %{{y:.3f}}<extra></extra>',
-        row=1, col=column,
-    )  # fmt: skip
-
-
-def _add_front(figure: go.Figure, points: Sequence[Mapping[str, Any]]) -> None:
-    """What the others are held against at equal mean latency; drawn between its points as well.
-
-    The best quality can also be had more slowly: from the slowest point on the line is level.
-    """
-    front = front_of(points)
-    xs, ys = [1 / front[0][0]], [front[0][1]]
-    for (low, worse), (high, better) in pairwise(front):
-        for step in range(1, 9):
-            xs.append(1 / (low + (high - low) * step / 8))
-            ys.append(worse + (better - worse) * step / 8)
-    xs.append(min(p['speedup'] for p in points))
-    ys.append(ys[-1])
-    figure.add_scatter(
-        x=xs, y=ys, mode='lines', legendgroup='cascade', showlegend=False, hoverinfo='skip',
-        line={'color': CURVES['cascade'][1], 'width': 3}, row=1, col=1,
+        x=[way['speedup'] for way in points], y=[way[key] for way in points],
+        mode='lines+markers', name=NAMES[name], legendgroup=name, showlegend=named,
+        line={'color': color, 'dash': dash, 'width': 3 if ours else 1.4},
+        marker={'color': color, 'size': 9 if ours else 7, 'symbol': symbol},
+        text=[f'{way["setting"]:g}' for way in points],
+        hovertemplate=f'{NAMES[name]} %{{text}}<br>%{{x:.2f}}× %{{y:.3f}}<extra></extra>',
+        row=cell[0], col=cell[1],
     )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from e4_ros.benchmarks.exits.footage import Judged
-from e4_ros.benchmarks.exits.ways import Watched
+from e4_ros.benchmarks.exits.watched import Watched
 from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.agreement import quality_lost
 from e4_ros.vision.bundle import load_bundle
@@ -93,7 +93,7 @@ def measure_risk(
         full = [engine.process_full(frame).detections for _, frame in stream.clip]
         for setting in tried:
             own = setting.network
-            way = Watched(engine, own, own.thresholds, pays=False)
+            way = Watched(engine, own, own.thresholds)
             rows.append(row_of(way, setting, stream, full))
             progress('promises', len(rows), len(streams) * len(tried))
     return rows
@@ -110,7 +110,7 @@ def row_of(
         stream: and what the teacher says of it.
         full: the full network's answers.
     """
-    said = [way.detections(frame, stamp_s) for stamp_s, frame in stream.clip]
+    said = [way.answer(frame, stamp_s) for stamp_s, frame in stream.clip]
     judged = zip(said, full, stream.reference, strict=True)
     losses = np.array([quality_lost(one.detections, f, r, 'detect') for one, f, r in judged])
     after = slice(stream.change, None)

@@ -8,38 +8,106 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from e4_ros.benchmarks.exits.plots import CURVES
-
 Rows = list[list[str]]
 Result = Mapping[str, Any]
 
+NAMES = {
+    'ladder': 'ladder',
+    'full_tracked': 'full network with tracker',
+    'full': 'full network, bare',
+    'bytetrack': 'every k-th frame, ByteTrack',
+    'tracker': 'every k-th frame, our tracker',
+    'constant_velocity': 'every k-th frame, moved on',
+    'hold': 'every k-th frame, held',
+    'smaller_input': 'full network, smaller input',
+    'int8': 'full network, int8',
+    'score_exits': 'score exits (BranchyNet)',
+    'fitted_ladder': 'ladder with fitted exits',
+    'fitted_exits': 'fitted exits alone',
+}
+"""Ways, as people read them."""
 
-def curve_rows(result: Result) -> Rows:
-    """Way, setting, early answers, mean latency, speed-up, both F1, and the cascade's at that."""
-    rows = [
-        ['full', '', '', f'{result["full_ms"]:.2f}', '1.00',
-         f'{result["full_f1_reference"]:.3f}', '1.000', '']
-    ]  # fmt: skip
-    for name, points in result['curves'].items():
-        verdicts = {p['setting']: p for p in result['compared'].get(name, [])}
-        for p in points:
-            rows.append(
-                [
-                    name,
-                    f'{p["setting"]:g}',
-                    f'{p["early_share"]:.0%}',
-                    f'{p["mean_ms"]:.2f}',
-                    f'{p["speedup"]:.2f}',
-                    f'{p["f1_reference"]:.3f}',
-                    f'{p["f1_full"]:.3f}',
-                    _verdict(verdicts.get(p['setting'])),
-                ]
-            )
-    return rows
+LADDER_HEADS = ('stream', 'camera', 'speed-up', 'key frames', 'F1 people', 'full + tracker',
+                'full', 'F1 full + tracker', 'delay', 'id switches')  # fmt: skip
+WAY_HEADS = ('stream', 'way', 'setting', 'mean ms', 'speed-up', 'F1 people', 'F1 full + tracker',
+             'delay', 'id switches')  # fmt: skip
+ONLINE_HEADS = ('stream', 'risk asked', 'loss seen', 'of it', 'key frames')
+FITTED_HEADS = ('stream', 'way', 'setting', 'mean ms', 'speed-up', 'F1 people', 'interval',
+                'F1 teacher', 'key frames')  # fmt: skip
+RISK_HEADS = ('stream', 'promise', 'early, before → after', 'loss a frame',
+              'loss an early answer', 'closed, frames', 'verdict')  # fmt: skip
 
 
-CURVE_HEADS = ('way', 'setting', 'early', 'mean ms', 'speed-up', 'F1 teacher', 'F1 full',
-               'cascade, as fast')  # fmt: skip
+def ladder_rows(result: Result) -> Rows:
+    """One row a stream: the ladder, and what the full network has there."""
+    return [
+        [
+            row['stream'],
+            'moving' if row['moving'] else 'fixed',
+            _number(row['speedup'], 2, '×'),
+            f'{row["key_frames"]:.0%}',
+            _number(row['f1_people']),
+            _number(row['f1_people_full_tracked']),
+            _number(row['f1_people_full']),
+            _number(row['f1_full_tracked']),
+            _number(row['delay_frames'], 1),
+            _number(row['id_switches'], 0),
+        ]
+        for row in result['ladder']
+    ]
+
+
+def way_rows(result: Result) -> Rows:
+    """One row for each way on each stream that is as it was filmed."""
+    return [
+        [
+            stream['stream'],
+            NAMES[way['way']],
+            f'{way["setting"]:g}' if way['setting'] else '',
+            f'{way["mean_ms"]:.2f}',
+            _number(way['speedup'], 2, '×'),
+            _number(way['f1_people']),
+            _number(way['f1_full_tracked']),
+            _number(way['delay_frames'], 1),
+            _number(way['id_switches'], 0),
+        ]
+        for stream in result['streams']
+        if not stream['perturbed']
+        for way in stream['ways']
+    ]
+
+
+def online_rows(result: Result) -> Rows:
+    """Stream, risk asked for, loss seen, the one over the other, share of key frames."""
+    return [
+        [
+            row['stream'],
+            f'{row["asked"]:.2f}',
+            f'{row["seen"]:.3f}',
+            f'{row["seen"] / row["asked"]:.2f}',
+            f'{row["key_frames"]:.0%}',
+        ]
+        for row in result['risk_online']
+    ]
+
+
+def fitted_rows(result: Result) -> Rows:
+    """One row for each way on each camera that exits were fitted to."""
+    return [
+        [
+            camera['stream'],
+            NAMES[way['way']],
+            f'{way["setting"]:g}' if way['setting'] else '',
+            f'{way["mean_ms"]:.2f}',
+            _number(way['speedup'], 2, '×'),
+            _number(way['f1_people']),
+            _interval(way['f1_people_interval']),
+            _number(way['f1_teacher']),
+            f'{way["key_frames"]:.0%}',
+        ]
+        for camera in result['fitted']
+        for way in camera['ways']
+    ]
 
 
 def risk_rows(result: Result) -> Rows:
@@ -62,36 +130,44 @@ def risk_rows(result: Result) -> Rows:
     ]
 
 
-RISK_HEADS = ('stream', 'promise', 'early, before → after', 'loss a frame',
-              'loss an early answer', 'closed, frames', 'verdict')  # fmt: skip
+def track_words(result: Result) -> str:
+    """What the exit `track` costs, in a sentence."""
+    costs = ', '.join(
+        f'{ms:.2f} ms with {count} objects ({result["track_share"][count]:.0%} of the full network)'
+        for count, ms in result['track_ms'].items()
+    )
+    return f'track: {costs}; full network {result["full_ms"]:.2f} ms, 640×480'
 
 
-def beaten_words(result: Result) -> list[str]:
-    """For each other curve how many of its settings the cascade beats at equal mean latency."""
-    return [
-        f'{CURVES[name][0]}: {sum(p["beaten"] for p in points)} of {len(points)}'
-        for name, points in result['compared'].items()
-    ]
+PARTS = (
+    ('ladder', LADDER_HEADS, ladder_rows),
+    ('risk_online', ONLINE_HEADS, online_rows),
+    ('fitted', FITTED_HEADS, fitted_rows),
+    ('risk', RISK_HEADS, risk_rows),
+)
+"""Key of the JSON, heads and rows of what is shown on the terminal."""
 
 
 def show(result: Result, console: Console) -> None:
     """Print what was measured."""
-    if 'curves' in result:
-        console.print(_table(CURVE_HEADS, curve_rows(result)))
-        console.print('beaten at equal mean latency: ' + '; '.join(beaten_words(result)))
-    if 'risk' in result:
-        console.print(_table(RISK_HEADS, risk_rows(result)))
+    for key, heads, rows in PARTS:
+        if key in result:
+            console.print(_table(heads, rows(result)))
+    if 'track_ms' in result:
+        console.print(track_words(result))
     if 'peak_memory_mb' in result:
         peak = result['peak_memory_mb']
-        console.print(f'peak memory: full {peak["full"]:.0f} MB, e4 {peak["cascade"]:.0f} MB')
+        console.print(f'peak memory: full {peak["full"]:.0f} MB, ladder {peak["ladder"]:.0f} MB')
+    for words in result['missing']:
+        console.print(f'not here: {words}', highlight=False)
 
 
-def _verdict(compared: Mapping[str, Any] | None) -> str:
-    if compared is None:
-        return ''
-    if compared['cascade'] is None:
-        return 'never as fast'
-    return f'{compared["cascade"]:.3f} {"better" if compared["beaten"] else "not better"}'
+def _number(value: float | None, digits: int = 3, unit: str = '') -> str:
+    return 'n/a' if value is None else f'{value:.{digits}f}{unit}'
+
+
+def _interval(ends: list[float] | None) -> str:
+    return 'n/a' if ends is None else f'{ends[0]:.3f} to {ends[1]:.3f}'
 
 
 def _early(row: Result) -> str:

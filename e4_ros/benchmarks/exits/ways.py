@@ -1,187 +1,218 @@
-"""Ways to answer a stream at less than full price, all behind one call."""
+"""Ways to answer a stream, all behind one call: engines, and a network on every k-th frame."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from typing_extensions import override
 
+from e4_ros.benchmarks.exits.between import Between, ByteTrack, Hold, Moved, OwnTracks
+from e4_ros.evaluation.precision import reduced_stages
+from e4_ros.perception.setup import EngineOptions, open_bundle, set_up
+from e4_ros.vision.bundle import load_bundle, read_manifest
+from e4_ros.vision.bundle.join import joined
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.export.assemble import assemble
-from e4_ros.vision.inference.audit import Auditor
+from e4_ros.vision.export.build import trainable
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.exit_thresholds import FULL, ExitThresholds
 from e4_ros.vision.inference.factory import make_engine
+from e4_ros.vision.inference.stream_engine import StreamEngine
 from e4_ros.vision.models import load_model
-from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.runtime.factory import make_runtime
-from e4_ros.vision.staged_network import StagedNetwork
-from e4_ros.vision.tracking.constant_velocity import ConstantVelocityTracks
+from e4_ros.vision.tracking.association import LOWEST
+
+MIN_SCORE = 0.3
+"""Score from which a detection is published, by whatever way, and so judged."""
+
+RISKS = (0.05, 0.1, 0.2)
+STEPS = (2, 3, 5)
+SIDES = (252, 204, 172)  # pixels; the detector's own is 300
+SURE = (0.5, 0.8)  # scores of its own answer from which an exit is taken
+BETWEEN = 'between'
+"""Exit of a frame on which a network that is asked every k-th time was not."""
 
 
-@dataclass(frozen=True)
-class Said:
-    """One answer.
+class Key(NamedTuple):
+    """A way, and its setting."""
 
-    Attributes:
-        detections: what was found.
-        seconds: that it took.
-        exit: name of the exit that gave it; the full network's for what it says of any size.
-    """
+    way: str
+    setting: float = 0.0
+
+
+FULL_TRACKED, BARE_FULL = Key('full_tracked'), Key('full')
+
+
+class Said(NamedTuple):
+    """One answer, and the exit that gave it."""
 
     detections: Detections
-    seconds: float
     exit: str
 
 
 class Way(Protocol):
     """Answers the frames of one stream."""
 
-    def reset(self) -> None:
-        """A new stream begins."""
+    def begin(self, frame: np.ndarray, fps: float) -> None:
+        """A new stream begins.
+
+        Args:
+            frame: its first, ``(H, W, 3)`` uint8 RGB.
+            fps: frames a second.
+        """
         ...
 
-    def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
-        """Answer the next frame, ``(H, W, 3)`` uint8 RGB."""
+    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+        """Answer the next frame."""
+        ...
+
+    def after(self, frame: np.ndarray) -> None:
+        """What is done once the answer is out, and is in no latency."""
         ...
 
 
-class Through(Way):
-    """An engine under thresholds; several of them may share the engine, one stream at a time."""
+class Engine(Way):
+    """An engine as perception runs it, with audits and a look at what pays.
 
-    def __init__(self, engine: EarlyExitEngine, thresholds: ExitThresholds):
-        self._engine, self._thresholds = engine, thresholds
+    Args:
+        options: of the engine; made anew for each stream, so nothing is known of the last one.
+    """
+
+    def __init__(self, options: EngineOptions) -> None:
+        self._options = options
 
     @override
-    def reset(self) -> None:
-        # Exits that audits disabled are enabled again.
-        self._engine.thresholds = self._thresholds
+    def begin(self, frame: np.ndarray, fps: float) -> None:
+        self.engine: StreamEngine = set_up(self._options).engine
+        self.engine.process_full(frame)
+        self.engine.check_pay(frame)
+        self.engine.reset()
+
+    @override
+    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
+        self._last = self.engine.process(frame, stamp_s)
+        return Said(self._last.detections, self._last.exit)
+
+    @override
+    def after(self, frame: np.ndarray) -> None:
+        self.engine.audit(frame, self._last)
+
+
+class Bare(Way):
+    """A network without tracks, on every frame.
+
+    Args:
+        engine: of the network, perhaps with exits; it publishes what scores `MIN_SCORE`.
+    """
+
+    def __init__(self, engine: EarlyExitEngine) -> None:
+        self._engine = engine
+
+    @override
+    def begin(self, frame: np.ndarray, fps: float) -> None:
+        self._engine.process_full(frame)
         self._engine.reset()
 
     @override
-    def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
+    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
         result = self._engine.process(frame, stamp_s)
-        return Said(result.detections, result.latency_s, result.exit)
-
-
-def full_engine(model: TrainableModel, threads: int) -> EarlyExitEngine:
-    """The full network in one piece, cut nowhere: the peer.
-
-    Args:
-        model: the network.
-        threads: threads within an operation.
-    """
-    return make_engine(assemble(model), make_runtime('onnxruntime', threads), exits=False)
-
-
-class Watched(Way):
-    """An engine as perception runs it: audits, and with `pays` a look at whether exits pay here.
-
-    Args:
-        engine: its own; it is changed.
-        network: the engine's network, with the audit's bounds.
-        thresholds: by exit.
-        pays: whether exits that do not pay rest.
-
-    Attributes:
-        audit_s: seconds of each audit since the last reset.
-        off_at: index of the frame after which an exit was switched off first; None if none was.
-    """
-
-    def __init__(
-        self,
-        engine: EarlyExitEngine,
-        network: StagedNetwork,
-        thresholds: Mapping[str, float],
-        pays: bool,
-    ):
-        self._engine, self._pays = engine, pays
-        self._thresholds = ExitThresholds(thresholds)
-        self._bounds, self._confidence = network.audit_bounds, network.confidence
-        self.reset()
+        return Said(result.detections.above(MIN_SCORE), result.exit)
 
     @override
-    def reset(self) -> None:
-        # Exits that audits disabled are enabled again.
-        self._engine.thresholds = self._thresholds
-        self._engine.auditor = Auditor(self._bounds, confidence=self._confidence)
-        self._engine.economics = None
-        self._engine.reset()
-        self._count = 0
-        self.audit_s: list[float] = []
-        self.off_at: int | None = None
-
-    @override
-    def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
-        if self._pays and self._count == 0:
-            self._engine.check_pay(frame)
-        result = self._engine.process(frame, stamp_s)
-        start = time.perf_counter()  # the audit comes after the detections: not in their seconds
-        if self._engine.audit(frame, result) is not None:
-            self.audit_s.append(time.perf_counter() - start)
-        if self._engine.off and self.off_at is None:
-            self.off_at = self._count
-        self._count += 1
-        return Said(result.detections, result.latency_s, result.exit)
+    def after(self, frame: np.ndarray) -> None:
+        """Do nothing: there is no audit."""
 
 
 class EveryKth(Way):
-    """The full network on every k-th frame; in between its answer is held, or moved on.
+    """A network on every k-th frame, and somebody who answers in between.
 
     Args:
-        full: the network.
+        engine: of the network; may be shared, for it has no state.
         k: from one asked frame to the next.
-        moving: whether constant-velocity tracks move the answer on.
+        between: who answers.
     """
 
-    def __init__(self, full: EarlyExitEngine, k: int, moving: bool):
-        self._full, self._k, self._moving = full, k, moving
-        self.reset()
+    def __init__(self, engine: EarlyExitEngine, k: int, between: Between) -> None:
+        self._engine, self._k, self._between = engine, k, between
 
     @override
-    def reset(self) -> None:
+    def begin(self, frame: np.ndarray, fps: float) -> None:
+        self._between.begin(fps)
         self._count = 0
-        self._last = Detections.empty()
-        self._tracks = ConstantVelocityTracks()
 
     @override
-    def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
-        start = time.perf_counter()
+    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
         asked = self._count % self._k == 0
         self._count += 1
-        if asked:
-            self._last = self._full.process_full(frame).detections
-            if self._moving:
-                self._tracks.update(self._last, stamp_s)
-        elif self._moving:
-            self._last = self._tracks.predict(stamp_s)
-        seconds = time.perf_counter() - start
-        return Said(self._last, seconds, FULL if asked else 'repeated')
+        self._between.look(frame, stamp_s)
+        if not asked:
+            return Said(self._between.answer(), BETWEEN)
+        return Said(self._between.key(self._engine.process_full(frame).detections), FULL)
+
+    @override
+    def after(self, frame: np.ndarray) -> None:
+        """Do nothing: there is no audit."""
 
 
-class Smaller(Way):
-    """The full network on a smaller input.
+def ladders(model: str, threads: int, risks: tuple[float, ...] = RISKS) -> dict[Key, Way]:
+    """The full network with the tracker, and the ladder at several risks."""
+    options = EngineOptions(model, threads=threads, min_score=MIN_SCORE)
+    ways: dict[Key, Way] = {FULL_TRACKED: Engine(replace(options, exits=False))}
+    return ways | {Key('ladder', risk): Engine(replace(options, risk=risk)) for risk in risks}
+
+
+def peers(model: str, threads: int, int8_from: list[np.ndarray], quick: bool) -> dict[Key, Way]:
+    """What else answers a stream at less than full price, and the bare network.
 
     Args:
-        name: of the network in the zoo.
-        side: of its square input, in pixels.
+        model: name or path of the bundle.
         threads: within an operation.
+        int8_from: frames from which int8 learns the range of each layer.
+        quick: one setting each.
     """
+    options = EngineOptions(model, exits=False, tracks=False, threads=threads, min_score=LOWEST)
+    bare = set_up(options).early_exits
+    ways: dict[Key, Way] = {BARE_FULL: Bare(bare), Key('bytetrack', 1): _every(bare, 1, ByteTrack)}
+    for k in STEPS[1:2] if quick else STEPS:
+        ways[Key('bytetrack', k)] = _every(bare, k, ByteTrack)
+        ways[Key('tracker', k)] = _every(bare, k, OwnTracks)
+        ways[Key('constant_velocity', k)] = _every(bare, k, Moved)
+        ways[Key('hold', k)] = _every(bare, k, Hold)
+    path = open_bundle(model)
+    for side in SIDES[1:2] if quick else SIDES:
+        ways[Key('smaller_input', side)] = Bare(_smaller(path, side, threads))
+    ways[Key('int8', 8)] = Bare(_int8(path, threads, int8_from))
+    if read_manifest(path).exits:
+        for sure in SURE[:1] if quick else SURE:
+            ways[Key('score_exits', sure)] = Bare(_score_exits(path, sure, threads))
+    return ways
 
-    def __init__(self, name: str, side: int, threads: int):
-        model = load_model(name, input_size=(side, side))
-        self._engine = full_engine(model, threads)
-        self._name = f'{side} pixels'
 
-    @override
-    def reset(self) -> None:
-        """Do nothing: there is no state."""
+def _every(bare: EarlyExitEngine, k: int, between: type[Between]) -> Way:
+    return EveryKth(bare, k, between(MIN_SCORE))
 
-    @override
-    def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
-        result = self._engine.process_full(frame)
-        return Said(result.detections, result.latency_s, self._name)
+
+def _smaller(path: Path, side: int, threads: int) -> EarlyExitEngine:
+    model = load_model(read_manifest(path).model, input_size=(side, side))
+    return make_engine(assemble(model), make_runtime('onnxruntime', threads), exits=False)
+
+
+def _int8(path: Path, threads: int, frames: list[np.ndarray]) -> EarlyExitEngine:
+    network = load_bundle(path).network
+    reduced = replace(network, stages=reduced_stages(network, 'int8', frames))
+    return make_engine(joined(reduced), make_runtime('onnxruntime', threads), exits=False)
+
+
+def _score_exits(path: Path, sure: float, threads: int) -> EarlyExitEngine:
+    """The heads between stages, without gates: BranchyNet.
+
+    An exit is taken where it is sure of its own answer (Teerapittayanon et al., arXiv 1709.01686).
+    """
+    model, fitted = trainable(path, read_manifest(path))
+    exits = [replace(found, gate=None) for found in fitted.exits]
+    network = assemble(model, replace(fitted, exits=exits, temporal=None))
+    thresholds = ExitThresholds({found.name: sure for found in exits})
+    return EarlyExitEngine(network, thresholds, make_runtime('onnxruntime', threads))

@@ -21,9 +21,9 @@ class Scripted:
 
     def __init__(self, answers: list[Detections], exits: list[str], off_at: int | None):
         self.off_at = off_at
-        self._said = iter([Said(a, 0.0, e) for a, e in zip(answers, exits, strict=True)])
+        self._said = iter([Said(a, e) for a, e in zip(answers, exits, strict=True)])
 
-    def detections(self, frame: np.ndarray, stamp_s: float) -> Said:
+    def answer(self, frame: np.ndarray, stamp_s: float) -> Said:
         return next(self._said)
 
 

@@ -3,7 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from e4_ros.evaluation.perturbations import PERTURBATIONS, cut_to, perturbed
+from e4_ros.evaluation.perturbations import (
+    PERTURBATIONS,
+    cut_to,
+    perturbed,
+    through_window,
+    window_corners,
+)
 
 SHAPE = (48, 64, 3)
 
@@ -58,3 +64,33 @@ def test_a_cut_keeps_the_size_and_repeats_a_clip_that_is_too_short(clip):
     assert [frame.mean() for _, frame in cut[37:]] == [10, 200, 10]
     assert all(frame.shape == SHAPE for _, frame in cut)
     assert cut[36][1] is clip[36][1]
+
+
+def test_a_window_wanders_at_a_walking_camera_s_pace_and_stays_in_the_picture():
+    corners = np.array(window_corners(400, (576, 768, 3), (384, 512)))
+    assert corners.min() >= 0
+    assert corners[:, 0].max() <= 256
+    assert corners[:, 1].max() <= 192
+    steps = np.hypot(*np.diff(corners, axis=0).T)
+    assert 2 < np.median(steps) < 4
+    assert (corners.max(0) - corners.min(0) > 150).all(), 'it sees the whole picture in time'
+    smooth = (corners[2:] + corners[:-2]) / 2 - corners[1:-1]
+    assert 0.5 < np.median(np.abs(smooth)) < 3, 'it jitters'
+    assert window_corners(400, (576, 768, 3), (384, 512)) == [tuple(c) for c in corners.tolist()]
+
+
+def test_a_window_shows_its_part_of_each_frame(clip):
+    corners = window_corners(len(clip), SHAPE, (24, 32))
+    seen = through_window(clip, corners, (24, 32))
+    assert [stamp for stamp, _ in seen] == [stamp for stamp, _ in clip]
+    for (_, frame), (_, part), (x, y) in zip(clip, seen, corners, strict=True):
+        assert np.array_equal(part, frame[y : y + 24, x : x + 32])
+
+
+def test_a_window_larger_than_the_picture_is_refused():
+    with pytest.raises(ValueError, match='does not fit'):
+        window_corners(3, SHAPE, (480, 640))
+
+
+def test_a_window_of_the_picture_s_size_stays_where_it_is():
+    assert set(window_corners(20, SHAPE, SHAPE[:2])) == {(0, 0)}
