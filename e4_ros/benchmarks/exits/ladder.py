@@ -11,6 +11,7 @@ import numpy as np
 from e4_ros.benchmarks.exits.streams import Place, Stream
 from e4_ros.benchmarks.exits.turns import Answered, in_turns
 from e4_ros.benchmarks.exits.ways import (
+    ASKED,
     BARE_FULL,
     BETWEEN,
     FULL_TRACKED,
@@ -175,7 +176,7 @@ def risk_online(streams: Sequence[Row]) -> list[Row]:
         }
         for stream in streams
         for way in stream['ways']
-        if way['way'] == LADDER.way
+        if way['way'] == LADDER.way and way['setting'] in ASKED
     ]
 
 

@@ -18,7 +18,7 @@ from e4_ros.vision.detections import Detections
 from e4_ros.vision.export.assemble import assemble
 from e4_ros.vision.export.build import trainable
 from e4_ros.vision.inference.engine import EarlyExitEngine
-from e4_ros.vision.inference.exit_thresholds import FULL, ExitThresholds
+from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK, FULL, ExitThresholds
 from e4_ros.vision.inference.factory import make_engine
 from e4_ros.vision.inference.stream_engine import StreamEngine
 from e4_ros.vision.models import load_model
@@ -28,7 +28,10 @@ from e4_ros.vision.tracking.association import LOWEST
 MIN_SCORE = 0.3
 """Score from which a detection is published, by whatever way, and so judged."""
 
-RISKS = (0.05, 0.1, 0.2)
+ASKED = (0.05, 0.1, 0.2)
+"""Risks that are asked for, to see whether the loss stays below."""
+
+RISKS = tuple(sorted({*ASKED, DEFAULT_RISK}))
 STEPS = (2, 3, 5)
 SIDES = (252, 204, 172)  # pixels; the detector's own is 300
 SURE = (0.5, 0.8)  # scores of its own answer from which an exit is taken

@@ -52,11 +52,11 @@ def stream_of(labels: bool = True) -> Stream:
     return Stream('a stream', [(i / 10, FRAME) for i in range(FRAMES)], False, drawn)
 
 
-def measured(labels: bool = True) -> dict:
+def measured(labels: bool = True, own: Key = LADDER) -> dict:
     ways = {
         FULL_TRACKED: answered(12, None),
         BARE_FULL: answered(10, 0),
-        LADDER: answered(2.5, AUDITED, ('full', 'track', 'track', 'track')),
+        own: answered(2.5, AUDITED, ('full', 'track', 'track', 'track')),
     }
     rows = rows_of(ways, stream_of(labels))
     return {'stream': 'a stream', 'moving': False, 'perturbed': False, 'ways': rows}
@@ -85,7 +85,8 @@ def test_without_labels_people_say_nothing_and_the_tracked_network_is_the_judge(
 
 
 def test_the_loss_is_seen_after_three_hundred_frames():
-    (row,) = risk_online([measured()])
+    (row,) = risk_online([measured(own=Key('ladder', 0.1))])
+    assert risk_online([measured(own=Key('ladder', 0.123))]) == [], 'nobody asked for that'
     assert row == {'stream': 'a stream', 'asked': 0.1, 'seen': 0.0, 'key_frames': 0.25}
     to_the_end = way_of(measured(), LADDER)['loss']
     assert to_the_end == pytest.approx(100 / 400 * (1 - 2 / 3))
@@ -98,7 +99,7 @@ def test_the_full_network_with_tracker_loses_nothing_against_itself():
 
 
 def test_a_perturbed_stream_tries_the_promise_only():
-    stream = measured() | {'perturbed': True}
+    stream = measured(own=Key('ladder', 0.1)) | {'perturbed': True}
     assert summary([stream]) == []
     assert len(risk_online([stream])) == 1
 
@@ -117,7 +118,8 @@ def test_a_stream_without_a_peer_has_no_speed_up():
 
 def test_what_cannot_be_said_is_not_a_number_on_the_terminal_either():
     streams = [measured(labels=False)]
-    result = {'ladder': summary(streams), 'streams': streams, 'risk_online': risk_online(streams)}
+    online = risk_online([measured(own=Key('ladder', 0.1))])
+    result = {'ladder': summary(streams), 'streams': streams, 'risk_online': online}
     assert tables.ladder_rows(result)[0][4:7] == ['n/a'] * 3
     assert [row[1] for row in tables.way_rows(result)] == [
         'full network with tracker', 'full network, bare', 'ladder'
