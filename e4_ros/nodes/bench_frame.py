@@ -157,7 +157,7 @@ class Bench:
             message.header.stamp.sec = int(stamp_s)
             message.header.stamp.nanosec = int(stamp_s % 1 * 1e9)
             begin()
-            self.node._process(message)
+            self.node._process(message, time.monotonic())
 
     def _time(self, parts: Parts) -> None:
         """Everything on a frame's way through the node."""

@@ -52,9 +52,9 @@ class WatchedPerception(Perception):
 
         return watched
 
-    def _process(self, message: Any) -> None:
+    def _process(self, message: Any, arrived_s: float) -> None:
         self._in_hand = message
-        super()._process(message)
+        super()._process(message, arrived_s)
 
     def _publish(self, header: Any, frame: Any, record: Any, *rest: Any) -> None:
         super()._publish(header, frame, record, *rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -16,6 +17,7 @@ from e4_ros.nodes.diagnostics import why_silent
 from e4_ros.nodes.health import Health
 from e4_ros.nodes.parameters import value
 from e4_ros.perception.frame_worker import FrameWorker
+from e4_ros.perception.live_stream import LiveStream
 
 try:
     from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
@@ -30,23 +32,25 @@ class ImageInput(ManagedEntity):
 
     Args:
         node: Logs, and has the parameter `image_transport`.
-        process: Works on one image, in a thread of its own.
+        process: Works on one image, in a thread of its own; the second argument is when it came, by
+            `time.monotonic`.
         settle: Called at activation with what begins to listen, for it to be called when the time
             has come.
 
     Attributes:
         health: Counts since activation.
+        stream: What the headers say, since activation.
     """
 
     def __init__(
         self,
         node: Node,
-        process: Callable[[AnyImage], None],
+        process: Callable[[AnyImage, float], None],
         settle: Callable[[Callable[[], None]], None],
     ) -> None:
-        self.health = Health()
+        self.health, self.stream = Health(), LiveStream()
         self._node, self._process, self._settle = node, process, settle
-        self._worker: FrameWorker[AnyImage] | None = None
+        self._worker: FrameWorker[tuple[AnyImage, float]] | None = None
         self._subscription: Subscription | None = None
 
     @property
@@ -66,8 +70,8 @@ class ImageInput(ManagedEntity):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Count anew, start the thread, and listen once that is settled."""
-        self.health = Health()
-        self._worker = FrameWorker(self._process, self._replaced, self._escaped)
+        self.health, self.stream = Health(), LiveStream()
+        self._worker = FrameWorker(lambda item: self._process(*item), self._replaced, self._escaped)
         self._settle(self.listen)
         return super().on_activate(state)
 
@@ -117,16 +121,26 @@ class ImageInput(ManagedEntity):
         self.health.failed(error)
         self._node.get_logger().warning(error, throttle_duration_sec=5.0)
 
-    def why_silent(self) -> str:
-        """What to do about a topic that brings nothing; empty while nothing is wrong with it."""
+    def complaint(self) -> str:
+        """What is wrong with the topic and what to do about it; empty while nothing is."""
         if self._subscription is None:
             return ''
-        return why_silent(self._node, self._subscription, self.health.silence_s())
+        topic = self._subscription.topic_name
+        publishers = self._node.count_publishers(topic)
+        several = (
+            f'{publishers} publishers send {topic}, and their images are taken for one '
+            "camera's: end all but one of them, or remap them."
+            if publishers > 1
+            else ''
+        )
+        silent = why_silent(self._node, self._subscription, self.health.silence_s())
+        headers = self.stream.complaint(time.monotonic())
+        return ' '.join(filter(None, (silent, headers, several)))
 
     def _on_image(self, message: AnyImage) -> None:
         self.health.arrived()
         if self._worker is not None:
-            self._worker.submit(message)
+            self._worker.submit((message, time.monotonic()))
 
     def _on_lost(self, event: QoSMessageLostInfo) -> None:
         self.health.lost(event.total_count_change)
@@ -134,5 +148,5 @@ class ImageInput(ManagedEntity):
     def _escaped(self, error: Exception) -> None:
         self.failed(f'{type(error).__name__}: {error}')
 
-    def _replaced(self, _message: AnyImage) -> None:
+    def _replaced(self, _item: object) -> None:
         self.health.dropped('newer_image')

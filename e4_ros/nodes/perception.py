@@ -24,6 +24,7 @@ from e4_ros.nodes.loaded_network import LoadedNetwork
 from e4_ros.nodes.outputs import Outputs
 from e4_ros.nodes.parameters import value
 from e4_ros.perception.images import ImageError, to_rgb
+from e4_ros.perception.live_stream import Camera
 
 if TYPE_CHECKING:  # what takes long to import waits until the node can be seen
     from e4_ros.nodes.clock_steps import ClockSteps
@@ -90,20 +91,21 @@ class Perception(AutostartNode):
 
     # -- images -------------------------------------------------------------------------------
 
-    def _process(self, message: AnyImage) -> None:
+    def _process(self, message: AnyImage, arrived_s: float) -> None:
         """Answer one image and tell everybody; runs in the worker's thread."""
         with self._turn:
-            self._answer(message)
+            self._answer(message, arrived_s)
 
-    def _answer(self, message: AnyImage) -> None:
+    def _answer(self, message: AnyImage, arrived_s: float) -> None:
         assert self._images is not None
         assert self._network is not None
         assert self._steps is not None
         images, network, steps = self._images, self._network.get(), self._steps
         try:
             frame = to_rgb(message, self._max_pixels)
-            stamp_s, index = conversions.seconds(message.header), images.health.counts().received
-            record = steps.process(network.perceiver, frame, stamp_s, index)
+            time_s = self._time_s(message.header, frame, arrived_s)
+            index = images.health.counts().received
+            record = steps.process(network.perceiver, frame, time_s, index)
             plan_id = steps.plan_id
         except ImageError as error:
             images.drop('bad_image', f'an image is dropped: {error}')
@@ -131,6 +133,18 @@ class Perception(AutostartNode):
             self._outputs.attach(network.perceiver.engine)
             self._steps.switch(network.perceiver)
         self.get_logger().info(f'{network.path} answers from now on')
+
+    def _time_s(self, header: Header, frame: np.ndarray, arrived_s: float) -> float:
+        """When an image was taken; another camera's begins a new stream."""
+        assert self._images is not None
+        assert self._network is not None
+        camera = Camera(header.frame_id, frame.shape[1], frame.shape[0])
+        place = self._images.stream.place(camera, conversions.seconds(header), arrived_s)
+        for text in place.news:
+            self.get_logger().warning(text)
+        if place.begins:
+            self._network.get().perceiver.engine.reset()
+        return place.time_s
 
     def _publish(
         self, header: Header, frame: np.ndarray, record: FrameRecord, counts: Counts, plan_id: str
@@ -165,7 +179,7 @@ class Perception(AutostartNode):
         if self._images is None or self._network is None or not self._network.is_loaded:
             return [status('images', '', 'not active')]
         network, steps = self._network.get(), self._steps
-        images = self._images.health.status(self._images.why_silent())
+        images = self._images.health.status(self._images.complaint())
         if not self._images.is_active:
             images.message = f'not active; {images.message}'
             return [images]

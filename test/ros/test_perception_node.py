@@ -62,14 +62,28 @@ class Robot(Node):
         self._enable = self.create_client(SetBool, 'perception/enable')
         self._next_stamp = 1000
 
-    def send(self, message: Image | CompressedImage, stamp: int | None = None):
+    def send(
+        self,
+        message: Image | CompressedImage,
+        stamp: int | None = None,
+        frame_id: str = 'front',
+    ):
         """Publish with a stamp of its own (seconds) and return the header."""
         self._next_stamp += 1
         message.header.stamp.sec = self._next_stamp if stamp is None else stamp
         message.header.stamp.nanosec = 5
-        message.header.frame_id = 'front'
+        message.header.frame_id = frame_id
         (self.jpeg if hasattr(message, 'format') else self.image).publish(message)
         return message.header
+
+    def send_without_time(self, message: Image) -> ExitTelemetry:
+        """Publish with an empty stamp; the answer's telemetry."""
+        message.header.frame_id = 'front'
+        heard = self.messages['perception/exit_telemetry']
+        before = len(heard)
+        self.image.publish(message)
+        until(lambda: len(heard) > before)
+        return heard[-1]
 
     def answer_to(self, header) -> tuple[Detections, ExitTelemetry]:
         def found():
@@ -113,6 +127,16 @@ class Robot(Node):
 
     def count(self, key: str) -> int:
         return int(self.status('images')[1].get(key, 0))
+
+
+@pytest.fixture
+def warnings(graph, monkeypatch) -> list[str]:
+    """What perception warns of from now on."""
+    texts: list[str] = []
+    monkeypatch.setattr(
+        graph[0].get_logger(), 'warning', lambda text, **_options: texts.append(text)
+    )
+    return texts
 
 
 def until(condition) -> None:
@@ -254,15 +278,77 @@ def test_time_may_go_backwards(robot, street):
 
 def test_other_encodings_of_the_same_picture_get_the_same_answer(robot, street):
     found = []
-    for message in (
-        image(street),
-        image(np.ascontiguousarray(street[..., ::-1]), encoding='bgr8'),
-        image(cv2.cvtColor(street, cv2.COLOR_RGB2BGRA), encoding='bgra8'),
+    for camera, message in (
+        ('a', image(street)),
+        ('b', image(np.ascontiguousarray(street[..., ::-1]), encoding='bgr8')),
+        ('c', image(cv2.cvtColor(street, cv2.COLOR_RGB2BGRA), encoding='bgra8')),
     ):
         # Each begins a new stream, so that none of them answers from the last.
-        detections, _ = robot.answer_to(robot.send(message, stamp=400 - len(found)))
+        detections, _ = robot.answer_to(robot.send(message, frame_id=camera))
         found.append([(d.class_name, round(d.score, 3)) for d in detections.detections])
     assert found[0] == found[1] == found[2]
+
+
+def test_stamps_that_stand_still_are_replaced_by_the_time_of_arrival_and_headers_stay(
+    graph, robot, street, warnings
+):
+    robot.change('deactivate', 'activate')
+    for _ in range(12):
+        telemetry = robot.send_without_time(image(street))
+        assert (telemetry.header.stamp.sec, telemetry.header.stamp.nanosec) == (0, 0)
+        time.sleep(0.05)
+    message, _ = robot.status('images')
+    assert 'stamps are empty: times of arrival are used instead' in message
+    assert sum('times of arrival' in text for text in warnings) == 1
+    assert 0.0 < graph[0]._images.stream._time_s < 60.0, 'time goes on from the stamp'
+    robot.change('deactivate', 'activate')
+    robot.answer_to(robot.send(image(street)))
+    assert 'times of arrival' not in robot.status('images')[0], 'activated anew it trusts stamps'
+
+
+def test_two_cameras_on_one_topic_do_not_mix_their_tracks_and_the_diagnostics_warn(
+    robot, street, warnings
+):
+    robot.change('deactivate', 'activate')
+    ids: dict[str, set[int]] = {'left': set(), 'right': set()}
+    for index in range(8):
+        camera = ('left', 'right')[index % 2]
+        detections, telemetry = robot.answer_to(robot.send(image(street), frame_id=camera))
+        assert detections.header.frame_id == camera
+        assert telemetry.exit_name != 'track'
+        found = {d.track_id for d in detections.detections}
+        assert found
+        assert not found & (ids['left'] | ids['right'])
+        ids[camera] |= found
+    message, _ = robot.status('images')
+    assert 'several cameras come on one topic (left 640×272 and right 640×272' in message
+    assert 'a perception node of its own' in message
+    assert sum('several cameras' in text for text in warnings) == 1
+
+
+def test_two_publishers_of_one_topic_are_told(robot):
+    second = robot.create_publisher(Image, 'image', 10)
+    until(lambda: '2 publishers send /image' in robot.status('images')[0])
+    robot.destroy_publisher(second)
+    until(lambda: 'publishers send' not in robot.status('images')[0])
+
+
+def test_objects_have_ids_that_stay_and_are_not_used_again_when_it_is_activated_anew(robot, street):
+    def ids():
+        detections, telemetry = robot.answer_to(robot.send(image(street)))
+        assert telemetry.risk_asked == pytest.approx(0.1)
+        assert 0 < telemetry.key_frame_rate <= 1
+        for found in detections.detections:
+            assert np.abs(found.velocity).max() < 30, 'the picture stands still'
+        return [found.track_id for found in detections.detections]
+
+    robot.change('deactivate', 'activate')
+    first = ids()
+    assert first
+    assert min(first) > 0
+    assert set(ids()) >= set(first)
+    robot.change('deactivate', 'activate')
+    assert min(ids()) > max(first)
 
 
 def test_every_image_of_a_flood_is_accounted_for(robot, street):
