@@ -1,4 +1,8 @@
-"""Draw a frame's answer and what it cost: boxes on the picture, the rest on a strip below it."""
+"""Draw a frame's answer and what it cost: boxes on the picture, the rest on a strip below it.
+
+A track has a colour of its own, its id, and an arrow to where it will be in a second. Boxes
+that belong to no track have the colour of the exit that answered, as the strip's caption has.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,15 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from e4_ros.perception.palette import exit_colors, hertz, joules, rgb, seconds
+from e4_ros.perception.palette import exit_colors, hertz, joules, rgb, seconds, track_color
 from e4_ros.perception.records import FrameRecord
+from e4_ros.vision.detections import Detections
 
 Color = tuple[int, int, int]
 
 _STRIP, _BRIGHT, _DIM, _TRACK = (17, 21, 28), (238, 241, 245), (148, 158, 170), (44, 51, 61)
 _HISTORY = 120
+_AHEAD_S = 1.0  # an arrow leads to where a track will be then
 
 
 class Annotator:
@@ -24,7 +30,7 @@ class Annotator:
 
     Args:
         exits: Names of the model's exits, for their colours.
-        class_names: What a label means.
+        class_names: What a label means; drawn where there is more than one.
         task: ``detect`` draws boxes, ``classify`` and ``clips`` name the class.
         min_score: Boxes that score less are not drawn.
         width: Width of the drawn picture in pixels; 0 keeps the frame's own.
@@ -83,16 +89,29 @@ class Annotator:
             for index, row in enumerate(rows):
                 _tag(pen, (unit, unit + index * unit * 2), row, color, unit, size[0])
             return
-        line = max(unit // 7, 2)
-        shown = detections.scores >= self._min_score
-        boxes = detections.boxes[shown] * scale
+        line, small = max(unit // 7, 2), round(unit * 0.75)
+        shown = detections.above(self._min_score)
         # Weakest first, so that the surest box and its label lie on top.
-        for box, score in reversed(list(zip(boxes, detections.scores[shown], strict=True))):
-            x0, y0, x1, y1 = (float(value) for value in _clipped(box, size))
+        for index in reversed(range(len(shown))):
+            x0, y0, x1, y1 = (float(v) for v in _clipped(shown.boxes[index] * scale, size))
             if x1 - x0 < 1 or y1 - y0 < 1:
                 continue
+            if shown.ids is not None:
+                color = rgb(track_color(int(shown.ids[index])))
             pen.rectangle((x0, y0, x1, y1), outline=color, width=line, fill=(*color, 28))
-            _tag(pen, (x0, y0 - unit * 1.2), f'{score:.2f}', color, round(unit * 0.75), size[0])
+            if shown.velocities is not None:
+                ahead = shown.velocities[index] * (scale * _AHEAD_S)
+                _arrow(pen, ((x0 + x1) / 2, y1), ahead, color, unit)
+            _tag(pen, (x0, y0 - small * 1.6), self._words(shown, index), color, small, size[0])
+
+    def _words(self, detections: Detections, index: int) -> str:
+        """What a box's label says: class, track and score, as far as they tell anything."""
+        words = [f'{detections.scores[index]:.2f}']
+        if detections.ids is not None:
+            words.insert(0, f'#{detections.ids[index]}')
+        if len(self._class_names) > 1:
+            words.insert(0, self._class_name(int(detections.labels[index])))
+        return ' '.join(words)
 
     def _draw_strip(
         self, pen: ImageDraw.ImageDraw, record: FrameRecord, unit: int, size: tuple[int, int, int]
@@ -130,6 +149,30 @@ class Annotator:
 
     def _class_name(self, label: int) -> str:
         return self._class_names[label] if 0 <= label < len(self._class_names) else str(label)
+
+
+def _arrow(
+    pen: ImageDraw.ImageDraw,
+    start: tuple[float, float],
+    ahead: np.ndarray,
+    color: Color,
+    unit: int,
+) -> None:
+    """Draw an arrow; none where next to nothing moves, and a long one is cut."""
+    length = float(np.hypot(*ahead))
+    if not length >= unit * 0.5:  # nor where it is not known
+        return
+    way = ahead / length
+    tail = np.array(start)
+    tip = tail + way * min(length, unit * 5)
+    across = np.array([-way[1], way[0]])
+    head = max(unit * 0.55, 5.0)
+    for ink, width, grow in ((_STRIP, unit / 3, unit * 0.12), (color, unit / 6, 0.0)):
+        neck = tip - way * head
+        pen.line((*tail, *neck), fill=ink, width=max(round(width), 2))
+        wing = across * (head * 0.55 + grow)
+        corners = (tip + way * grow, neck - way * grow + wing, neck - way * grow - wing)
+        pen.polygon([(float(x), float(y)) for x, y in corners], fill=ink)
 
 
 def _resized(frame: np.ndarray, scale: float) -> np.ndarray:

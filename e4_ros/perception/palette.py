@@ -1,7 +1,8 @@
-"""Colours of exits and words for quantities, the same in the video, the page and the terminal."""
+"""Colours of exits and tracks, words for quantities: the same in video, page and terminal."""
 
 from __future__ import annotations
 
+import colorsys
 import math
 from collections.abc import Sequence
 
@@ -9,11 +10,20 @@ from collections.abc import Sequence
 _ENDS = {'track': '#009e73', 'full': '#d55e00', 'closer': '#cc79a7'}
 _MIDDLE = ('#56b4e9', '#0072b2', '#e69f00', '#f0e442')
 
+_GOLDEN = (5**0.5 - 1) / 2  # steps of it around the circle of hues come near none before them
+_LIGHTNESS = (0.52, 0.64, 0.76)
+
 
 def exit_colors(exits: Sequence[str]) -> dict[str, str]:
     """Colour of every exit as ``#rrggbb``; `track`, `full` and `closer` always look the same."""
     middle = [name for name in exits if name not in _ENDS]
     return _ENDS | {name: _MIDDLE[i % len(_MIDDLE)] for i, name in enumerate(middle)}
+
+
+def track_color(track_id: int) -> str:
+    """Colour of a track as ``#rrggbb``; those of ids that are near each other are far apart."""
+    red, green, blue = colorsys.hls_to_rgb(track_id * _GOLDEN % 1, _LIGHTNESS[track_id % 3], 0.85)
+    return f'#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}'
 
 
 def rgb(color: str) -> tuple[int, int, int]:

@@ -13,7 +13,7 @@ from e4_ros.evaluation.metrics import FrameLabels, Labels
 from e4_ros.evaluation.report.run_outputs import choose_samples, write_outputs
 from e4_ros.evaluation.report.video_writer import VideoWriter
 from e4_ros.perception.annotate import Annotator
-from e4_ros.perception.palette import exit_colors, hertz, joules, rgb
+from e4_ros.perception.palette import exit_colors, hertz, joules, rgb, track_color
 from e4_ros.vision.detections import Detections
 
 
@@ -171,6 +171,60 @@ def test_boxes_are_drawn_where_they_are_in_the_colour_of_the_exit(record):
     assert (picture[20, 20] == 0).all()
     assert (picture[:240, :320] == 0).mean() > 0.8
     assert frame.max() == 0, 'the frame itself is left alone'
+
+
+def tracked(boxes, ids, velocities=None):
+    plain = Detections.of(np.array(boxes), np.linspace(0.9, 0.5, len(ids)))
+    if velocities is None:
+        velocities = np.zeros((len(ids), 2))
+    return replace(plain, ids=np.array(ids), velocities=np.array(velocities, np.float32))
+
+
+def test_a_track_keeps_a_colour_of_its_own_whatever_exit_answers(record):
+    frame = np.zeros((240, 320, 3), np.uint8)
+    annotator = Annotator(['track', 'temporal', 'full'], ['person'])
+    for exit_name, x in (('full', 80), ('temporal', 100)):
+        answer = tracked([[x, 90, x + 60, 200], [220, 90, 280, 200]], [7, 8])
+        picture = annotator.draw(frame, record(0, exit_name, answer))
+        for name, column in ((7, x + 1), (8, 221)):
+            color = np.array(rgb(track_color(name)))
+            assert np.abs(picture[150, column].astype(int) - color).max() < 10
+    apart = [
+        np.abs(np.subtract(rgb(track_color(a)), rgb(track_color(a + b)))).sum()
+        for a in range(1, 60)
+        for b in (1, 2, 3)
+    ]
+    assert min(apart) > 60
+
+
+def test_an_arrow_leads_to_where_a_track_will_be_and_none_from_what_stands_still(record):
+    frame = np.zeros((240, 320, 3), np.uint8)
+    boxes = [[40, 60, 80, 120]]
+
+    def drawn(velocity):
+        answer = tracked(boxes, [7], [velocity])
+        picture = Annotator(['full'], ['person']).draw(frame, record(0, 'full', answer))
+        return picture[:240].any(-1)
+
+    still = drawn([0, 0])
+    assert not still[122:, :].any()
+    assert not (drawn([1, 1]) & ~still).any()
+    assert not (drawn([np.nan, np.nan]) & ~still).any()
+    right = drawn([30, 0]) & ~still
+    ys, xs = np.nonzero(right)
+    assert 85 <= xs.max() <= 92, 'a second ahead of the feet, at 60'
+    assert abs(ys.mean() - 120) < 3
+    assert np.nonzero(drawn([0, 500]) & ~still)[0].max() < 175, 'a long arrow is cut'
+
+
+def test_classes_are_named_on_boxes_where_there_are_several(record):
+    frame = np.zeros((240, 320, 3), np.uint8)
+    answer = tracked([[80, 90, 160, 200]], [7])
+    widths = []
+    for names in (['person'], ['person', 'bicycle']):
+        picture = Annotator(['full'], names).draw(frame, record(0, 'full', answer))
+        widths.append(np.count_nonzero(picture[84, :320].any(-1)))
+    assert widths[1] > 1.4 * widths[0]
 
 
 def test_the_video_shows_what_the_detections_file_has(record, info, tmp_path):
