@@ -34,7 +34,7 @@ from e4_ros.nodes.dvfs_helper import DvfsHelper  # noqa: E402
 from e4_ros.nodes.perception import Perception  # noqa: E402
 from e4_ros.vision.detections import Detections as FrameDetections  # noqa: E402
 from e4_ros.vision.inference.audit import Auditor  # noqa: E402
-from e4_ros.vision.inference.exit_thresholds import ExitThresholds  # noqa: E402
+from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK, ExitThresholds  # noqa: E402
 
 pytestmark = pytest.mark.ros
 
@@ -336,7 +336,7 @@ def test_two_publishers_of_one_topic_are_told(robot):
 def test_objects_have_ids_that_stay_and_are_not_used_again_when_it_is_activated_anew(robot, street):
     def ids():
         detections, telemetry = robot.answer_to(robot.send(image(street)))
-        assert telemetry.risk_asked == pytest.approx(0.1)
+        assert telemetry.risk_asked == pytest.approx(DEFAULT_RISK)
         assert 0 < telemetry.key_frame_rate <= 1
         for found in detections.detections:
             assert np.abs(found.velocity).max() < 30, 'the picture stands still'

@@ -60,7 +60,7 @@ class Clock:
 
 @pytest.fixture(scope='module')
 def tracked():
-    return Perceiver(set_up(EngineOptions(threads=1)).engine)
+    return Perceiver(set_up(EngineOptions(threads=1, risk=0.1)).engine)
 
 
 def test_the_diagnostics_say_the_risk_that_is_asked_and_seen_and_how_often_the_network_runs(
@@ -99,7 +99,8 @@ def test_tracks_that_go_on_costing_too_much_are_told_but_not_a_bad_moment(tracke
     assert exits.status().level == b'\0', 'the patience begins anew'
 
 
-def test_where_nobody_tracks_nothing_is_said_of_risk(perceiver):
-    exits, _ = watch(perceiver, check_pay=False)
-    perceiver.process(FRAME, 0.0, 0)
+def test_where_nobody_tracks_nothing_is_said_of_risk():
+    bare = Perceiver(set_up(EngineOptions(threads=1, tracks=False)).engine)
+    exits, _ = watch(bare, check_pay=False)
+    bare.process(FRAME, 0.0, 0)
     assert not any(pair.key.startswith('risk') for pair in exits.status().values)
