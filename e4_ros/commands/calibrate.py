@@ -84,14 +84,17 @@ def calibrate(
     promise = Promise(risk, confidence, not by_teacher, block, block / 2)
     check_footage(clips, promise)
     with console.Phases() as phases:
-        reference = []
+        reference, looks = [], []
         if by_teacher:
             teacher = OfflineTeacher(network)
             for source, clip in zip(sources, clips, strict=True):
                 told = partial(phases, f'teacher {source}', total=len(clip))
                 reference += teacher.pseudo_label(clip, told)
+                looks += [teacher.look(frame) for _, frame in clip]  # kept since a moment ago
         walked = partial(phases, 'thresholds')
-        result = calibrate_exits(network, clips, reference, promise, walked, precision=precision)
+        result = calibrate_exits(
+            network, clips, reference, promise, looks or None, walked, precision=precision
+        )
     changed = manifest.calibrated(result.thresholds, result.calibration)
     _tell(result, save_changed(bundle.path, changed, {}, out))
 

@@ -120,11 +120,13 @@ def _add_audits(table: Table, summary: Summary) -> None:
     from e4_ros.perception.palette import joules
 
     audits = summary.audits
-    if audits is None or not audits.count:
+    if audits is None or not audits.passes:
         return
-    apart = ', '.join(f'{name} {value:.3f}' for name, value in audits.disagreement.items())
-    table.add_row('audits', str(audits.count), f'mean disagreement: {apart}')
-    table.add_row('  they add', f'{audits.ms_per_frame:.2f} ms', 'a frame, after its answer')
+    lost = ', '.join(f'{name} {value:.3f}' for name, value in audits.loss.items())
+    verdict = f'by a closer look these lost, on average: {lost}' if lost else 'no verdict yet'
+    table.add_row('audits', str(audits.count), verdict)
+    after = f'a frame, after its answer: {audits.passes} passes of the network'
+    table.add_row('  they add', f'{audits.ms_per_frame:.2f} ms', after)
     if audits.energy_j_per_frame is not None:
         table.add_row('', joules(audits.energy_j_per_frame), 'a frame, not in the rows below')
     for name, reason in audits.switched_off.items():

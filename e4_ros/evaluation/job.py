@@ -38,7 +38,7 @@ from e4_ros.perception.frequency_control import (
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.records import FrameRecord, RunInfo, WithWaits
 from e4_ros.perception.setup import EngineOptions, set_up
-from e4_ros.vision.inference.audit import DEFAULT_SHARE
+from e4_ros.vision.inference.audit_budget import DEFAULT_SHARE
 from e4_ros.vision.inference.clip_engine import ClipEngine
 from e4_ros.vision.inference.closer import DEFAULT_QUALITY
 from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK, FULL
@@ -67,7 +67,7 @@ class JobOptions:
         precision: Precision of the early-exit network's stages; the full network stays fp32.
         min_score: Least score of a detection; classes are kept whatever they score.
         baseline: Whether the full network runs on every frame, too.
-        audit_share: Share of the early exits' detections that the full network audits.
+        audit_share: Seconds that audits may compute for each second that answers do.
         check_pay: Whether to disable exits that do not pay on this machine and footage.
         window_s: Length of a clip model's windows in seconds; 0 for that of its training clips.
         window_stride_s: Seconds between the beginnings of two windows; 0 for ``window_s``.

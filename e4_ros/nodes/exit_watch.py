@@ -49,7 +49,7 @@ class ExitWatch:
         record: FrameRecord,
         between_frames: AbstractContextManager[object] | None = None,
     ) -> None:
-        """Let the full network check an answer that is out, if it is its turn.
+        """Take one pass for the audit that runs, if any, now that an answer is out.
 
         After the first one the exits are measured instead, which takes some ten frames' time.
 
@@ -82,7 +82,8 @@ class ExitWatch:
         complaints = [self._complaint(name) for name in engine.off]
         wrong = ' '.join([*complaints, *self._risk_complaint()])
         means = ', '.join(f'{name} {mean:.3f}' for name, mean in audits.means.items())
-        fine = f'{audits.count} answers audited' + (f', mean disagreement {means}' if means else '')
+        fine = f'{audits.count} answers audited in {audits.passes} passes of the network'
+        fine += f', mean loss {means}' if means else ''
         risk = self._perceiver.risk
         if math.isfinite(risk.seen):
             fine += f'; tracks cost {risk.seen:.3f} of the {risk.asked:g} that they may'

@@ -80,21 +80,19 @@ class Perceiver:
             self.engine.adopt(other.engine)
 
     def audit(self, frame: np.ndarray, record: FrameRecord) -> Audit | None:
-        """After an answer is out: let the full network check it, if it is its turn.
+        """After an answer is out: one pass of the network for the audit that runs, if any.
 
         Args:
             frame: The frame that was processed last.
             record: What came of it.
 
         Returns:
-            What came of the audit; None where none was due.
+            The pass, and after the last one the verdict; None where no audit runs.
         """
-        if record.result.exit == FULL:
-            return None
         audit = self.engine.audit(frame, record.result, self._step)
         if audit is None:
             return None
-        spent = self.clocks.end(audit.full.exit, self._paths[audit.full.exit])
+        spent = self.clocks.end(FULL, self._paths[FULL])
         self.audits.add(audit, spent.energy_j)
         return audit
 

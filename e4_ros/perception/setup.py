@@ -27,7 +27,7 @@ from e4_ros.vision.bundle import (
 )
 from e4_ros.vision.bundle.join import joined
 from e4_ros.vision.clip_network import ClipNetwork
-from e4_ros.vision.inference.audit import DEFAULT_SHARE
+from e4_ros.vision.inference.audit_budget import DEFAULT_SHARE
 from e4_ros.vision.inference.audit_record import AuditRecord
 from e4_ros.vision.inference.closer import DEFAULT_QUALITY, passes_of
 from e4_ros.vision.inference.engine import EarlyExitEngine
@@ -62,7 +62,7 @@ class EngineOptions:
         window_s: length of a clip model's windows in seconds; 0 for that of the clips that it
             learned from.
         window_stride_s: seconds between the beginnings of two windows; 0 for ``window_s``.
-        audit_share: share of early answers that the full network checks.
+        audit_share: seconds that audits may compute for each second that answers do, 0 to 1.
         keep_audits: an exit that an audit switched off stays off in later processes, too, until
             its thresholds are others; for a robot, not for footage that is run again and again.
         device: device that runs the network, one of `devices.NAMES`; ``auto`` takes the best that

@@ -67,7 +67,7 @@ class StagedNetwork:
         exits: exits in order of depth; the i-th reads what the i-th stage gives.
         temporal: the learnt temporal exit; None where there is none.
         thresholds: gate threshold by exit name, ``temporal`` included; an exit without one is off.
-        audit_bounds: largest mean disagreement with the full network by exit, as calibrated.
+        audit_bounds: largest mean loss by exit, as audits measure it; from calibration.
         confidence: probability with which those bounds hold.
         rates: share of all frames that each exit answered in calibration, where that is known.
         weights: hash of the network's weights, however it is cut.

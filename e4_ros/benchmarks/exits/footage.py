@@ -32,12 +32,14 @@ class Judged:
         clip: ``(stamp_s, frame)`` in order of time.
         reference: the teacher's answers.
         change: index of the frame from which on something has happened; 0 if nothing does.
+        looks: what the teacher finds in each frame by itself; None where nobody asked.
     """
 
     name: str
     clip: Clip
     reference: Sequence[Detections]
     change: int = 0
+    looks: Sequence[Detections] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,11 @@ def load_footage(model: TrainableModel, frames: int | None, progress: Progress) 
 
     known, later = pseudo_label(CALIBRATE[1]), pseudo_label(len(video))
     test = slice(TEST[0], TEST[1] if frames is None else TEST[0] + frames)
+    calibration = video[slice(*CALIBRATE)]
+    looks = [teacher.look(frame) for _, frame in calibration]
     return Footage(
         video[slice(*FIT)],
-        Judged('calibration', video[slice(*CALIBRATE)], known[slice(*CALIBRATE)]),
+        Judged('calibration', calibration, known[slice(*CALIBRATE)], looks=looks),
         Judged('as filmed', video[test], later[test]),
     )
 

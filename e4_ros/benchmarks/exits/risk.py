@@ -56,7 +56,7 @@ def settings(
         promise = Promise(alpha, CONFIDENCE, block_s=BLOCK_S, gap_s=GAP_S)
         try:
             result = calibrate(
-                network, footage.clip, footage.reference, promise,
+                network, footage.clip, footage.reference, promise, footage.looks,
                 partial(progress, f'calibration at {alpha:g}'), threads,
             )  # fmt: skip
         except RiskError as error:

@@ -114,10 +114,12 @@ PARAMETERS = (
     ),
     ParameterSpec(
         'audit_share',
-        0.04,
-        'Share of early answers that the full network checks after they are out. An exit that '
-        'proves worse than its calibration says is switched off until it is calibrated again; '
-        '0 checks nothing.',
+        0.05,
+        'What audits may compute, as a share of what answers compute. An early answer of a '
+        "detector is checked by the offline teacher's look, the whole frame and tiles of it: one "
+        'pass of the network after each answer that is out, until all are done; of a classifier '
+        'by the full network. An exit that proves worse than its bound is switched off until it '
+        'is calibrated again; 0 checks nothing.',
         0.0,
         1.0,
     ),

@@ -46,12 +46,16 @@ class FullLatency(BaseModel):
 
 
 class Audits(BaseModel):
-    """Audits: early exits' detections compared with the full network's, after publishing.
+    """Audits: early exits' own detections judged after publishing.
+
+    A detector's judge is the offline teacher's look at the frame, the whole and tiles of it; a
+    classifier's the full network.
 
     Attributes:
-        count: Number of audits.
-        disagreement: Exit → mean disagreement with the full network: 1 - F1, or the share of
-            different top-1 classes.
+        count: Number of audits that came to a verdict.
+        passes: Passes of the network that audits took, verdict or not.
+        loss: Exit → mean loss: what its F1 against the look lacks of the full network's, never
+            below 0; for classes the share that is not the full network's.
         switched_off: Exit → why it was disabled.
         ms_per_frame: Milliseconds that audits add to the mean computation of a frame; not part of
             any latency, since the detections are published before.
@@ -61,7 +65,8 @@ class Audits(BaseModel):
     model_config = ConfigDict(extra='forbid')
 
     count: int
-    disagreement: dict[str, Rounded]
+    passes: int
+    loss: dict[str, Rounded]
     switched_off: dict[str, str]
     ms_per_frame: Rounded
     energy_j_per_frame: Rounded | None
@@ -241,7 +246,8 @@ def _risk(records: Sequence[FrameRecord]) -> Risk | None:
 def _audits(totals: AuditTotals, frames: int) -> Audits:
     return Audits(
         count=totals.count,
-        disagreement=totals.means,
+        passes=totals.passes,
+        loss=totals.means,
         switched_off=totals.switched_off,
         ms_per_frame=totals.seconds / frames * 1e3,
         energy_j_per_frame=_finite(totals.energy_j / frames),

@@ -106,7 +106,7 @@ class Calibration(_Entry):
         precision: precision of the stages in which it holds.
         mean_loss: mean loss on the footage.
         blocks: independent blocks of footage that it rests on.
-        audit_bounds: largest mean disagreement with the full network, by exit.
+        audit_bounds: largest mean loss by exit, as audits measure it.
         rates: share of all frames that each exit answered.
     """
 

@@ -74,6 +74,7 @@ def calibrate(
     clip: Clip | Sequence[Clip],
     reference: Sequence[Detections],
     promise: Promise,
+    looks: Sequence[Detections] | None = None,
     progress: Progress = lambda done, total: None,
     threads: int | None = None,
     precision: str = FP32,
@@ -85,7 +86,8 @@ def calibrate(
     share one threshold, which is walked down `PATH`.
 
     Also found is what the engine wants to know: the share of all frames that each exit answered,
-    and an upper bound for each exit on the mean disagreement with the full network.
+    and an upper bound for each exit on the mean loss that audits will see: by the teacher's look
+    at single frames, or for classes by the full network.
 
     Args:
         network: the network with its exits.
@@ -93,6 +95,8 @@ def calibrate(
         reference: the offline teacher's answers to all frames; not read if judged against the full
             network, as classifiers are.
         promise: risk and confidence that the user asks for.
+        looks: the offline teacher's looks at single frames, for a detector's bounds; None leaves
+            them out.
         progress: function that receives the number of settings done and of all settings.
         threads: threads within one operation; None for one per core.
         precision: precision of the network's stages, in which the promise then holds.
@@ -130,7 +134,7 @@ def calibrate(
         precision=precision,
         mean_loss=certificate.means[chosen],
         blocks=certificate.blocks,
-        audit_bounds=stream.audit_bounds(runs[chosen], block, gap, promise.confidence),
+        audit_bounds=stream.audit_bounds(runs[chosen], looks, block, gap, promise.confidence),
         rates=stream.rates(runs[chosen]),
     )
     return Calibrated(

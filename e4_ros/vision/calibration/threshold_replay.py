@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from e4_ros.vision.agreement import disagreement
+from e4_ros.vision.agreement import quality_lost
 from e4_ros.vision.calibration.learn_then_test import spaced_blocks, upper_bound
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.exit_thresholds import FULL, ExitThresholds
 from e4_ros.vision.inference.frame_result import FrameResult
@@ -73,23 +74,36 @@ class PlayedStream:
         return {name: exits.count(name) / len(exits) for name in self._names}
 
     def audit_bounds(
-        self, results: Sequence[FrameResult], block: int, gap: int, confidence: float
+        self,
+        results: Sequence[FrameResult],
+        looks: Sequence[Detections] | None,
+        block: int,
+        gap: int,
+        confidence: float,
     ) -> dict[str, float]:
-        """Upper bound of each exit's mean disagreement in a run; none from too few blocks.
+        """Upper bound of each exit's mean loss as audits measure it; none from too few blocks.
 
         Args:
             results: results of all frames.
+            looks: the offline teacher's look at each, which judges a detector's answers; without
+                them these have no bounds. Classifiers need none.
             block: frames in a block.
             gap: frames between blocks.
             confidence: probability with which a bound holds.
         """
-        bounds = {}
+        bounds: dict[str, float] = {}
+        if looks is None:
+            if self._task != 'classify':
+                return bounds
+            looks = self.full
         for name in sorted({result.exit for result in results} - {FULL}):
-            apart = [
-                disagreement(result.detections, full, self._task) if result.exit == name else np.nan
-                for result, full in zip(results, self.full, strict=True)
+            lost = [
+                quality_lost(result.detections, full, look, self._task)
+                if result.exit == name
+                else np.nan
+                for result, full, look in zip(results, self.full, looks, strict=True)
             ]
-            means = self.blocks(apart, block, gap)
+            means = self.blocks(lost, block, gap)
             if len(means) >= _LEAST_BLOCKS:
                 bounds[name] = upper_bound(means, confidence)
         return bounds

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from e4_ros.vision.agreement import disagreement
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.audit import Audit, Auditor
 from e4_ros.vision.inference.compiled_network import Segment, compile_network, segments_of
@@ -15,6 +14,7 @@ from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, Segment
 from e4_ros.vision.inference.hold_exit import HoldExit
 from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
 from e4_ros.vision.inference.online_risk import OnlineRisk
+from e4_ros.vision.inference.pending_audit import PendingAudit
 from e4_ros.vision.inference.temporal_exit import TemporalExit
 from e4_ros.vision.model import check_frame, check_stamp
 from e4_ros.vision.runtime.interfaces import Runtime
@@ -62,6 +62,8 @@ class EarlyExitEngine:
             for looks in (False, True)
         }
         self._looked = False
+        self._pending: PendingAudit | None = None
+        self._last: tuple[tuple[int, ...], float] = ((), -np.inf)  # frame's shape and stamp
         self.thresholds = thresholds
 
     @property
@@ -107,6 +109,9 @@ class EarlyExitEngine:
         timer = SegmentTimer(on_segment)
         check_frame(frame)
         check_stamp(stamp_s)
+        if frame.shape != self._last[0] or stamp_s < self._last[1]:
+            self._drop_audit()
+        self._last = frame.shape, stamp_s
         timer.segment(0)
         result = self._answered(frame, stamp_s, timer, prior)
         if self.economics is not None:
@@ -126,7 +131,10 @@ class EarlyExitEngine:
     def audit(
         self, frame: np.ndarray, result: FrameResult, on_segment: OnSegment | None = None
     ) -> Audit | None:
-        """After a frame's answer is out: check it with the full network, if it is its turn.
+        """After a frame's answer is out: one pass of the network for the audit that runs, if any.
+
+        An audit begins with an early answer whose turn it is, and takes as many frames as its judge
+        needs passes (`PendingAudit`). One whose stream ends before is dropped.
 
         Args:
             frame: the frame that was processed last.
@@ -134,13 +142,26 @@ class EarlyExitEngine:
             on_segment: as in `process`.
 
         Returns:
-            What came of the audit; None where none was due.
+            The pass, and after the last one the verdict; None where no audit runs.
         """
-        if result.exit == FULL or not self.auditor.is_due(result.exit):
-            return None
-        full = self.process_full(frame, on_segment)
-        apart = disagreement(result.detections, full.detections, self.model.task)
-        return Audit(result.exit, apart, full, self.auditor.judge(result.exit, apart))
+        self.auditor.budget.earn(result.latency_s)
+        if self._pending is None:
+            if result.exit not in self._exit_names[:-1] or not self.auditor.is_due(result.exit):
+                return None
+            self._pending = PendingAudit(result.exit, result.detections, frame, self.model.task)
+        audit = self._pending
+        passed = self.process_full(audit.part(), on_segment)
+        audit.take(passed.detections)
+        self.auditor.budget.spend(passed.latency_s, audit.done)
+        if not audit.done:
+            return Audit(audit.exit, passed)
+        self._pending, loss = None, audit.loss()
+        switched_off = self.auditor.judge(audit.exit, loss, self.model.task)
+        return Audit(audit.exit, passed, loss, switched_off)
+
+    def _drop_audit(self) -> None:
+        self._pending = None
+        self.auditor.budget.drop()
 
     def check_pay(self, frame: np.ndarray) -> ExitEconomics:
         """Measure what the exits cost here, and rest those that do not pay from now on.
@@ -192,6 +213,10 @@ class EarlyExitEngine:
 
     def reset(self) -> None:
         """Forget the stream."""
+        self._drop_audit()
+        self._forget()
+
+    def _forget(self) -> None:
         if self.temporal is not None:
             self.temporal.reset()
         for step in self._steps:
@@ -205,7 +230,7 @@ class EarlyExitEngine:
         temporal = self._temporal_that_looks()
         if temporal is not None:
             if not self._looked:
-                self.reset()  # what it remembers is from before its rest
+                self._forget()  # what it remembers is from before its rest
             diversity, score = temporal.look(frame, stamp_s, prior)
             scores[TEMPORAL] = score
             if self._takes(TEMPORAL, score):

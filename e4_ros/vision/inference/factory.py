@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from e4_ros.vision.clip_network import ClipNetwork
-from e4_ros.vision.inference.audit import DEFAULT_SHARE, Auditor
+from e4_ros.vision.inference.audit import Auditor
+from e4_ros.vision.inference.audit_budget import DEFAULT_SHARE
 from e4_ros.vision.inference.audit_record import AuditRecord
 from e4_ros.vision.inference.clip_engine import ClipEngine
 from e4_ros.vision.inference.clip_window import WindowSchedule
@@ -34,7 +35,7 @@ def make_engine(
         runtime: runtime of the network.
         exits: whether frames may stop early; if not, the network is not even cut.
         min_score: detections that score less are left out.
-        audit_share: share of early answers that `EarlyExitEngine.audit` checks.
+        audit_share: seconds that audits may compute for each second that answers do, 0 to 1.
         record: where exits that an audit switched off are kept for later processes; None forgets
             them: for footage that is run again and again.
     """

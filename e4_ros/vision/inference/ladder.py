@@ -152,20 +152,18 @@ class Ladder:
     def audit(
         self, frame: np.ndarray, result: FrameResult, on_segment: OnSegment | None = None
     ) -> Audit | None:
-        """After a learnt exit's answer is out: check it, if it is its turn.
+        """After a frame's answer is out: one pass for the audit of a learnt exit, if one runs.
 
-        The tracks are not checked so: each key frame does that for nothing. A closer look has
-        nobody above it.
+        What is judged is that exit's own answer, before the tracker. The tracks are not checked so:
+        each key frame does that for nothing. A closer look has nobody above it.
 
         Args:
             frame: the frame that was processed last.
             result: result of that frame.
-            on_segment: as in `process`.
+            on_segment: as in `process`; segment 0 begins as well, with nothing in it.
         """
-        if result.exit in (TRACK, CLOSER):
-            return None
         own = replace(result, detections=self._found)
-        return self.engine.audit(frame, own, _shifted(on_segment))
+        return self.engine.audit(frame, own, _behind_tracks(on_segment))
 
     def check_pay(self, frame: np.ndarray) -> ExitEconomics | None:
         """Measure what learnt exits cost here; the stream begins anew. See `EarlyExitEngine`.
@@ -237,3 +235,16 @@ class Ladder:
 def _shifted(on_segment: OnSegment | None) -> OnSegment | None:
     """For the network's own segments, which come behind the tracks'."""
     return None if on_segment is None else lambda index: on_segment(index + 1)
+
+
+def _behind_tracks(on_segment: OnSegment | None) -> OnSegment | None:
+    """The same for the network alone: the segment before it begins, too, and is empty."""
+    if on_segment is None:
+        return None
+
+    def begin(index: int) -> None:
+        if index == 0:
+            on_segment(0)
+        on_segment(index + 1)
+
+    return begin

@@ -79,7 +79,7 @@ class StreamEngine(Protocol):
     def audit(
         self, frame: np.ndarray, result: FrameResult, on_segment: OnSegment | None = None
     ) -> Audit | None:
-        """After a frame's answer is out: check it, if it is its turn and the engine can."""
+        """After a frame's answer is out: one pass for the audit that runs, if the engine can."""
         ...
 
     def check_pay(self, frame: np.ndarray) -> ExitEconomics | None:

@@ -10,14 +10,15 @@ from e4_ros.vision.inference.audit import Audit
 from e4_ros.vision.inference.frame_result import FrameResult
 
 
-def audit(name, apart, switched_off=''):
-    full = FrameResult(Detections.empty(), 'full', 0.0, {}, [0.01], 0.01)
-    return Audit(name, apart, full, switched_off)
+def audit(name, loss, switched_off=''):
+    passed = FrameResult(Detections.empty(), 'full', 0.0, {}, [0.01], 0.01)
+    return Audit(name, passed, loss, switched_off)
 
 
 @pytest.fixture
 def totals():
     made = AuditTotals()
+    made.add(audit('temporal', None), 0.5)
     made.add(audit('temporal', 0.2), 0.5)
     made.add(audit('temporal', 0.4), 0.5)
     made.add(audit('exit1', 1.0, 'it is broken'), 0.25)
@@ -26,15 +27,17 @@ def totals():
 
 def test_sums(totals):
     assert totals.count == 3
+    assert totals.passes == 4
     assert totals.means == pytest.approx({'temporal': 0.3, 'exit1': 1.0})
     assert totals.switched_off == {'exit1': 'it is broken'}
-    assert totals.seconds == pytest.approx(0.03)
-    assert totals.energy_j == pytest.approx(1.25)
+    assert totals.seconds == pytest.approx(0.04)
+    assert totals.energy_j == pytest.approx(1.75)
 
 
 def test_facts_are_restored(totals):
     again = AuditTotals.of_facts(totals.facts() | {'frames_processed': '7', 'exits': 'a, b'})
     assert again.count == 3
+    assert again.passes == totals.passes
     assert again.means == pytest.approx(totals.means)
     assert again.switched_off == totals.switched_off
     assert again.seconds == pytest.approx(totals.seconds)

@@ -51,11 +51,14 @@ def test_the_file_has_exactly_these_keys(records, info, tmp_path):
 
 
 def test_audits_are_a_row_of_their_own(records, info):
-    audits = AuditTotals({'temporal': 2}, {'temporal': 0.5}, {}, seconds=0.12, energy_j=2.4)
+    audits = AuditTotals(
+        {'temporal': 2}, {'temporal': 0.5}, {}, passes=14, seconds=0.12, energy_j=2.4
+    )
     alone = summarise(records, info(records))
     summary = summarise(records, info(records, audits=audits))
     assert summary.audits.count == 2
-    assert summary.audits.disagreement == {'temporal': 0.25}
+    assert summary.audits.passes == 14
+    assert summary.audits.loss == {'temporal': 0.25}
     assert summary.audits.ms_per_frame == pytest.approx(10.0)  # over 12 frames
     assert summary.audits.energy_j_per_frame == pytest.approx(0.2)
     assert summary.latency_ms == alone.latency_ms

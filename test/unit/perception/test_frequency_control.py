@@ -25,6 +25,7 @@ from e4_ros.perception.frequency_control import (
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.profiling.planning import planner
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.inference.audit import Audit
 from e4_ros.vision.inference.compiled_network import Segment
 from e4_ros.vision.inference.frame_result import FrameResult
 
@@ -45,7 +46,7 @@ class Engine:
         self.segments = [
             Segment(w.name, int(w.macs), int(w.bytes_moved), 8, 0, w.device) for w in WORKS
         ]
-        self.exit = 'full'
+        self.exit, self.risk = 'full', None
         self.wait_s = wait_s
 
     def process(self, frame, stamp_s, on_segment):
@@ -260,6 +261,47 @@ def test_an_audit_that_is_not_due_does_not_shorten_the_wait(client, plan):
     left = {name: record.points[0][name] for name in still.domains}
     wait_j = model.idle_w(model.idle_point() | left) * (0.1 - own.latency_s)
     assert record.energy_j == pytest.approx(own.energy_j + wait_j)
+
+
+def test_every_pass_of_an_audit_has_its_joules_and_none_is_in_a_frame(client, plan):
+    client.set_plan(still := only(plan, {'cpu': 729_600_000, 'gpu': 510_000_000}))
+    now, engine, left = [0.0], Engine(), [3]
+    engine.exit = 'temporal'
+
+    def audit(frame, result, on_segment):
+        if not left[0]:
+            return None
+        for index in PATHS['full']:
+            on_segment(index)
+        left[0] -= 1
+        passed = FrameResult(Detections.empty(), 'full', 0.0, {}, [0.01] * 3, 0.03)
+        return Audit('temporal', passed, None if left[0] else 0.1)
+
+    engine.audit = audit
+    perceiver = Perceiver(engine, DaemonControl(client, WORKS, still, now=lambda: now[0]))
+    perceiver.process(FRAME, -1.0, 0)  # it steps the clocks
+    ends_s = time.monotonic() + 5
+    while client.applied().point['cpu'] != 729_600_000 and time.monotonic() < ends_s:
+        time.sleep(0.01)
+    records, verdicts = [], []
+    for index in range(5):
+        now[0] += 0.1
+        records.append(perceiver.process(FRAME, index / 10, index))
+        found = perceiver.audit(FRAME, records[-1])
+        verdicts.append(None if found is None else found.loss)
+    assert verdicts == [None, None, 0.1, None, None]
+    model = BoardModel(load_board(BOARD))
+    point = records[-1].points[0]
+    own, full = cost_at(model, WORKS[:1], [point]), cost_at(model, WORKS, [point] * 3)
+    assert perceiver.audits.passes == 3
+    assert perceiver.audits.seconds == pytest.approx(0.09)
+    assert perceiver.audits.means == {'temporal': pytest.approx(0.1)}
+    assert perceiver.audits.energy_j == pytest.approx(3 * full.energy_j)
+    idle_w = model.idle_w(model.idle_point() | {name: point[name] for name in still.domains})
+    waits_s = [0.1 - full.latency_s] * 3 + [0.1 - own.latency_s]  # after a pass, and without one
+    assert [record.energy_j for record in records[1:]] == pytest.approx(
+        [own.energy_j + idle_w * wait_s for wait_s in waits_s]
+    )
 
 
 def test_a_meter_is_read_from_answer_to_answer(client, plan, monkeypatch):

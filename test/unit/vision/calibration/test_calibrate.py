@@ -11,6 +11,9 @@ from e4_ros.perception.setup import open_bundle
 from e4_ros.vision.bundle import load_bundle
 from e4_ros.vision.calibration.calibrate import PATH, Promise, calibrate
 from e4_ros.vision.calibration.learn_then_test import RiskError
+from e4_ros.vision.calibration.threshold_replay import PlayedStream
+from e4_ros.vision.detections import Detections
+from e4_ros.vision.inference.frame_result import FrameResult
 
 FIXTURE = Path(__file__).parents[3] / 'fixtures' / 'detector'
 PROMISE = Promise(risk=0.2, confidence=0.95, against_full=True, block_s=0.1, gap_s=0.0)
@@ -61,6 +64,19 @@ def test_exit_that_loses_nothing_is_certified_to_the_end(network, jumps):
     # 19 blocks without disagreement rule out a mean of 1 - 0.05 ** (1 / 19).
     bound = result.calibration.audit_bounds['temporal']
     assert bound == pytest.approx(1 - 0.05 ** (1 / 19), abs=1e-6)
+
+
+def test_bounds_are_on_the_loss_that_audits_measure(blind, jumps):
+    """An exit that sees nothing loses what the full network is right about, by whoever judges."""
+    clip = hardly_moving(jumps, 10)
+    stream = PlayedStream(blind, [clip], threads=1)
+    said = [FrameResult(Detections.empty(), 'temporal', 0.0, {}, [0.01], 0.01)] * len(clip)
+    nothing = [Detections.empty()] * len(clip)
+    assert stream.audit_bounds(said, None, 1, 0, 0.95) == {}
+    assert stream.audit_bounds(said, stream.full, 1, 0, 0.95) == {'temporal': 1.0}
+    least = 1 - 0.05 ** (1 / 10)  # what ten blocks without a loss rule out
+    bounds = stream.audit_bounds(said, nothing, 1, 0, 0.95)
+    assert bounds == {'temporal': pytest.approx(least, abs=1e-6)}
 
 
 def test_a_network_without_exits_has_nothing_to_calibrate(blind, jumps):

@@ -14,6 +14,7 @@ from e4_ros.vision.inference.audit import Auditor
 from e4_ros.vision.inference.exit_economics import ExitCost, ExitEconomics
 from e4_ros.vision.inference.exit_thresholds import ExitThresholds
 from e4_ros.vision.inference.factory import make_engine
+from e4_ros.vision.inference.teacher_look import TeacherLook
 from e4_ros.vision.runtime.factory import make_runtime
 
 
@@ -177,19 +178,55 @@ def with_audits(engine, frames, monkeypatch, **settings):
     return engine
 
 
-def test_audits_switch_a_broken_exit_off_within_fifty_frames(engine, frames, monkeypatch):
+def test_audits_switch_a_broken_exit_off_and_its_frames_go_deeper(engine, frames, monkeypatch):
     engine = with_audits(engine, frames, monkeypatch)
-    for index in range(1, 51):
+    verdicts = []
+    for index in range(1, 200):
         result = engine.process(frames[0], index / 25)
         audit = engine.audit(frames[0], result)
-        if audit is not None and audit.switched_off:
-            break
+        if audit is not None and audit.loss is not None:
+            verdicts.append(audit.loss)
+            if audit.switched_off:
+                break
     assert audit.switched_off == engine.off['temporal']
-    assert audit.disagreement == 1.0
-    assert audit.full.exit == 'full'
-    after = engine.process(frames[0], 2.1)
+    assert verdicts[-1] > 0.3
+    assert audit.passed.exit == 'full'
+    after = engine.process(frames[0], 9.0)
     assert after.exit == 'full'
     assert engine.audit(frames[0], after) is None
+
+
+def audited(engine, frame, first_s, count):
+    """Audits of a still stream, one for each pass."""
+    found = []
+    for index in range(count):
+        result = engine.process(frame, first_s + index / 25)
+        found.append(engine.audit(frame, result))
+    return found
+
+
+def test_an_audit_takes_one_pass_after_each_answer_until_the_look_is_done(engine, frames):
+    engine.thresholds = ExitThresholds({'temporal': 0.0})
+    engine.process(frames[0], 0.0)
+    engine.auditor = Auditor()
+    passes = len(TeacherLook(frames[0]))
+    found = audited(engine, frames[0], 0.04, passes)
+    assert [audit.loss is None for audit in found] == [True] * (passes - 1) + [False]
+    assert all(audit.exit == 'temporal' for audit in found)
+    assert found[-1].loss < 0.2  # the frame is the one that it remembers
+
+
+@pytest.mark.parametrize('how', ['reset', 'size', 'time'])
+def test_an_audit_whose_stream_ends_is_dropped_without_verdict(engine, frames, how):
+    engine.thresholds = ExitThresholds({'temporal': 0.0})
+    engine.process(frames[0], 0.0)
+    engine.auditor = Auditor(share=0.01)
+    assert audited(engine, frames[0], 0.04, 2)[-1].loss is None
+    if how == 'reset':
+        engine.reset()
+    frame = frames[0][:-2] if how == 'size' else frames[0]
+    found = audited(engine, frame, 0.01 if how == 'time' else 1.0, 30)
+    assert found == [None] * 30  # what it cost is not paid off yet
 
 
 def test_exit_that_is_off_is_not_even_asked(engine, frames, monkeypatch):
