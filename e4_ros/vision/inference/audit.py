@@ -19,7 +19,7 @@ from e4_ros.vision.inference.audit_record import AuditRecord
 from e4_ros.vision.inference.frame_result import FrameResult
 
 DEFAULT_BOUND = 0.1
-"""Mean loss of an exit that nobody calibrated: what tracks may lose by default. Fitted exits lose
+"""Mean loss of an exit that nobody calibrated; tracks may lose about as much. Fitted exits lose
 .02 to .03 on later frames of their camera, and .5 or more on a camera that they do not know."""
 
 _STAKES = (0.25, 0.5, 0.95)  # of the capital in play, lost where a frame agrees entirely
