@@ -106,12 +106,14 @@ def certify_on_ring(
     network, task = loaded.network, loaded.network.model.task
     footage = _newer(ring, after, promise, progress, wait_s)
     reference: list[Detections] = []
+    looks: list[Detections] = []
     if task == 'detect':
         teacher = OfflineTeacher(network)
         for clip in footage.clips:
             reference += teacher.pseudo_label(clip, partial(_told, progress, len(clip)))
+            looks += [teacher.look(frame) for _, frame in clip]  # kept since a moment ago
     walked = partial(progress, 'thresholds')
-    found = calibrate(network, footage.clips, reference, promise, walked)
+    found = calibrate(network, footage.clips, reference, promise, looks or None, walked)
     save_changed(bundle, loaded.manifest.calibrated(found.thresholds, found.calibration), {}, None)
     if task == 'classify':
         reference = _answers(bundle, footage, exits=False)
