@@ -11,11 +11,14 @@ BIN := $(CURDIR)/$(VENV)/bin
 ENV := . scripts/setup.sh &&
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header
 
-.PHONY: demo test lint bench build env train learn labels lock clean FORCE
+.PHONY: demo demo-learn test lint bench build env train learn labels lock clean FORCE
 
 # The first FRAMES of SOURCE at RATE images a second; 0 for all of them, and for the source's own rate.
 demo: build ## run the main job on SOURCE (vtest, bikes, a file, a bag, /dev/video0)
 	@$(ENV) e4 up demo --source "$(SOURCE)" --rate $(RATE) --frames $(FRAMES) --out out/demo
+
+demo-learn: train build ## learn while driving on SOURCE: one picture, in out/demo-learn
+	@$(ENV) e4 demo-learn "$(SOURCE)" --out out/demo-learn
 
 test: train build lint ## lint, then every test
 	@$(ENV) pytest $(ARGS)

@@ -24,6 +24,9 @@ from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 
 Progress = Callable[[str, int, int], None]
 
+NEWER = 'newer frames'
+"""Phase that waits for frames that nothing was learned from."""
+
 _MOST_FRAMES = 1500  # of the newer ones: the teacher looks at each of them some ten times
 _POLL_S = 1.0
 _SURE = 0.5  # score of a teacher's detections that count
@@ -171,7 +174,7 @@ def _newer(
                 raise RiskError(f'nothing can be certified: {error}') from None
         else:
             needed, there = frames_to_certify(source, promise), len(source.files)
-            progress('newer frames', min(there, needed), needed)
+            progress(NEWER, min(there, needed), needed)
             if there >= needed or not waiting:
                 newest = min(_MOST_FRAMES, 2 * needed)
                 footage = read_footage(RingSource(ring, newest, after), least=2)
