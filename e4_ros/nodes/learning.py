@@ -132,7 +132,9 @@ class Learning(ManagedEntity):
         """
         engine = network.perceiver.engine
         learnt = set(network.learnt) & set(engine.paths)
-        if self._going_back or not self._history.before or not learnt <= set(engine.off):
+        if self._going_back or not self._history.before:
+            return
+        if not learnt or not learnt <= set(engine.off):
             return
         self._going_back = True
         threading.Thread(target=self._go_back, args=(network,), name='back', daemon=True).start()
