@@ -25,9 +25,9 @@ def register(app: typer.Typer) -> None:
 def demo_learn(
     source: Annotated[str, typer.Argument(help='The camera: a video, folder, bag, …')] = 'vtest',
     out: Annotated[Path, typer.Option(help='Folder for the files.')] = Path('out/demo-learn'),
-    learn: Annotated[int, typer.Option(min=40, help='Frames before the fit.')] = 250,
+    learn: Annotated[int, typer.Option(min=40, help='Frames before the fit.')] = 220,
     frames: options.Frames = 0,
-    certify: Annotated[float, typer.Option(help='Mean loss a frame to certify.')] = 0.15,
+    certify: Annotated[float, typer.Option(help='Mean loss a frame to certify.')] = 0.2,
     confidence: Annotated[float, typer.Option(help='Of that.')] = 0.9,
     threads: options.Threads = options.DEFAULTS['threads'],
     quick: Annotated[bool, typer.Option('--quick', help='As in `e4 fit`.')] = False,

@@ -56,9 +56,9 @@ class DemoOptions:
     """
 
     model: str = 'pedestrian_ssdlite'
-    learn: int = 250
+    learn: int = 220
     frames: int | None = None
-    risk: float = 0.15
+    risk: float = 0.2
     confidence: float = 0.9
     threads: int = 0
     fit_options: tuple[str, ...] = ()

@@ -97,7 +97,7 @@ def test_where_nothing_newer_comes_the_newest_are_held_back(tmp_path):
     promise = Promise(0.5, 0.5)
     make_ring(tmp_path, [tenths(0, 150)])
     needed = frames_to_certify(RingSource(tmp_path), promise)
-    assert needed == 19  # one block of a second, half a second between, and a quarter to spare
+    assert needed == 38  # one block of a second with half a second behind it, 2.5 times
     last = held_back(tmp_path, promise)
     assert sum(file > last for file in ring_files(tmp_path)) == needed
 
