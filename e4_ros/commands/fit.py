@@ -106,6 +106,7 @@ def fit(
     extras.require('train', '`e4 fit`')
     if bool(sources) == bool(from_ring):
         raise typer.BadParameter('give footage, or --from-ring with a ring, and not both')
+    from e4_ros.evaluation.against_ladder import keep_if_better
     from e4_ros.vision.export.build import build_bundle
     from e4_ros.vision.models import load_model
     from e4_ros.vision.training.fit import check_clips
@@ -146,6 +147,8 @@ def fit(
     for name, share in checkpoint.notes['gate_right_share'].items():
         typer.echo(f'the gate of {name} judged {share:.0%} of the held-out frames right')
     typer.echo(f'wrote {out}')
+    if ring is None and network.task == 'detect':
+        typer.echo(keep_if_better(out, clips, settings.held_out).words)
     if ring is not None:
         with console.Phases(keep=True) as phases:
             ring.certify(out, TellingProgress(phases, progress_fd))

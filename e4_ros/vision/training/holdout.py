@@ -79,14 +79,18 @@ def part(source: FootageSegment, share: float) -> HoldoutSplit:
     Whole stretches, because neighbouring frames say nearly the same; several of them, because what
     a robot sees at the end of a drive is not what it saw on the way.
     """
-    total = len(source)
+    ranges = held_out_ranges(len(source), share)
+    kept = {i for rows in ranges for i in rows}
+    return HoldoutSplit(source, [i for i in range(len(source)) if i not in kept], ranges)
+
+
+def held_out_ranges(total: int, share: float) -> list[range]:
+    """Indices of the frames of each stretch that `part` holds out of so many."""
     held = round(total * share)
     segments = int(np.clip(round(held / _HELD_OUT_FRAMES), *_SEGMENTS))
     length = held // segments
     starts = [round((k + 0.75) * total / segments - length / 2) for k in range(segments)]
-    ranges = [range(max(start, 0), min(start + length, total)) for start in starts]
-    kept = {i for rows in ranges for i in rows}
-    return HoldoutSplit(source, [i for i in range(total) if i not in kept], ranges)
+    return [range(max(start, 0), min(start + length, total)) for start in starts]
 
 
 def frame_marks(frames: Sequence[np.ndarray]) -> str:
