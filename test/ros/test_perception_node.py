@@ -60,7 +60,7 @@ class Robot(Node):
         self._set = self.create_client(SetParameters, 'perception/set_parameters')
         self._change = self.create_client(ChangeState, 'perception/change_state')
         self._enable = self.create_client(SetBool, 'perception/enable')
-        self._next_stamp = 1000
+        self._next_tenth = 10_000
 
     def send(
         self,
@@ -68,10 +68,11 @@ class Robot(Node):
         stamp: int | None = None,
         frame_id: str = 'front',
     ):
-        """Publish with a stamp of its own (seconds) and return the header."""
-        self._next_stamp += 1
-        message.header.stamp.sec = self._next_stamp if stamp is None else stamp
-        message.header.stamp.nanosec = 5
+        """Publish with a stamp (seconds), or one a tenth after the last; return the header."""
+        self._next_tenth += 1
+        second, tenth = divmod(self._next_tenth, 10) if stamp is None else (stamp, 0)
+        message.header.stamp.sec = second
+        message.header.stamp.nanosec = tenth * 10**8 + 5
         message.header.frame_id = frame_id
         (self.jpeg if hasattr(message, 'format') else self.image).publish(message)
         return message.header
