@@ -21,6 +21,7 @@ from e4_ros.vision.training.holdout import held_out_ranges
 Clip = Sequence[tuple[float, np.ndarray]]
 
 _SURE = 0.5  # score from which the teacher's word counts
+_LEAD_IN = 60  # frames before a held-out stretch that are played, and not judged
 _NOISE = 0.05  # share by which two equal costs may differ when they are measured
 
 
@@ -87,27 +88,37 @@ def keep_if_better(bundle: Path, clips: Sequence[Clip], held_out: float) -> Agai
     """
     loaded = load_bundle(bundle)
     teacher = OfflineTeacher(loaded.network)
-    parts = [
-        [clip[i] for i in rows] for clip in clips for rows in held_out_ranges(len(clip), held_out)
-    ]
-    reference = [labels for clip in parts for labels in teacher.pseudo_label(clip)]
+    stretches = [_Stretch(clip, r) for clip in clips for r in held_out_ranges(len(clip), held_out)]
+    reference = [labels for one in stretches for labels in teacher.pseudo_label(one.judged)]
     engine = set_up(EngineOptions(str(bundle))).engine
-    fitted = _played(engine, parts, reference)
+    fitted = _played(engine, stretches, reference)
     engine.thresholds = ExitThresholds(
         {name: least for name, least in engine.thresholds.thresholds.items() if name == TRACK}
     )
-    found = AgainstLadder(len(reference), fitted, _played(engine, parts, reference))
+    found = AgainstLadder(len(reference), fitted, _played(engine, stretches, reference))
     if not found.better:
         off = dict.fromkeys(loaded.manifest.thresholds)
         save_changed(bundle, loaded.manifest.with_thresholds(off), {})
     return found
 
 
-def _played(engine: StreamEngine, clips: Sequence[Clip], reference: Sequence[Detections]) -> Played:
+class _Stretch:
+    """Frames that are judged, and those before them in which memory, tracks and risk settle."""
+
+    def __init__(self, clip: Clip, rows: range) -> None:
+        self.judged = clip[rows.start : rows.stop]
+        self.lead_in = clip[max(rows.start - _LEAD_IN, 0) : rows.start]
+
+
+def _played(
+    engine: StreamEngine, stretches: Sequence[_Stretch], reference: Sequence[Detections]
+) -> Played:
     results = []
-    for clip in clips:
+    for stretch in stretches:
         engine.reset()
-        results += [engine.process(frame, stamp_s) for stamp_s, frame in clip]
+        for stamp_s, frame in stretch.lead_in:
+            engine.process(frame, stamp_s)
+        results += [engine.process(frame, stamp_s) for stamp_s, frame in stretch.judged]
     pairs = [(one.detections, sure) for one, sure in zip(results, reference, strict=True)]
     total = sum(len(ours) + len(confident(theirs, _SURE)) for ours, theirs in pairs)
     matched = sum(matches(ours, theirs, 0.0, truth_score=_SURE) for ours, theirs in pairs)
