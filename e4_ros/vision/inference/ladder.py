@@ -27,6 +27,9 @@ from e4_ros.vision.inference.track_exit import TrackExit
 from e4_ros.vision.model import check_frame, check_stamp
 from e4_ros.vision.tiles import Tile, in_frame, inner_part
 
+LEARNT_SCORE = 0.5
+"""Score from which learnt exits mean that something is there; `training` sets them so."""
+
 
 class Ladder:
     """Carries tracks from frame to frame and runs the network where they become doubtful.
@@ -141,13 +144,25 @@ class Ladder:
         timer.behind()
         found = self.engine.process(frame, stamp_s, _shifted(on_segment), said)
         self._found = found.detections
-        answer = self._tracks.key(found.detections)
+        answer = self._tracks.key(self._on_one_scale(found))
         if self._takes and doubt is not None:
             self.risk.key(doubt, disagreement(said, answer, 'detect', score=0.0))
         else:
             self.risk.unaudited()
         times = timer.around(found.segment_s)
         return FrameResult(answer, found.exit, 1 - trust, scores | found.gate_scores, *times)
+
+    def _on_one_scale(self, found: FrameResult) -> Detections:
+        """Detections whose score says the same whoever gave it: reported from the same score on.
+
+        Learnt exits of a detector are taught to be right about what scores .5 or more.
+        """
+        if found.exit == FULL:
+            return found.detections
+        report = self._tracks.tracker.report_score
+        said = found.detections
+        scores = np.interp(said.scores, [0.0, LEARNT_SCORE, 1.0], [0.0, report, 1.0])
+        return replace(said, scores=scores.astype(np.float32))
 
     def audit(
         self, frame: np.ndarray, result: FrameResult, on_segment: OnSegment | None = None

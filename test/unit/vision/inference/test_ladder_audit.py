@@ -1,6 +1,7 @@
 """What is judged below the tracks is the learnt exit's own answer, and a pass is a whole frame."""
 
 import numpy as np
+import pytest
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.frame_result import FrameResult
@@ -32,6 +33,7 @@ def test_a_pass_begins_with_the_first_segment_and_the_exits_own_answer_is_judged
     ladder = Ladder(network, 0.1, 0.3)
     result = ladder.process(FRAME, 0.0)
     assert result.detections.ids is not None  # the tracker's
+    assert result.detections.scores == pytest.approx([0.44])  # .5 of an exit is .3 of the network
     ladder.audit(FRAME, result, begun.append)
     assert network.asked[0].detections is RAW
     assert network.asked[0].exit == 'temporal'
