@@ -71,12 +71,13 @@ class Robot(Node):
             values |= {pair.key: pair.value for pair in status.values}
         self.diagnostics = values
 
-    def show(self, frame: np.ndarray, step_s: float = 0.1) -> ExitTelemetry:
+    def show(self, frame: np.ndarray, step_s: float = 0.1, camera: str = '') -> ExitTelemetry:
         """Publish an image and wait for what became of it."""
         self._stamp += step_s
         message = Image(height=frame.shape[0], width=frame.shape[1], encoding='rgb8')
         message.step = 3 * frame.shape[1]
         message.data = array('B', frame.tobytes())
+        message.header.frame_id = camera
         message.header.stamp.sec = int(self._stamp)
         message.header.stamp.nanosec = int(self._stamp % 1 * 1e9)
         before = len(self.telemetry)
@@ -223,8 +224,8 @@ def test_a_mix_of_exits_that_changes_brings_a_new_plan(graph):
     before = live.active
     # A busy machine may change its pace first, and is then planned for by its own mix of exits.
     reasons = {'the exits drifted', 'the pace of the frames changed'}
-    for _ in range(300):  # time runs backwards: each image begins a stream and needs all stages
-        telemetry = robot.show(noise, step_s=-0.1)
+    for index in range(300):  # each begins a stream, and needs all stages
+        telemetry = robot.show(noise, -0.1, f'camera{index}')
         assert telemetry.exit_name == 'full'
         if live.active.why in reasons:
             break
