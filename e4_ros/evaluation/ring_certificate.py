@@ -10,9 +10,8 @@ from pathlib import Path
 
 from e4_ros.evaluation.metrics import top1
 from e4_ros.evaluation.ring_footage import RingFootage, frames_to_certify, read_footage
-from e4_ros.evaluation.sources.base import SourceError
 from e4_ros.evaluation.sources.ring import RingSource
-from e4_ros.perception.key_frame_ring import RingFile, is_written
+from e4_ros.perception.key_frame_ring import RingFile, is_written, ring_files
 from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.agreement import confident, matches
 from e4_ros.vision.bundle import load_bundle
@@ -107,7 +106,7 @@ def certify_on_ring(
     """
     loaded = load_bundle(bundle)
     network, task = loaded.network, loaded.network.model.task
-    footage = _newer(ring, after, promise, progress, wait_s)
+    footage = newer_footage(ring, after, promise, progress, wait_s)
     reference: list[Detections] = []
     looks: list[Detections] = []
     if task == 'detect':
@@ -161,23 +160,26 @@ def _answers(bundle: Path, footage: RingFootage, exits: bool = True) -> list[Det
     return answers
 
 
-def _newer(
+def newer_footage(
     ring: Path, after: RingFile, promise: Promise, progress: Progress, wait_s: float
 ) -> RingFootage:
+    """What came into a ring after an entry; while somebody writes to it, enough is waited for.
+
+    Raises:
+        RiskError: there is too little for the promise.
+    """
     deadline_s = time.monotonic() + wait_s
+    needed = frames_to_certify(RingSource(ring), promise)
     while True:
         waiting = is_written(ring) and time.monotonic() < deadline_s
-        try:
-            source = RingSource(ring, after=after)
-        except SourceError as error:
-            if not waiting:
-                raise RiskError(f'nothing can be certified: {error}') from None
-        else:
-            needed, there = frames_to_certify(source, promise), len(source.files)
-            progress(NEWER, min(there, needed), needed)
-            if there >= needed or not waiting:
-                newest = min(_MOST_FRAMES, 2 * needed)
-                footage = read_footage(RingSource(ring, newest, after), least=2)
-                check_footage(footage.clips, promise)
-                return footage
+        there = sum(file > after for file in ring_files(ring))
+        progress(NEWER, min(there, needed), needed)
+        if there >= needed or not waiting:
+            break
         time.sleep(_POLL_S)
+    if not there:
+        raise RiskError(f'nothing can be certified: no newer frames have come into {ring}')
+    newest = min(_MOST_FRAMES, 2 * needed)
+    footage = read_footage(RingSource(ring, newest, after), least=2)
+    check_footage(footage.clips, promise)
+    return footage

@@ -7,7 +7,7 @@ import pytest
 
 from e4_ros.evaluation.learning_demo import LearningRun
 from e4_ros.evaluation.report.learning_picture import learning_figure
-from e4_ros.evaluation.ring_certificate import RingVerdict
+from e4_ros.evaluation.ring_certificate import RingVerdict, newer_footage
 from e4_ros.evaluation.ring_footage import frames_to_certify, held_back, read_footage
 from e4_ros.evaluation.sources import SourceError, open_source
 from e4_ros.evaluation.sources.ring import RingSource
@@ -15,6 +15,7 @@ from e4_ros.perception.key_frame_ring import KeyFrameRing, ring_files
 from e4_ros.perception.records import FrameRecord
 from e4_ros.perception.ring_entry import RingEntry, encode_entry
 from e4_ros.vision.calibration.calibrate import Promise
+from e4_ros.vision.calibration.learn_then_test import RiskError
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.frame_result import FrameResult
 
@@ -157,3 +158,32 @@ def test_the_picture_has_both_parts_and_marks_the_swap():
 def test_the_picture_of_a_fit_that_failed_has_one_part():
     figure = learning_figure(run_of(['full'] * 60))
     assert {trace.name for trace in figure.data} == {'nothing fitted'}
+
+
+def test_newer_frames_are_asked_for_before_the_first_has_come(tmp_path):
+    """Whoever drives may stand still until it is told how many are wanted."""
+    make_ring(tmp_path, [tenths(0, 60)])
+    last = ring_files(tmp_path)[-1]
+    told = []
+    with pytest.raises(RiskError, match='no newer frames'):
+        newer_footage(tmp_path, last, Promise(0.5, 0.5), lambda *told_: told.append(told_), 600.0)
+    assert told == [('newer frames', 0, 38)]
+
+
+def test_newer_frames_are_waited_for_while_somebody_writes(tmp_path):
+    make_ring(tmp_path, [tenths(0, 60)])
+    last = ring_files(tmp_path)[-1]
+    ring, told = KeyFrameRing(tmp_path, 8), []
+
+    def drive(phase, done, needed):
+        told.append((done, needed))
+        if done < needed:
+            for place in range(needed):
+                frame = np.full((24, 32, 3), place, np.uint8)
+                entry = RingEntry(100 + place / 10, 'full', BOX)
+                ring.put(1, place, encode_entry(frame, entry))
+
+    footage = newer_footage(tmp_path, last, Promise(0.5, 0.5), drive, 600.0)
+    assert told == [(0, 38), (38, 38)]
+    assert footage.frames == 38
+    ring.close()
