@@ -68,7 +68,7 @@ def test_the_ladder_and_its_peers_answered_the_stream(quick):
     asked = {way['way'] for way in bikes['ways']}
     assert asked >= {
         'full_tracked', 'full', 'ladder', 'bytetrack', 'tracker', 'hold', 'constant_velocity',
-        'smaller_input', 'int8',
+        'smaller_input', 'int8', 'closer',
     }  # fmt: skip
     by_name = {(way['way'], way['setting']): way for way in bikes['ways']}
     assert by_name['full_tracked', 0.0]['f1_full_tracked'] == 1

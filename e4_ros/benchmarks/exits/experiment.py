@@ -23,12 +23,12 @@ from e4_ros.benchmarks.exits.footage import (
     changed_streams,
     load_footage,
 )
-from e4_ros.benchmarks.exits.ladder import measure_ladder, risk_online, summary
+from e4_ros.benchmarks.exits.ladder import closer, measure_ladder, risk_online, summary
 from e4_ros.benchmarks.exits.memory import MODEL, peak_memory_mb
 from e4_ros.benchmarks.exits.risk import measure_risk
 from e4_ros.benchmarks.exits.streams import FRAMES, Place, Stream, places, whole_vtest, windowed
 from e4_ros.benchmarks.exits.track_cost import measure_track
-from e4_ros.benchmarks.exits.ways import MIN_SCORE, ladders, peers
+from e4_ros.benchmarks.exits.ways import MIN_SCORE, closers, ladders, peers
 from e4_ros.benchmarks.figures import save_figures
 from e4_ros.console import Phases
 from e4_ros.evaluation.sources import open_source
@@ -134,10 +134,15 @@ class _Parts:
     def ladder(self) -> Figures:
         threads = self._plan.threads
         frames = list(islice(open_source(self._places[0].source), 0, _INT8_FRAMES, 5))
-        more = peers(MODEL, threads, [frame for _, frame in frames], self._plan.quick)
+        more = closers(MODEL, threads)
+        more |= peers(MODEL, threads, [frame for _, frame in frames], self._plan.quick)
         streams = measure_ladder(self._places, ladders(MODEL, threads), more, self._phases)
-        online = {'ladder': summary(streams), 'risk_online': risk_online(streams)}
-        return {**online, 'streams': streams}
+        return {
+            'ladder': summary(streams),
+            'closer': closer(streams),
+            'risk_online': risk_online(streams),
+            'streams': streams,
+        }
 
     def track(self) -> Figures:
         frames = QUICK_FRAMES if self._plan.quick else _TRACKED

@@ -180,6 +180,18 @@ def risk_online(streams: Sequence[Row]) -> list[Row]:
     ]
 
 
+def closer(streams: Sequence[Row]) -> list[Row]:
+    """Passes of the network a frame and F1 by people, of the first stream that people labelled."""
+    for stream in streams:
+        if stream['labels'] is not None:
+            return [
+                {'passes': way['key_frames'], 'f1_people': way['f1_people']}
+                for way in stream['ways']
+                if way['way'] == 'closer'
+            ]
+    return []
+
+
 def way_of(stream: Row, key: Key) -> Row | None:
     """The figures of a way on a stream; None where it was not asked."""
     for way in stream['ways']:

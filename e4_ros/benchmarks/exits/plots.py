@@ -14,6 +14,7 @@ from e4_ros.benchmarks.exits.tables import NAMES
 # Okabe and Ito (2008), told apart by the colour-blind too: colour, line, mark.
 LOOKS = {
     'ladder': ('#009e73', 'solid', 'circle'),
+    'closer': ('#009e73', 'dash', 'triangle-up'),
     'full_tracked': ('#d55e00', 'solid', 'star'),
     'full': ('#e69f00', 'solid', 'star'),
     'bytetrack': ('#0072b2', 'solid', 'square'),

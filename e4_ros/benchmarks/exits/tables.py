@@ -13,6 +13,7 @@ Result = Mapping[str, Any]
 
 NAMES = {
     'ladder': 'ladder',
+    'closer': 'ladder with closer looks',
     'full_tracked': 'full network with tracker',
     'full': 'full network, bare',
     'bytetrack': 'every k-th frame, ByteTrack',

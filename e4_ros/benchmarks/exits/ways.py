@@ -33,6 +33,7 @@ ASKED = (0.05, 0.1, 0.2)
 
 RISKS = tuple(sorted({*ASKED, DEFAULT_RISK}))
 STEPS = (2, 3, 5)
+PASSES = (0.33, 0.5, 1.0)  # of the network a frame, that closer looks fill up to
 SIDES = (252, 204, 172)  # pixels; the detector's own is 300
 SURE = (0.5, 0.8)  # scores of its own answer from which an exit is taken
 BETWEEN = 'between'
@@ -165,6 +166,12 @@ def ladders(model: str, threads: int, risks: tuple[float, ...] = RISKS) -> dict[
     options = EngineOptions(model, threads=threads, min_score=MIN_SCORE)
     ways: dict[Key, Way] = {FULL_TRACKED: Engine(replace(options, exits=False))}
     return ways | {Key('ladder', risk): Engine(replace(options, risk=risk)) for risk in risks}
+
+
+def closers(model: str, threads: int) -> dict[Key, Way]:
+    """The ladder with closer looks, at several budgets."""
+    options = EngineOptions(model, threads=threads, min_score=MIN_SCORE)
+    return {Key('closer', passes): Engine(replace(options, passes=passes)) for passes in PASSES}
 
 
 def peers(model: str, threads: int, int8_from: list[np.ndarray], quick: bool) -> dict[Key, Way]:

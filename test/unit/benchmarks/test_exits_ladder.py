@@ -11,6 +11,7 @@ from e4_ros.benchmarks.exits import tables
 from e4_ros.benchmarks.exits.ladder import (
     AUDITED,
     LADDER,
+    closer,
     frame_losses,
     risk_online,
     rows_of,
@@ -102,6 +103,13 @@ def test_a_perturbed_stream_tries_the_promise_only():
     stream = measured(own=Key('ladder', 0.1)) | {'perturbed': True}
     assert summary([stream]) == []
     assert len(risk_online([stream])) == 1
+
+
+def test_closer_looks_are_judged_by_people_on_the_stream_that_they_labelled():
+    nobody = measured(labels=False, own=Key('closer', 0.5)) | {'labels': None}
+    people = measured(own=Key('closer', 0.5)) | {'labels': 'drawn'}
+    assert closer([nobody]) == []
+    assert closer([nobody, people]) == [{'passes': 0.25, 'f1_people': pytest.approx(800 / 900)}]
 
 
 def test_two_empty_answers_agree():

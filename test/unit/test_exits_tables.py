@@ -1,0 +1,64 @@
+"""scripts/exits_tables.py on figures of the benchmark's shape."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('matplotlib')
+
+ROOT = Path(__file__).resolve().parents[2]
+WAY = {
+    'setting': 0.0, 'mean_ms': 10.0, 'speedup': 1.0, 'key_frames': 1.0, 'f1_people': None,
+    'f1_full_tracked': 1.0, 'delay_frames': None, 'id_switches': None,
+}  # fmt: skip
+RESULT = {
+    'risk_online': [
+        {'stream': 'yard', 'asked': asked, 'seen': asked / 2, 'key_frames': 0.25}
+        for asked in (0.05, 0.1)
+    ],
+    'track_ms': {'5': 1.0}, 'track_share': {'5': 0.1}, 'full_ms': 10.0,
+    'streams': [
+        {
+            'stream': 'yard', 'moving': True, 'perturbed': False,
+            'ways': [WAY | {'way': 'full_tracked'}, WAY | {'way': 'ladder', 'speedup': 3.0}],
+        }
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def script():
+    spec = importlib.util.spec_from_file_location('exits_tables', ROOT / 'scripts/exits_tables.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_was_measured_replaces_what_stood_there_and_the_rest_stays(script):
+    text = 'before\n<!-- exits: risk online -->\nold\n<!-- end -->\nbetween\n'
+    kept = '<!-- exits: fitted -->\nnot measured this time\n<!-- end -->\n'
+    filled = script.filled(text + kept, RESULT)
+    assert 'old' not in filled
+    assert '| yard | 0.025 (25%) | 0.050 (25%) |' in filled
+    assert filled.endswith('between\n' + kept)
+    assert script.filled(filled, RESULT) == filled
+
+
+def test_every_table_of_the_docs_is_known(script):
+    import re
+
+    marks = {
+        mark
+        for path in (ROOT / 'README.md', *(ROOT / 'docs').glob('*.md'))
+        for mark in re.findall(r'<!-- exits: ([a-z ]+) -->\n', path.read_text())
+    }
+    assert marks
+    assert marks <= set(script.TABLES)
+
+
+def test_the_picture_is_drawn(script, tmp_path):
+    script.draw(RESULT, tmp_path / 'curves.png')
+    assert (tmp_path / 'curves.png').stat().st_size > 10_000
