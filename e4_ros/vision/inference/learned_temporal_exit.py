@@ -73,8 +73,9 @@ class LearnedTemporalExit(TemporalExit):
 
     def _compare(self, frame: np.ndarray) -> tuple[float, float]:
         self._image.write(as_input(thumbnail(frame)))
-        prior = self._classes.to_exit(self._prior or self.tracks.predict(self._stamp_s))
-        self._maps.write(prior_maps(prior, self._frame_shape, self._count))
+        prior = self.tracks.predict(self._stamp_s) if self._prior is None else self._prior
+        shown = self._classes.to_exit(prior)
+        self._maps.write(prior_maps(shown, self._frame_shape, self._count))
         self._compiled.run()
         gate, diversity, self.in_distribution = (
             float(self._compiled.outputs[name].read()[0, 0])
