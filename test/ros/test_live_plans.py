@@ -215,9 +215,9 @@ def test_plans_change_while_images_come_and_none_is_lost(graph, street, tmp_path
 
 def test_a_mix_of_exits_that_changes_brings_a_new_plan(graph):
     robot, start = graph
-    # Here the mix matters at any pace, from 5 to 200 ms.
+    # Here a mix or a pace that changes brings another plan, at 5 to 300 ms a frame.
     start(DvfsHelper, board=BOARD)
-    perception = perceive(start, robot, replan_gain=0.0, deadline_s=0.0685)
+    perception = perceive(start, robot, replan_gain=0.0, deadline_s=0.15)
     noise = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
     robot.show(noise)
     live = perception._steps._link.live
@@ -232,7 +232,7 @@ def test_a_mix_of_exits_that_changes_brings_a_new_plan(graph):
     assert live.active.why in reasons
     until(lambda: robot.plan == live.active.plan.name)
     until(lambda: robot.diagnostics.get('plan_why') == live.active.why)
-    assert float(robot.diagnostics['plan_share.full']) > 0.34  # from 0.33
+    assert float(robot.diagnostics['plan_share.full']) > 0.5  # where it began
     assert robot.show(noise).plan_id == live.active.id != before.id
 
 
