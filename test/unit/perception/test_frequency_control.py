@@ -43,6 +43,7 @@ class Engine:
 
     def __init__(self, wait_s: float = 0.0) -> None:
         self.paths = PATHS
+        self.risk = None
         self.segments = [
             Segment(w.name, int(w.macs), int(w.bytes_moved), 8, 0, w.device) for w in WORKS
         ]
