@@ -88,7 +88,7 @@ _DEMO = Bringup(
             'perception',
             perception.PARAMETERS,
             sets={'image_transport': _always('raw')},
-            defaults={'baseline_every': '3'},
+            defaults={'baseline_every': '1'},  # its tracker sees every image, as ours does
             qos=_reliable,
         ),
         NodeEntry(

@@ -21,9 +21,9 @@ def summary_table(outputs: RunOutputs) -> Table:
     table.add_column(justify='right', style='bold')
     table.add_column(style='dim')
     _add_exits(table, summary)
+    _add_risk(table, summary)
     _add_latencies(table, summary)
     _add_labels(table, summary)
-    _add_risk(table, summary)
     _add_audits(table, summary)
     _add_energy(table, summary)
     table.add_row('runtime', '', f'{summary.runtime}, device {summary.device or "unknown"}')
@@ -50,8 +50,11 @@ def _add_latencies(table: Table, summary: Summary) -> None:
     spread = f'p50 {latency.p50:.2f}  p95 {latency.p95:.2f}  p99 {latency.p99:.2f}'
     table.add_row('latency, mean', f'{latency.mean:.2f} ms', spread)
     if full and summary.speedup_vs_full:
-        table.add_row('full network, mean', f'{full.mean:.2f} ms', f'p50 {full.p50:.2f}')
-        table.add_row('speed-up', f'{summary.speedup_vs_full:.2f} ×', 'ratio of the means')
+        tracked = '' if summary.risk is None else 'with the same tracker, on every frame; '
+        note = f'{tracked}p50 {full.p50:.2f}'
+        table.add_row('full network, mean', f'{full.mean:.2f} ms', note)
+        against = f'ratio of the means, against the {summary.peer}'
+        table.add_row('speed-up', f'{summary.speedup_vs_full:.2f} ×', against)
     if summary.agreement is not None or summary.f1_vs_full is not None:
         table.add_row('agreement with it', *_agreement(summary))
 
@@ -112,8 +115,10 @@ def _add_risk(table: Table, summary: Summary) -> None:
     if risk is None:
         return
     seen = 'n/a' if risk.seen is None else f'{risk.seen:.3f}'
-    table.add_row('risk of tracks', seen, f'mean loss by the key frames; {risk.asked:g} was asked')
-    table.add_row('  key frames', f'{risk.key_frames:.1%}', 'of the frames: the network ran')
+    often = '' if not risk.key_frames else f', one frame in {1 / risk.key_frames:.1f}'
+    table.add_row('key frames', f'{risk.key_frames:.1%}', f'where the network ran{often}')
+    asked = f'loss of a frame between them; {risk.asked:g} is allowed'
+    table.add_row('  risk seen', seen, asked)
 
 
 def _add_audits(table: Table, summary: Summary) -> None:

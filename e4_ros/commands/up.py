@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from e4_ros.evaluation.report.run_outputs import RunOutputs
 
 _POLL_S = 0.1
+_FETCHED, _AT_HAND = 'vtest', 'bikes'  # the former comes over the network, the latter is installed
 
 group = typer.Typer(
     help='Start nodes that belong together, each in a process of its own.', no_args_is_help=True
@@ -98,10 +99,12 @@ def _until_stopped(bringup: Bringup) -> Callable[[dict[str, str]], None]:
 def _demo(values: dict[str, str]) -> None:
     from e4_ros.energy.boards import load_board
     from e4_ros.evaluation.sources import open_source
+    from e4_ros.perception.setup import EngineOptions
 
     check_ros()
     out = Path(values['out']).resolve()
     values['out'] = str(out)
+    values['source'] = _demo_source(values['source'])
     specs = BRINGUPS['demo'].specs(values)
     source = open_source(values['source'])
     if values['board']:
@@ -117,7 +120,23 @@ def _demo(values: dict[str, str]) -> None:
         )
         with _signals(), Supervisor(specs, values, out / 'log', environment) as nodes:
             _watch(nodes, out / 'stamps.csv', source.name, min(counts, default=None))
-    console.stdout().print(_table(_report(out, values['source'])))
+    min_score = float(values['min_score'] or EngineOptions.min_score)
+    console.stdout().print(_table(_report(out, values['source'], min_score)))
+
+
+def _demo_source(wanted: str) -> str:
+    """The source that is wanted, or another packaged video where Debian's cannot be had."""
+    from e4_ros.evaluation.sources.base import SourceError
+    from e4_ros.evaluation.sources.packaged import packaged_video
+
+    if wanted != _FETCHED:
+        return wanted
+    try:
+        packaged_video(wanted)
+    except SourceError as error:
+        console.warn(f'{error}. Showing {_AT_HAND} instead, a street from a moving camera')
+        return _AT_HAND
+    return wanted
 
 
 def _watch(nodes: Supervisor, stamps: Path, name: str, total: int | None) -> None:
@@ -133,7 +152,7 @@ def _watch(nodes: Supervisor, stamps: Path, name: str, total: int | None) -> Non
             console.note('stopping early; what was done is kept')
 
 
-def _report(out: Path, source_text: str) -> RunOutputs:
+def _report(out: Path, source_text: str, min_score: float) -> RunOutputs:
     """Make the demo's files from what its nodes left in ``out``."""
     from e4_ros.evaluation.report.run_outputs import write_outputs
     from e4_ros.evaluation.sources import open_source
@@ -151,6 +170,7 @@ def _report(out: Path, source_text: str) -> RunOutputs:
             out,
             source if source.repeatable else None,
             fps=source.fps,
+            min_score=min_score,
             progress=partial(phases, 'drawing', total=len(records)),
         )
 

@@ -14,7 +14,8 @@ import pytest
 from e4_ros.bringup.bringups import BRINGUPS
 from e4_ros.bringup.node_specs import NodeSpec
 from e4_ros.bringup.supervisor import NodeDied, Supervisor, private_environment
-from e4_ros.commands.up import _watch
+from e4_ros.commands.up import _demo_source, _watch
+from e4_ros.evaluation.sources import packaged
 
 pytestmark = pytest.mark.ros
 
@@ -23,6 +24,19 @@ pytest.importorskip('e4_ros.msg', reason='the package is not built: make build')
 
 VALUES = {a.name: a.default for a in BRINGUPS['perception'].all_arguments}
 QUICK = {'source': 'bikes', 'frames': 3, 'rate': 100.0}
+
+
+def test_without_the_debian_package_the_demo_says_so_and_shows_another_video(
+    tmp_path, monkeypatch, capsys
+):
+    assert _demo_source('street.mp4') == 'street.mp4'
+    monkeypatch.setenv('E4_CACHE', str(tmp_path))
+    monkeypatch.setenv('PATH', str(tmp_path))
+    monkeypatch.setattr(packaged, '_OPENCV_DOC', tmp_path / 'vtest-absent.avi')
+    assert _demo_source('vtest') == 'bikes'
+    said = ' '.join(capsys.readouterr().err.split())
+    assert 'apt install opencv-doc' in said
+    assert 'Showing bikes instead' in said
 
 
 def test_it_ends_when_the_last_node_does(ros_env, tmp_path):

@@ -79,7 +79,7 @@ def _about_agreement(summary: Summary) -> list[str]:
     if alike is None and summary.f1_vs_full is None:
         return []
     judge = (
-        'Agreement says how alike the answers of the run and of the full network are, not which '
+        f'Agreement says how alike the answers of the run and of the {summary.peer} are, not which '
         'are better: exits that learnt from the offline teacher may find what the full network '
         'misses.'
     )

@@ -60,7 +60,7 @@ def headline(summary: Summary, info: RunInfo) -> str:
     """The run in one sentence, as HTML."""
     parts = []
     if summary.speedup_vs_full is not None:
-        parts.append(f'<b>{summary.speedup_vs_full:.2f}×</b> the speed of the full network')
+        parts.append(f'<b>{summary.speedup_vs_full:.2f}×</b> the speed of the {summary.peer}')
     share = _energy_share(summary)
     if share is not None:
         parts.append(f'<b>{share:.0%}</b> of its energy')
@@ -106,14 +106,18 @@ def _tiles(summary: Summary) -> str:
         (
             'Latency, mean',
             f'{latency.mean:.1f}<small> ms</small>',
-            f'full network {full.mean:.1f} ms' if full else 'no comparison in this run',
+            f'{summary.peer} {full.mean:.1f} ms' if full else 'no comparison in this run',
         ),
         (
             'Latency, p50 / p95 / p99',
             f'{latency.p50:.1f}<small> / {latency.p95:.1f} / {latency.p99:.1f} ms</small>',
-            f'full network p50 {full.p50:.1f} ms' if full else '',
+            f'{summary.peer} p50 {full.p50:.1f} ms' if full else '',
         ),
     ]
+    if (risk := summary.risk) is not None:
+        seen = 'n/a' if risk.seen is None else f'{risk.seen:.3f}'
+        note = f'loss of a frame {seen}, {risk.asked:g} allowed'
+        tiles.append(('Key frames: the network ran', f'{risk.key_frames:.0%}', note))
     if summary.energy_j_per_frame is not None:
         baseline = summary.baseline_energy_j_per_frame
         against = f'full depth, default clocks {joules(baseline)}' if baseline else ''

@@ -165,6 +165,11 @@ class Summary(BaseModel):
     audits: Audits | None = None
     exit_notes: list[str] = []
 
+    @property
+    def peer(self) -> str:
+        """What the run is compared with, in words."""
+        return 'full network' if self.risk is None else 'full network with tracker'
+
     def save(self, path: Path) -> None:
         """Write as JSON."""
         path.write_text(self.model_dump_json(indent=2) + '\n')
