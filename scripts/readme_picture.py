@@ -24,7 +24,7 @@ def chosen_frames(lines: list[dict]) -> list[int]:
         sure = sum(d['score'] > 0.5 for d in line['detections'])
         if sure > best.get(line['exit'], (-1, 0))[0]:
             best[line['exit']] = (sure, line['frame'])
-    order = sorted(best, key=lambda name: (name != 'full', name == 'temporal'))
+    order = sorted(best, key=lambda name: (name != 'full', name == 'temporal', name == 'track'))
     return [best[name][1] for name in order]
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import time
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
 from e4_ros.nodes.diagnostics import status
-from e4_ros.paths import weights_dir
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.records import FrameRecord
 from e4_ros.vision.inference.clip_engine import ClipEngine
@@ -114,17 +112,8 @@ class ExitWatch:
         ]
 
     def _complaint(self, name: str) -> str:
-        return f'Exit {name} is {self._perceiver.engine.off[name]}. {self._remedy()}'
-
-    def _remedy(self) -> str:
-        if Path(self._bundle).parent != weights_dir():
-            return (
-                'Record what the camera sees now, run `e4 calibrate RECORDING --model '
-                f'{self._bundle}` (or `e4 fit` first, where that certifies nothing), and '
-                'restart perception.'
-            )
         return (
-            'The exits that ship do not suit this camera: record what it sees, run '
-            '`e4 fit RECORDING --out DIR` and `e4 calibrate RECORDING --model DIR`, and set model '
-            'to DIR.'
+            f'Exit {name} is {self._perceiver.engine.off[name]}. Record what the camera sees now, '
+            f'run `e4 calibrate RECORDING --model {self._bundle}` (or `e4 fit` first, where that '
+            'certifies nothing), and restart perception.'
         )
