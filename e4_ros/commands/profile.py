@@ -59,7 +59,7 @@ def profile(
         Path | None,
         typer.Option(
             help='How often frames stop where: summary.json or detections.jsonl of `e4 run`, or '
-            'YAML like "temporal: 0.7". Without it every exit counts the same.'
+            'YAML like "track: 0.7". Without it every exit counts the same.'
         ),
     ] = None,
     deadline_s: options.DeadlineS = options.DEFAULTS['deadline_s'],

@@ -47,7 +47,7 @@ def _read(path: Path) -> dict[str, float]:
     except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         raise PlanningError(
             f'{path}: expected a summary.json or detections.jsonl of `e4 run`, or a mapping of '
-            f'exit to share such as "temporal: 0.7" ({error})'
+            f'exit to share such as "track: 0.7" ({error})'
         ) from error
 
 

@@ -107,7 +107,7 @@ def test_a_file_without_exits_says_what_is_expected(tmp_path, name, text):
 
 def test_the_command_writes_plan_json_and_page(tmp_path):
     shares = tmp_path / 'shares.yaml'
-    shares.write_text('temporal: 0.6\nfull: 0.4\n')
+    shares.write_text('track: 0.6\nfull: 0.4\n')
     out = tmp_path / 'out'
     result = CliRunner().invoke(
         app,
