@@ -19,7 +19,7 @@ from e4_ros.benchmarks.exits.ways import (
     Key,
     Way,
 )
-from e4_ros.evaluation.metrics import Judged, Labels, f1_difference, judge
+from e4_ros.evaluation.metrics import Compared, Labels, compare, f1_difference, judge
 from e4_ros.vision.agreement import disagreement
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK, TEMPORAL, TRACK
@@ -73,7 +73,8 @@ def measure_ladder(
 def rows_of(answered: Mapping[Key, Answered], stream: Stream) -> list[Row]:
     """The figures of each way on a stream."""
     reference = answers_of(answered[FULL_TRACKED])
-    by_people = _by(stream.labels, reference)
+    labels = stream.labels
+    by_people = None if labels is None else compare(reference, labels, MIN_SCORE)
     return [
         {'way': key.way, 'setting': key.setting}
         | row_of(one, answered, stream, reference, by_people)
@@ -86,7 +87,7 @@ def row_of(
     answered: Mapping[Key, Answered],
     stream: Stream,
     reference: Sequence[Detections],
-    bar: Judged | None,
+    bar: Compared | None,
 ) -> Row:
     """The figures of one way.
 
@@ -100,15 +101,15 @@ def row_of(
     Returns:
         ``mean_ms``; ``speedup`` against the bare full network and ``speedup_tracked`` against the
         one with the tracker; ``key_frames``, share; ``f1_people`` with ``f1_people_interval`` and
-        ``below_tracked``, interval of what it is above the reference by; ``f1_full_tracked``;
+        ``above_tracked``, interval of what it is above the reference by; ``f1_full_tracked``;
         ``delay_frames``, ``never`` and ``id_switches`` by people where there are labels, else by
         the reference; ``loss`` and ``loss_audited``, mean of ``1 - F1`` of a frame against the
         reference, to the end and to frame `AUDITED`.
     """
     said = answers_of(one)
-    people = _by(stream.labels, said)
-    alike = judge(said, Labels.of_answers(reference, MIN_SCORE), MIN_SCORE, limits=())
-    judged = people or alike
+    alike = Labels.of_answers(reference, MIN_SCORE)
+    judged = judge(said, stream.labels or alike, MIN_SCORE, limits=())
+    people = None if stream.labels is None else judged
     losses = frame_losses(said, reference)
     full = answered.get(BARE_FULL)
     return {
@@ -119,7 +120,7 @@ def row_of(
         'f1_people': people and people.f1,
         'f1_people_interval': people and people.interval(),
         'above_tracked': people and bar and f1_difference(people.each, bar.each),
-        'f1_full_tracked': alike.f1,
+        'f1_full_tracked': compare(said, alike, MIN_SCORE).f1,
         'delay_frames': judged.delay and judged.delay.mean_frames,
         'never': judged.delay and judged.delay.never,
         'id_switches': judged.tracking and judged.tracking.id_switches,
@@ -198,7 +199,3 @@ def way_of(stream: Row, key: Key) -> Row | None:
         if (way['way'], way['setting']) == key:
             return way
     return None
-
-
-def _by(labels: Labels | None, said: Sequence[Detections]) -> Judged | None:
-    return None if labels is None else judge(said, labels, MIN_SCORE, limits=())
