@@ -22,7 +22,7 @@ from e4_ros.vision.inference.exit_thresholds import TAKEN
 from e4_ros.vision.inference.track_exit import Doubt
 
 _UNDECIDED = 0.5  # loss for each share of undecided objects
-_START = 0.1  # limit at first, of `Doubt.drift`: every second or third frame is a key frame
+_START = 0.12  # limit at first, of `Doubt.drift`: every second or third frame is a key frame
 _LEAST, _MOST = 0.004, 0.5
 _STEP = 0.25
 _LONGEST_S = 0.6  # between two key frames: what comes in unseen has waited so long at most

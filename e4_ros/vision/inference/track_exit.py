@@ -13,7 +13,7 @@ from e4_ros.vision.tracking.change import Change, ChangeWatch
 from e4_ros.vision.tracking.tracker import Motion, Tracker
 
 # What drifts between two key frames, in units that are worth about the same loss.
-_LOST, _AGE, _UNCOVERED, _UNEXPLAINED = 0.3, 0.3, 2.0, 3.0
+_LOST, _AGE, _UNCOVERED, _UNEXPLAINED = 0.3, 0.6, 2.0, 3.0
 _BROKEN = 0.2  # share of the points found again, below which this is another scene
 _SAME = 2  # grey levels by which a pixel differs at most in a picture that stands still
 _BLANK = 2.0  # standard deviation in grey levels below which a picture shows nothing
