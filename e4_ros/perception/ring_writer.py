@@ -44,7 +44,7 @@ class RingWriter:
         self.problem = ''
         self._schedule = RunSchedule(share)
         self._run, self._place = ring.next_run, 0
-        self._told = ''
+        self._told, self._closed = '', False
         self._queue: queue.Queue[_Item | None] = queue.Queue(_WAITING)
         self._thread = threading.Thread(target=self._work, name='ring-writer', daemon=True)
         self._thread.start()
@@ -61,7 +61,7 @@ class RingWriter:
             wait: wait for the disk; for footage, which has time.
         """
         kept, begins = self._schedule.keeps(record.stamp_s, frame.shape)
-        if not kept:
+        if not kept or self._closed:
             return
         if begins and self._place:
             self._run, self._place = self._run + 1, 0
@@ -88,7 +88,10 @@ class RingWriter:
         self._queue.join()
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Write what waits, end the thread, and give the ring free."""
+        """Write what waits, end the thread, give the ring free; what comes later is not kept."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             self._queue.put(None, timeout=timeout_s)
         except queue.Full:

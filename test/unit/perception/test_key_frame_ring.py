@@ -207,6 +207,15 @@ class TestWriter:
         assert 'slower than the camera' in writer.problem
         writer.close(timeout_s=10)
 
+    def test_frames_after_its_end_are_not_kept_and_do_not_wait(self, tmp_path):
+        writer = RingWriter(KeyFrameRing(tmp_path, 8), 1.0)
+        writer.offer(picture(), record(0.0), wait=True)
+        writer.close()
+        for number in range(1, 30):
+            writer.offer(picture(), record(number / 10), wait=True)
+        writer.close()
+        assert len(ring_files(tmp_path)) == writer.kept == 1
+
     def test_what_is_lost_leaves_a_gap_in_its_run(self, tmp_path, monkeypatch):
         put, calls = KeyFrameRing.put, []
 
