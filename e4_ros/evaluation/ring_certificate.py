@@ -31,6 +31,10 @@ _POLL_S = 1.0
 _SURE = 0.5  # score of a teacher's detections that count
 
 
+MARGIN = 0.01
+"""F1 that new exits may lose against what was published: they cost a fraction of it."""
+
+
 @dataclass(frozen=True)
 class RingVerdict:
     """What newer frames say of new exits.
@@ -54,15 +58,15 @@ class RingVerdict:
 
     @property
     def take_over(self) -> bool:
-        """Whether the new exits are to answer from now on: safe, of use, and no worse."""
+        """Whether the new exits are to answer from now on: safe, of use, and hardly worse."""
         return self.certified and self.early_share > 0 and not self.worse
 
     @property
     def worse(self) -> bool:
-        """Whether the new answers are worse than what was published, or nobody can say."""
+        """Whether the new answers lose more than `MARGIN`, or nobody can say."""
         if self.f1_before is None or self.f1_after is None:
             return True
-        return self.f1_after < self.f1_before
+        return self.f1_after < self.f1_before - MARGIN
 
     @property
     def words(self) -> str:

@@ -120,7 +120,8 @@ def verdict(**changes) -> RingVerdict:
         ({}, True, 'certified on 300 newer frames'),
         ({'certified': False, 'early_share': 0.0}, False, 'nothing could be certified'),
         ({'early_share': 0.0}, False, 'no new exit trusts itself'),
-        ({'f1_after': 0.69}, False, 'worse than what answers now'),
+        ({'f1_after': 0.695}, True, 'certified on'),
+        ({'f1_after': 0.685}, False, 'worse than what answers now'),
         ({'f1_before': None, 'f1_after': None}, False, 'nothing was to be found'),
     ],
 )
