@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Make docs/images/exits.png: one frame of each exit, from a folder that `e4 run` wrote.
+"""Make docs/images/exits.png: a key frame and a frame of tracks, from folders that `e4 run` wrote.
 
-Usage: python scripts/readme_picture.py out/vtest
+Usage: python scripts/readme_picture.py out/vtest out/bikes
 """
 
 from __future__ import annotations
@@ -18,19 +18,17 @@ WIDTH = 640  # pixels of each frame
 
 
 def chosen_frames(lines: list[dict]) -> list[int]:
-    """For each exit the frame with the most sure detections, shallow exits last."""
+    """For each exit the frame with the most objects, the full network's first."""
     best: dict[str, tuple[int, int]] = {}
     for line in lines:
-        sure = sum(d['score'] > 0.5 for d in line['detections'])
-        if sure > best.get(line['exit'], (-1, 0))[0]:
-            best[line['exit']] = (sure, line['frame'])
-    order = sorted(best, key=lambda name: (name != 'full', name == 'temporal', name == 'track'))
-    return [best[name][1] for name in order]
+        objects = len(line['detections'])
+        if objects > best.get(line['exit'], (-1, 0))[0]:
+            best[line['exit']] = (objects, line['frame'])
+    return [best[name][1] for name in sorted(best, key=lambda name: name != 'full')]
 
 
-def main() -> None:
-    """Read the run, write the picture."""
-    folder = Path(sys.argv[1])
+def row(folder: Path) -> np.ndarray:
+    """The chosen frames of one run, side by side."""
     lines = [json.loads(text) for text in (folder / 'detections.jsonl').read_text().splitlines()]
     wanted = chosen_frames(lines)
     found: dict[int, np.ndarray] = {}
@@ -42,10 +40,15 @@ def main() -> None:
                 found[line['frame']] = cv2.resize(
                     image, (WIDTH, height), interpolation=cv2.INTER_AREA
                 )
+    print(f'{folder}: frames {wanted}')
+    return np.hstack([found[index] for index in wanted])
+
+
+def main() -> None:
+    """Read the runs, write the picture."""
     target = Path(__file__).parent.parent / 'docs' / 'images' / 'exits.png'
     target.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(target), np.hstack([found[index] for index in wanted]))
-    print(f'{target}: frames {wanted}')
+    cv2.imwrite(str(target), np.vstack([row(Path(folder)) for folder in sys.argv[1:]]))
 
 
 if __name__ == '__main__':
