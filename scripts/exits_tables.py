@@ -57,6 +57,12 @@ def peers(result: Result) -> str:
     return table(tables.WAY_HEADS, rows)
 
 
+def closer(result: Result) -> str:
+    """What closer looks are worth on vtest."""
+    rows = [[f'{row["passes"]:.2f}', f'{row["f1_people"]:.3f}'] for row in result['closer']]
+    return table(['passes of the network a frame', 'F1 by people, vtest 0–449'], rows)
+
+
 def fitted(result: Result) -> str:
     """Fitted exits and the bare ladder."""
     return table(tables.FITTED_HEADS, tables.fitted_rows(result))
@@ -85,6 +91,7 @@ TABLES: dict[str, tuple[str, Callable[[Result], str]]] = {
     'risk online': ('risk_online', risk_online),
     'peers': ('streams', peers),
     'track': ('track_ms', track),
+    'closer': ('closer', closer),
     'fitted': ('fitted', fitted),
     'risk': ('risk', risk),
 }
