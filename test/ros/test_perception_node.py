@@ -38,7 +38,7 @@ from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK, ExitThresholds
 
 pytestmark = pytest.mark.ros
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0  # services are found late on a machine that is busy
 
 
 class Robot(Node):
