@@ -58,16 +58,23 @@ def ladder_rows(result: Result) -> Rows:
     ]
 
 
+def _way_cells(stream: Result, way: Result) -> list[str]:
+    """What every table of ways begins with: stream, way, setting, time, speed-up, F1 by people."""
+    return [
+        stream['stream'],
+        NAMES[way['way']],
+        f'{way["setting"]:g}' if way['setting'] else '',
+        f'{way["mean_ms"]:.2f}',
+        _number(way['speedup'], 2, '×'),
+        _number(way['f1_people']),
+    ]
+
+
 def way_rows(result: Result) -> Rows:
     """One row for each way on each stream that is as it was filmed."""
     return [
         [
-            stream['stream'],
-            NAMES[way['way']],
-            f'{way["setting"]:g}' if way['setting'] else '',
-            f'{way["mean_ms"]:.2f}',
-            _number(way['speedup'], 2, '×'),
-            _number(way['f1_people']),
+            *_way_cells(stream, way),
             _number(way['f1_full_tracked']),
             _number(way['delay_frames'], 1),
             _number(way['id_switches'], 0),
@@ -96,12 +103,7 @@ def fitted_rows(result: Result) -> Rows:
     """One row for each way on each camera that exits were fitted to."""
     return [
         [
-            camera['stream'],
-            NAMES[way['way']],
-            f'{way["setting"]:g}' if way['setting'] else '',
-            f'{way["mean_ms"]:.2f}',
-            _number(way['speedup'], 2, '×'),
-            _number(way['f1_people']),
+            *_way_cells(camera, way),
             _interval(way['f1_people_interval']),
             _number(way['f1_teacher']),
             f'{way["key_frames"]:.0%}',

@@ -14,6 +14,7 @@ import numpy as np
 
 from e4_ros.vision.boxes import clip, iou_matrix
 from e4_ros.vision.tiles import Tile, inner_part, tiles_of
+from e4_ros.vision.tracking.association import undecided
 from e4_ros.vision.tracking.camera_motion import CameraMotion
 from e4_ros.vision.tracking.tracks import Tracks
 
@@ -25,7 +26,6 @@ DEFAULT_QUALITY = 'fast'
 _CELLS = (24, 18)  # columns and rows of the map
 _OLDEST_S = 3.0  # a longer time since the last closer look makes no difference
 _TRACK_S = 1.0  # time constant in which another closer look at a track pays again
-_UNDECIDED_WIDTH = 0.1  # of scores around those at which a track is reported or dropped
 _OVERLAPPED = 0.2  # IoU with another track from which one hides the other
 _PRIOR = 0.02  # changes a second that a closer look is expected to make in a cell, at first
 _LEAST = 0.002
@@ -82,7 +82,7 @@ class Attention:
     """
 
     def __init__(self, report_score: float) -> None:
-        self._middle = 0.85 * report_score
+        self._report_score = report_score
         self.reset((1, 1))
 
     def reset(self, frame_shape: tuple[int, ...]) -> None:
@@ -156,7 +156,7 @@ class Attention:
 
     def _need(self, tracks: Tracks) -> np.ndarray:
         """How likely a closer look changes what is said of each track."""
-        need = np.exp(-(((tracks.scores - self._middle) / _UNDECIDED_WIDTH) ** 2))
+        need = undecided(tracks, self._report_score)
         overlap = iou_matrix(tracks.boxes, tracks.boxes)
         np.fill_diagonal(overlap, 0)
         return np.asarray(need + np.minimum(overlap.max(1) / _OVERLAPPED, 1))

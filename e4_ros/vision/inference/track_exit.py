@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.tracking.association import undecided
 from e4_ros.vision.tracking.camera_motion import UNKNOWN
 from e4_ros.vision.tracking.change import Change, ChangeWatch
 from e4_ros.vision.tracking.tracker import Motion, Tracker
@@ -17,7 +18,6 @@ _LOST, _AGE, _UNCOVERED, _UNEXPLAINED = 0.3, 0.6, 2.0, 3.0
 _BROKEN = 0.2  # share of the points found again, below which this is another scene
 _SAME = 2  # grey levels by which a pixel differs at most in a picture that stands still
 _BLANK = 2.0  # standard deviation in grey levels below which a picture shows nothing
-_UNDECIDED_WIDTH = 0.1  # of scores around those at which a track is reported or dropped
 _DIVERGE_S = 0.5  # time constant in which a look that was left out is made up for
 
 
@@ -154,8 +154,7 @@ class TrackExit:
 
     def _undecided(self) -> float:
         tracks = self.tracker.tracks
-        middle = 0.85 * self.tracker.report_score
-        near = np.exp(-(((tracks.scores - middle) / _UNDECIDED_WIDTH) ** 2)).sum()
+        near = undecided(tracks, self.tracker.report_score).sum()
         sure = np.count_nonzero(tracks.reported)
         return float(self._unlooked * near / max(sure + near / 2, 1.0))
 

@@ -14,6 +14,7 @@ LOWEST = 0.1
 _SAME_IOU = 0.3
 _DOUBLE_IOU = 0.7  # of two tracks of a class with such boxes, one is a copy
 _MEMORY_S = 0.25  # time constant of the running mean of the scores
+_UNDECIDED_WIDTH = 0.1  # of scores around those at which a track is reported or dropped
 _KEEP = 0.7  # an object is reported until its score falls to this share of the score to report
 _BIRTH = 0.6  # share of the score to report from which a track begins, at first unreported
 
@@ -81,6 +82,16 @@ def report(tracks: Tracks, report_score: float) -> Tracks:
     if len(tracks) < 2:
         return tracks
     return tracks.where(np.sort(nms(tracks.boxes, tracks.scores, _DOUBLE_IOU, tracks.labels)))
+
+
+def undecided(tracks: Tracks, report_score: float) -> np.ndarray:
+    """How likely one more look reports or drops each track, ``(N,)`` in [0, 1].
+
+    The nearer its score is to the middle between where an object is reported and where it is
+    dropped again, the likelier.
+    """
+    middle = (1 + _KEEP) / 2 * report_score
+    return np.asarray(np.exp(-(((tracks.scores - middle) / _UNDECIDED_WIDTH) ** 2)))
 
 
 def _inside(boxes: np.ndarray, part: np.ndarray) -> np.ndarray:

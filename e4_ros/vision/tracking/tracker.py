@@ -47,9 +47,8 @@ class Tracker:
     """Follows the objects of one stream.
 
     Each frame is given to `look`, which moves the tracks; a key frame's detections to `update`.
-    Then `answer` is what is to be said of the frame. A frame of another size, a time before the
-    last one's or more than two seconds after it, and a cut to another scene begin a new stream;
-    ids go on counting.
+    Then `answer` is what is to be said of the frame. A frame of another size, and a time before
+    the last one's or more than two seconds after it, begin a new stream; ids go on counting.
 
     Args:
         report_score: score from which an object is reported, 0 to 1; it is until its score has
