@@ -20,6 +20,7 @@ from rclpy.task import Future
 from e4_ros import extras
 from e4_ros.action import Fit
 from e4_ros.nodes.diagnostics import status
+from e4_ros.nodes.goals import end_goal
 from e4_ros.nodes.parameters import value
 from e4_ros.paths import state_dir
 from e4_ros.perception.fit_folders import FitFolders
@@ -184,12 +185,7 @@ class Learning(ManagedEntity):
             result.success = True
         self._history.last = result.message
         self._node.get_logger().info(f'fit: {result.message}')
-        if handle.is_cancel_requested:
-            handle.canceled()
-        elif result.success:
-            handle.succeed()
-        else:
-            handle.abort()
+        end_goal(handle, result.success)
         return result
 
     def _learn(self, handle: ServerGoalHandle) -> _Outcome:

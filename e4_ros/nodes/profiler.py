@@ -25,6 +25,7 @@ from rclpy.task import Future
 from e4_ros.action import Profile as ProfileAction
 from e4_ros.bringup.node_parameters.profiler import PARAMETERS
 from e4_ros.msg import DvfsState, ExitTelemetry
+from e4_ros.nodes.goals import end_goal
 from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.parameters import value
 from e4_ros.perception.setup import EngineOptions, set_up
@@ -95,12 +96,7 @@ class Profiler(AutostartNode):
                 await self._hand_over(result, other)
         finally:
             self._busy = False
-        if handle.is_cancel_requested:
-            handle.canceled()
-        elif result.success:
-            handle.succeed()
-        else:
-            handle.abort()
+        end_goal(handle, result.success)
         return result
 
     async def _hand_over(self, result: ProfileAction.Result, other: str) -> None:
