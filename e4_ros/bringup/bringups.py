@@ -55,6 +55,11 @@ def _reliability(image: str, values: Values) -> dict[str, str]:
     }
 
 
+def _patience(values: Values) -> float:
+    """A daemon that starts beside perception may be the later of the two."""
+    return 10.0 if values['helper'] == 'true' else 0.0
+
+
 def _always(value: Any) -> Callable[[Values], Any]:
     return lambda _: value
 
@@ -65,7 +70,16 @@ _PERCEPTION = Bringup(
     'perception',
     'Find objects in the images of a camera, and step the clocks meanwhile.',
     (_IMAGE, _RELIABILITY, _HELPER),
-    (_DAEMON, NodeEntry('perception', perception.PARAMETERS, qos=_as_asked, remappings=_image)),
+    (
+        _DAEMON,
+        NodeEntry(
+            'perception',
+            perception.PARAMETERS,
+            sets={'helper_wait_s': _patience},
+            qos=_as_asked,
+            remappings=_image,
+        ),
+    ),
 )
 
 _DEMO = Bringup(
@@ -87,7 +101,7 @@ _DEMO = Bringup(
         NodeEntry(
             'perception',
             perception.PARAMETERS,
-            sets={'image_transport': _always('raw')},
+            sets={'image_transport': _always('raw'), 'helper_wait_s': _patience},
             defaults={'baseline_every': '1'},  # its tracker sees every image, as ours does
             qos=_reliable,
         ),
@@ -111,7 +125,12 @@ _REPLAY = Bringup(
     (_HELPER,),
     (
         _DAEMON,
-        NodeEntry('perception', perception.PARAMETERS, qos=_reliable),
+        NodeEntry(
+            'perception',
+            perception.PARAMETERS,
+            sets={'helper_wait_s': _patience},
+            qos=_reliable,
+        ),
         NodeEntry(
             'replay',
             replay.PARAMETERS,

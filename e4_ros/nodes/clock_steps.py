@@ -58,7 +58,8 @@ class ClockSteps(ManagedEntity):
         self._link: DaemonLink | None = None
         self._state: Subscription | None = None
         if daemon and spec_of(value(node, 'controller')).clocks:
-            self._link = DaemonLink(node, daemon, value(node, 'helper_retry_s'), self._take)
+            retry_s, wait_s = value(node, 'helper_retry_s'), value(node, 'helper_wait_s')
+            self._link = DaemonLink(node, daemon, retry_s, wait_s, self._take)
             latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
             self._state = node.create_subscription(
                 DvfsState, f'{daemon}/state', self._look, latched

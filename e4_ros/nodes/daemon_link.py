@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from e4_ros.perception.live_plan import LivePlan
 
 TakePlan = Callable[[DvfsClient], 'LivePlan']
+_SOON_S = 0.1  # between two looks while images wait for the answer
 
 
 class DaemonLink:
@@ -29,18 +31,23 @@ class DaemonLink:
         node: Perception; calls and waits run in its executor.
         daemon: Name of the daemon's node.
         retry_s: Seconds between two tries, and how long an answer may take.
+        wait_s: How long a daemon may take to appear before the node goes on without it: one that
+            is started beside the node is often a moment later.
         take_plan: Puts a plan in force for a client that got the lease.
     """
 
-    def __init__(self, node: Node, daemon: str, retry_s: float, take_plan: TakePlan) -> None:
+    def __init__(
+        self, node: Node, daemon: str, retry_s: float, wait_s: float, take_plan: TakePlan
+    ) -> None:
         self.live: LivePlan | None = None
         self.problem = ''
         self._node = node
         self._name = node.get_fully_qualified_name()
-        self._retry_s = retry_s
+        self._retry_s, self._wait_s = retry_s, wait_s
         self._take_plan = take_plan
         self._service = node.create_client(AcquireLease, f'{daemon}/acquire')
-        self._timer: Timer | None = None
+        self._timers: list[Timer] = []
+        self._asked_s = self._wait_until_s = 0.0
         self._client: DvfsClient | None = None
         self._answer: Future | None = None
         self._told = ''
@@ -49,8 +56,11 @@ class DaemonLink:
     def start(self, settled: Callable[[], None]) -> None:
         """Begin to ask; ``settled`` is called once it is known whether there are steps."""
         self._settled = settled
-        self._timer = steady_timer(self._node, self._retry_s, self._look_after)
+        self._wait_until_s = time.monotonic() + self._wait_s
+        self._every(self._retry_s)
         self._look_after()
+        if self._settled is not None:
+            self._every(_SOON_S)
 
     @property
     def board(self) -> str:
@@ -72,9 +82,7 @@ class DaemonLink:
 
     def stop(self) -> None:
         """Ask no more, and give the lease back."""
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
-            self._timer = None
+        self._keep_timers(0)
         self._settled = None
         self._forget_request()
         client = self._client
@@ -100,10 +108,12 @@ class DaemonLink:
         if self._client is not None:
             return
         if self._answer is not None:
-            self._forget_request()
-            self._say(f'{self._service.srv_name} does not answer')
+            if time.monotonic() - self._asked_s >= self._retry_s:
+                self._forget_request()
+                self._say(f'{self._service.srv_name} does not answer')
         elif self._service.service_is_ready():
             request = AcquireLease.Request(client=self._name)
+            self._asked_s = time.monotonic()
             self._answer = self._service.call_async(request)
             self._answer.add_done_callback(self._answered)
         else:
@@ -117,7 +127,7 @@ class DaemonLink:
         if answer.success:
             self._take(answer.socket_path, answer.token)
         else:
-            self._say(answer.message)
+            self._say(answer.message, final=True)
 
     def _take(self, socket_path: str, token: str, introduction: str = '') -> None:
         """Take the lease at a socket; an empty path is the one of a daemon without ROS."""
@@ -134,8 +144,10 @@ class DaemonLink:
         self._node.get_logger().info(f'stepping the clocks of {client.board}')
         self._settle()
 
-    def _say(self, problem: str) -> None:
-        """Tell a problem once, until there is another or it went away."""
+    def _say(self, problem: str, final: bool = False) -> None:
+        """Tell a problem once, until there is another or it went away; not while it may yet go."""
+        if self._settled is not None and not final and time.monotonic() < self._wait_until_s:
+            return
         self.problem = f'{problem}: going on without clock steps'
         if self.problem != self._told:
             self._told = self.problem
@@ -145,7 +157,16 @@ class DaemonLink:
     def _settle(self) -> None:
         settled, self._settled = self._settled, None
         if settled is not None:
+            self._keep_timers(1)
             settled()
+
+    def _every(self, period_s: float) -> None:
+        self._timers.append(steady_timer(self._node, period_s, self._look_after))
+
+    def _keep_timers(self, timers: int) -> None:
+        for timer in self._timers[timers:]:
+            self._node.destroy_timer(timer)
+        del self._timers[timers:]
 
     def _forget_request(self) -> None:
         if self._answer is not None:

@@ -146,6 +146,22 @@ def street():
     return [frame for _, frame in islice(open_source('bikes'), 120, 124)]
 
 
+def test_images_wait_for_a_daemon_that_starts_later(graph, street):
+    robot, start = graph
+    start(Perception, threads=1, helper_wait_s=PATIENCE_S)
+    time.sleep(1.0)
+    assert not robot.ready()
+    start(DvfsHelper, board=BOARD)
+    until(robot.ready)
+    assert robot.show(street[0]).plan_id
+
+
+def test_images_wait_for_no_daemon_forever(graph):
+    robot, start = graph
+    start(Perception, threads=1, helper_wait_s=0.5)
+    until(robot.ready)
+
+
 def test_plans_change_while_images_come_and_none_is_lost(graph, street, tmp_path):
     robot, start = graph
     start(DvfsHelper, board=BOARD)

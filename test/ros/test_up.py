@@ -97,7 +97,8 @@ def test_the_demo_from_video_to_report(tmp_path):
     assert summary['frames_received'] == summary['frames_processed'] + summary['frames_dropped']
     assert sum(summary['exits'].values()) == summary['frames_processed']
     assert summary['board'] == 'jetson_orin_nano'
-    assert summary['energy_source'] == 'modelled'
+    logs = '\n'.join(log.read_text()[-2000:] for log in (out / 'log').glob('*.log'))
+    assert summary['energy_source'] == 'modelled', logs
     assert summary['energy_j_per_frame'] > 0
     assert summary['baseline_energy_j_per_frame'] > 0
     assert summary['full_latency_ms']['mean'] > 0

@@ -186,6 +186,14 @@ PARAMETERS = (
     ),
     ParameterSpec('helper_retry_s', 2.0, 'Seconds between two tries for a lease.', 0.1, 3600.0),
     ParameterSpec(
+        'helper_wait_s',
+        0.0,
+        'How long the first image may wait for a DVFS daemon that is not there yet, in seconds. '
+        'The launch files that start the daemon too set it.',
+        0.0,
+        600.0,
+    ),
+    ParameterSpec(
         'plan_file',
         '',
         "Frequency plan (YAML) from `e4 profile` or the profiler; empty to plan on the board's "

@@ -71,6 +71,7 @@ def test_values_reach_the_nodes_as_what_they_are():
         'use_sim_time': False,
         'autostart': False,
         'controller': 'fixed:cpu=1.2GHz',
+        'helper_wait_s': 0.0,
     }
     assert perception.remappings == {
         'image': '/camera/image_raw',
@@ -157,7 +158,11 @@ def test_every_parameter_of_every_node_is_an_argument_of_its_type(bringup, entry
 
 def test_what_is_not_given_is_left_to_the_params_file():
     (_, perception) = BRINGUPS['perception'].specs({})
-    assert perception.parameters == {'use_sim_time': False, 'autostart': True}
+    assert perception.parameters == {
+        'use_sim_time': False,
+        'autostart': True,
+        'helper_wait_s': 10.0,  # the daemon starts beside it
+    }
 
 
 @pytest.mark.parametrize(
