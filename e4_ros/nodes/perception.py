@@ -23,7 +23,7 @@ from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.loaded_network import LoadedNetwork
 from e4_ros.nodes.outputs import Outputs
 from e4_ros.nodes.parameters import value
-from e4_ros.perception.images import ImageError, to_rgb
+from e4_ros.perception.images import BitDepth, ImageError, to_rgb
 from e4_ros.perception.live_stream import Camera
 
 if TYPE_CHECKING:  # what takes long to import waits until the node can be seen
@@ -48,6 +48,7 @@ class Perception(AutostartNode):
         self._outputs: Outputs | None = None
         self._steps: ClockSteps | None = None
         self._learning: Learning | None = None
+        self._depth = BitDepth()
         self._turn = threading.Lock()  # held from an image to all that comes of it
         super().__init__('perception', PARAMETERS, **kwargs)
         self._max_pixels = value(self, 'max_pixels')
@@ -102,7 +103,7 @@ class Perception(AutostartNode):
         assert self._steps is not None
         images, network, steps = self._images, self._network.get(), self._steps
         try:
-            frame = to_rgb(message, self._max_pixels)
+            frame = to_rgb(message, self._max_pixels, self._depth)
             time_s = self._time_s(message.header, frame, arrived_s)
             index = images.health.counts().received
             record = steps.process(network.perceiver, frame, time_s, index)
@@ -144,6 +145,7 @@ class Perception(AutostartNode):
             self.get_logger().warning(text)
         if place.begins:
             self._network.get().perceiver.engine.reset()
+            self._depth = BitDepth()
         return place.time_s
 
     def _publish(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -15,9 +16,7 @@ import numpy as np
 DEFAULT_MAX_PIXELS = 50_000_000
 """Largest image accepted by default: 8000 × 6000 passes, a few more pixels do not."""
 
-_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
-# Cameras pad after the end marker: with zeros up to the buffer's size, or with a short trailer.
-_JPEG_TRAILER = 4096
+_JPEG_START, _JPEG_END, _SCAN = b'\xff\xd8', b'\xff\xd9', 0xDA
 _PNG_START = b'\x89PNG\r\n\x1a\n'
 # Decoding to RGB saves a pass over the picture; OpenCV 4.10 and later can.
 _READ_RGB = getattr(cv2, 'IMREAD_COLOR_RGB', None)
@@ -40,6 +39,28 @@ def decode(data: bytes | memoryview, max_pixels: int = DEFAULT_MAX_PIXELS) -> np
     Raises:
         ImageError: the bytes are no image, stop early, or hold more than ``max_pixels`` pixels.
     """
+    how = cv2.IMREAD_COLOR if _READ_RGB is None else _READ_RGB
+    image = _decode(data, max_pixels, how)
+    return image if _READ_RGB is not None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def decode_as_stored(data: bytes | memoryview, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray:
+    """Decode without turning samples into anything: depth of 16 bits and one channel stay.
+
+    Args:
+        data: as with `decode`.
+        max_pixels: as with `decode`.
+
+    Returns:
+        ``(H, W)``, or ``(H, W, 3)`` or ``(H, W, 4)`` with blue first; uint8 or uint16.
+
+    Raises:
+        ImageError: as with `decode`.
+    """
+    return _decode(data, max_pixels, cv2.IMREAD_UNCHANGED)
+
+
+def _decode(data: bytes | memoryview, max_pixels: int, how: int) -> np.ndarray:
     view = memoryview(data).cast('B')
     if not view:
         raise ImageError('the compressed image holds no data')
@@ -49,13 +70,12 @@ def decode(data: bytes | memoryview, max_pixels: int = DEFAULT_MAX_PIXELS) -> np
             f'the JPEG ends early ({len(view)} bytes and no end marker): it was cut off'
         )
     try:
-        how = cv2.IMREAD_COLOR if _READ_RGB is None else _READ_RGB
         image = cv2.imdecode(np.frombuffer(view, np.uint8), how)
     except cv2.error as error:
         raise ImageError(f'the image does not decode: {error}') from None
     if image is None:
         raise ImageError('the image does not decode; check the sender or the file')
-    return image if _READ_RGB is not None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
@@ -81,19 +101,27 @@ def _size(view: memoryview) -> tuple[int, int]:
 
 def _jpeg_size(view: memoryview) -> tuple[int, int] | None:
     """Size in the first start-of-frame segment (ITU T.81, B.2.2); None where there is none."""
-    at = 2
-    while at + 9 <= len(view) and view[at] == 0xFF:
-        marker = view[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+    for marker, at in _segments(view):
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and at + 9 <= len(view):
             return _number(view[at + 7 : at + 9]), _number(view[at + 5 : at + 7])
+    return None
+
+
+def _segments(view: memoryview) -> Iterator[tuple[int, int]]:
+    """Markers of a JPEG's header and where they begin, up to where its picture starts."""
+    at = 2
+    while at + 4 <= len(view) and view[at] == 0xFF:
+        marker = view[at + 1]
         # Fill bytes, and markers that stand alone, have no length.
         if marker == 0xFF:
             at += 1
         elif marker == 0x01 or 0xD0 <= marker <= 0xD8:
             at += 2
         else:
+            yield marker, at
+            if marker == _SCAN:
+                return
             at += 2 + _number(view[at + 2 : at + 4])
-    return None
 
 
 def _number(octets: memoryview) -> int:
@@ -110,6 +138,8 @@ def _any_size(view: memoryview) -> tuple[int, int]:
                 return header.size
     except Image.DecompressionBombError as error:
         raise ImageError(str(error)) from None
+    except Image.UnidentifiedImageError:  # its text is the address of an object
+        raise ImageError('the data is no image; known are JPEG, PNG, WebP, TIFF and BMP') from None
     except (OSError, ValueError, SyntaxError) as error:
         raise ImageError(
             f'the data is no image ({error}); known are JPEG, PNG, WebP, TIFF and BMP'
@@ -117,6 +147,11 @@ def _any_size(view: memoryview) -> tuple[int, int]:
 
 
 def _has_end(view: memoryview) -> bool:
-    if _JPEG_END in bytes(view[-_JPEG_TRAILER:]):
-        return True
-    return _JPEG_END in bytes(view).rstrip(b'\0')[-_JPEG_TRAILER:]
+    """Whether the picture is there to its end.
+
+    After the end marker cameras pad with zeros up to the buffer's size, and phones append a video
+    (motion photos). A preview in the header has an end marker of its own, so the one that counts
+    comes after the start of the picture.
+    """
+    start = next((at for marker, at in _segments(view) if marker == _SCAN), len(view))
+    return _JPEG_END in bytes(view[start:])

@@ -13,7 +13,7 @@ from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
 from e4_ros.evaluation.sources.base import Source, SourceError
-from e4_ros.perception.images import ImageError, to_rgb
+from e4_ros.perception.images import DEFAULT_MAX_PIXELS, BitDepth, ImageError, to_rgb
 
 _IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 _FILES = {'.mcap', '.db3', '.bag'}
@@ -50,10 +50,12 @@ class BagSource(Source):
         self.name = f'{self._bag} {self.topic}'
 
     def _frames(self) -> Iterator[tuple[float, np.ndarray]]:
+        depth = BitDepth()
         with self._open() as reader:
             for time_ns, message in self._messages(reader):
                 try:
-                    yield _stamp_s(message.header.stamp, time_ns), to_rgb(message)
+                    frame = to_rgb(message, DEFAULT_MAX_PIXELS, depth)
+                    yield _stamp_s(message.header.stamp, time_ns), frame
                 except ImageError as error:
                     self._drop(f'image at {time_ns * 1e-9:.3f} s: {error}')
 

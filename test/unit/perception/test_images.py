@@ -13,7 +13,7 @@ import pytest
 
 from e4_ros.perception import cv_bridge_door
 from e4_ros.perception.image_file import ImageError, decode
-from e4_ros.perception.images import to_rgb
+from e4_ros.perception.images import BitDepth, to_rgb
 
 
 @dataclass
@@ -100,6 +100,39 @@ def test_nv12_keeps_its_height(scene):
     assert np.abs(rgb.astype(int) - scene).mean() < 4
 
 
+@pytest.mark.parametrize('padding', [0, 10])
+def test_nv24_shows_the_colours_of_nv12(scene, padding):
+    yuv = np.zeros((48, 64 + padding), np.uint8)
+    yuv[:, :64] = scene[..., 0] // 2 + 60
+    chroma = np.zeros((48, 2 * (64 + padding)), np.uint8)
+    chroma[:, :128:2], chroma[:, 1:128:2] = 90, 150
+    data = array('B', yuv.tobytes() + chroma.tobytes())
+    rgb = to_rgb(Image(48, 64, 'nv24', 64 + padding, data))
+    halved = np.concatenate([yuv[:, :64], chroma[::2, :64]])
+    expected = to_rgb(replace(message(halved, 'nv12'), height=48))
+    assert np.abs(rgb.astype(int) - expected).max() <= 2
+    with pytest.raises(ImageError, match='truncated'):
+        to_rgb(Image(48, 64, 'nv24', 64 + padding, data[:-200]))
+
+
+@pytest.mark.parametrize('encoding', ['mono16', 'bayer_rggb16'])
+@pytest.mark.parametrize('bits', [10, 12, 14, 16])
+def test_cameras_that_fill_the_low_bits_alone_are_not_dark(scene, encoding, bits):
+    depth = BitDepth()
+    bright = np.full((16, 16), 2**bits - 1, np.uint16)
+    assert to_rgb(message(bright, encoding), depth=depth)[8, 8].tolist() == [255, 255, 255]
+    assert depth.bits == bits
+    half = np.full((16, 16), 2 ** (bits - 1), np.uint16)
+    assert to_rgb(message(half, encoding), depth=depth)[8, 8].tolist() == [128, 128, 128]
+
+
+def test_a_dark_picture_does_not_change_what_the_next_means():
+    depth = BitDepth()
+    to_rgb(message(np.full((4, 4), 4095, np.uint16), 'mono16'), depth=depth)
+    dark = np.full((4, 4), 160, np.uint16)
+    assert to_rgb(message(dark, 'mono16'), depth=depth).max() == 10
+
+
 def test_padded_rows_are_not_picture(scene):
     padded = np.full((48, 64 * 3 + 32), 255, np.uint8)
     padded[:, : 64 * 3] = scene.reshape(48, -1)
@@ -173,6 +206,22 @@ def test_a_jpeg_padded_by_the_camera_is_whole(scene):
     assert decode(jpeg(scene) + bytes(100_000)).shape == scene.shape
 
 
+def test_a_motion_photo_is_a_picture(scene):
+    video = b'\x00\x00\x00\x18ftypmp42' + np.random.default_rng(0).bytes(20_000)
+    video = video.replace(b'\xff\xd9', b'\xff\xd8')  # its own end marker must be found
+    assert decode(jpeg(scene) + video).shape == scene.shape
+
+
+def test_a_preview_is_not_the_end_of_the_picture(scene):
+    preview = jpeg(scene[::4, ::4])
+    segment = b'\xff\xe1' + (len(preview) + 2).to_bytes(2, 'big') + preview
+    whole = jpeg(scene)
+    data = whole[:2] + segment + whole[2:]
+    assert decode(data).shape == scene.shape
+    with pytest.raises(ImageError, match='cut off'):
+        decode(data[:-200])
+
+
 @pytest.mark.parametrize('share', [0.1, 0.5, 0.99])
 def test_a_jpeg_that_was_cut_off_is_refused(scene, share):
     data = jpeg(scene)
@@ -196,9 +245,56 @@ def test_a_large_jpeg_is_refused_before_it_is_decoded(scene, monkeypatch):
         to_rgb(compressed(data), max_pixels=1000)
 
 
-def test_compressed_depth_is_refused():
+@pytest.mark.parametrize(
+    'form',
+    [
+        '32FC1; compressedDepth',
+        '16UC1; compresseddepth png',
+        '16UC1; png compressed ',
+        '16UC1; jpeg compressed ',
+        '32FC1; png compressed ',
+    ],
+)
+def test_compressed_depth_is_refused(form):
+    png = cv2.imencode('.png', np.full((4, 4), 900, np.uint16))[1]
     with pytest.raises(ImageError, match='depth'):
-        to_rgb(compressed(bytes(12), '32FC1; compressedDepth'))
+        to_rgb(compressed(png.tobytes(), form))
+
+
+def test_a_packet_of_a_video_stream_is_named():
+    with pytest.raises(ImageError, match=r"'h264' is a packet of a video stream"):
+        to_rgb(compressed(bytes(100), 'h264'))
+
+
+@pytest.mark.parametrize('order', ['rggb', 'bggr', 'gbrg', 'grbg'])
+@pytest.mark.parametrize(('kind', 'bits'), [('png', 8), ('jpeg', 8), ('png', 16)])
+def test_a_mosaic_sent_compressed_is_the_picture_that_it_is_raw(order, kind, bits):
+    # Flat quarters: what JPEG loses at their borders is little.
+    mosaic = np.kron([[40, 200], [120, 80]], np.ones((16, 16))).astype(np.uint8)
+    if bits == 16:
+        mosaic = mosaic.astype(np.uint16) * 257
+    raw = to_rgb(message(mosaic, f'bayer_{order}{bits}'))
+    data = cv2.imencode(f'.{kind}', mosaic)[1].tobytes()
+    sent = to_rgb(compressed(data, f'bayer_{order}{bits}; {kind} compressed '))
+    assert np.abs(sent.astype(int) - raw).max() <= (6 if kind == 'jpeg' else 0)
+
+
+def test_bayer_that_was_made_colour_before_it_was_sent_is_left_alone(scene):
+    data = cv2.imencode('.png', cv2.cvtColor(scene, cv2.COLOR_RGB2BGR))[1].tobytes()
+    rgb = to_rgb(compressed(data, 'bayer_rggb8; png compressed bgr8'))
+    np.testing.assert_array_equal(rgb, scene)
+
+
+def test_what_old_writers_stored_with_red_and_blue_swapped_is_swapped_back(scene):
+    data = cv2.imencode('.png', scene)[1].tobytes()  # red where a file has blue
+    rgb = to_rgb(compressed(data, 'rgb8; png compressed rgb8'))
+    np.testing.assert_array_equal(rgb, scene)
+
+
+def test_twelve_bits_in_a_png_are_not_dark():
+    png = cv2.imencode('.png', np.full((4, 4), 4095, np.uint16))[1].tobytes()
+    rgb = to_rgb(compressed(png, 'mono16; png compressed '), depth=BitDepth())
+    assert rgb.min() == 255
 
 
 def test_pictures_in_a_file_are_turned_as_exif_says(scene):
