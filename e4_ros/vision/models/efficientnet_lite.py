@@ -71,7 +71,7 @@ def load(weights: Weights = PRETRAINED, class_names: Sequence[str] | None = None
     if weights == PRETRAINED:
         fill(network, from_package(read_weights(_package_file()), network), _PACKAGE)
     elif weights != RANDOM:
-        fill(network, read_weights(Path(weights)), str(weights))
+        fill(network, read_weights(Path(weights)), str(weights), len(class_names))
     return classifier('efficientnet_lite0', network, class_names, _PREPROCESSING)
 
 

@@ -47,7 +47,7 @@ def torchvision_classifier(
     else:
         class_names = class_names or imagenet_classes()
         network = tv.get_model(arch, weights=None, num_classes=len(class_names))
-        _fill(network, weights)
+        _fill(network, weights, len(class_names))
     recipe = best.transforms()
     preparation = CentreCrop(
         size=(recipe.crop_size[0], recipe.crop_size[0]),
@@ -74,7 +74,7 @@ def timm_classifier(
     else:
         class_names = class_names or imagenet_classes()
         network = timm.create_model(arch, num_classes=len(class_names))
-        _fill(network, weights)
+        _fill(network, weights, len(class_names))
     if class_names is None:
         count = int(network.num_classes)  # type: ignore[arg-type]
         known = imagenet_classes()
@@ -91,9 +91,9 @@ def timm_classifier(
     return classifier(f'timm/{arch}', network, class_names, preparation)
 
 
-def _fill(network: nn.Module, weights: Weights) -> None:
+def _fill(network: nn.Module, weights: Weights, classes: int) -> None:
     if weights != RANDOM:
-        fill(network, read_weights(Path(weights)), str(weights))
+        fill(network, read_weights(Path(weights)), str(weights), classes)
 
 
 def _downloaded(build: Any, arch: str) -> nn.Module:
