@@ -4,6 +4,7 @@ import functools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,16 @@ def exits_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('exits') / 'bundle'
     build_bundle(model, folder, fitted)
     return folder
+
+
+@pytest.fixture(scope='session')
+def real_model() -> Callable[[str], Path]:
+    """Finds a detector that is not part of the package, by its file's name; skips without it."""
+
+    def find(name: str) -> Path:
+        file = Path(os.environ.get('E4_MODELS', '')) / name
+        if not file.is_file():
+            pytest.skip(f'E4_MODELS names no folder with {name}')
+        return file
+
+    return find

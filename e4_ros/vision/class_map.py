@@ -1,4 +1,4 @@
-"""Exits that know some of a network's classes: its labels, and the exit's own."""
+"""Models and exits that know some of a network's classes: its labels, and their own."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from e4_ros.vision.detections import Detections
 
 @dataclass(frozen=True)
 class ClassMap:
-    """Which of the network's labels the classes of an exit stand for.
+    """Which of a network's labels the classes of a narrower one stand for.
 
     A camera of a detector with eighty classes shows five; an exit with maps for these is as quick
-    as the exit of a detector that has no more.
+    as the exit of a detector that has no more. A model is narrowed where only some of the classes
+    are wanted.
 
     Attributes:
-        labels: the network's label of each class of the exit, rising; empty where the exit has the
-            network's own classes.
+        labels: the network's label of each class of the narrower one, rising; empty where it has
+            the network's own classes.
     """
 
     labels: tuple[int, ...] = ()
@@ -37,11 +38,11 @@ class ClassMap:
         return cls(tuple(sorted(found)) if 0 < len(found) < classes else ())
 
     def count(self, classes: int) -> int:
-        """Number of the exit's classes where the network has so many."""
+        """Number of the narrower one's classes where the network has so many."""
         return len(self.labels) or classes
 
-    def to_exit(self, detections: Detections) -> Detections:
-        """An answer in the exit's labels, without what it does not know."""
+    def narrow(self, detections: Detections) -> Detections:
+        """An answer of the network in the narrower labels, without what has none."""
         if not self.labels:
             return detections
         places = np.searchsorted(self.labels, detections.labels)
@@ -49,12 +50,12 @@ class ClassMap:
         known = np.asarray(self.labels)[places] == detections.labels
         return Detections(detections.boxes[known], detections.scores[known], places[known])
 
-    def to_network(self, detections: Detections) -> Detections:
-        """An exit's answer in the network's labels."""
+    def widen(self, detections: Detections) -> Detections:
+        """An answer in narrower labels in the network's."""
         if not self.labels:
             return detections
         return replace(detections, labels=np.asarray(self.labels, np.int64)[detections.labels])
 
 
-#: The exit has the network's own classes.
+#: All of the network's own classes.
 ALL_CLASSES = ClassMap()

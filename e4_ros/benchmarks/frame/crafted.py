@@ -8,7 +8,7 @@ import numpy as np
 
 from e4_ros.vision.inference.exit_thresholds import TRACK
 from e4_ros.vision.inference.ladder import Ladder
-from e4_ros.vision.models.ssd_boxes import SsdSettings, anchors
+from e4_ros.vision.models.decoders.ssd import SsdDecoder, anchors
 from e4_ros.vision.runtime.interfaces import CompiledProgram
 
 _LOGIT, _NOTHING = 2.2, -12.0
@@ -45,11 +45,11 @@ class Crafted:
 
     def _boxes(self, compiled: CompiledProgram, objects: int) -> dict[str, np.ndarray]:
         size = self._ladder.model.input_size
-        boxes = anchors(size, SsdSettings())
+        boxes = anchors(size, SsdDecoder())
         encodings = np.zeros(compiled.outputs['encodings'].shape, np.float32)
         logits = np.full(compiled.outputs['logits'].shape, _NOTHING, np.float32)
         # The first map has three anchors a cell; the second is drawn onto the first of its cell.
-        rows, columns = SsdSettings().map_sizes(size)[0]
+        rows, columns = SsdDecoder().map_sizes(size)[0]
         first = 3 * _spread(rows * columns, objects)
         logits[0, first, 0], logits[0, first + 1, 0] = _LOGIT, _LOGIT - 1
         encodings[0, first + 1, 2:] = 5 * np.log(boxes[first, 2:] / boxes[first + 1, 2:])

@@ -97,6 +97,7 @@ def described_model(manifest: Manifest) -> DescribedModel:
         manifest.class_names,
         manifest.preprocessing,
         manifest.decoder,
+        manifest.labels,
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegative
 from e4_ros.vision.clip_network import stop_name
 from e4_ros.vision.model import Task
 from e4_ros.vision.models.decoders import Decoder
+from e4_ros.vision.models.described import check_classes
 from e4_ros.vision.models.preprocessing import Preprocessing
 from e4_ros.vision.runtime.precision import FP32
 
@@ -156,6 +157,8 @@ class Manifest(_Entry):
         model: name of the network.
         task: ``detect``, ``classify`` or ``clips``.
         class_names: class names by label.
+        labels: the network's own label of each class name, rising, where only some of its classes
+            are wanted; empty where all are.
         preprocessing: preprocessing of a frame to the network's input.
         decoder: decoding of the network's outputs to detections.
         stages: stages of the network, in order; of a clip model its backbone and its step.
@@ -174,6 +177,7 @@ class Manifest(_Entry):
     model: str
     task: Task
     class_names: tuple[str, ...] = Field(min_length=1)
+    labels: tuple[NonNegativeInt, ...] = ()
     preprocessing: Preprocessing
     decoder: Decoder
     stages: tuple[StageEntry, ...] = Field(min_length=1)
@@ -201,6 +205,7 @@ class Manifest(_Entry):
             names = ', '.join(self.exit_names)
             known = f'the exits are {names}' if names else 'no exit was learnt: see `e4 fit`'
             raise ValueError(f'there is a threshold for {", ".join(unknown)}, but {known}')
+        check_classes(self.class_names, self.labels, self.decoder)
         return self
 
     @property

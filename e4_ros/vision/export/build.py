@@ -61,6 +61,7 @@ def build_bundle(
         model=model.name,
         task=model.task,
         class_names=tuple(model.class_names),
+        labels=model.labels,
         preprocessing=model.preprocessing,
         decoder=model.decoder,
         stages=tuple(StageEntry(**program(part)) for part in network.stages),
@@ -120,6 +121,8 @@ def trainable(folder: Path, manifest: Manifest) -> tuple[TrainableModel, Checkpo
             f'the bundle {folder} was made from other weights of {manifest.model!r} than the zoo '
             'has here: make it again with `e4 build`'
         )
+    if manifest.labels:
+        model = model.narrowed(manifest.class_names)
     if manifest.checkpoint is None:
         fitted = Checkpoint(model.name, manifest.origin.network)
     else:

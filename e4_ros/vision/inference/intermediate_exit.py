@@ -95,7 +95,7 @@ class ExitStep:
         else:
             peaks, sides = outputs['peaks'][0], outputs['sides'][0]
             found = grid_boxes.decode(peaks, sides, frame_shape, min_score)
-            self._answer = self._classes.to_network(found)
+            self._answer = self._classes.widen(found)
         score = float(outputs['gate'][0, 0]) if self._gated else certainty(self._answer)
         return score * self.most()
 

@@ -49,7 +49,7 @@ class LearnedTemporalExit(TemporalExit):
         """What the network sees in the frame last looked at."""
         peaks, sides = (self._compiled.outputs[name].read()[0] for name in ('peaks', 'sides'))
         found = grid_boxes.decode(peaks, sides, self._frame_shape, min_score)
-        return self._classes.to_network(found)
+        return self._classes.widen(found)
 
     @override
     def remember(self, detections: Detections, computed: bool) -> None:
@@ -74,7 +74,7 @@ class LearnedTemporalExit(TemporalExit):
     def _compare(self, frame: np.ndarray) -> tuple[float, float]:
         self._image.write(as_input(thumbnail(frame)))
         prior = self.tracks.predict(self._stamp_s) if self._prior is None else self._prior
-        shown = self._classes.to_exit(prior)
+        shown = self._classes.narrow(prior)
         self._maps.write(prior_maps(shown, self._frame_shape, self._count))
         self._compiled.run()
         gate, diversity, self.in_distribution = (

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
+from e4_ros.vision.class_map import ClassMap
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.model import Task, check_frame
-from e4_ros.vision.models.decoders import ClassDecoder, SsdDecoder
-from e4_ros.vision.models.preprocessing import CentreCrop, Stretch
+from e4_ros.vision.models.decoders import AnyDecoder
+from e4_ros.vision.models.preprocessing import AnyPreprocessing
 
 
 class DescribedModel:
@@ -21,6 +23,11 @@ class DescribedModel:
         class_names: class names by label.
         preprocessing: preprocessing of a frame to the network's input.
         decoder: decoding of the network's outputs to detections.
+        labels: the network's own label of each class name, rising, where only some of its classes
+            are wanted; empty where all are.
+
+    Raises:
+        ValueError: names, labels and the decoder's classes do not fit together.
     """
 
     def __init__(
@@ -28,16 +35,20 @@ class DescribedModel:
         name: str,
         task: Task,
         class_names: Sequence[str],
-        preprocessing: Stretch | CentreCrop,
-        decoder: SsdDecoder | ClassDecoder,
+        preprocessing: AnyPreprocessing,
+        decoder: AnyDecoder,
+        labels: Sequence[int] = (),
     ):
+        check_classes(class_names, labels, decoder)
         self.name = name
         self.task: Task = task
         self.class_names = class_names
         self.preprocessing = preprocessing
         self.decoder = decoder
+        self.labels = tuple(labels)
         self.input_size = preprocessing.size
         self._decode = decoder.for_input(self.input_size)
+        self._classes = ClassMap(self.labels)
 
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
         """The network's ``(1, 3, H, W)`` float32 input for an ``(H, W, 3)`` uint8 RGB frame."""
@@ -47,5 +58,40 @@ class DescribedModel:
     def decode(
         self, outputs: Mapping[str, np.ndarray], frame_shape: tuple[int, ...], min_score: float
     ) -> Detections:
-        """Detections from the network's outputs by name, in pixels of the frame."""
-        return self._decode(outputs, frame_shape, min_score)
+        """Detections from the network's outputs by name, in pixels of the frame.
+
+        Raises:
+            ValueError: the outputs are not those that the decoder takes.
+        """
+        placement = self.preprocessing.place(frame_shape)
+        found = self._classes.narrow(self._decode(outputs, placement, min_score))
+        if len(found) and (label := int(found.labels.max())) >= len(self.class_names):
+            raise ValueError(
+                f'{self.name} answers with class {label}, counted from 0, but only '
+                f'{len(self.class_names)} class names were given'
+            )
+        return found
+
+
+def check_classes(class_names: Sequence[str], labels: Sequence[int], decoder: AnyDecoder) -> None:
+    """Refuse names that are not those of the network's classes, one each.
+
+    Args:
+        class_names: class names.
+        labels: the network's own label of each name; empty where all its classes are named.
+        decoder: decoding of the network's outputs, which may know how many classes there are.
+
+    Raises:
+        ValueError: says what does not fit.
+    """
+    classes: int | None = getattr(decoder, 'classes', None)
+    if not labels:
+        if classes is not None and len(class_names) != classes:
+            raise ValueError(f'{len(class_names)} class names for a network of {classes} classes')
+        return
+    if len(labels) != len(class_names):
+        raise ValueError(f'{len(labels)} labels for {len(class_names)} class names')
+    if labels[0] < 0 or any(a >= b for a, b in pairwise(labels)):
+        raise ValueError(f'the labels of the classes that are wanted must rise, got {labels}')
+    if classes is not None and labels[-1] >= classes:
+        raise ValueError(f'there is no class {labels[-1]} in a network of {classes}, 0 the first')

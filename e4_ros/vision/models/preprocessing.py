@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from e4_ros.vision.models.placement import Placement
+
 _Three = tuple[float, float, float]
 
 
@@ -46,6 +48,51 @@ class Stretch(_Settings):
         """``(H, W, 3)`` uint8 RGB to ``(1, 3, h, w)`` float32."""
         return self._normalised(cv2.resize(frame, self.size[::-1]))
 
+    def place(self, frame_shape: tuple[int, ...]) -> Placement:
+        """Where a frame of a shape ``(H, W, ...)`` lies in the input: all over it."""
+        (height, width), (rows, columns) = frame_shape[:2], self.size
+        return Placement(frame_shape, (columns / width, rows / height), (0.0, 0.0))
+
+
+class Letterbox(_Settings):
+    """The whole frame shrunk or enlarged, its ratio kept, with a border in one grey.
+
+    Attributes:
+        pad: value of the border in all channels, 0 to 255.
+        centred: whether the frame lies in the middle; else in the upper left corner.
+    """
+
+    kind: Literal['letterbox'] = 'letterbox'
+    pad: int = Field(default=114, ge=0, le=255)
+    centred: bool
+
+    def __call__(self, frame: np.ndarray) -> np.ndarray:
+        """``(H, W, 3)`` uint8 RGB to ``(1, 3, h, w)`` float32."""
+        top, left, rows, columns = self._inside(frame.shape)
+        bottom, right = self.size[0] - rows - top, self.size[1] - columns - left
+        image = cv2.resize(frame, (columns, rows))
+        grey = (self.pad,) * 3
+        return self._normalised(
+            cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_CONSTANT, value=grey)
+        )
+
+    def place(self, frame_shape: tuple[int, ...]) -> Placement:
+        """Where a frame of a shape ``(H, W, ...)`` lies in the input.
+
+        The two scales differ a little, since what is drawn has a whole number of pixels.
+        """
+        top, left, rows, columns = self._inside(frame_shape)
+        scale = (columns / frame_shape[1], rows / frame_shape[0])
+        return Placement(frame_shape, scale, (float(left), float(top)))
+
+    def _inside(self, frame_shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+        """Top, left, height and width of the frame in the input, pixels."""
+        scale = min(self.size[0] / frame_shape[0], self.size[1] / frame_shape[1])
+        rows, columns = (max(1, round(side * scale)) for side in frame_shape[:2])
+        if not self.centred:
+            return 0, 0, rows, columns
+        return (self.size[0] - rows) // 2, (self.size[1] - columns) // 2, rows, columns
+
 
 class CentreCrop(_Settings):
     """The frame shrunk, and its centre cut out.
@@ -62,13 +109,25 @@ class CentreCrop(_Settings):
 
         The part that will be kept is cut out first, so that nothing is resized in vain.
         """
-        height, width = frame.shape[:2]
-        scale = min(height, width) / max(self.shorter_side, *self.size)
-        rows, columns = (max(1, round(side * scale)) for side in self.size)
-        top, left = (height - rows) // 2, (width - columns) // 2
+        top, left, rows, columns = self._part(frame.shape)
         centre = frame[top : top + rows, left : left + columns]
-        smooth = cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC
+        smooth = cv2.INTER_AREA if rows > self.size[0] else cv2.INTER_CUBIC
         return self._normalised(cv2.resize(centre, self.size[::-1], interpolation=smooth))
 
+    def place(self, frame_shape: tuple[int, ...]) -> Placement:
+        """Where a frame of a shape ``(H, W, ...)`` lies: its margins are outside the input."""
+        top, left, rows, columns = self._part(frame_shape)
+        scale = (self.size[1] / columns, self.size[0] / rows)
+        return Placement(frame_shape, scale, (-left * scale[0], -top * scale[1]))
 
-Preprocessing = Annotated[Stretch | CentreCrop, Field(discriminator='kind')]
+    def _part(self, frame_shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+        """Top, left, height and width of what is cut out of a frame, pixels."""
+        height, width = frame_shape[:2]
+        scale = min(height, width) / max(self.shorter_side, *self.size)
+        rows, columns = (max(1, round(side * scale)) for side in self.size)
+        return (height - rows) // 2, (width - columns) // 2, rows, columns
+
+
+AnyPreprocessing = Stretch | CentreCrop | Letterbox
+#: The same as a field of a file, told apart by ``kind``.
+Preprocessing = Annotated[AnyPreprocessing, Field(discriminator='kind')]

@@ -116,7 +116,7 @@ class ExitFitting:
             self._probes,
             len(self._settings.cuts),
             segment.frames,
-            [self._classes.to_exit(detections) for detections in segment.pseudo_labels],
+            [self._classes.narrow(detections) for detections in segment.pseudo_labels],
             views,
             self._settings.seed + number,
             lambda a, b: self._progress(f'features {number + 1}' if number else 'features', a, b),

@@ -186,7 +186,7 @@ class RolloutStream:
             return self._model.decode(outputs, frame_shape, _LEAST_SCORE), described
         peaks, sides = outputs['peaks'][0], outputs['sides'][0]
         found = grid_boxes.decode(peaks, sides, frame_shape, _LEAST_SCORE)
-        return self._answering[depth].classes.to_network(found), described
+        return self._answering[depth].classes.widen(found), described
 
     def _does(
         self, early: Detections, full: Detections, pseudo_labels: Detections, depth: int

@@ -57,8 +57,8 @@ def footage(segment: FootageSegment, classes: ClassMap = ALL_CLASSES) -> Footage
     small = [double_thumbnail(frame) for frame in segment.frames]
     return Footage(
         small,
-        [classes.to_exit(detections) for detections in segment.pseudo_labels],
-        [classes.to_exit(detections) for detections in segment.full],
+        [classes.narrow(detections) for detections in segment.pseudo_labels],
+        [classes.narrow(detections) for detections in segment.full],
         segment.frames[0].shape,
     )
 

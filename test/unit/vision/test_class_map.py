@@ -14,11 +14,11 @@ def labelled(*labels, score=0.9):
 
 def test_an_answer_there_and_back_keeps_what_the_exit_knows():
     classes = ClassMap((2, 5, 79))
-    there = classes.to_exit(labelled(79, 0, 2, 5, 78, 2))
+    there = classes.narrow(labelled(79, 0, 2, 5, 78, 2))
     assert there.labels.tolist() == [2, 0, 1, 0]
-    assert classes.to_network(there).labels.tolist() == [79, 2, 5, 2]
-    assert len(classes.to_exit(labelled(0, 1, 78))) == 0
-    assert len(classes.to_network(Detections.empty())) == 0
+    assert classes.widen(there).labels.tolist() == [79, 2, 5, 2]
+    assert len(classes.narrow(labelled(0, 1, 78))) == 0
+    assert len(classes.widen(Detections.empty())) == 0
 
 
 def test_classes_that_are_sure_somewhere_occur():
@@ -31,4 +31,4 @@ def test_where_all_occur_or_none_there_is_no_map():
     assert ClassMap.of([labelled(0)], 1) == ClassMap.of([], 80) == ALL_CLASSES
     assert ALL_CLASSES.count(80) == 80
     answer = labelled(3)
-    assert ALL_CLASSES.to_exit(answer) is ALL_CLASSES.to_network(answer) is answer
+    assert ALL_CLASSES.narrow(answer) is ALL_CLASSES.widen(answer) is answer

@@ -119,6 +119,17 @@ def test_preparation_and_decoding_are_the_models(model, folder, frames):
     assert described.decode(outputs, (40, 30), 0.5).labels.tolist() == [1]
 
 
+def test_a_narrowed_model_stays_narrow(model, tmp_path):
+    build_bundle(model.narrowed(['blue', 'red']), tmp_path / 'narrow')
+    manifest = read_manifest(tmp_path / 'narrow')
+    assert (manifest.class_names, manifest.labels) == (('red', 'blue'), (0, 2))
+    described = load_bundle(tmp_path / 'narrow').network.model
+    outputs = {'logits': np.array([[0, 1, 9]], np.float32)}
+    assert described.decode(outputs, (40, 30), 0.5).labels.tolist() == [1]
+    with pytest.raises(ValueError, match='must rise'):
+        type(manifest).model_validate(manifest.model_dump() | {'labels': (2, 0)})
+
+
 def test_torch_modules_come_back_from_it(exits_bundle, folder):
     manifest = read_manifest(folder)
     with pytest.raises(ValueError, match='tiny'):  # it is in no zoo

@@ -10,7 +10,7 @@ from torch.fx import symbolic_trace
 from torchvision.ops import box_iou
 
 from e4_ros.vision import models
-from e4_ros.vision.models import ssd_boxes
+from e4_ros.vision.models.decoders.ssd import SsdDecoder, anchors
 from e4_ros.vision.models.ssdlite import Ssdlite
 
 FIXTURE = Path(__file__).parents[3] / 'fixtures' / 'detector'
@@ -108,8 +108,8 @@ def test_anchors_fit_the_network_at_any_size(size):
     network = Ssdlite(size).eval()
     with torch.inference_mode():
         encodings, logits = network(torch.zeros(2, 3, *size))
-    assert encodings.shape == (2, len(ssd_boxes.anchors(size, ssd_boxes.SsdSettings())), 4)
-    assert logits.shape == (2, len(ssd_boxes.anchors(size, ssd_boxes.SsdSettings())), 1)
+    assert encodings.shape == (2, len(anchors(size, SsdDecoder())), 4)
+    assert logits.shape == (2, len(anchors(size, SsdDecoder())), 1)
 
 
 def test_a_smaller_input_still_finds_most_of_the_people(answers):

@@ -1,4 +1,4 @@
-"""Anchors of an SSD, and from raw outputs to boxes.
+"""Single-shot detectors as TensorFlow makes them: sigmoid scores, anchors for each feature map.
 
 Source: Liu et al., "SSD" (arXiv 1512.02325), with the numbers of TensorFlow's
 ``multiple_grid_anchor_generator`` and ``faster_rcnn_box_coder`` as found in the frozen graph.
@@ -6,17 +6,22 @@ Source: Liu et al., "SSD" (arXiv 1512.02325), with the numbers of TensorFlow's
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
-from e4_ros.vision.boxes import nms
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.models.decoders.settings import Decode, NmsSettings, logit, sigmoid
+from e4_ros.vision.models.placement import Placement
 
 
-class SsdSettings(BaseModel):
-    """Where an SSD's anchors lie, and what its numbers mean.
+class SsdDecoder(NmsSettings):
+    """Boxes from ``encodings`` ``(1, A, 4)`` and ``logits`` ``(1, A, C)`` around fixed anchors.
+
+    Encodings are offsets from the anchors: y, x, log height, log width.
 
     Attributes:
         learned_side: side of the square images that the anchors were made for, pixels.
@@ -31,8 +36,8 @@ class SsdSettings(BaseModel):
         most: greatest number of boxes in a frame.
     """
 
-    model_config = ConfigDict(frozen=True, extra='forbid', defer_build=True)
-
+    kind: Literal['ssd'] = 'ssd'
+    output_names: ClassVar[tuple[str, ...]] = ('encodings', 'logits')
     learned_side: PositiveInt = 300
     strides: tuple[PositiveInt, ...] = (16, 32, 64, 128, 256, 512)
     first_scales: tuple[PositiveFloat, ...] = (0.1, 0.2, 0.2)
@@ -48,9 +53,35 @@ class SsdSettings(BaseModel):
         """Height and width of each feature map: the input's over the stride, rounded up."""
         return [(-(-input_size[0] // s), -(-input_size[1] // s)) for s in self.strides]
 
+    def for_input(self, size: tuple[int, int]) -> Decode:
+        """What decodes the outputs for inputs of a height and width.
+
+        Scores are compared as logits, so that only what passes is decoded at all.
+        """
+        around = anchors(size, self)
+        pixels = np.array([size[1], size[0]] * 2, np.float32)
+
+        def decode(
+            outputs: Mapping[str, np.ndarray], placement: Placement, min_score: float
+        ) -> Detections:
+            encodings, logits = outputs['encodings'][0], outputs['logits'][0]
+            rows, labels = np.nonzero(logits >= logit(min_score))
+            if not len(rows):
+                return Detections.empty()
+            boxes = self._boxes(encodings[rows], around[rows]) * pixels
+            return self.suppressed(boxes, sigmoid(logits[rows, labels]), labels, placement)
+
+        return decode
+
+    def _boxes(self, encodings: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+        """``(N, 4)`` x0, y0, x1, y1 as shares of the image."""
+        centre = encodings[:, :2] * (anchors[:, 2:] / self.centre_scale) + anchors[:, :2]
+        half = np.exp(encodings[:, 2:] / self.size_scale) * (anchors[:, 2:] / 2)
+        return np.concatenate([centre - half, centre + half], 1)[:, [1, 0, 3, 2]]
+
 
 @lru_cache(maxsize=8)
-def anchors(input_size: tuple[int, int], settings: SsdSettings) -> np.ndarray:
+def anchors(input_size: tuple[int, int], settings: SsdDecoder) -> np.ndarray:
     """Anchors ``(A, 4)`` float32: centre y, centre x, height, width, as shares of the image.
 
     At every input size they have the pixels that the network learned them with, since an
@@ -76,47 +107,3 @@ def anchors(input_size: tuple[int, int], settings: SsdSettings) -> np.ndarray:
         )
         found.append(np.concatenate([centres, sizes], -1).reshape(-1, 4))
     return np.concatenate(found).astype(np.float32)
-
-
-def decode_ssd(
-    encodings: np.ndarray,
-    logits: np.ndarray,
-    anchors: np.ndarray,
-    settings: SsdSettings,
-    frame_shape: tuple[int, ...],
-    min_score: float,
-) -> Detections:
-    """Boxes of one frame from the raw outputs of an SSD with sigmoid scores.
-
-    Scores are compared as logits, so that only what passes is decoded at all.
-
-    Args:
-        encodings: ``(A, 4)``, offsets from the anchors: y, x, log height, log width.
-        logits: ``(A, C)``.
-        anchors: ``(A, 4)`` of `anchors`.
-        settings: what the numbers mean.
-        frame_shape: ``(H, W, ...)`` of the source frame, whose pixels the boxes are in.
-        min_score: what scores less is left out; between 0 and 1, neither included.
-
-    Raises:
-        ValueError: ``min_score`` is outside.
-    """
-    if not 0 < min_score < 1:
-        raise ValueError(f'the least score must lie between 0 and 1, got {min_score}')
-    floor = np.log(min_score / (1 - min_score))
-    rows, labels = np.nonzero(logits >= floor)
-    if not len(rows):
-        return Detections.empty()
-    scores = 1 / (1 + np.exp(-logits[rows, labels]))
-    boxes = _boxes(encodings[rows], anchors[rows], settings)
-    kept = nms(boxes, scores, settings.nms_iou, labels, settings.most)
-    height, width = frame_shape[:2]
-    boxes = boxes[kept].clip(0, 1) * np.array([width, height, width, height], np.float32)
-    return Detections.of(boxes, scores[kept], labels[kept])
-
-
-def _boxes(encodings: np.ndarray, anchors: np.ndarray, settings: SsdSettings) -> np.ndarray:
-    """``(N, 4)`` x0, y0, x1, y1 as shares of the image."""
-    centre = encodings[:, :2] * (anchors[:, 2:] / settings.centre_scale) + anchors[:, :2]
-    half = np.exp(encodings[:, 2:] / settings.size_scale) * (anchors[:, 2:] / 2)
-    return np.concatenate([centre - half, centre + half], 1)[:, [1, 0, 3, 2]]

@@ -1,0 +1,34 @@
+"""The likeliest class of a whole picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from e4_ros.vision.detections import Detections
+from e4_ros.vision.models.decoders.settings import Decode, DecoderSettings
+from e4_ros.vision.models.placement import Placement
+
+
+class ClassDecoder(DecoderSettings):
+    """The likeliest class from ``logits`` ``(1, C)``; empty if its probability is too low."""
+
+    kind: Literal['softmax'] = 'softmax'
+    output_names: ClassVar[tuple[str, ...]] = ('logits',)
+
+    def for_input(self, size: tuple[int, int]) -> Decode:
+        """What decodes the outputs for inputs of a height and width, all alike."""
+        return _likeliest
+
+
+def _likeliest(
+    outputs: Mapping[str, np.ndarray], placement: Placement, min_score: float
+) -> Detections:
+    logits = outputs['logits'][0]
+    label = int(logits.argmax())
+    score = float(1 / np.exp(logits - logits[label]).sum())
+    if score < min_score:
+        return Detections.empty()
+    return Detections.of_class(label, score, placement.frame_shape)
