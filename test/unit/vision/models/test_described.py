@@ -49,7 +49,7 @@ def test_names_that_do_not_fit_are_refused(names, labels, words):
 def test_an_answer_without_a_name_is_refused():
     """Where the decoder cannot know how many classes there are."""
     model = DescribedModel('few', 'classify', ('a', 'b'), STRETCH, ClassDecoder())
-    with pytest.raises(ValueError, match='few answers with class 2, .* only 2 class names'):
+    with pytest.raises(ValueError, match=r'few answers with class 2, .* only 2 class names'):
         model.decode({'logits': np.array([[0, 0, 9.0]])}, (8, 8), 0.1)
 
 
