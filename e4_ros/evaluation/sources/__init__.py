@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from e4_ros.evaluation.sources.bag import BagSource, is_bag
+from e4_ros.evaluation.sources.bag import BagSource
+from e4_ros.evaluation.sources.bag_reader import is_bag
 from e4_ros.evaluation.sources.base import Source, SourceError
 from e4_ros.evaluation.sources.folder import FolderSource
 from e4_ros.evaluation.sources.packaged import PACKAGED, packaged_video

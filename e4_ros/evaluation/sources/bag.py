@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
-from rosbags.typesys import Stores, get_typestore
 
+from e4_ros.evaluation.sources.bag_reader import BROKEN, open_bag
 from e4_ros.evaluation.sources.base import Source, SourceError
 from e4_ros.perception.images import DEFAULT_MAX_PIXELS, BitDepth, ImageError, to_rgb
 
 _IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-_FILES = {'.mcap', '.db3', '.bag'}
-# rosbags lets what its parsers and sqlite3 raise on broken bytes pass: struct.error, IndexError,
-# AssertionError, UnicodeDecodeError, sqlite3.Error … A broken bag must end in a sentence.
-_BROKEN = Exception
-
-
-def is_bag(path: Path) -> bool:
-    """Whether ``path`` looks like a bag: a bag file, or a folder that holds one."""
-    if path.is_dir():
-        return (path / 'metadata.yaml').is_file() or bool(_bag_files(path))
-    return path.suffix in _FILES
+_LOOK = 50
+"""So many messages tell the frame rate."""
 
 
 class BagSource(Source):
@@ -34,24 +26,27 @@ class BagSource(Source):
 
     def __init__(self, path: Path, topic: str | None = None) -> None:
         super().__init__()
-        self._paths = [path] if path.is_file() else _paths(path)
+        self._path = path
         self._bag = path.resolve().name
         self.name = self._bag
-        with self._open() as reader:
-            self.topic = self._choose(reader, topic)
+        with open_bag(path) as (reader, lost):
+            self.topic = self._choose(reader, topic, lost)
             connections = self._connections(reader)
             self.frame_count = sum(connection.msgcount for connection in connections) or None
-            if self.frame_count and reader.duration > 1:
-                self.fps = self.frame_count / (reader.duration * 1e-9)
-            for _, message in self._messages(reader):
-                with suppress(ImageError):
-                    self.size = to_rgb(message).shape[:2]
-                    break
+            stamps = []
+            for time_ns, message in islice(self._messages(reader), _LOOK):
+                stamps.append(_stamp_s(message.header.stamp, time_ns))
+                if self.size is None:
+                    with suppress(ImageError):
+                        self.size = to_rgb(message).shape[:2]
+            self.fps = _rate(stamps)
         self.name = f'{self._bag} {self.topic}'
 
     def _frames(self) -> Iterator[tuple[float, np.ndarray]]:
         depth = BitDepth()
-        with self._open() as reader:
+        with open_bag(self._path) as (reader, lost):
+            for text in lost:
+                self._report(text)
             for time_ns, message in self._messages(reader):
                 try:
                     frame = to_rgb(message, DEFAULT_MAX_PIXELS, depth)
@@ -66,31 +61,15 @@ class BagSource(Source):
                 connection, time_ns, data = next(messages)
             except StopIteration:
                 return
-            except _BROKEN as error:
+            except BROKEN as error:
                 self._report(f'reading stopped: {error}')
                 return
             try:
                 message = reader.deserialize(data, connection.msgtype)
-            except _BROKEN as error:
+            except BROKEN as error:
                 self._drop(f'message at {time_ns * 1e-9:.3f} s is broken: {error}')
                 continue
             yield time_ns, message
-
-    @contextmanager
-    def _open(self) -> Iterator[AnyReader]:
-        try:
-            reader = AnyReader(self._paths, default_typestore=get_typestore(Stores.LATEST))
-            reader.open()
-        except _BROKEN as error:
-            raise SourceError(
-                f'the bag {self._bag} cannot be read ({error}). If its recording was cut off, '
-                '`ros2 bag reindex` makes a missing metadata.yaml and `mcap recover` repairs a '
-                'truncated .mcap'
-            ) from None
-        try:
-            yield reader
-        finally:
-            reader.close()
 
     def _connections(self, reader: AnyReader) -> list[Connection]:
         return [
@@ -99,7 +78,7 @@ class BagSource(Source):
             if connection.topic == self.topic and connection.msgtype in _IMAGE_TYPES
         ]
 
-    def _choose(self, reader: AnyReader, topic: str | None) -> str:
+    def _choose(self, reader: AnyReader, topic: str | None, lost: list[str]) -> str:
         found = sorted({c.topic for c in reader.connections if c.msgtype in _IMAGE_TYPES})
         if topic is None and len(found) == 1:
             return found[0]
@@ -110,22 +89,20 @@ class BagSource(Source):
             raise SourceError(
                 f'the bag {self._bag} has no topic of {" or ".join(_IMAGE_TYPES)}; '
                 f'it has {", ".join(others) or "no topics at all"}'
+                + ''.join(f'. {text}' for text in lost)
             )
         wanted = f'no image topic {topic!r}' if topic else f'{len(found)} image topics'
         raise SourceError(
-            f'the bag {self._bag} has {wanted}; choose one with the option topic: '
-            f'{", ".join(found)}'
+            f'the bag {self._bag} has {wanted}; choose one with --image-topic: {", ".join(found)}'
         )
-
-
-def _bag_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix in _FILES)
-
-
-def _paths(folder: Path) -> list[Path]:
-    return [folder] if (folder / 'metadata.yaml').is_file() else _bag_files(folder)
 
 
 def _stamp_s(stamp: Any, received_ns: int) -> float:
     """Stamp of the header in seconds; the time of recording where the camera left it empty."""
     return (stamp.sec + stamp.nanosec * 1e-9) or received_ns * 1e-9
+
+
+def _rate(stamps: Sequence[float]) -> float | None:
+    """Frames a second by the median step: a camera need not have sent all the time."""
+    step = float(np.median(np.diff(stamps))) if len(stamps) > 1 else 0.0
+    return 1 / step if step > 0 else None
