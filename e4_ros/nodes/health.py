@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter, deque
@@ -13,6 +14,8 @@ from e4_ros.nodes.diagnostics import status
 
 RECENT_S = 10.0
 """How long an error stays in the diagnostics."""
+REPEAT_S = 5.0
+"""An error of one kind is told again after so long."""
 
 
 class Counts(NamedTuple):
@@ -34,7 +37,8 @@ class Health:
         self._lock = threading.Lock()
         self._exits: Counter[str] = Counter()
         self._drops: Counter[str] = Counter()
-        self._errors: deque[tuple[float, str]] = deque(maxlen=20)
+        self._errors: deque[tuple[float, str]] = deque(maxlen=1000)
+        self._told: dict[str, float] = {}
         self._last_image_s = time.monotonic()
         self._processed = self._dropped = self._lost = 0
 
@@ -60,10 +64,19 @@ class Health:
             self._drops[reason] += 1
             self._dropped += 1
 
-    def failed(self, error: str) -> None:
-        """Keep an error for a while."""
+    def failed(self, error: str) -> bool:
+        """Keep an error for a while.
+
+        Returns:
+            Whether none of its kind was told in the last `REPEAT_S` seconds; it counts as told now.
+        """
+        now, kind = time.monotonic(), _kind(error)
         with self._lock:
-            self._errors.append((time.monotonic(), error))
+            self._errors.append((now, error))
+            self._told = {k: at for k, at in self._told.items() if now - at < REPEAT_S}
+            news = kind not in self._told
+            self._told.setdefault(kind, now)
+        return news
 
     def counts(self) -> Counts:
         """Totals since activation."""
@@ -75,10 +88,15 @@ class Health:
         return time.monotonic() - self._last_image_s
 
     def recent_errors(self) -> dict[str, int]:
-        """Errors of the last `RECENT_S` seconds and how often each came."""
+        """Errors of the last `RECENT_S` seconds and how often each kind came, the newest first."""
         since = time.monotonic() - RECENT_S
         with self._lock:
-            return dict(Counter(text for when, text in self._errors if when >= since))
+            recent = [text for when, text in self._errors if when >= since]
+        counts = Counter(map(_kind, recent))
+        newest: dict[str, str] = {}
+        for text in reversed(recent):
+            newest.setdefault(_kind(text), text)
+        return {text: counts[kind] for kind, text in newest.items()}
 
     def status(self, complaint: str = '') -> DiagnosticStatus:
         """Counts, shares of the exits, reasons of drops and recent errors.
@@ -106,3 +124,8 @@ class Health:
             )
         fine = f'{counts.processed} of {counts.received} images processed'
         return status('images', next(iter(errors), complaint), fine, values)
+
+
+def _kind(error: str) -> str:
+    """What two errors have in common that differ by their numbers alone, such as sizes."""
+    return re.sub(r'\d+', '0', error)

@@ -117,9 +117,9 @@ class ImageInput(ManagedEntity):
         self.failed(error)
 
     def failed(self, error: str) -> None:
-        """Keep an error for the diagnostics and log it, now and then."""
-        self.health.failed(error)
-        self._node.get_logger().warning(error, throttle_duration_sec=5.0)
+        """Keep an error for the diagnostics and log it, each kind now and then."""
+        if self.health.failed(error):
+            self._node.get_logger().warning(error)
 
     def complaint(self) -> str:
         """What is wrong with the topic and what to do about it; empty while nothing is."""

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from e4_ros.nodes import health as health_module
 from e4_ros.nodes.health import Health
 
 
@@ -47,3 +48,30 @@ def test_diagnostics_say_what_was_counted():
     assert values['dropped.newer_image'] == '1'
     assert values['lost_before_receipt'] == '3'
     assert '3 images were lost' in status.message
+
+
+def test_the_newest_error_is_on_top_with_the_others_below():
+    health = Health()
+    for size in (100, 200, 300):
+        health.failed(f'truncated: {size} bytes')
+    health.failed('unknown encoding')
+    status = health.status('something else')
+    values = {pair.key: pair.value for pair in status.values}
+    assert status.message == 'unknown encoding'
+    assert values['error.0'] == '1× unknown encoding'
+    assert values['error.1'] == '3× truncated: 300 bytes'
+
+
+def test_an_error_is_told_once_in_a_while_and_does_not_hide_another(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(health_module.time, 'monotonic', lambda: now[0])
+    health = Health()
+    assert health.failed('truncated: 100 bytes')
+    assert not health.failed('truncated: 200 bytes')
+    assert health.failed('unknown encoding')
+    now[0] += 4.9
+    assert not health.failed('truncated: 300 bytes')
+    now[0] += 0.2
+    assert health.failed('truncated: 400 bytes')
+    now[0] += 10.1
+    assert health.status().message == '0 of 0 images processed'
