@@ -12,6 +12,7 @@ from rich.table import Table
 
 from e4_ros import console, extras
 from e4_ros.commands import options
+from e4_ros.files import write_whole
 
 if TYPE_CHECKING:
     from e4_ros.evaluation.learning_demo import LearningRun
@@ -63,7 +64,7 @@ def demo_learn(
     with console.Phases(keep=True) as phases:
         run = learn_while_driving(stream, chosen, out, phases)
     figures = _figures(run)
-    (out / 'learning.json').write_text(json.dumps(figures, indent=1) + '\n')
+    write_whole(out / 'learning.json', json.dumps(figures, indent=1) + '\n')
     write_learning_picture(run, out / 'learning.html')
     typer.echo(run.words)
     console.stdout().print(_table(figures))

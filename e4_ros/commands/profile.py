@@ -11,6 +11,7 @@ import typer
 
 from e4_ros import console
 from e4_ros.commands import options
+from e4_ros.files import write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -187,7 +188,7 @@ def _write(found: Profile | HostProfile, out: Path) -> list[Path]:
 
     out.mkdir(parents=True, exist_ok=True)
     plan, written = _plan_of(found), [out / 'profile.json']
-    written[0].write_text(json.dumps(found.as_dict(), indent=1))
+    write_whole(written[0], json.dumps(found.as_dict(), indent=1))
     if plan is None:
         return written
     plan.plan().save(out / 'plan.yaml')

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from e4_ros import console, extras
+from e4_ros.files import write_whole
 
 if TYPE_CHECKING:
     from e4_ros.evaluation.simulation.reproduction import Backbone, Scene, Workload
@@ -112,7 +113,8 @@ def reproduce(
         'seconds': time.monotonic() - began,
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({'rows': table, 'summary': summary, 'settings': settings}, indent=1))
+    about_run = {'rows': table, 'summary': summary, 'settings': settings}
+    write_whole(out, json.dumps(about_run, indent=1))
     save_exits(out.with_name('exits.json'), backbones, about)
     write_page(table, summary, settings, out.with_suffix('.html'))
     print_summary(console.stdout(), table, summary)

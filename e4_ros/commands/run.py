@@ -16,6 +16,7 @@ from e4_ros import console
 from e4_ros.commands import options
 from e4_ros.commands.run_ring import RingTap
 from e4_ros.commands.run_text import summary_table
+from e4_ros.files import naming
 
 if TYPE_CHECKING:
     from e4_ros.evaluation.job import Job, JobOptions
@@ -158,7 +159,8 @@ def _run(
     kept = out / 'source.mp4'
     frames = source if source.repeatable else recorded(source, kept, source.fps or 30.0)
     with console.Phases(keep=True) as phases:
-        with (out / 'detections.jsonl').open('w') as lines:
+        answers = out / 'detections.jsonl'
+        with naming(answers), answers.open('w') as lines:
             records = _replay(job, source, frames, limit, phases, lines, tap)
         info = job.info(records, source)
         for problem in info.problems:

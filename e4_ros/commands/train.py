@@ -11,6 +11,7 @@ import typer
 
 from e4_ros import console, extras
 from e4_ros.commands import options
+from e4_ros.files import write_whole
 
 if TYPE_CHECKING:
     from e4_ros.evaluation.datasets.labelled import Dataset
@@ -103,7 +104,7 @@ def train(
         notes = {'dataset': data.name, 'settings': asdict(settings)}
         build_clip_bundle(backbone, outcome.model, length_s, out / 'bundle', notes)
         figures = _figures(data, model, outcome)
-        (out / 'train.json').write_text(json.dumps(figures, indent=1))
+        write_whole(out / 'train.json', json.dumps(figures, indent=1))
         write_page(outcome.points, f'{data.name}, {model}', out / 'train.html')
     for problem in outcome.problems[:5]:
         console.warn(f'left out: {problem}')

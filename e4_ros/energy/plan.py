@@ -7,13 +7,14 @@ refuse what does not fit this board or this model.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, model_validator
+
+from e4_ros.files import write_whole
 
 MAX_PLAN_BYTES = 128 * 1024
 """Longest accepted plan text: a plan also arrives from other processes."""
@@ -245,9 +246,7 @@ class FrequencyPlan(_Plain):
         """Write the plan as YAML; the file appears whole or not at all."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f'.{target.name}.{os.getpid()}')
-        partial.write_text(self.to_yaml())
-        partial.replace(target)
+        write_whole(target, self.to_yaml())
 
     @classmethod
     def load(cls, path: str | Path) -> FrequencyPlan:

@@ -14,6 +14,7 @@ from e4_ros import paths
 from e4_ros.energy.board_model import SegmentWork, works_as_if_on, works_of
 from e4_ros.evaluation.metrics import agreement
 from e4_ros.evaluation.simulation.reproduction import Backbone, ExitTrace
+from e4_ros.files import write_whole
 
 if TYPE_CHECKING:
     from e4_ros.vision.detections import Detections
@@ -73,7 +74,7 @@ def record_exits(model: str, stream: Stream, tell: Callable[[str], None] = print
 def save_exits(path: Path, backbones: Sequence[Backbone], about: str = '') -> None:
     """Write a record as JSON; ``about`` says how it was made."""
     record = {'about': about, 'backbones': [asdict(b) for b in backbones]}
-    path.write_text(json.dumps(record) + '\n')
+    write_whole(path, json.dumps(record) + '\n')
 
 
 def about_exits(path: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 from rich.table import Table
 
+from e4_ros.files import replacing
 from e4_ros.vision.clips.policies import ClipPoint
 
 # Okabe and Ito (2008), told apart by the colour-blind too.
@@ -50,7 +51,8 @@ def figure(points: Sequence[ClipPoint], title: str) -> go.Figure:
 
 def write_page(points: Sequence[ClipPoint], title: str, path: Path) -> None:
     """Write the figure as one file that needs no network."""
-    figure(points, title).write_html(path, include_plotlyjs=True)
+    with replacing(path) as scratch:
+        figure(points, title).write_html(scratch, include_plotlyjs=True)
 
 
 def policy_table(points: Sequence[ClipPoint], title: str) -> Table:

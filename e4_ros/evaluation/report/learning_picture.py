@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from e4_ros.evaluation.learning_demo import LearningRun
+from e4_ros.files import replacing
 
 _WINDOW = 40  # frames that a point of a curve stands for
 _STEP = 5
@@ -49,7 +50,8 @@ def learning_figure(run: LearningRun) -> go.Figure:
 
 def write_learning_picture(run: LearningRun, path: Path) -> None:
     """Write it as a page that needs nothing besides."""
-    learning_figure(run).write_html(path, include_plotlyjs=True)
+    with replacing(path) as scratch:
+        learning_figure(run).write_html(scratch, include_plotlyjs=True)
 
 
 def _mark(figure: go.Figure, time_s: float, words: str) -> None:

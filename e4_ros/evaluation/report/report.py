@@ -16,6 +16,7 @@ import numpy as np
 
 from e4_ros.evaluation.report import charts, quality_section
 from e4_ros.evaluation.report.summary import Summary
+from e4_ros.files import write_whole
 from e4_ros.perception.palette import exit_colors, joules, seconds
 from e4_ros.perception.records import NO_SOURCE, FrameRecord, RunInfo
 
@@ -53,7 +54,7 @@ def write_report(
         figures=json.dumps(figures).replace('</', '<\\/'),
         plotly=get_plotlyjs(),
     )
-    path.write_text(page)
+    write_whole(path, page)
 
 
 def headline(summary: Summary, info: RunInfo) -> str:

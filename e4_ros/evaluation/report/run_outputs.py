@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from e4_ros.evaluation.metrics import Labels
 from e4_ros.evaluation.report.summary import Summary, summarise
+from e4_ros.files import replacing
 from e4_ros.perception.annotate import Annotator
 from e4_ros.perception.records import FrameRecord, RunInfo
 from e4_ros.vision.detections import Detections
@@ -93,7 +95,7 @@ def write_detections(
     records: Iterable[FrameRecord], info: RunInfo, path: Path, min_score: float
 ) -> None:
     """Write one JSON object a line and a frame."""
-    with path.open('w') as file:
+    with replacing(path) as scratch, scratch.open('w') as file:
         for record in records:
             file.write(json.dumps(detection_line(record, info.class_names, min_score)) + '\n')
 
@@ -157,7 +159,8 @@ def draw_video(
     by_frame = {record.frame: record for record in records}
     wanted, kept = set(choose_samples(records)), {}
     last = max(by_frame)
-    with VideoWriter(path, fps) as video:
+    # Who interrupts the drawing keeps what was drawn, and gets the page.
+    with replacing(path) as part, VideoWriter(part, fps) as video, suppress(KeyboardInterrupt):
         for index, (_, frame) in enumerate(frames):
             if index in by_frame:
                 picture = annotator.draw(frame, by_frame[index])

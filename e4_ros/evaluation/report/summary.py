@@ -20,6 +20,7 @@ from e4_ros.evaluation.report.quality import (
     agreement_with_full,
     by_labels,
 )
+from e4_ros.files import write_whole
 from e4_ros.perception.audit_totals import AuditTotals
 from e4_ros.perception.records import NO_SOURCE, FrameRecord, RunInfo
 from e4_ros.vision.inference.exit_thresholds import TRACK
@@ -172,7 +173,7 @@ class Summary(BaseModel):
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
-        path.write_text(self.model_dump_json(indent=2) + '\n')
+        write_whole(path, self.model_dump_json(indent=2) + '\n')
 
 
 def summarise(

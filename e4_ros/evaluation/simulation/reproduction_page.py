@@ -10,6 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from e4_ros.evaluation.simulation.reproduction_figures import policy_figure, split_figure
+from e4_ros.files import write_whole
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c2430; margin: 0 auto; max-width: 1200px;
@@ -51,10 +52,10 @@ def write_page(
         body += [f'<h2>{html.escape(backbone)}, {workload}</h2>', _drawn(policy_figure(chosen))]
     body.append('<h2>Every figure</h2>' + _table(rows))
     text = '\n'.join(body)
-    Path(path).write_text(
+    write_whole(
+        path,
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>E4 against the governors'
         f'</title><style>{_STYLE}</style><body>{text}</body></html>',
-        encoding='utf-8',
     )
 
 

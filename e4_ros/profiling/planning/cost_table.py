@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e4_ros.energy.board_model import BoardModel, SegmentWork
+from e4_ros.files import write_whole
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -186,7 +187,7 @@ class CostTable:
 
     def save(self, path: str | Path) -> None:
         """Write the table as JSON."""
-        Path(path).write_text(json.dumps(self.as_dict()))
+        write_whole(path, json.dumps(self.as_dict()))
 
     @classmethod
     def load(cls, path: str | Path) -> CostTable:

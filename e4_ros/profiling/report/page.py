@@ -8,6 +8,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+from e4_ros.files import write_whole
 from e4_ros.profiling.profile import PLAN, Profile
 from e4_ros.profiling.report import figures
 
@@ -30,7 +31,7 @@ section { margin-top: 2.2rem; } section h2 { margin-top: 0; }
 
 def write_page(profile: Profile, path: str | Path) -> None:
     """Write the page; it needs no network."""
-    Path(path).write_text(_page(profile), encoding='utf-8')
+    write_whole(path, _page(profile))
 
 
 def _page(profile: Profile) -> str:

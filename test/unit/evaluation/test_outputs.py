@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import resource
 from dataclasses import replace
 
 import av
@@ -12,6 +13,7 @@ import pytest
 from e4_ros.evaluation.metrics import FrameLabels, Labels
 from e4_ros.evaluation.report.run_outputs import choose_samples, write_outputs
 from e4_ros.evaluation.report.video_writer import VideoWriter
+from e4_ros.files import replacing
 from e4_ros.perception.annotate import Annotator
 from e4_ros.perception.palette import exit_colors, hertz, joules, rgb, track_color
 from e4_ros.vision.detections import Detections
@@ -287,3 +289,48 @@ def test_a_video_without_frames_is_no_error(tmp_path):
 )
 def test_quantities_read_well(text, expected):
     assert text == expected
+
+
+def test_a_full_disk_leaves_the_files_of_the_run_before(records, info, frames, outputs, tmp_path):
+    folder = tmp_path / 'new' / 'run'
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match='large') as caught:
+            write_outputs(records, info(records), folder, frames(12))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(folder / 'summary.json')
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_video_that_does_not_fit_on_the_disk_names_its_file(frames, tmp_path):
+    path = tmp_path / 'annotated.mp4'
+
+    def write() -> None:
+        with replacing(path) as scratch, VideoWriter(scratch, 10) as video:
+            for _, frame in frames(12):
+                video.write(frame)
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match='large') as caught:
+            write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(path) in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_interrupts_the_drawing_gets_the_page_and_what_was_drawn(
+    records, info, frames, tmp_path
+):
+    def interrupt(drawn: int) -> None:
+        if drawn == 5:
+            raise KeyboardInterrupt
+
+    outputs = write_outputs(records, info(records), tmp_path, frames(12), progress=interrupt)
+    assert len(decoded(tmp_path / 'annotated.mp4')) == 5
+    assert outputs.report_html.is_file()
