@@ -6,22 +6,54 @@ from typing import Annotated
 
 from pydantic import Field
 
+from e4_ros.vision.models.decoders.corners import CornersDecoder
 from e4_ros.vision.models.decoders.detr import DetrDecoder
+from e4_ros.vision.models.decoders.distribution import DistributionDecoder
+from e4_ros.vision.models.decoders.faster_rcnn import FasterRcnnDecoder
+from e4_ros.vision.models.decoders.finished import RowsDecoder, TripleDecoder
+from e4_ros.vision.models.decoders.retinanet import FcosDecoder, RetinanetDecoder
 from e4_ros.vision.models.decoders.settings import Decode
 from e4_ros.vision.models.decoders.softmax import ClassDecoder
 from e4_ros.vision.models.decoders.ssd import SsdDecoder
+from e4_ros.vision.models.decoders.ssd_softmax import SsdSoftmaxDecoder
+from e4_ros.vision.models.decoders.yolo import YoloDecoder, YoloObjectnessDecoder
 from e4_ros.vision.models.decoders.yolox import YoloxDecoder
 
-AnyDecoder = ClassDecoder | DetrDecoder | SsdDecoder | YoloxDecoder
+AnyDecoder = (
+    ClassDecoder
+    | CornersDecoder
+    | DetrDecoder
+    | DistributionDecoder
+    | FasterRcnnDecoder
+    | FcosDecoder
+    | RetinanetDecoder
+    | RowsDecoder
+    | SsdDecoder
+    | SsdSoftmaxDecoder
+    | TripleDecoder
+    | YoloDecoder
+    | YoloObjectnessDecoder
+    | YoloxDecoder
+)
 #: The same as a field of a file, told apart by ``kind``.
 Decoder = Annotated[AnyDecoder, Field(discriminator='kind')]
 
 __all__ = [
     'AnyDecoder',
     'ClassDecoder',
+    'CornersDecoder',
     'Decode',
     'Decoder',
     'DetrDecoder',
+    'DistributionDecoder',
+    'FasterRcnnDecoder',
+    'FcosDecoder',
+    'RetinanetDecoder',
+    'RowsDecoder',
     'SsdDecoder',
+    'SsdSoftmaxDecoder',
+    'TripleDecoder',
+    'YoloDecoder',
+    'YoloObjectnessDecoder',
     'YoloxDecoder',
 ]

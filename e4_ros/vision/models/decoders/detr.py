@@ -13,14 +13,9 @@ import numpy as np
 from pydantic import PositiveInt
 
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.models.decoders.settings import (
-    BoxSettings,
-    Decode,
-    check_shape,
-    corners,
-    logit,
-    sigmoid,
-)
+from e4_ros.vision.models.decoders.geometry import corners
+from e4_ros.vision.models.decoders.scores import logit, sigmoid
+from e4_ros.vision.models.decoders.settings import BoxSettings, Decode, check_shape
 from e4_ros.vision.models.placement import Placement
 
 

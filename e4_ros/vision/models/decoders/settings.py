@@ -1,8 +1,7 @@
-"""What all decoders have in common: settings, scores, and the last steps to detections."""
+"""What all decoders have in common: settings, checks, and the last step to detections."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -68,28 +67,6 @@ class NmsSettings(BoxSettings):
         return Detections.of(placement.to_frame(boxes[kept]), scores[kept], labels[kept])
 
 
-def logit(min_score: float) -> float:
-    """The logit whose sigmoid is a score; what is below it need not be decoded at all.
-
-    Raises:
-        ValueError: the score is not between 0 and 1, neither included.
-    """
-    if not 0 < min_score < 1:
-        raise ValueError(f'the least score must lie between 0 and 1, got {min_score}')
-    return math.log(min_score / (1 - min_score))
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Scores of logits, in their own type."""
-    return 1 / (1 + np.exp(-logits))
-
-
-def corners(centred: np.ndarray) -> np.ndarray:
-    """Boxes ``(N, 4)`` given by centre x, centre y, width, height as x0, y0, x1, y1."""
-    half = centred[:, 2:] / 2
-    return np.concatenate([centred[:, :2] - half, centred[:, :2] + half], 1)
-
-
 def check_shape(
     outputs: Mapping[str, np.ndarray], name: str, expected: tuple[int | None, ...], why: str
 ) -> np.ndarray:
@@ -114,3 +91,13 @@ def check_shape(
         got = '×'.join(map(str, output.shape))
         raise ValueError(f'output {name!r} of the network is {got}, not {wanted}: {why}')
     return output
+
+
+def check_rows(
+    outputs: Mapping[str, np.ndarray], name: str, expected: tuple[int | None, ...], why: str
+) -> np.ndarray:
+    """The same for an output that may have a batch of one before its shape, or none."""
+    output = outputs.get(name)
+    if output is not None and output.ndim == len(expected) + 1 and len(output) == 1:
+        outputs = {name: output[0]}
+    return check_shape(outputs, name, expected, why)

@@ -14,7 +14,9 @@ import numpy as np
 from pydantic import PositiveFloat, PositiveInt
 
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.models.decoders.settings import Decode, NmsSettings, logit, sigmoid
+from e4_ros.vision.models.decoders.geometry import map_sizes
+from e4_ros.vision.models.decoders.scores import logit, sigmoid
+from e4_ros.vision.models.decoders.settings import Decode, NmsSettings
 from e4_ros.vision.models.placement import Placement
 
 
@@ -51,7 +53,7 @@ class SsdDecoder(NmsSettings):
 
     def map_sizes(self, input_size: tuple[int, int]) -> list[tuple[int, int]]:
         """Height and width of each feature map: the input's over the stride, rounded up."""
-        return [(-(-input_size[0] // s), -(-input_size[1] // s)) for s in self.strides]
+        return map_sizes(input_size, self.strides)
 
     def for_input(self, size: tuple[int, int]) -> Decode:
         """What decodes the outputs for inputs of a height and width.

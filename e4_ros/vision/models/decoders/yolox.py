@@ -13,8 +13,9 @@ import numpy as np
 from pydantic import PositiveFloat, PositiveInt
 
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.models.decoders.grids import cells
-from e4_ros.vision.models.decoders.settings import Decode, NmsSettings, check_shape, corners
+from e4_ros.vision.models.decoders.geometry import cells, corners
+from e4_ros.vision.models.decoders.scores import object_and_class
+from e4_ros.vision.models.decoders.settings import Decode, NmsSettings, check_shape
 from e4_ros.vision.models.placement import Placement
 
 
@@ -49,16 +50,12 @@ class YoloxDecoder(NmsSettings):
             outputs: Mapping[str, np.ndarray], placement: Placement, min_score: float
         ) -> Detections:
             output = check_shape(outputs, 'output', shape, why)[0]
-            rows = np.flatnonzero(output[:, 4] >= min_score)  # no class scores above 1
-            found = output[rows]
-            labels = found[:, 5:].argmax(1)
-            scores = found[:, 4] * found[np.arange(len(rows)), 5 + labels]
-            good = scores >= min_score
-            rows, boxes = rows[good], found[good, :4]
+            rows, labels, scores = object_and_class(output, min_score)
+            boxes = output[rows, :4]
             if not self.decoded:
                 boxes[:, :2] += places[rows]
                 boxes[:, 2:] = np.exp(boxes[:, 2:])
                 boxes *= steps[rows]
-            return self.suppressed(corners(boxes), scores[good], labels[good], placement)
+            return self.suppressed(corners(boxes), scores, labels, placement)
 
         return decode
