@@ -13,6 +13,7 @@ from pathlib import Path
 
 _log = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).resolve().parent
+_temporary: set[str] = set()
 
 
 def share_dir() -> Path:
@@ -64,11 +65,32 @@ def state_dir() -> Path:
     return _writable('E4_STATE', lambda: _xdg('STATE', '.local/state') / 'e4_ros', 'the state')
 
 
-def ensure_ros_log_dir() -> None:
-    """Give ROS a temporary folder for its logs where it could not write any: it would not start."""
+def ensure_ros_log_dir() -> Path:
+    """Give ROS a temporary folder for its logs where it could not write any: it would not start.
+
+    Returns:
+        Where its logs go.
+    """
+    return _writable('ROS_LOG_DIR', _default_ros_log_dir, 'the logs of ROS')
+
+
+def _default_ros_log_dir() -> Path:
     home = os.environ.get('ROS_HOME')
-    default = (lambda: Path(home) / 'log') if home else (lambda: Path.home() / '.ros' / 'log')
-    _writable('ROS_LOG_DIR', default, 'the logs of ROS')
+    return Path(home or Path.home() / '.ros') / 'log'
+
+
+def writable_folders() -> dict[str, tuple[Path, bool]]:
+    """Folders that are written without being asked for, by the variables that name them.
+
+    Returns:
+        Variable → folder, and whether it stays when this process ends.
+    """
+    folders = {
+        'E4_CACHE': cache_dir(),
+        'E4_STATE': state_dir(),
+        'ROS_LOG_DIR': ensure_ros_log_dir(),
+    }
+    return {name: (path, name not in _temporary) for name, path in folders.items()}
 
 
 def _xdg(kind: str, default: str) -> Path:
@@ -90,6 +112,7 @@ def _writable(variable: str, default: Callable[[], Path], what: str) -> Path:
         path = Path(tempfile.mkdtemp(prefix='e4-'))
         atexit.register(shutil.rmtree, path, ignore_errors=True)
         os.environ[variable] = str(path)
+        _temporary.add(variable)
         _log.warning(
             '%s cannot be written (%s): using %s until this process ends; '
             'set %s to a folder that can be kept',

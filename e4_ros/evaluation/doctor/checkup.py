@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from e4_ros import paths
 from e4_ros.evaluation.doctor.check import Check
 from e4_ros.evaluation.doctor.devices import devices
 from e4_ros.evaluation.doctor.software import software
@@ -93,6 +94,7 @@ def _access() -> Iterator[Check]:
     groups = sorted(filter(None, map(_group_name, {os.getegid(), *os.getgroups()})))
     yield Check('access', 'groups', 'ok', ', '.join(groups) or 'none with a name')
     yield from _cameras()
+    yield from _folders()
 
 
 def _daemon() -> Check:
@@ -121,6 +123,15 @@ def _cameras() -> Iterator[Check]:
         yield Check('access', 'cameras', 'ok', ', '.join(map(str, cameras)))
     else:
         yield Check('access', 'cameras', 'optional', 'no /dev/video*', 'a video or a bag will do')
+
+
+def _folders() -> Iterator[Check]:
+    for variable, (path, stays) in paths.writable_folders().items():
+        yield Check(
+            'access', variable, 'ok' if stays else 'optional',
+            str(path) if stays else 'cannot be written: a temporary folder is used each time',
+            '' if stays else f'set {variable} to a folder that can be kept',
+        )  # fmt: skip
 
 
 def _group_name(gid: int) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from e4_ros import paths
 from e4_ros.energy.virtual.board import write_tree
 from e4_ros.evaluation.doctor import software
 from e4_ros.evaluation.doctor.checkup import check_all
@@ -28,6 +29,16 @@ def test_an_empty_machine_gets_advice_and_no_error(tmp_path):
     assert named(checks, 'rails').found.startswith('no sensor')
     assert 'no daemon' in named(checks, 'DVFS daemon').found
     assert all(check.advice for check in checks if check.state != 'ok')
+
+
+def test_folders_that_cannot_be_written_are_named_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv('E4_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setenv('E4_STATE', '/proc/state')
+    monkeypatch.setattr(paths, '_temporary', set())
+    checks = check_all(tmp_path)
+    assert named(checks, 'E4_CACHE').found == str(tmp_path / 'cache')
+    assert named(checks, 'E4_STATE').state == 'optional'
+    assert named(checks, 'E4_STATE').advice == 'set E4_STATE to a folder that can be kept'
 
 
 def test_clocks_of_a_board_are_named(tmp_path):
