@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from e4_ros.paths import weights_dir
-from e4_ros.vision.models.ssdlite import Ssdlite
+from e4_ros.vision.zoo.ssdlite import Ssdlite
 
 _BACKBONE = 'FeatureExtractor/MobilenetV2/'
 _EXTRAS = (('2', '256', '512'), ('3', '128', '256'), ('4', '128', '256'), ('5', '64', '128'))

@@ -53,7 +53,7 @@ def clip_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from e4_ros.vision.clips.clip_model import ClipModel
     from e4_ros.vision.clips.gates import CascadeGate
     from e4_ros.vision.clips.net import ClipNet, NetSettings
-    from e4_ros.vision.models import load_model
+    from e4_ros.vision.zoo import load_model
 
     torch.manual_seed(0)
     backbone = ClipBackbone(load_model('torchvision/mobilenet_v3_small', 'random'), threads=1)
@@ -75,19 +75,19 @@ def exits_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     import torch
 
-    from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
+    from e4_ros.vision.exit_checkpoint import Checkpoint, Exit
     from e4_ros.vision.export.build import build_bundle
-    from e4_ros.vision.models import load_model
     from e4_ros.vision.nets.exit_gate import ExitGate
     from e4_ros.vision.nets.heads import GridHead
     from e4_ros.vision.nets.temporal_net import TemporalNet
+    from e4_ros.vision.zoo import load_model
 
     torch.manual_seed(0)
     model = load_model('pedestrian_ssdlite')
     found = Exit('exit1', 'add_1', GridHead(32, 1).eval(), ExitGate(32).eval())
     fitted = Checkpoint(
         model.name,
-        network_hash(model.network),
+        model.network.fingerprint,
         [found],
         TemporalNet(1).eval(),
         {'temporal': 0.2, 'exit1': 0.9},

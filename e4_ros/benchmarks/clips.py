@@ -89,7 +89,7 @@ def _one_network(progress: Progress, model: str, data: Any, cache: Path) -> list
     from e4_ros.vision.clips.experiment import run
     from e4_ros.vision.clips.net import NetSettings
     from e4_ros.vision.clips.training import TrainSettings
-    from e4_ros.vision.models import load_model
+    from e4_ros.vision.zoo import load_model
 
     backbone = ClipBackbone(load_model(model))
     shape = NetSettings(backbone.deep_size, len(data.class_names))

@@ -50,7 +50,7 @@ def build(
     from e4_ros.commands.bundle_text import table_of
     from e4_ros.vision.exit_checkpoint import load
     from e4_ros.vision.export.build import build_bundle
-    from e4_ros.vision.models import load_model
+    from e4_ros.vision.zoo import load_model
 
     network = load_model(model, input_size=None if size is None else (size, size))
     checkpoint = None if exits is None else load(exits, network)

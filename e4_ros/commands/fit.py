@@ -108,10 +108,10 @@ def fit(
         raise typer.BadParameter('give footage, or --from-ring with a ring, and not both')
     from e4_ros.evaluation.against_ladder import keep_if_better
     from e4_ros.vision.export.build import build_bundle
-    from e4_ros.vision.models import load_model
     from e4_ros.vision.training.fit import check_clips
     from e4_ros.vision.training.fit import fit as fit_exits
     from e4_ros.vision.training.fit_settings import FitSettings, quick_settings
+    from e4_ros.vision.zoo import load_model
 
     work = out.with_name(f'{out.name}.work')
     network = load_model(model)

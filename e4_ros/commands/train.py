@@ -87,7 +87,7 @@ def train(
     from e4_ros.vision.clips.build import build_clip_bundle
     from e4_ros.vision.clips.distributed import joined
     from e4_ros.vision.clips.training import TrainSettings
-    from e4_ros.vision.models import load_model
+    from e4_ros.vision.zoo import load_model
 
     settings = TrainSettings(epochs=epochs, batch=batch, rate=learning_rate, seed=seed, beta=beta)
     switches = {'attend': attention, 'memory': memory, 'frames': clip_frames}

@@ -212,7 +212,7 @@ def open_bundle(model: str) -> Path:
         f'`e4 build {model} --out DIR` on another machine,',
     )
     from e4_ros.vision.export.build import build_bundle
-    from e4_ros.vision.models import load_model
+    from e4_ros.vision.zoo import load_model
 
     build_bundle(load_model(model), folder)
     return folder

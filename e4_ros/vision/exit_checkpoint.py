@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -15,10 +14,10 @@ from safetensors.torch import save
 from torch import nn
 
 from e4_ros.vision.inference.exit_thresholds import TEMPORAL
-from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.exit_gate import ExitGate
 from e4_ros.vision.nets.heads import ClassHead, GridHead, Head
 from e4_ros.vision.nets.temporal_net import TemporalNet
+from e4_ros.vision.networks.trainable import TrainableModel
 
 _FORMAT = 'e4_ros.exits/4'
 _HEADS: dict[str, type[Head]] = {'detect': GridHead, 'classify': ClassHead}
@@ -51,7 +50,7 @@ class Checkpoint:
 
     Attributes:
         model: the network's name in the zoo.
-        network: hash of its weights, from `network_hash`.
+        network: hash of its weights, as `Network.fingerprint`.
         exits: exits in order of depth; may be empty.
         temporal: the temporal exit's network; None without one.
         thresholds: gate threshold by exit name, ``temporal`` included.
@@ -137,15 +136,6 @@ def load_bytes(content: bytes, path: str, model: TrainableModel) -> Checkpoint:
     return checkpoint
 
 
-def network_hash(network: nn.Module) -> str:
-    """Short hash of a network's weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
 def _about(found: Exit) -> dict[str, Any]:
     return {
         'name': found.name,
@@ -181,7 +171,7 @@ def _check_owner(checkpoint: Checkpoint, model: TrainableModel, path: str) -> No
         raise CheckpointError(
             f'{path} holds heads to {tasks}, but {model.name!r} is to {model.task}'
         )
-    if checkpoint.network != network_hash(model.network):
+    if checkpoint.network != model.network.fingerprint:
         raise CheckpointError(
             f'{path} was fitted for other weights of {model.name!r}; fit it again with `e4 fit`'
         )

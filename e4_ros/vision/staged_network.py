@@ -62,9 +62,9 @@ class StagedNetwork:
 
     Attributes:
         model: preprocessing and decoding of the network.
-        stages: stages in order; each takes ``x``, each but the last gives ``y``, and the last gives
-            the network's own outputs.
-        exits: exits in order of depth; the i-th reads what the i-th stage gives.
+        stages: stages in order; the first takes ``x``, each other what earlier ones give by its
+            name, and the last gives the network's own outputs.
+        exits: exits in order of depth; the i-th reads the i-th stage's first output.
         temporal: the learnt temporal exit; None where there is none.
         thresholds: gate threshold by exit name, ``temporal`` included; an exit without one is off.
         audit_bounds: largest mean loss by exit, as audits measure it; from calibration.

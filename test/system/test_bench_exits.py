@@ -18,7 +18,7 @@ from e4_ros.benchmarks.exits.streams import Stream
 from e4_ros.commands.app import app
 from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.bundle import shipped_bundle
-from e4_ros.vision.models import load_model
+from e4_ros.vision.zoo import load_model
 
 FIXTURE = Path(__file__).parents[1] / 'fixtures' / 'detector'
 EXITS = shipped_bundle(memory.MODEL)

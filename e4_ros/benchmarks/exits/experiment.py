@@ -36,8 +36,8 @@ from e4_ros.perception.records import machine_name
 from e4_ros.vision.bundle import load_bundle
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.export.assemble import assemble
-from e4_ros.vision.models import load_model
 from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
+from e4_ros.vision.zoo import load_model
 
 QUICK_FRAMES = 40
 _TRACKED = 200  # frames that say what the exit `track` costs

@@ -15,8 +15,7 @@ from e4_ros.benchmarks.exits.footage import FIT
 from e4_ros.benchmarks.exits.streams import Stream
 from e4_ros.paths import cache_dir
 from e4_ros.vision.bundle import BundleError, load_bundle
-from e4_ros.vision.exit_checkpoint import network_hash
-from e4_ros.vision.models.trainable import TrainableModel
+from e4_ros.vision.networks.trainable import TrainableModel
 
 
 class FittingError(OSError):
@@ -75,7 +74,7 @@ def command(model: TrainableModel, source: str, out: Path) -> list[str]:
 
 def path_of(model: TrainableModel, source: str) -> Path:
     """Where exits are kept: another file for another network or other footage."""
-    key = (network_hash(model.network), source, FIT)
+    key = (model.network.fingerprint, source, FIT)
     digest = hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()
     folder = cache_dir() / 'bench'
     folder.mkdir(exist_ok=True)

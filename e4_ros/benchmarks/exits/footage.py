@@ -12,7 +12,7 @@ from e4_ros.evaluation.perturbations import PERTURBATIONS, cut_to, perturbed
 from e4_ros.evaluation.sources import open_source
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.export.assemble import assemble
-from e4_ros.vision.models.trainable import TrainableModel
+from e4_ros.vision.networks.trainable import TrainableModel
 from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 
 Clip = Sequence[tuple[float, np.ndarray]]

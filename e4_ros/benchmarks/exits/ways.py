@@ -21,9 +21,9 @@ from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK, FULL, ExitThresholds
 from e4_ros.vision.inference.factory import make_engine
 from e4_ros.vision.inference.stream_engine import StreamEngine
-from e4_ros.vision.models import load_model
 from e4_ros.vision.runtime.factory import make_runtime
 from e4_ros.vision.tracking.association import LOWEST
+from e4_ros.vision.zoo import load_model
 
 MIN_SCORE = 0.3
 """Score from which a detection is published, by whatever way, and so judged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,21 +20,23 @@ between the last two."""
 
 def model_works(model: str, segments: int = SEGMENTS) -> list[SegmentWork]:
     """Preparation, and the network cut into ``segments`` pieces of about equal cost."""
-    import torch
-
     from e4_ros.energy.board_model import SegmentWork
-    from e4_ros.vision.export import graph_split
-    from e4_ros.vision.models import load_model
+    from e4_ros.vision.networks import nearest_cuts
+    from e4_ros.vision.zoo import load_model
 
     loaded = load_model(model)
-    example = torch.zeros(1, 3, *loaded.input_size)
-    cuts = graph_split.find_cuts(loaded.network, example)
-    inner = [cut for cut in cuts if 0.01 < cut.cost_share < 0.99]
+    inner = [cut for cut in loaded.network.cuts() if 0.01 < cut.cost_share < 0.99]
     last = max(cut.cost_share for cut in inner)  # a detector's tail has no cut: one segment
     shares = [last * (i + 1) / (segments - 1) for i in range(segments - 1)]
-    pieces = graph_split.split(loaded.network, example, graph_split.nearest_cuts(inner, shares))
-    prepare = SegmentWork('prepare', 0, 5.0 * example.numel(), 8, 'cpu')
-    return [prepare, *(SegmentWork(p.name, p.macs, p.bytes_moved, p.layers) for p in pieces)]
+    pieces = loaded.network.stages(nearest_cuts(inner, shares))
+    prepare = SegmentWork('prepare', 0, 5.0 * 3 * math.prod(loaded.input_size), 8, 'cpu')
+    return [
+        prepare,
+        *(
+            SegmentWork(piece.name, piece.work.macs, piece.work.bytes_moved, piece.work.layers)
+            for piece in pieces
+        ),
+    ]
 
 
 def paths_of(works: list[SegmentWork]) -> dict[str, list[int]]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from e4_ros.vision.bundle.program import StoredProgram
 from e4_ros.vision.staged_network import NO_WORK, Part, StagedNetwork
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def joined(network: StagedNetwork) -> StagedNetwork:
@@ -19,21 +24,48 @@ def joined(network: StagedNetwork) -> StagedNetwork:
     """
     if len(network.stages) == 1:
         return network.without_exits()
-    import onnx
-    from onnx import compose
-
-    first, *others = network.stages
-    model = onnx.load_from_string(first.program.onnx())
-    for index, stage in enumerate(others, 1):
-        # Two stages may use the same names inside.
-        following = compose.add_prefix(
-            onnx.load_from_string(stage.program.onnx()), f'{index}/', rename_outputs=False
-        )
-        model = compose.merge_models(
-            model, following, io_map=[(model.graph.output[0].name, f'{index}/x')]
-        )
-    program = StoredProgram(
-        first.name, first.program.inputs, others[-1].program.outputs, model.SerializeToString()
-    )
+    first, last = network.stages[0].program, network.stages[-1].program
+    whole = joined_graph(network.stages).SerializeToString()
+    program = StoredProgram(first.name, first.inputs, last.outputs, whole)
     work = sum((stage.work for stage in network.stages), NO_WORK)
     return replace(network.without_exits(), stages=(Part(program, work),))
+
+
+def joined_graph(stages: Sequence[Part]) -> onnx.ModelProto:
+    """The graph of all stages; the tensors at cuts keep their names."""
+    import onnx
+
+    from e4_ros.vision.onnx_edit import rename
+
+    models = [onnx.load_from_string(stage.program.onnx()) for stage in stages]
+    whole, taken = models[0], _names(models[0])
+    between = {each.name: each.name for each in (*whole.graph.input, *whole.graph.output)}
+    between['x'] = whole.graph.output[0].name
+    for index, model in enumerate(models[1:], 1):
+        inputs = {each.name: between[each.name] for each in model.graph.input}
+        own = _names(model) - set(inputs)
+        if index == len(models) - 1:
+            own -= {each.name for each in model.graph.output}  # these are the network's outputs
+        # Two stages may use the same names inside; weights that both hold are the same ones.
+        held = {w.name: w for w in whole.graph.initializer}
+        shared = {w.name for w in model.graph.initializer if held.get(w.name) == w}
+        changes = {name: f'{index}/{name}' for name in own & taken - shared}
+        rename(model, changes | {name: new for name, new in inputs.items() if name != new})
+        for node in model.graph.node:
+            node.name = f'{index}/{node.name}'
+        whole.graph.node.extend(model.graph.node)
+        new = [w for w in model.graph.initializer if w.name not in shared]
+        whole.graph.initializer.extend(new)
+        whole.graph.value_info.extend([*whole.graph.output, *model.graph.value_info])
+        del whole.graph.output[:]
+        whole.graph.output.extend(model.graph.output)
+        between |= {each.name: each.name for each in model.graph.output}
+        between['x'] = model.graph.output[0].name
+        taken = _names(whole)
+    return whole
+
+
+def _names(model: onnx.ModelProto) -> set[str]:
+    graph = model.graph
+    used = {name for node in graph.node for name in (*node.input, *node.output) if name}
+    return used | {each.name for each in (*graph.input, *graph.initializer)}

@@ -128,12 +128,14 @@ class Origin(_Entry):
         made_by: program and version that wrote it.
         made_at: time in ISO 8601.
         network: hash of the network's weights.
+        file: name of the file that the network came in; empty for one of the zoo.
         notes: what fitting wrote down: settings, sources, marks of the frames.
     """
 
     made_by: str
     made_at: str
     network: str
+    file: str = ''
     notes: dict[str, Any] = {}
 
 

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from e4_ros.vision.clips.motion import motion_map
-from e4_ros.vision.exit_checkpoint import network_hash
-from e4_ros.vision.export.graph_split import Cut, StageError, find_cuts, split
-from e4_ros.vision.export.onnx_export import ModuleProgram
-from e4_ros.vision.models.trainable import TrainableModel
+from e4_ros.vision.networks import Cut, StageError
+from e4_ros.vision.networks.torch_export import ModuleProgram
+from e4_ros.vision.networks.torch_graph import split
+from e4_ros.vision.networks.torch_network import TorchNetwork
+from e4_ros.vision.networks.trainable import TrainableModel
 from e4_ros.vision.runtime.interfaces import Buffer, CompiledProgram
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 
@@ -57,12 +58,16 @@ class ClipBackbone:
 
     def __init__(self, model: TrainableModel, threads: int | None = None):
         self.model = model
-        self.key = f'{model.name.replace("/", "_")}-{network_hash(model.network)}-v1'
+        network = model.network
+        if not isinstance(network, TorchNetwork):
+            raise StageError(
+                f'clip mode looks through a network of the zoo, which {model.name} is not'
+            )
+        self.key = f'{model.name.replace("/", "_")}-{network.fingerprint}-v1'
         self._runtime = OnnxRuntime(threads)
-        example = torch.zeros(1, 3, *model.input_size)
-        cuts = find_cuts(model.network, example)
+        example, cuts = torch.zeros(1, 3, *model.input_size), network.cuts()
         early, late = _early(model.name, cuts, model.input_size), _late(cuts)
-        stages = split(model.network, example, [early.node, late.node])[:2]
+        stages = split(network.module, example, [early.node, late.node])[:2]
         self._network = _EarlyAndLate(stages[0].module, stages[1].module)
         self._by_count: dict[int, tuple[Buffer, CompiledProgram]] = {}
         channels, rows, columns = early.shape[1:]

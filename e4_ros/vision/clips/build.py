@@ -14,11 +14,11 @@ from e4_ros.vision.clip_network import ClipNetwork, stop_name
 from e4_ros.vision.clips.backbone import ClipBackbone
 from e4_ros.vision.clips.clip_model import ClipModel
 from e4_ros.vision.clips.step import OUTPUTS, ClipStep
-from e4_ros.vision.export.build import origin_of, program_entry
-from e4_ros.vision.export.node_costs import module_cost
-from e4_ros.vision.export.onnx_export import ModuleProgram
 from e4_ros.vision.models.decoders import ClassDecoder
 from e4_ros.vision.models.described import DescribedModel
+from e4_ros.vision.networks.to_bundle import origin_of, program_entry
+from e4_ros.vision.networks.torch_costs import module_cost
+from e4_ros.vision.networks.torch_export import ModuleProgram
 from e4_ros.vision.staged_network import Part, Work
 
 

@@ -1,77 +1,53 @@
-"""A network of the zoo and its fitted exits, put together from torch modules."""
+"""A network and its fitted exits, put together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import nn
 
-from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
-from e4_ros.vision.export.graph_split import split
-from e4_ros.vision.export.node_costs import module_cost
-from e4_ros.vision.export.onnx_export import ModuleProgram, stage_programs
+from e4_ros.vision.exit_checkpoint import Checkpoint, Exit
 from e4_ros.vision.inference.exit_thresholds import TEMPORAL
-from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.exit_gate import SLOTS, STATE
 from e4_ros.vision.nets.heads import Answering, AnsweringAndJudging
 from e4_ros.vision.nets.temporal_net import TemporalAtRunTime, TemporalNet
+from e4_ros.vision.networks.torch_costs import module_cost
+from e4_ros.vision.networks.torch_export import ModuleProgram
+from e4_ros.vision.networks.trainable import TrainableModel
 from e4_ros.vision.staged_network import Part, StagedNetwork, Work
-
-_HELD = 0.75  # threshold of a classifier's last answer, which is held where nothing was fitted
 
 
 def assemble(model: TrainableModel, checkpoint: Checkpoint | None = None) -> StagedNetwork:
     """A network in stages, with fitted exits or without any.
 
-    Its programs hold their torch modules and are written as ONNX when ONNX Runtime asks for them,
-    so that every runtime can run it.
+    The exits' programs, and those of a torch network, hold their torch modules and are written as
+    ONNX when ONNX Runtime asks for them, so that every runtime can run them.
 
     Args:
         model: the network.
         checkpoint: fitted exits; None without any.
 
     Raises:
-        StageError: the network cannot be traced, or not be cut where an exit needs it.
+        StageError: the network cannot be read, or not be cut where an exit needs it.
     """
-    weights = network_hash(model.network)
     if checkpoint is None:
-        held = {TEMPORAL: _HELD} if model.task == 'classify' else {}
-        return StagedNetwork(model, stages_of(model), thresholds=held, weights=weights)
-    notes, stages = checkpoint.notes, stages_of(model, [e.cut for e in checkpoint.exits])
-    shapes = [stage.program.inputs['x'] for stage in stages[1:]]
+        return model.staged()
+    network = model.network
+    notes, cuts = checkpoint.notes, [fitted.cut for fitted in checkpoint.exits]
+    stages, shapes = network.stages(cuts), {cut.node: cut.shape for cut in network.cuts()}
     temporal = checkpoint.temporal
     return StagedNetwork(
         model,
         stages,
-        [exit_part(e, shape) for e, shape in zip(checkpoint.exits, shapes, strict=True)],
+        [exit_part(fitted, shapes[fitted.cut]) for fitted in checkpoint.exits],
         None if temporal is None else temporal_part(temporal),
         checkpoint.thresholds,
         {name: found['bound'] for name, found in notes.get('audit', {}).items()},
         notes.get('confidence', 0.95),
         notes.get('rates'),
-        weights,
+        network.fingerprint,
     )
-
-
-def stages_of(model: TrainableModel, cuts: Sequence[str] = ()) -> list[Part]:
-    """A network's stages as programs.
-
-    Args:
-        model: the network.
-        cuts: names of the traced nodes after which it is cut, in order of execution.
-
-    Raises:
-        StageError: the network cannot be traced, or not be cut there.
-    """
-    shape = (1, 3, *model.input_size)
-    stages = split(model.network, torch.zeros(shape), cuts)
-    programs = stage_programs(stages, shape, model.output_names)
-    return [
-        Part(program, Work(stage.macs, stage.bytes_moved, stage.layers))
-        for program, stage in zip(programs, stages, strict=True)
-    ]
 
 
 def exit_part(fitted: Exit, shape: tuple[int, ...]) -> Part:

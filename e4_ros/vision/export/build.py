@@ -1,14 +1,10 @@
-"""Write a bundle: the torch network and its exits as ONNX files, with all that is known of them."""
+"""Bundles with exits: written from torch modules, and turned into these again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import onnxruntime as ort
 
 from e4_ros.vision.bundle.bundle import described_model
 from e4_ros.vision.bundle.folder import entry_of, read_file, write_bundle
@@ -18,15 +14,13 @@ from e4_ros.vision.bundle.manifest import (
     ExitEntry,
     FileEntry,
     Manifest,
-    Origin,
-    ProgramEntry,
-    StageEntry,
 )
-from e4_ros.vision.exit_checkpoint import Checkpoint, load_bytes, network_hash
+from e4_ros.vision.exit_checkpoint import Checkpoint, load_bytes
 from e4_ros.vision.export.assemble import assemble
-from e4_ros.vision.models import load_model
-from e4_ros.vision.models.trainable import TrainableModel
-from e4_ros.vision.staged_network import Part, StagedNetwork
+from e4_ros.vision.networks.to_bundle import manifest_of, origin_of, program_entry
+from e4_ros.vision.networks.trainable import TrainableModel
+from e4_ros.vision.staged_network import StagedNetwork
+from e4_ros.vision.zoo import load_model
 
 _OF_CALIBRATION = ('risk', 'confidence', 'against', 'precision', 'mean_loss', 'blocks', 'rates')
 
@@ -51,47 +45,22 @@ def build_bundle(
     """
     network = assemble(model, checkpoint)
     files: dict[str, bytes] = {}
-
-    def program(part: Part) -> dict[str, Any]:
-        return program_entry(part, files)
-
     exits = checkpoint.exits if checkpoint is not None else []
-    temporal = network.temporal
-    manifest = Manifest(
-        model=model.name,
-        task=model.task,
-        class_names=tuple(model.class_names),
-        labels=model.labels,
-        preprocessing=model.preprocessing,
-        decoder=model.decoder,
-        stages=tuple(StageEntry(**program(part)) for part in network.stages),
+    notes = checkpoint.notes if checkpoint is not None else {}
+    manifest = manifest_of(
+        model,
+        network,
+        files,
         exits=tuple(
-            ExitEntry(cut=found.cut, **program(part))
+            ExitEntry(cut=found.cut, **program_entry(part, files))
             for found, part in zip(exits, network.exits, strict=True)
         ),
-        temporal=None if temporal is None else ProgramEntry(**program(temporal)),
-        thresholds=dict(network.thresholds),
-        calibration=calibration_of(checkpoint.notes if checkpoint else {}),
+        calibration=calibration_of(notes),
         checkpoint=None if checkpoint is None else _keep('exits', checkpoint, files),
-        origin=origin_of(model, notes_of(checkpoint.notes if checkpoint else {})),
+        origin=origin_of(model, notes_of(notes)),
     )
     write_bundle(folder, manifest, files)
     return manifest
-
-
-def origin_of(model: TrainableModel, notes: Mapping[str, Any]) -> Origin:
-    """Where a bundle that is written now comes from.
-
-    Args:
-        model: the network that it is made from.
-        notes: further facts about the origin.
-    """
-    return Origin(
-        made_by=f'e4_ros {_version()}',
-        made_at=datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        network=network_hash(model.network),
-        notes=dict(notes),
-    )
 
 
 def calibration_of(notes: Mapping[str, Any]) -> Calibration:
@@ -115,8 +84,13 @@ def trainable(folder: Path, manifest: Manifest) -> tuple[TrainableModel, Checkpo
         ModelError: the zoo does not have the network.
     """
     manifest.check_single_frames()
+    if manifest.origin.file:
+        raise BundleError(
+            f'{manifest.model} came in a file, {manifest.origin.file}, and is no torch module: '
+            'only networks of the zoo run in the runtime torch'
+        )
     model = load_model(manifest.model, **_size(manifest))
-    if network_hash(model.network) != manifest.origin.network:
+    if model.network.fingerprint != manifest.origin.network:
         raise BundleError(
             f'the bundle {folder} was made from other weights of {manifest.model!r} than the zoo '
             'has here: make it again with `e4 build`'
@@ -164,35 +138,8 @@ def _size(manifest: Manifest) -> dict[str, Any]:
     return {'input_size': manifest.preprocessing.size} if manifest.task == 'detect' else {}
 
 
-def program_entry(part: Part, files: dict[str, bytes]) -> dict[str, Any]:
-    """The fields of a part's `ProgramEntry`; its ONNX file is added to ``files``, by name."""
-    content = part.program.onnx()
-    file = entry_of(part.name, '.onnx', content)
-    files[file.name] = content
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(content, options, providers=['CPUExecutionProvider'])
-    return {
-        'name': part.name,
-        'file': file,
-        'inputs': {name: tuple(shape) for name, shape in part.program.inputs.items()},
-        'outputs': {slot.name: tuple(slot.shape) for slot in session.get_outputs()},
-        'macs': part.work.macs,
-        'bytes_moved': part.work.bytes_moved,
-        'layers': part.work.layers,
-        'labels': part.classes.labels,
-    }
-
-
 def _keep(stem: str, checkpoint: Checkpoint, files: dict[str, bytes]) -> FileEntry:
     content = checkpoint.to_bytes()
     entry = entry_of(stem, '.safetensors', content)
     files[entry.name] = content
     return entry
-
-
-def _version() -> str:
-    try:
-        return metadata.version('e4_ros')
-    except metadata.PackageNotFoundError:
-        return 'of a checkout'

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from e4_ros.vision.inference.intermediate_exit import ExitStep
+from e4_ros.vision.inference.stage_chain import Boundaries, first_output
 from e4_ros.vision.inference.temporal_exit import TemporalExit
 from e4_ros.vision.runtime.interfaces import Buffer, CompiledProgram, Runtime
 from e4_ros.vision.staged_network import StagedNetwork, Work
@@ -74,18 +75,15 @@ def compile_network(
         runtime: runtime of the stages and exits.
     """
     entry = runtime.buffer(tuple(network.stages[0].program.inputs['x']))
+    between, carried = Boundaries(entry), None if temporal is None else temporal.state
     steps: list[CompiledStage] = []
-    boundary, carried = entry, None if temporal is None else temporal.state
     for index, part in enumerate(network.stages):
-        compiled = runtime.compile(part.program, {'x': boundary})
+        compiled = between.compile(part.program, runtime)
         found = None
         if index < len(network.exits):
-            boundary = compiled.outputs['y']
-            exit_part = network.exits[index]
-            found = ExitStep(exit_part, boundary, temporal, network.model, runtime, carried)
+            features, behind = first_output(compiled), network.exits[index]
+            found = ExitStep(behind, features, temporal, network.model, runtime, carried)
             carried = found.state or carried
-        elif index < len(network.stages) - 1:
-            boundary = compiled.outputs['y']
         steps.append(CompiledStage(compiled, found))
     return CompiledNetwork(entry, steps)
 

@@ -8,8 +8,32 @@ import numpy as np
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.runtime.interfaces import Buffer, CompiledProgram, Runtime
+from e4_ros.vision.runtime.interfaces import Buffer, CompiledProgram, Program, Runtime
 from e4_ros.vision.staged_network import Part
+
+
+class Boundaries:
+    """Buffers between the stages of a network, by name.
+
+    Args:
+        image: the network's input, ``x``.
+    """
+
+    def __init__(self, image: Buffer):
+        self._named = {'x': image}
+
+    def compile(self, program: Program, runtime: Runtime) -> CompiledProgram:
+        """Compile the next stage onto what the stages before it leave."""
+        compiled = runtime.compile(program, {name: self._named[name] for name in program.inputs})
+        self._named |= compiled.outputs
+        # Stages that were exported before cuts had names read what is before them as x.
+        self._named['x'] = first_output(compiled)
+        return compiled
+
+
+def first_output(compiled: CompiledProgram) -> Buffer:
+    """The output of a stage that an exit behind it reads."""
+    return next(iter(compiled.outputs.values()))
 
 
 class StageChain:
@@ -21,17 +45,16 @@ class StageChain:
         runtime: runtime of the stages.
 
     Attributes:
-        boundaries: the tensor that each stage reads; the first is the network's input.
+        boundaries: the network's input, then the tensor behind each stage but the last that an
+            exit there reads.
     """
 
     def __init__(self, model: VisionModel, stages: Sequence[Part], runtime: Runtime):
         self._model = model
-        self.boundaries: list[Buffer] = [runtime.buffer(tuple(stages[0].program.inputs['x']))]
-        self._compiled: list[CompiledProgram] = []
-        for stage in stages:
-            self._compiled.append(runtime.compile(stage.program, {'x': self.boundaries[-1]}))
-            if len(self._compiled) < len(stages):
-                self.boundaries.append(self._compiled[-1].outputs['y'])
+        image = runtime.buffer(tuple(stages[0].program.inputs['x']))
+        between = Boundaries(image)
+        self._compiled = [between.compile(stage.program, runtime) for stage in stages]
+        self.boundaries: list[Buffer] = [image, *map(first_output, self._compiled[:-1])]
 
     def see(self, frame: np.ndarray) -> None:
         """Run every stage on an ``(H, W, 3)`` uint8 RGB frame."""

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from e4_ros.vision.export.assemble import stages_of
 from e4_ros.vision.inference.stage_chain import StageChain
-from e4_ros.vision.models.trainable import TrainableModel
+from e4_ros.vision.networks.trainable import TrainableModel
 from e4_ros.vision.runtime.interfaces import CompiledProgram, Program
 from e4_ros.vision.runtime.one_per_core import OnePerCore
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
@@ -47,7 +46,7 @@ def feature_extractors(
 
     Args:
         model: the network.
-        cuts: names of traced nodes, in order of execution.
+        cuts: names of cuts, in order of execution.
     """
-    stages = stages_of(model, cuts)
+    stages = model.network.stages(cuts)
     return OnePerCore(lambda: FeatureExtractor(model, stages))

@@ -14,13 +14,12 @@ import torch
 
 from e4_ros.vision.class_map import ClassMap
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
-from e4_ros.vision.export.assemble import assemble
-from e4_ros.vision.export.cut_search import measured_cuts
-from e4_ros.vision.export.graph_split import StageError
+from e4_ros.vision.exit_checkpoint import Checkpoint, Exit
 from e4_ros.vision.inference.exit_thresholds import TEMPORAL
-from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.temporal_net import TemporalNet
+from e4_ros.vision.networks import StageError
+from e4_ros.vision.networks.cut_search import measured_cuts
+from e4_ros.vision.networks.trainable import TrainableModel
 from e4_ros.vision.runtime.one_per_core import OnePerCore, cores
 from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 from e4_ros.vision.training.exit_fitting import ExitFitting
@@ -104,7 +103,7 @@ def fit(
     shares = _judge(model, probes, sources, exits, fitting, temporal, settings, progress)
     notes = {'settings': asdict(settings), 'gate_right_share': shares, 'frames': marks}
     thresholds = dict.fromkeys([TEMPORAL, *(e.name for e in exits)], _THRESHOLD)
-    return Checkpoint(model.name, network_hash(model.network), exits, temporal, thresholds, notes)
+    return Checkpoint(model.name, model.network.fingerprint, exits, temporal, thresholds, notes)
 
 
 def check_clips(clips: Sequence[Clip]) -> None:
@@ -135,7 +134,7 @@ def check_clips(clips: Sequence[Clip]) -> None:
 def _cuts(model: TrainableModel, settings: FitSettings) -> list[str]:
     shares = [cut for cut in settings.cuts if not isinstance(cut, str)]
     try:
-        by_share = iter(measured_cuts(model, shares, threads=1))
+        by_share = iter(measured_cuts(model.network, shares, threads=1))
     except StageError as error:
         raise FitError(f'{model.name} cannot be cut into stages: {error}') from error
     return [cut if isinstance(cut, str) else next(by_share) for cut in settings.cuts]
@@ -154,7 +153,7 @@ def _pseudo_label(
     total = sum(len(clip) for clip in clips)
 
     def by_teacher() -> list[Detections]:
-        asked = teacher or OfflineTeacher(assemble(model), apart_s=settings.apart_s)
+        asked = teacher or OfflineTeacher(model.staged(), apart_s=settings.apart_s)
         found: list[Detections] = []
         for clip in clips:
             found += asked.pseudo_label(clip, partial(_told, progress, len(found), total))
@@ -277,5 +276,5 @@ def _judge(
 
 def _digest(model: TrainableModel, settings: FitSettings, marks: str) -> str:
     """Identity of a fit: one with other settings, footage or weights is not resumed."""
-    about = [network_hash(model.network), asdict(settings), torch.__version__, marks]
+    about = [model.network.fingerprint, asdict(settings), torch.__version__, marks]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]

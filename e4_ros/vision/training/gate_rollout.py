@@ -14,10 +14,10 @@ import numpy as np
 
 from e4_ros.vision.exit_checkpoint import Exit
 from e4_ros.vision.export.assemble import temporal_part
-from e4_ros.vision.export.onnx_export import ModuleProgram
 from e4_ros.vision.model import VisionModel
 from e4_ros.vision.nets.heads import Answering
 from e4_ros.vision.nets.temporal_net import TemporalNet
+from e4_ros.vision.networks.torch_export import ModuleProgram
 from e4_ros.vision.runtime.one_per_core import OnePerCore
 from e4_ros.vision.training.feature_extractor import FeatureExtractor
 from e4_ros.vision.training.gate_samples import GateSamples

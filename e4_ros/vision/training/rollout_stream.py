@@ -11,7 +11,6 @@ from torch import Tensor
 
 from e4_ros.vision.agreement import quality_lost
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.export.onnx_export import ModuleProgram
 from e4_ros.vision.inference import grid_boxes
 from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
 from e4_ros.vision.model import VisionModel
@@ -19,6 +18,7 @@ from e4_ros.vision.nets.attention import coarse
 from e4_ros.vision.nets.exit_gate import SLOTS
 from e4_ros.vision.nets.heads import Answering
 from e4_ros.vision.nets.in_distribution import statistics
+from e4_ros.vision.networks.torch_export import ModuleProgram
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 from e4_ros.vision.staged_network import Part
 from e4_ros.vision.training.augment import View, random_view

@@ -11,12 +11,13 @@ from e4_ros.evaluation.sources import open_source
 from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.bundle import BundleError, Calibration, read_manifest, shipped_bundle
 from e4_ros.vision.bundle.folder import save_changed
-from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
+from e4_ros.vision.exit_checkpoint import Checkpoint, Exit
 from e4_ros.vision.export.build import build_bundle
 from e4_ros.vision.models.decoders import ClassDecoder
 from e4_ros.vision.models.preprocessing import Stretch
-from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.heads import ClassHead
+from e4_ros.vision.networks.torch_network import TorchNetwork
+from e4_ros.vision.networks.trainable import TrainableModel
 from e4_ros.vision.runtime.interfaces import RuntimeUnavailableError
 from e4_ros.vision.runtime.precision import PrecisionError
 
@@ -29,7 +30,9 @@ def tiny_model():
     network = nn.Sequential(first, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     preprocessing = Stretch(size=(16, 16), mean=(0, 0, 0), std=(255, 255, 255))
     names = ('red', 'green', 'blue')
-    return TrainableModel('tiny', 'classify', names, preprocessing, ClassDecoder(), network)
+    decoder = ClassDecoder()
+    whole = TorchNetwork(network, preprocessing.size, decoder.output_names)
+    return TrainableModel('tiny', 'classify', names, preprocessing, decoder, whole)
 
 
 @pytest.fixture
@@ -70,7 +73,7 @@ def test_what_is_kept_runs_and_is_not_fp32(tiny, frames, bits, any_speed):
 def test_every_stage_is_made(tmp_path, tiny, frames, any_speed):
     model = tiny_model()
     head = ClassHead(3, 3).eval()
-    fitted = Checkpoint('tiny', network_hash(model.network), [Exit('exit1', '_1', head)])
+    fitted = Checkpoint('tiny', model.network.fingerprint, [Exit('exit1', '_1', head)])
     build_bundle(model, tmp_path / 'cut', fitted)
     assert not try_precision(tmp_path / 'cut', 'int8', frames, threads=1).refused
     with pytest.raises(PrecisionError):  # the uncut network is another bundle

@@ -5,10 +5,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from e4_ros.vision.exit_checkpoint import Checkpoint, CheckpointError, Exit, load, network_hash
-from e4_ros.vision.models import load_model
+from e4_ros.vision.exit_checkpoint import Checkpoint, CheckpointError, Exit, load
 from e4_ros.vision.nets.heads import ClassHead, GridHead
 from e4_ros.vision.nets.temporal_net import TemporalNet
+from e4_ros.vision.zoo import load_model
 
 
 @pytest.fixture(scope='module')
@@ -22,7 +22,7 @@ def checkpoint(model):
     temporal = TemporalNet(classes=1, width=8, depth=1).eval()
     return Checkpoint(
         model.name,
-        network_hash(model.network),
+        model.network.fingerprint,
         [Exit('exit1', 'add_1', head)],
         temporal,
         {'exit1': 0.5},

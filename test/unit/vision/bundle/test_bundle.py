@@ -24,18 +24,19 @@ from e4_ros.vision.bundle import bundle as bundle_module
 from e4_ros.vision.bundle.folder import destination, read_file, save_changed
 from e4_ros.vision.bundle.join import joined
 from e4_ros.vision.bundle.manifest import digest
-from e4_ros.vision.exit_checkpoint import Checkpoint, Exit, network_hash
+from e4_ros.vision.exit_checkpoint import Checkpoint, Exit
 from e4_ros.vision.export.assemble import assemble
 from e4_ros.vision.export.build import build_bundle, trainable
 from e4_ros.vision.inference.factory import make_engine
-from e4_ros.vision.models import load_model
 from e4_ros.vision.models.decoders import ClassDecoder
 from e4_ros.vision.models.preprocessing import Stretch
-from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.exit_gate import ExitGate
 from e4_ros.vision.nets.heads import ClassHead
+from e4_ros.vision.networks.torch_network import TorchNetwork
+from e4_ros.vision.networks.trainable import TrainableModel
 from e4_ros.vision.runtime.factory import make_runtime
 from e4_ros.vision.runtime.precision import PrecisionError
+from e4_ros.vision.zoo import load_model
 
 SHIPPED = shipped_bundle('pedestrian_ssdlite')
 FIXTURE = Path(__file__).parents[3] / 'fixtures' / 'detector'
@@ -50,7 +51,9 @@ def tiny():
     )  # fmt: skip
     preprocessing = Stretch(size=(16, 12), mean=(1, 2, 3), std=(250, 255, 260), channels='bgr')
     names = ('red', 'green', 'blue')
-    return TrainableModel('tiny', 'classify', names, preprocessing, ClassDecoder(), network)
+    decoder = ClassDecoder()
+    whole = TorchNetwork(network, preprocessing.size, decoder.output_names)
+    return TrainableModel('tiny', 'classify', names, preprocessing, decoder, whole)
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ def model(tmp_path, monkeypatch):
 def fitted(model):
     found = Exit('exit1', '_1', ClassHead(4, 3).eval(), ExitGate(4).eval())
     notes = {'risk': 0.1, 'audit': {'exit1': {'bound': 0.3}}, 'rates': {'exit1': 0.2}, 'seed': 7}
-    return Checkpoint('tiny', network_hash(model.network), [found], None, {'exit1': 0.5}, notes)
+    return Checkpoint('tiny', model.network.fingerprint, [found], None, {'exit1': 0.5}, notes)
 
 
 @pytest.fixture
@@ -103,7 +106,7 @@ def test_it_keeps_what_is_known(folder):
 
 def test_outputs_are_found_by_name(folder):
     (stage, last), (found,) = read_manifest(folder).stages, read_manifest(folder).exits
-    assert (stage.inputs, stage.outputs) == ({'x': (1, 3, 16, 12)}, {'y': (1, 4, 16, 12)})
+    assert (stage.inputs, stage.outputs) == ({'x': (1, 3, 16, 12)}, {'_1': (1, 4, 16, 12)})
     assert last.outputs == {'logits': (1, 3)}
     assert list(found.inputs) == ['features', 'memory', 'filled', 'state']
     assert list(found.outputs) == ['logits', 'gate', 'diversity', 'token', 'next_state']
@@ -286,8 +289,8 @@ def test_what_runs_does_not_mind_that_its_bundle_goes(folder, frames):
 def test_a_bundle_that_is_replaced_meanwhile_is_read_anew(folder, model, fitted, monkeypatch):
     """Between the manifest and the files somebody puts another bundle in its place."""
     with torch.no_grad():
-        model.network[0].weight += 1
-    fitted.network = network_hash(model.network)
+        model.network.module[0].weight += 1
+    fitted.network = model.network.fingerprint
     reads = []
 
     def slowly(path, entry):
@@ -305,7 +308,7 @@ def test_a_bundle_that_is_replaced_meanwhile_is_read_anew(folder, model, fitted,
 def test_replacing_a_bundle_leaves_no_file_of_the_old_one(folder, model):
     (folder / 'notes.txt').write_text('mine')
     with torch.no_grad():
-        model.network[0].weight += 1
+        model.network.module[0].weight += 1
     build_bundle(model, folder)
     listed = {entry.name for entry in read_manifest(folder).files}
     assert {path.name for path in folder.iterdir()} == {*listed, 'bundle.json', 'notes.txt'}
@@ -322,7 +325,7 @@ def test_a_folder_of_something_else_is_left_alone(folder, tmp_path):
 def test_a_write_that_fails_leaves_the_bundle_as_it_was(folder, model, monkeypatch):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with torch.no_grad():
-        model.network[0].weight += 1
+        model.network.module[0].weight += 1
     monkeypatch.setattr('os.fsync', lambda _: (_ for _ in ()).throw(OSError('disk full')))
     with pytest.raises(OSError, match='disk full'):
         build_bundle(model, folder)

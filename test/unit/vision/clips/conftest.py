@@ -8,7 +8,7 @@ from e4_ros.vision.clips.backbone import ClipBackbone
 from e4_ros.vision.clips.clip_model import ClipModel
 from e4_ros.vision.clips.gates import CascadeGate, make_gate
 from e4_ros.vision.clips.net import ClipNet, NetSettings
-from e4_ros.vision.models import load_model
+from e4_ros.vision.zoo import load_model
 
 
 @pytest.fixture(scope='session')

@@ -54,7 +54,7 @@ def truth(backbone, clip_model, frames):
 )
 def test_a_step_is_what_the_network_computes(switches, backbone):
     from e4_ros.vision.clips.step import OUTPUTS, ClipStep
-    from e4_ros.vision.export.onnx_export import ModuleProgram
+    from e4_ros.vision.networks.torch_export import ModuleProgram
 
     torch.manual_seed(2)
     settings = NetSettings(backbone.deep_size, 3, **{'frames': 4, **switches})

@@ -6,7 +6,6 @@ import torch
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.export.assemble import temporal_part
-from e4_ros.vision.export.onnx_export import ModuleProgram
 from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
 from e4_ros.vision.inference.temporal_input import prior_maps, thumbnail
 from e4_ros.vision.nets.in_distribution import (
@@ -16,6 +15,7 @@ from e4_ros.vision.nets.in_distribution import (
     statistics,
 )
 from e4_ros.vision.nets.temporal_net import GRID, THUMBNAIL, TemporalAtRunTime, TemporalNet
+from e4_ros.vision.networks.torch_export import ModuleProgram
 from e4_ros.vision.runtime.factory import make_runtime
 from e4_ros.vision.training.holdout import FootageSegment
 from e4_ros.vision.training.temporal_samples import TemporalSamples, footage

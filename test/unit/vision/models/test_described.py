@@ -7,7 +7,7 @@ from torch import nn
 from e4_ros.vision.models.decoders import ClassDecoder, DetrDecoder
 from e4_ros.vision.models.described import DescribedModel
 from e4_ros.vision.models.preprocessing import Stretch
-from e4_ros.vision.models.trainable import TrainableModel
+from e4_ros.vision.networks.trainable import TrainableModel
 
 STRETCH = Stretch(size=(32, 32), mean=(0, 0, 0), std=(1, 1, 1))
 NAMES = ('person', 'bicycle', 'car', 'dog')

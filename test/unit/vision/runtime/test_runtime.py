@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from e4_ros.vision.export.graph_split import split
-from e4_ros.vision.export.onnx_export import ExportError, ModuleProgram, export, stage_programs
-from e4_ros.vision.models import load_model
+from e4_ros.vision.inference.stage_chain import Boundaries
+from e4_ros.vision.networks import nearest_cuts
+from e4_ros.vision.networks.torch_export import ExportError, ModuleProgram, export
 from e4_ros.vision.runtime.factory import make_runtime
 from e4_ros.vision.runtime.interfaces import RuntimeUnavailableError
+from e4_ros.vision.zoo import load_model
 
 
 class Small(nn.Module):
@@ -30,10 +31,8 @@ def cache(tmp_path, monkeypatch):
 
 def run_chain(runtime, programs, image):
     entry = runtime.buffer(image.shape)
-    pieces, boundary = [], entry
-    for program in programs:
-        pieces.append(runtime.compile(program, {'x': boundary}))
-        boundary = next(iter(pieces[-1].outputs.values()))
+    between = Boundaries(entry)
+    pieces = [between.compile(program, runtime) for program in programs]
     entry.write(image)
     for compiled in pieces:
         compiled.run()
@@ -46,9 +45,8 @@ def small(side=8):
 
 def test_runtimes_agree_on_the_detector():
     model = load_model('pedestrian_ssdlite')
-    shape = (1, 3, 300, 300)
-    stages = split(model.network, torch.zeros(shape), [0.4, 0.7])
-    programs = stage_programs(stages, shape, model.output_names)
+    cuts = nearest_cuts(model.network.cuts(), [0.4, 0.7])
+    programs = [part.program for part in model.network.stages(cuts)]
     image = np.random.default_rng(0).uniform(-1, 1, (1, 3, 300, 300)).astype(np.float32)
     ours = run_chain(make_runtime('onnxruntime', threads=1), programs, image)
     reference = run_chain(make_runtime('torch'), programs, image)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from e4_ros.vision import models
+from e4_ros.vision import zoo
 from e4_ros.vision.export.assemble import assemble
 from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 
@@ -15,7 +15,7 @@ FIXTURE = Path(__file__).parents[3] / 'fixtures' / 'detector'
 
 @pytest.fixture(scope='module')
 def network():
-    return assemble(models.load_model('pedestrian_ssdlite'))
+    return assemble(zoo.load_model('pedestrian_ssdlite'))
 
 
 @pytest.fixture(scope='module')
@@ -70,7 +70,7 @@ def test_a_known_frame_is_not_computed_again(network, cache, frame, monkeypatch)
 
 def test_other_weights_do_not_use_these_answers(cache, teacher, frame, monkeypatch):
     teacher.look(frame)
-    stranger = OfflineTeacher(assemble(models.load_model('pedestrian_ssdlite', 'random')), 1, cache)
+    stranger = OfflineTeacher(assemble(zoo.load_model('pedestrian_ssdlite', 'random')), 1, cache)
     break_network(stranger, monkeypatch)
     with pytest.raises(AssertionError, match='was asked'):
         stranger.look(frame)
@@ -113,7 +113,7 @@ def test_no_frames_no_answers(teacher):
 
 def test_a_classifier_is_refused(cache):
     with pytest.raises(ValueError, match='for detectors'):
-        OfflineTeacher(assemble(models.load_model('efficientnet_lite0')), cache=cache)
+        OfflineTeacher(assemble(zoo.load_model('efficientnet_lite0')), cache=cache)
 
 
 class Looks:

@@ -25,14 +25,15 @@ from e4_ros.vision.export.build import build_bundle
 from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.exit_thresholds import ExitThresholds
 from e4_ros.vision.inference.temporal_input import GRID, PRIOR
-from e4_ros.vision.models import load_model
-from e4_ros.vision.models.ssdlite import Ssdlite
-from e4_ros.vision.models.trainable import TrainableModel
 from e4_ros.vision.nets.temporal_net import SLOTS
+from e4_ros.vision.networks.torch_network import TorchNetwork
+from e4_ros.vision.networks.trainable import TrainableModel
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 from e4_ros.vision.training.feature_extractor import FeatureExtractor
 from e4_ros.vision.training.fit import LEAST_FRAMES, FitError, fit
 from e4_ros.vision.training.fit_settings import FitSettings
+from e4_ros.vision.zoo import load_model
+from e4_ros.vision.zoo.ssdlite import Ssdlite
 
 SETTINGS = FitSettings(steps=2, epochs=2, views=1, samples=12, rehearsed=8, cuts=('add_1',))
 
@@ -129,9 +130,9 @@ sys.path.insert(0, sys.argv[1])
 import torch
 import test_fit as ours
 from e4_ros.vision.inference.temporal_input import GRID, PRIOR
-from e4_ros.vision.models import load_model
-from e4_ros.vision.models.ssdlite import Ssdlite
-from e4_ros.vision.models.trainable import TrainableModel
+from e4_ros.vision.zoo import load_model
+from e4_ros.vision.zoo.ssdlite import Ssdlite
+from e4_ros.vision.networks.trainable import TrainableModel
 from e4_ros.vision.nets.temporal_net import SLOTS
 
 torch.set_num_threads(1)
@@ -222,7 +223,8 @@ class Birdwatcher:
 def test_exits_of_a_network_with_many_classes_learn_those_that_occur(model, clip, tmp_path):
     names = tuple(f'bird {i}' for i in range(80))
     torch.manual_seed(0)
-    network = Ssdlite(model.input_size, len(names)).eval()
+    module = Ssdlite(model.input_size, len(names))
+    network = TorchNetwork(module, model.input_size, model.decoder.output_names)
     many = TrainableModel('birds', 'detect', names, model.preprocessing, model.decoder, network)
     checkpoint = fit(many, [clip], SETTINGS, teacher=Birdwatcher())
     assert checkpoint.temporal.classes.labels == checkpoint.exits[0].head.classes.labels == (3, 7)

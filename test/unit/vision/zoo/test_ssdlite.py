@@ -9,9 +9,9 @@ import torch
 from torch.fx import symbolic_trace
 from torchvision.ops import box_iou
 
-from e4_ros.vision import models
+from e4_ros.vision import zoo
 from e4_ros.vision.models.decoders.ssd import SsdDecoder, anchors
-from e4_ros.vision.models.ssdlite import Ssdlite
+from e4_ros.vision.zoo.ssdlite import Ssdlite
 
 FIXTURE = Path(__file__).parents[3] / 'fixtures' / 'detector'
 ORIGINAL = np.load(FIXTURE / 'detections.npz')
@@ -25,7 +25,7 @@ def named(outputs):
 
 @pytest.fixture(scope='module')
 def model():
-    return models.load_model('pedestrian_ssdlite')
+    return zoo.load_model('pedestrian_ssdlite')
 
 
 @pytest.fixture(scope='module')
@@ -35,7 +35,7 @@ def answers(model):
     for key in ORIGINAL.files:
         frame = cv2.cvtColor(cv2.imread(str(FIXTURE / f'{key}.webp')), cv2.COLOR_BGR2RGB)
         with torch.inference_mode():
-            outputs = model.network(torch.from_numpy(model.preprocess(frame)))
+            outputs = model.network.module(torch.from_numpy(model.preprocess(frame)))
         ours = model.decode(named(outputs), frame.shape, 0.01)
         rows = ORIGINAL[key]
         found[key] = ours, rows[:, 0], rows[:, [2, 1, 4, 3]] * 300
@@ -73,7 +73,7 @@ def test_boxes_are_in_pixels_of_the_source(model):
     key = max(ORIGINAL.files, key=lambda k: (ORIGINAL[k][:, 0] > 0.5).sum())
     frame = cv2.cvtColor(cv2.imread(str(FIXTURE / f'{key}.webp')), cv2.COLOR_BGR2RGB)
     with torch.inference_mode():
-        outputs = model.network(torch.from_numpy(model.preprocess(frame)))
+        outputs = model.network.module(torch.from_numpy(model.preprocess(frame)))
     arrays = named(outputs)
     square = model.decode(arrays, (300, 300), 0.5)
     wide = model.decode(arrays, (600, 1200, 3), 0.5)
@@ -114,13 +114,13 @@ def test_anchors_fit_the_network_at_any_size(size):
 
 def test_a_smaller_input_still_finds_most_of_the_people(answers):
     """Boxes have the right place and size only if anchors and padding fit the smaller input."""
-    smaller = models.load_model('pedestrian_ssdlite', input_size=(268, 268))
+    smaller = zoo.load_model('pedestrian_ssdlite', input_size=(268, 268))
     found = total = 0
     for key, (full, _, _) in list(answers.items())[::3]:
         people = full.above(0.8)
         frame = cv2.cvtColor(cv2.imread(str(FIXTURE / f'{key}.webp')), cv2.COLOR_BGR2RGB)
         with torch.inference_mode():
-            outputs = smaller.network(torch.from_numpy(smaller.preprocess(frame)))
+            outputs = smaller.network.module(torch.from_numpy(smaller.preprocess(frame)))
         ours = smaller.decode(named(outputs), frame.shape, 0.2)
         overlap = box_iou(torch.from_numpy(people.boxes), torch.from_numpy(ours.boxes))
         found += int((overlap > 0.5).any(1).sum())
@@ -132,8 +132,8 @@ def test_a_smaller_input_still_finds_most_of_the_people(answers):
 def test_torch_fx_sees_the_same_network(model):
     x = torch.rand(1, 3, 300, 300) * 2 - 1
     with torch.inference_mode():
-        whole, traced = model.network(x), symbolic_trace(model.network)(x)
-        chained = model.network.tail(model.network.features(x))
+        whole, traced = model.network.module(x), symbolic_trace(model.network.module)(x)
+        chained = model.network.module.tail(model.network.module.features(x))
     for index in range(2):
         assert torch.equal(whole[index], traced[index])
         assert torch.equal(whole[index], chained[index])

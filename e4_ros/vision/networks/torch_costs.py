@@ -9,9 +9,7 @@ import torch
 from torch import fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-# A multiply-accumulate and a byte weigh the same at this many multiply-accumulates a byte: the
-# balance of a wide CPU (about 100 GMAC/s against 10 GB/s). It only steers where cuts are proposed.
-_MACS_PER_BYTE = 10.0
+from e4_ros.vision.networks.network import MACS_PER_BYTE
 
 # Runtimes fuse these into the layer before them: they move no bytes of their own.
 _FUSED = (
@@ -96,7 +94,7 @@ class _Counter(fx.Interpreter):
         macs = flops.get_total_flops() // 2
         touched = self._bytes_touched(n, result)
         shape = tuple(result.shape) if isinstance(result, torch.Tensor) else ()
-        weight = macs + _MACS_PER_BYTE * touched
+        weight = macs + MACS_PER_BYTE * touched
         self.costs[n.name] = NodeCost(macs, touched, shape, weight, int(touched > 0))
         return result
 

@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 
-from e4_ros.vision.export.graph_split import Cut, find_cuts, nearest_cuts, split
-from e4_ros.vision.export.onnx_export import stage_programs
-from e4_ros.vision.models.trainable import TrainableModel
+from e4_ros.vision.inference.stage_chain import Boundaries
+from e4_ros.vision.networks.network import Cut, Network, nearest_cuts
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 
 _CANDIDATES = 24
@@ -19,30 +17,30 @@ _ROUNDS = 9
 
 
 def measured_cuts(
-    model: TrainableModel,
+    network: Network,
     shares: Sequence[float],
     threads: int | None = None,
     now: Callable[[], float] = time.perf_counter,
 ) -> list[str]:
-    """Traced nodes after which the wanted shares of the network's time have passed.
+    """Names of the cuts before which the wanted shares of the network's time have passed.
 
     Up to 24 places that the estimate spreads over the network are measured; the nearest are taken.
     Two measurements may choose neighbours: keep what was chosen where it must not change.
 
     Args:
-        model: the network.
+        network: the network.
         shares: rising, in (0, 1); none: nothing is measured.
         threads: threads within one operation; None for one per core.
         now: time source in seconds.
 
     Raises:
-        StageError: the network cannot be traced, or has fewer places to cut than shares.
+        StageError: the network cannot be read, or has fewer places to cut than shares.
     """
-    return nearest_cuts(measure_cuts(model, threads, now), shares) if shares else []
+    return nearest_cuts(measure_cuts(network, threads, now), shares) if shares else []
 
 
 def measure_cuts(
-    model: TrainableModel,
+    network: Network,
     threads: int | None = None,
     now: Callable[[], float] = time.perf_counter,
 ) -> list[Cut]:
@@ -50,14 +48,11 @@ def measure_cuts(
 
     The network is run in as many stages at once; the fastest of a few rounds counts.
     """
-    example = torch.zeros(1, 3, *model.input_size)
-    places = _places(find_cuts(model.network, example))
+    places = _places(network.cuts())
     runtime = OnnxRuntime(threads)
-    boundary, pieces = runtime.buffer(tuple(example.shape)), []
-    stages = split(model.network, example, [place.node for place in places])
-    for program in stage_programs(stages, tuple(example.shape), model.output_names):
-        pieces.append(runtime.compile(program, {'x': boundary}))
-        boundary = next(iter(pieces[-1].outputs.values()))  # type: ignore[assignment]
+    stages = network.stages([place.node for place in places])
+    boundaries = Boundaries(runtime.buffer(stages[0].program.inputs['x']))
+    pieces = [boundaries.compile(stage.program, runtime) for stage in stages]
     rounds = []
     for _ in range(_ROUNDS):
         marks = [now()]

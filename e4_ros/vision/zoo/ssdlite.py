@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from e4_ros.vision.models.same_layers import InvertedResidual, conv, depthwise, separable, strided
+from e4_ros.vision.zoo.same_layers import InvertedResidual, conv, depthwise, separable, strided
 
 #: Anchors of each cell of each feature map.
 ANCHORS_PER_CELL = (3, 6, 6, 6, 6, 6)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.fx import symbolic_trace
 
-from e4_ros.vision import models
+from e4_ros.vision import zoo
 from e4_ros.vision.model import ModelError, VisionModel
-from e4_ros.vision.models.efficientnet_lite import efficientnet_lite0, from_package
 from e4_ros.vision.models.preprocessing import CentreCrop
+from e4_ros.vision.zoo.efficientnet_lite import efficientnet_lite0, from_package
 
 FIXTURES = Path(__file__).parents[3] / 'fixtures'
 ORIGINAL = np.load(FIXTURES / 'classifier' / 'logits.npz')
@@ -19,7 +19,7 @@ ORIGINAL = np.load(FIXTURES / 'classifier' / 'logits.npz')
 
 @pytest.fixture(scope='module')
 def model():
-    return models.load_model('efficientnet_lite0')
+    return zoo.load_model('efficientnet_lite0')
 
 
 def recorded_input(name):
@@ -30,7 +30,7 @@ def recorded_input(name):
 @pytest.mark.parametrize('name', ORIGINAL.files)
 def test_logits_equal_the_originals(model, name):
     with torch.inference_mode():
-        logits = model.network(torch.from_numpy(recorded_input(name))).numpy()[0]
+        logits = model.network.module(torch.from_numpy(recorded_input(name))).numpy()[0]
     np.testing.assert_allclose(logits, ORIGINAL[name], atol=1e-4)
 
 
@@ -73,12 +73,12 @@ def test_an_unsure_answer_is_empty(model):
 def test_torch_fx_sees_the_same_network(model):
     x = torch.rand(1, 3, 224, 224)
     with torch.inference_mode():
-        assert torch.equal(model.network(x), symbolic_trace(model.network)(x))
+        assert torch.equal(model.network.module(x), symbolic_trace(model.network.module)(x))
 
 
 def test_it_is_a_vision_model(model):
     assert isinstance(model, VisionModel)
-    assert not any(module.training for module in model.network.modules())
+    assert not any(module.training for module in model.network.module.modules())
 
 
 def test_a_weights_package_of_another_network_is_refused():

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from e4_ros.vision.model import ModelError
-from e4_ros.vision.models.weights import fill, read_weights
+from e4_ros.vision.zoo.weights import fill, read_weights
 
 
 def network(classes=3):

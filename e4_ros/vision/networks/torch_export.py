@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from e4_ros.paths import cache_dir
-from e4_ros.vision.export.graph_split import Stage
+from e4_ros.vision.networks.torch_graph import Stage
 
 _OPSET = 17
 _FORMAT = '2'  # raise it when the same module would be exported differently
@@ -52,18 +52,18 @@ class ModuleProgram:
 def stage_programs(
     stages: Sequence[Stage], shape: tuple[int, ...], outputs: tuple[str, ...]
 ) -> list[ModuleProgram]:
-    """Programs of a network's stages, each of which takes ``x``; all but the last give ``y``.
+    """Programs of a network's stages, wired by the names of the cuts between them.
 
     Args:
         stages: stages of one network, in order.
         shape: shape of the network's input.
         outputs: names of the network's own outputs, which the last stage gives.
     """
-    programs = []
+    programs, read = [], 'x'
     for index, stage in enumerate(stages):
-        names = outputs if index == len(stages) - 1 else ('y',)
-        programs.append(ModuleProgram(stage.name, stage.module, {'x': shape}, names))
-        shape = stage.shape
+        names = outputs if index == len(stages) - 1 else (stage.cut,)
+        programs.append(ModuleProgram(stage.name, stage.module, {read: shape}, names))
+        read, shape = stage.cut, stage.shape
     return programs
 
 

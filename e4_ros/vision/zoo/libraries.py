@@ -11,10 +11,10 @@ import torchvision.models as tv
 from torch import nn
 
 from e4_ros.vision.model import ModelError
-from e4_ros.vision.models.classifier import classifier, imagenet_classes
 from e4_ros.vision.models.preprocessing import CentreCrop
-from e4_ros.vision.models.trainable import TrainableModel
-from e4_ros.vision.models.weights import PRETRAINED, RANDOM, Weights, fill, read_weights
+from e4_ros.vision.networks.trainable import TrainableModel
+from e4_ros.vision.zoo.classifier import classifier, imagenet_classes
+from e4_ros.vision.zoo.weights import PRETRAINED, RANDOM, Weights, fill, read_weights
 
 
 def torchvision_names() -> list[str]:

@@ -1,34 +1,34 @@
-"""A network of the zoo as a torch module, with what must happen before and after it."""
+"""A network that exits can be fitted to, with what must happen before and after it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from torch import nn
-
+from e4_ros.vision.inference.exit_thresholds import TEMPORAL
 from e4_ros.vision.model import Task
 from e4_ros.vision.models.decoders import AnyDecoder
 from e4_ros.vision.models.described import DescribedModel
 from e4_ros.vision.models.preprocessing import AnyPreprocessing
+from e4_ros.vision.networks import Network
+from e4_ros.vision.staged_network import StagedNetwork
+
+_HELD = 0.75  # threshold of a classifier's last answer where nothing was fitted
 
 
 class TrainableModel(DescribedModel):
     """A described model with the network itself.
 
     Args:
-        name: name that it has in the zoo.
+        name: name of the network, in the zoo or of its file.
         task: ``detect`` or ``classify``.
         class_names: class names by label.
         preprocessing: preprocessing of a frame to the network's input.
         decoder: decoding of the network's outputs to detections.
-        network: torch module, ``(1, 3, H, W)`` float32 to a tensor or a tuple of tensors, traceable
-            by ``torch.fx``; it is put in eval mode and takes no gradients.
+        network: the network, whose outputs have the decoder's names.
+        file: name of the file that the network came in; empty for one of the zoo.
         labels: the network's own label of each class name, rising, where only some of its classes
             are wanted; empty where all are.
-
-    Attributes:
-        output_names: names of the network's outputs, in order.
     """
 
     def __init__(
@@ -38,12 +38,18 @@ class TrainableModel(DescribedModel):
         class_names: Sequence[str],
         preprocessing: AnyPreprocessing,
         decoder: AnyDecoder,
-        network: nn.Module,
+        network: Network,
+        file: str = '',
         labels: Sequence[int] = (),
     ):
         super().__init__(name, task, class_names, preprocessing, decoder, labels)
-        self.network: nn.Module = network.eval().requires_grad_(False)
-        self.output_names: tuple[str, ...] = decoder.output_names
+        self.network, self.file = network, file
+
+    def staged(self) -> StagedNetwork:
+        """The network uncut and without learnt exits; a classifier's last answer may be held."""
+        held = {TEMPORAL: _HELD} if self.task == 'classify' else {}
+        stages, weights = self.network.stages(), self.network.fingerprint
+        return StagedNetwork(self, stages, thresholds=held, weights=weights)
 
     def narrowed(self, class_names: Sequence[str]) -> TrainableModel:
         """The same with some of its classes alone, in the network's order.
@@ -66,5 +72,6 @@ class TrainableModel(DescribedModel):
             self.preprocessing,
             self.decoder,
             self.network,
+            self.file,
             tuple(self.labels[place] for place in places) if self.labels else tuple(places),
         )

@@ -14,11 +14,11 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from e4_ros.vision.model import ModelError
-from e4_ros.vision.models.classifier import classifier, imagenet_classes
 from e4_ros.vision.models.preprocessing import CentreCrop
-from e4_ros.vision.models.same_layers import InvertedResidual, Size, conv, strided
-from e4_ros.vision.models.trainable import TrainableModel
-from e4_ros.vision.models.weights import PRETRAINED, RANDOM, Weights, fill, read_weights
+from e4_ros.vision.networks.trainable import TrainableModel
+from e4_ros.vision.zoo.classifier import classifier, imagenet_classes
+from e4_ros.vision.zoo.same_layers import InvertedResidual, Size, conv, strided
+from e4_ros.vision.zoo.weights import PRETRAINED, RANDOM, Weights, fill, read_weights
 
 # repeats, kernel, stride of the first, expansion, output channels
 _BLOCKS = (

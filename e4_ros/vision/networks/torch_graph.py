@@ -15,11 +15,8 @@ from pathlib import Path
 import torch
 from torch import fx, nn
 
-from e4_ros.vision.export.node_costs import NodeCost, node_costs
-
-
-class StageError(ValueError):
-    """The network cannot be traced, or cannot be cut as asked."""
+from e4_ros.vision.networks.network import Cut, StageError, check_order
+from e4_ros.vision.networks.torch_costs import NodeCost, node_costs
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,7 @@ class Stage:
         bytes_moved: bytes that its layers read and write (activations and weights) for one input.
         layers: operations that a runtime starts one by one.
         shape: shape of the tensor that it gives; empty for the last, which may give several.
+        cut: name of the traced node that it ends with.
     """
 
     name: str
@@ -41,21 +39,7 @@ class Stage:
     bytes_moved: int
     layers: int
     shape: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A place where the network may be cut.
-
-    Attributes:
-        node: name of the traced node whose tensor is the one alive.
-        shape: that tensor's shape.
-        cost_share: share of the network's cost, 0 to 1, that lies before the cut.
-    """
-
-    node: str
-    shape: tuple[int, ...]
-    cost_share: float
+    cut: str = ''
 
 
 def trace(network: nn.Module) -> fx.GraphModule:
@@ -98,52 +82,21 @@ def find_cuts(network: nn.Module, example: torch.Tensor) -> list[Cut]:
     return _cuts(traced, node_costs(traced, example))
 
 
-def nearest_cuts(cuts: Sequence[Cut], shares: Sequence[float]) -> list[str]:
-    """Names of distinct cuts that lie nearest to the wanted (rising) shares of the cost.
-
-    Raises:
-        StageError: there are fewer cuts than shares.
-    """
-    if len(cuts) < len(shares):
-        raise StageError(
-            f'{len(shares)} cuts were asked for, but a single tensor is alive in only '
-            f'{len(cuts)} places of this network'
-        )
-    chosen: list[str] = []
-    start = 0
-    for index, share in enumerate(shares):
-        stop = len(cuts) - (len(shares) - index - 1)
-        best = min(range(start, stop), key=lambda i: abs(cuts[i].cost_share - share))
-        chosen.append(cuts[best].node)
-        start = best + 1
-    return chosen
-
-
-def split(network: nn.Module, example: torch.Tensor, cuts: Sequence[float | str]) -> list[Stage]:
+def split(network: nn.Module, example: torch.Tensor, cuts: Sequence[str]) -> list[Stage]:
     """Split a network so that the chain of its stages equals the whole exactly.
 
     Args:
         network: eval-mode network of one input.
         example: an input with batch 1.
-        cuts: where, in order: a share of the estimated cost (0 to 1; the nearest possible place is
-            taken), or the name of a traced node as in :class:`Cut`.
+        cuts: names of traced nodes as in `Cut`, in order of execution.
 
     Raises:
         StageError: the network cannot be traced, or a cut does not exist.
     """
     traced = trace(network)
     costs = node_costs(traced, example)
-    possible = _cuts(traced, costs)
-    shares = [cut for cut in cuts if not isinstance(cut, str)]
-    by_share = iter(nearest_cuts(possible, shares))
-    names = [cut if isinstance(cut, str) else next(by_share) for cut in cuts]
-    order = [cut.node for cut in possible]
-    for name in names:
-        if name not in order:
-            raise StageError(f'{name!r} is not a place where a single tensor is alive')
-    if sorted(set(names), key=order.index) != names:
-        raise StageError(f'cuts must be distinct and in order of execution, got {list(cuts)}')
-    pieces = _pieces(list(traced.graph.nodes), set(names))
+    check_order(cuts, _cuts(traced, costs))
+    pieces = _pieces(list(traced.graph.nodes), set(cuts))
     return [_stage(traced, piece, index, costs) for index, piece in enumerate(pieces)]
 
 
@@ -214,4 +167,5 @@ def _stage(
         bytes_moved=sum(costs[node.name].bytes_moved for node in piece),
         layers=sum(costs[node.name].layers for node in piece),
         shape=() if piece[-1].op == 'output' else costs[piece[-1].name].shape,
+        cut=piece[-1].name,
     )

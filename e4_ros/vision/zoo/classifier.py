@@ -9,7 +9,8 @@ from torch import nn
 
 from e4_ros.vision.models.decoders import ClassDecoder
 from e4_ros.vision.models.preprocessing import CentreCrop
-from e4_ros.vision.models.trainable import TrainableModel
+from e4_ros.vision.networks.torch_network import TorchNetwork
+from e4_ros.vision.networks.trainable import TrainableModel
 
 
 def classifier(
@@ -23,7 +24,9 @@ def classifier(
         class_names: ``C`` names.
         preprocessing: preprocessing of a frame to the network's input.
     """
-    return TrainableModel(name, 'classify', class_names, preprocessing, ClassDecoder(), network)
+    decoder = ClassDecoder()
+    whole = TorchNetwork(network, preprocessing.size, decoder.output_names)
+    return TrainableModel(name, 'classify', class_names, preprocessing, decoder, whole)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,1 @@
+"""A detector that somebody brings as an ONNX file: read, understood, made ready to be cut."""

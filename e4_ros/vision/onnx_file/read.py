@@ -1,0 +1,61 @@
+"""Open an ONNX file that somebody made elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from e4_ros.vision.model import ModelError
+
+SUFFIX = '.onnx'
+
+
+class OnnxFileError(ModelError):
+    """A file is no ONNX model that can be used; the message says what to do."""
+
+
+def is_onnx_file(name: str) -> bool:
+    """Whether somebody means an ONNX file: by its suffix, whether there is one or not."""
+    return name.lower().endswith(SUFFIX)
+
+
+def read_onnx(path: Path) -> onnx.ModelProto:
+    """Read a file with its weights, those in files beside it included.
+
+    Raises:
+        OnnxFileError: it is missing, no ONNX model, cut, or lacks the files with its weights.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except FileNotFoundError:
+        raise OnnxFileError(f'there is no file {path}') from None
+    except OSError as error:
+        raise OnnxFileError(f'{path} cannot be read: {error.strerror or error}') from error
+    except (DecodeError, ValueError) as error:
+        raise OnnxFileError(
+            f'{path} is no ONNX model, or it was cut on the way: export or copy it again. A '
+            'checkpoint of PyTorch (.pt, .pth) has to be exported first'
+        ) from error
+    if not model.graph.node:
+        raise OnnxFileError(f'{path} is no ONNX model, or an empty one: it has no operations')
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except Exception as error:  # onnx raises what its C++ half does
+        raise OnnxFileError(
+            f'the weights of {path} lie in a file of their own, which is missing or cut ('
+            f'{error}): copy the files beside it, too, or save it in one'
+        ) from error
+    return model
+
+
+def content_hash(path: Path) -> str:
+    """Hash of a file's content and of the files with its weights.
+
+    Raises:
+        OnnxFileError: as `read_onnx`.
+    """
+    model = read_onnx(path)
+    return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()

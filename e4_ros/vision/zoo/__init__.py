@@ -1,0 +1,82 @@
+"""Pretrained networks by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from e4_ros.vision.model import ModelError
+
+if TYPE_CHECKING:  # decoders and preprocessing are used where there is no torch
+    from e4_ros.vision.networks.trainable import TrainableModel
+    from e4_ros.vision.zoo.weights import Weights
+
+_OWN = ('pedestrian_ssdlite', 'efficientnet_lite0')
+
+
+def names() -> list[str]:
+    """Every name that `load_model` takes here: our own, torchvision's, timm's if installed."""
+    from e4_ros.vision.zoo.libraries import timm_names, torchvision_names
+
+    return [
+        *_OWN,
+        *(f'torchvision/{name}' for name in torchvision_names()),
+        *(f'timm/{name}' for name in timm_names()),
+    ]
+
+
+def load_model(
+    name: str,
+    weights: Weights = 'pretrained',
+    class_names: Sequence[str] | None = None,
+    input_size: tuple[int, int] | None = None,
+) -> TrainableModel:
+    """Build a network and load its weights, or take it out of a bundle.
+
+    Args:
+        name: one of `names`, or the folder of a bundle, whose network comes without its exits.
+        weights: ``'pretrained'``, a ``.safetensors`` or ``.pth`` file with a state dict of the same
+            network, or ``'random'``. Pretrained weights of our own models are installed already;
+            those of torchvision and timm are downloaded once.
+        class_names: what your own weights of a classifier tell apart, if not ImageNet's classes.
+        input_size: ``(H, W)`` for a detector that shall see smaller images than it learned from.
+
+    Raises:
+        ModelError: no such name, or the weights cannot be had or do not fit.
+    """
+    if name and Path(name).is_dir():
+        from e4_ros.vision.networks.from_bundle import reopened
+
+        if weights != 'pretrained' or class_names is not None or input_size is not None:
+            raise ModelError(f'the bundle {name} has weights, classes and input of its own')
+        return reopened(Path(name))
+    if name == 'pedestrian_ssdlite':
+        from e4_ros.vision.zoo import pedestrian
+
+        if class_names is not None:
+            raise ModelError(f'{name} knows one class, person; its class names cannot be changed')
+        return pedestrian.load(weights, input_size or (300, 300))
+    if name not in names():
+        raise ModelError(_unknown(name))
+    if input_size is not None:
+        raise ModelError(f'{name} runs at the size it learned; only a detector takes another')
+
+    from e4_ros.vision.zoo import efficientnet_lite, libraries
+
+    if name == 'efficientnet_lite0':
+        return efficientnet_lite.load(weights, class_names)
+    library, _, arch = name.partition('/')
+    build = {'torchvision': libraries.torchvision_classifier, 'timm': libraries.timm_classifier}
+    return build[library](arch, weights, class_names)
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, names(), n=5)
+    hint = f' (near: {", ".join(near)})' if near else ''
+    return (
+        f'no model is called {name!r}{hint}; there are {", ".join(_OWN)}, torchvision/NAME for any '
+        'classifier of torchvision such as torchvision/mobilenet_v3_small, and timm/NAME where '
+        'timm is installed'
+    )

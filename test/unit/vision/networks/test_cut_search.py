@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from itertools import accumulate, chain
+
+import pytest
+
+from e4_ros.vision.networks import StageError
+from e4_ros.vision.networks.cut_search import measure_cuts, measured_cuts
+from e4_ros.vision.zoo import load_model
+
+
+@pytest.fixture(scope='module')
+def network():
+    return load_model('pedestrian_ssdlite').network
+
+
+def ticking(seconds):
+    """A clock that shows, at each look, what has passed of the given steps."""
+    return accumulate(chain([0.0], seconds)).__next__
+
+
+def test_shares_are_those_of_the_clock(network):
+    """Fifteen stages; the first takes as long as all the others together."""
+    one_round = [14.0, *[1.0] * 14, 0.5]  # and half a second between rounds
+    cuts = measure_cuts(network, threads=1, now=ticking(one_round * 9))
+    assert [cut.cost_share for cut in cuts] == pytest.approx([(14 + i) / 28 for i in range(14)])
+    assert [cut.node for cut in cuts] == measured_cuts(
+        network, [cut.cost_share for cut in cuts], 1, ticking(one_round * 9)
+    )
+
+
+def test_a_slow_round_does_not_count(network):
+    fast, slow = [1.0] * 16, [50.0, *[1.0] * 15]
+    cuts = measure_cuts(network, threads=1, now=ticking([*slow, *fast * 8]))
+    assert cuts[0].cost_share == pytest.approx(1 / 15)
+
+
+def test_cuts_lie_between_blocks_where_maps_are_small(network):
+    cuts = measure_cuts(network, threads=1)
+    assert {'add', 'add_1', 'add_2', 'add_7'} <= {cut.node for cut in cuts}
+    assert max(cut.shape[1] for cut in cuts) == 96  # within blocks it is up to 576
+
+
+def test_real_shares_rise_from_nothing_to_the_whole(network):
+    shares = [cut.cost_share for cut in measure_cuts(network, threads=1)]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < shares[-1] < 1
+
+
+def test_nothing_is_measured_for_no_share(network):
+    assert measured_cuts(network, [], now=ticking([])) == []
+
+
+def test_more_shares_than_places_are_refused(network):
+    with pytest.raises(StageError, match='cuts were asked for'):
+        measured_cuts(network, [i / 20 for i in range(1, 20)], threads=1)
