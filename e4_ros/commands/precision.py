@@ -51,7 +51,7 @@ def precision(
     """  # noqa: D301
     from e4_ros.evaluation.precision import check_frames, try_precision
     from e4_ros.evaluation.sources import open_source
-    from e4_ros.perception.setup import open_bundle
+    from e4_ros.perception.bundle_cache import open_bundle
     from e4_ros.vision.bundle.folder import destination
 
     table = Table('precision', 'fp32', 'this', 'speed-up', 'agreement', '', box=None)

