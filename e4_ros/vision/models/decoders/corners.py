@@ -10,6 +10,7 @@ from pydantic import PositiveInt
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.geometry import BoxFormat, to_corners, unit
+from e4_ros.vision.models.decoders.scores import passing
 from e4_ros.vision.models.decoders.settings import Decode, NmsSettings, check_shape
 from e4_ros.vision.models.placement import Placement
 
@@ -51,9 +52,14 @@ class CornersDecoder(NmsSettings):
             count = len(boxes)
             shape = (1, count, channels) if self.transposed else (1, channels, count)
             scores = check_shape(outputs, 'scores', shape, f'{count} boxes, {why}')[0]
-            scores = (scores.T if self.transposed else scores)[int(self.background) :]
-            labels, rows = np.nonzero(scores >= min_score)
+            first = int(self.background)
+            if self.transposed:
+                rows, labels = passing(scores[:, first:], min_score)
+                scores = scores[rows, labels + first]
+            else:
+                labels, rows = passing(scores[first:], min_score)
+                scores = scores[labels + first, rows]
             found = to_corners(boxes[rows], self.boxes) * pixels
-            return self.suppressed(found, scores[labels, rows], labels, placement)
+            return self.suppressed(found, scores, labels, placement)
 
         return decode

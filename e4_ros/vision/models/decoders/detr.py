@@ -14,7 +14,7 @@ from pydantic import PositiveInt
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.geometry import corners
-from e4_ros.vision.models.decoders.scores import logit, sigmoid
+from e4_ros.vision.models.decoders.scores import logit, passing, sigmoid
 from e4_ros.vision.models.decoders.settings import BoxSettings, Decode, check_shape
 from e4_ros.vision.models.placement import Placement
 
@@ -53,10 +53,10 @@ class DetrDecoder(BoxSettings):
             if no_object:
                 logits = np.exp(logits - logits.max(1, keepdims=True))
                 logits /= logits.sum(1, keepdims=True)
-                rows, labels = np.nonzero(logits[:, :-1] >= min_score)
+                rows, labels = passing(logits[:, :-1], min_score)
                 scores = logits[rows, labels]
             else:
-                rows, labels = np.nonzero(logits >= logit(min_score))
+                rows, labels = passing(logits, logit(min_score))
                 scores = sigmoid(logits[rows, labels])
             return self.best(corners(boxes[rows]) * pixels, scores, labels, placement)
 

@@ -14,7 +14,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.geometry import cells, map_sizes
-from e4_ros.vision.models.decoders.scores import logit, sigmoid
+from e4_ros.vision.models.decoders.scores import logit, passing, sigmoid
 from e4_ros.vision.models.decoders.settings import Decode, NmsSettings, check_shape
 from e4_ros.vision.models.placement import Placement
 
@@ -78,7 +78,7 @@ class DistributionDecoder(NmsSettings):
             outputs: Mapping[str, np.ndarray], placement: Placement, min_score: float
         ) -> Detections:
             scores, sides = parts(outputs)
-            rows, labels = np.nonzero(scores >= (logit(min_score) if self.logits else min_score))
+            rows, labels = passing(scores, logit(min_score) if self.logits else min_score)
             found = scores[rows, labels]
             shares = sides[rows].reshape(-1, 4, self.bins + 1)
             shares = np.exp(shares - shares.max(-1, keepdims=True))

@@ -15,7 +15,7 @@ from pydantic import PositiveFloat, PositiveInt, model_validator
 from e4_ros.vision.boxes import clip
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.geometry import apply_offsets, grid_anchors
-from e4_ros.vision.models.decoders.scores import logit, sigmoid
+from e4_ros.vision.models.decoders.scores import logit, passing, sigmoid
 from e4_ros.vision.models.decoders.settings import Decode, NmsSettings, check_shape
 from e4_ros.vision.models.placement import Placement
 
@@ -59,7 +59,7 @@ class RetinanetDecoder(NmsSettings):
         ) -> Detections:
             logits = check_shape(outputs, 'logits', (1, len(anchors), self.classes), why)[0]
             offsets = check_shape(outputs, 'offsets', (1, len(anchors), 4), why)[0]
-            rows, labels = np.nonzero(logits >= logit(min_score))
+            rows, labels = passing(logits, logit(min_score))
             boxes = clip(apply_offsets(offsets[rows], anchors[rows], (1, 1, 1, 1)), size)
             return self.suppressed(boxes, sigmoid(logits[rows, labels]), labels, placement)
 
@@ -108,7 +108,7 @@ class FcosDecoder(NmsSettings):
             centred = check_shape(outputs, 'centreness', (1, count, 1), why)[0, :, 0]
             least = logit(min_score**2)  # neither may be lower, since the other is at most 1
             some = np.flatnonzero(centred >= least)
-            places, labels = np.nonzero(logits[some] >= least)
+            places, labels = passing(logits[some], least)
             rows = some[places]
             scores = np.sqrt(sigmoid(logits[rows, labels]) * sigmoid(centred[rows]))
             good = scores >= min_score

@@ -23,6 +23,19 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-logits))
 
 
+def passing(scores: np.ndarray, least: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the scores that are high enough.
+
+    ``np.nonzero`` says the same, but takes ten times as long where few of many are.
+
+    Args:
+        scores: ``(N, C)``.
+        least: what is less is left out; one number, or one for each row ``(N, 1)``.
+    """
+    places = np.flatnonzero(scores >= least)
+    return np.divmod(places, scores.shape[1])
+
+
 def foreground(logits: np.ndarray, min_score: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Classes whose share of a softmax is high enough, where class 0 is the background.
 
@@ -36,11 +49,13 @@ def foreground(logits: np.ndarray, min_score: float) -> tuple[np.ndarray, np.nda
     Returns:
         Rows, classes counted without the background, and scores; ``(M,)`` each.
     """
-    some = np.flatnonzero(logits[:, 1:].max(1) - logits[:, 0] >= logit(min_score))
+    rows, labels = passing(logits[:, 1:], logits[:, :1] + logit(min_score))
+    some, places = np.unique(rows, return_inverse=True)
     shares = np.exp(logits[some] - logits[some].max(1, keepdims=True))
     shares /= shares.sum(1, keepdims=True)
-    places, labels = np.nonzero(shares[:, 1:] >= min_score)
-    return some[places], labels, shares[places, labels + 1]
+    scores = shares[places, labels + 1]
+    good = scores >= min_score
+    return rows[good], labels[good], scores[good]
 
 
 def object_and_class(

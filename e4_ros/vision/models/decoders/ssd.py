@@ -15,7 +15,7 @@ from pydantic import PositiveFloat, PositiveInt
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.geometry import map_sizes
-from e4_ros.vision.models.decoders.scores import logit, sigmoid
+from e4_ros.vision.models.decoders.scores import logit, passing, sigmoid
 from e4_ros.vision.models.decoders.settings import Decode, NmsSettings
 from e4_ros.vision.models.placement import Placement
 
@@ -67,7 +67,7 @@ class SsdDecoder(NmsSettings):
             outputs: Mapping[str, np.ndarray], placement: Placement, min_score: float
         ) -> Detections:
             encodings, logits = outputs['encodings'][0], outputs['logits'][0]
-            rows, labels = np.nonzero(logits >= logit(min_score))
+            rows, labels = passing(logits, logit(min_score))
             if not len(rows):
                 return Detections.empty()
             boxes = self._boxes(encodings[rows], around[rows]) * pixels

@@ -14,7 +14,7 @@ from pydantic import PositiveFloat, PositiveInt
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.geometry import BoxFormat, to_corners, unit
-from e4_ros.vision.models.decoders.scores import object_and_class
+from e4_ros.vision.models.decoders.scores import object_and_class, passing
 from e4_ros.vision.models.decoders.settings import Decode, NmsSettings, check_shape
 from e4_ros.vision.models.placement import Placement
 
@@ -50,8 +50,10 @@ class YoloDecoder(NmsSettings):
             outputs: Mapping[str, np.ndarray], placement: Placement, min_score: float
         ) -> Detections:
             output = check_shape(outputs, 'output', shape, why)[0]
-            columns = output.T if self.transposed else output
-            found = columns[:, columns[4:].max(0) >= min_score].T
+            if self.transposed:
+                found = output[np.unique(passing(output[:, 4:], min_score)[0])]
+            else:
+                found = output[:, output[4:].max(0) >= min_score].T
             labels = found[:, 4:].argmax(1)
             scores = found[np.arange(len(found)), 4 + labels]
             boxes = to_corners(found[:, :4], self.boxes) * pixels

@@ -18,6 +18,8 @@ from e4_ros.vision.models.decoders.scores import object_and_class
 from e4_ros.vision.models.decoders.settings import Decode, NmsSettings, check_shape
 from e4_ros.vision.models.placement import Placement
 
+_MOST_GROWTH = 10.0  # logarithm of more cells than any input has; keeps boxes finite
+
 
 class YoloxDecoder(NmsSettings):
     """Boxes from ``output`` ``(1, A, 5 + C)``: centre x, centre y, width, height, object, classes.
@@ -54,7 +56,7 @@ class YoloxDecoder(NmsSettings):
             boxes = output[rows, :4]
             if not self.decoded:
                 boxes[:, :2] += places[rows]
-                boxes[:, 2:] = np.exp(boxes[:, 2:])
+                boxes[:, 2:] = np.exp(np.minimum(boxes[:, 2:], _MOST_GROWTH))
                 boxes *= steps[rows]
             return self.suppressed(corners(boxes), scores, labels, placement)
 
