@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from e4_ros.vision.boxes import clip
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.geometry import cells, map_sizes
 from e4_ros.vision.models.decoders.scores import logit, passing, sigmoid
@@ -85,8 +86,7 @@ class DistributionDecoder(NmsSettings):
             away = (shares @ distances) / shares.sum(-1)
             start = places[rows] + np.float32(self.centre)
             boxes = np.concatenate([start - away[:, :2], start + away[:, 2:]], 1) * steps[rows]
-            return self.suppressed(
-                boxes, sigmoid(found) if self.logits else found, labels, placement
-            )
+            found = sigmoid(found) if self.logits else found
+            return self.suppressed(clip(boxes, size), found, labels, placement)
 
         return decode

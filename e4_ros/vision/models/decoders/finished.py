@@ -21,7 +21,7 @@ class RowsDecoder(BoxSettings):
 
     One-to-one heads (YOLOv10, YOLO26) and exports with suppression inside have ``K = 6``: box,
     score, label. YOLOv7's has 7 columns: batch, box, label, score; Paddle's has label, score, box.
-    Rows that score too little, as padding does with 0, are left out.
+    Rows that score too little, as padding does with 0, are left out, and so is the background.
 
     Attributes:
         columns: what the columns are, in order; a box takes four of them.
@@ -56,7 +56,7 @@ class RowsDecoder(BoxSettings):
             outputs: Mapping[str, np.ndarray], placement: Placement, min_score: float
         ) -> Detections:
             rows = check_rows(outputs, 'output', (None, len(names)), why)
-            rows = rows[rows[:, score] >= min_score]
+            rows = rows[(rows[:, score] >= min_score) & (rows[:, label] >= self.first_label)]
             found = to_corners(rows[:, box : box + 4], self.boxes) * pixels
             labels = rows[:, label].astype(np.int64) - self.first_label
             return self.best(found, rows[:, score], labels, placement)
@@ -94,7 +94,7 @@ class TripleDecoder(BoxSettings):
             count, why = len(scores), 'as many as scores'
             boxes = check_rows(outputs, 'boxes', (count, 4), why)
             labels = check_rows(outputs, 'labels', (count,), why)
-            good = scores >= min_score
+            good = (scores >= min_score) & (labels >= self.first_label)
             found = to_corners(boxes[good], self.boxes) * pixels
             labels = labels[good].astype(np.int64) - self.first_label
             return self.best(found, scores[good], labels, placement)

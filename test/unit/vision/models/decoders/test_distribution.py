@@ -37,11 +37,11 @@ def reference(maps, strides, bins, centre, min_score):
         away = functional.linear(shares, torch.arange(bins + 1.0)).reshape(-1, 4) * stride
         boxes.append(torch.cat([points - away[:, :2], points + away[:, 2:]], 1))
         scores.append(torch.from_numpy(given[0]))
-    boxes, scores = torch.cat(boxes), torch.cat(scores)
+    boxes, scores = clip_boxes_to_image(torch.cat(boxes), SIZE), torch.cat(scores)
     rows, labels = (scores >= min_score).nonzero(as_tuple=True)
     boxes, scores = boxes[rows], scores[rows, labels]
     kept = batched_nms(boxes, scores, labels, 0.6)[:300]
-    return clip_boxes_to_image(boxes[kept], SIZE), scores[kept], labels[kept]
+    return boxes[kept], scores[kept], labels[kept]
 
 
 def check(found, expected):

@@ -60,6 +60,15 @@ def test_three_outputs_are_read(boxes, first, settings, batch):
     check(TripleDecoder(**settings).for_input(SIZE)(outputs, HALF, 0.1))
 
 
+def test_the_background_is_no_class():
+    decoder = RowsDecoder(first_label=2)
+    rows = np.column_stack([BOXES, SCORES, LABELS])
+    assert decoder.for_input(SIZE)({'output': rows}, HALF, 0.1).labels.tolist() == [0]
+    outputs = {'labels': LABELS, 'boxes': BOXES, 'scores': SCORES}
+    found = TripleDecoder(first_label=1).for_input(SIZE)(outputs, HALF, 0.1)
+    assert found.labels.tolist() == [1]
+
+
 def test_the_best_are_kept_where_there_are_too_many():
     rows = np.column_stack([BOXES, SCORES, LABELS])
     found = RowsDecoder(most=1).for_input(SIZE)({'output': rows}, HALF, 0.1)
