@@ -36,7 +36,8 @@ def run(
         str,
         typer.Argument(
             help='A video, a folder of images, a bag (ROS 2 folder, .mcap, .db3, ROS 1 .bag), '
-            'a ring, /dev/videoN, or `bikes` or `vtest`: real videos that ship in packages.'
+            'a ring, /dev/videoN, a stream (rtsp://…), or `bikes` or `vtest`: real videos that '
+            'ship in packages.'
         ),
     ],
     controller: options.Controller = options.DEFAULTS['controller'],

@@ -8,7 +8,8 @@ PARAMETERS = (
     ParameterSpec(
         'source',
         'bikes',
-        'A video file, a folder of images, a bag, /dev/videoN, or the videos bikes and vtest.',
+        'A video file, a folder of images, a bag, /dev/videoN, the address of a stream (rtsp://…, '
+        'http://…), or the videos bikes and vtest.',
         read_only=True,
     ),
     ParameterSpec(

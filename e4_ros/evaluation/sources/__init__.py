@@ -1,4 +1,4 @@
-"""Frames from a video, a camera, a folder of images, a bag or a ring, by one function."""
+"""Frames from a video, a camera, a stream, a folder of images, a bag or a ring."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from e4_ros.evaluation.sources.bag import BagSource
 from e4_ros.evaluation.sources.bag_reader import is_bag
 from e4_ros.evaluation.sources.base import Source, SourceError
 from e4_ros.evaluation.sources.folder import FolderSource
+from e4_ros.evaluation.sources.network import NetworkSource, is_address
 from e4_ros.evaluation.sources.packaged import PACKAGED, packaged_video
 from e4_ros.evaluation.sources.ring import RingSource
 from e4_ros.evaluation.sources.video import CameraSource, VideoSource
@@ -24,9 +25,9 @@ def open_source(text: str, *, topic: str | None = None, fps: float | None = None
 
     Args:
         text: A video file, a folder of images, a bag (a ROS 2 bag folder, ``.mcap``, ``.db3`` or a
-            ROS 1 ``.bag``), a ring of key frames, ``/dev/videoN``, or the name of a video that
-            ships in a package: ``bikes`` or ``vtest``. A file or folder of that name is meant by
-            ``./bikes``.
+            ROS 1 ``.bag``), a ring of key frames, ``/dev/videoN``, the address of a stream
+            (``rtsp://…``, ``http://…``), or the name of a video that ships in a package: ``bikes``
+            or ``vtest``. A file or folder of that name is meant by ``./bikes``.
         topic: The image topic of a bag; needed only where the bag has more than one.
         fps: Frame rate of a folder of images, which knows none of its own (default 10).
 
@@ -37,11 +38,14 @@ def open_source(text: str, *, topic: str | None = None, fps: float | None = None
         return VideoSource(packaged_video(text), name=text)
     if _CAMERA.fullmatch(text):
         return CameraSource(text)
+    if is_address(text):
+        return NetworkSource(text)
     path = Path(text).expanduser()
     if not path.exists():
         raise SourceError(
-            f'{text} does not exist. A source is a video, a folder of images, a bag, a '
-            f'ring, /dev/videoN, or one of the names {", ".join(sorted(PACKAGED))}'
+            f'{text} does not exist. A source is a video, a folder of images, a bag, a ring, '
+            '/dev/videoN, an address (rtsp://…, http://…), or one of the names '
+            f'{", ".join(sorted(PACKAGED))}'
         )
     if is_bag(path):
         return BagSource(path, topic=topic)
