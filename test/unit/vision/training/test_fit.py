@@ -42,7 +42,7 @@ class Hasty:
     """A teacher that takes no tiles: the network's answer to the frame."""
 
     def __init__(self, model):
-        self._probe = FeatureExtractor(model, export.stages_of(model))
+        self._probe = FeatureExtractor(model, model.network.stages())
 
     def pseudo_label(self, clip, progress):
         answers = []
