@@ -65,13 +65,17 @@ def why_silent(node: Node, subscription: Subscription, silence_s: float) -> str:
     if silence_s < SILENCE_S:
         return ''
     topic = subscription.topic_name
-    other = (
-        topic.removesuffix('/compressed')
-        if topic.endswith('/compressed')
-        else f'{topic}/compressed'
-    )
+    base = topic.removesuffix('/compressed')
+    other = base if topic.endswith('/compressed') else f'{topic}/compressed'
     if not node.count_publishers(topic) and node.count_publishers(other):
         return f'nobody publishes {topic}, but {other} is there: set image_transport'
+    for name in ('ffmpeg', 'theora', 'zstd'):
+        if not node.count_publishers(topic) and node.count_publishers(f'{base}/{name}'):
+            return (
+                f'nobody publishes {topic}, but {base}/{name} is there, which image_transport can '
+                f'decode: `ros2 run image_transport republish {name} raw --ros-args -r '
+                f'in/{name}:={base}/{name} -r out:={base}`'
+            )
     if not node.count_publishers(topic):
         return f'nobody publishes {topic}: check `ros2 topic list` and remap the topic'
     return (

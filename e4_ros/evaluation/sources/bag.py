@@ -8,17 +8,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 
 from e4_ros.evaluation.sources.bag_reader import BROKEN, open_bag
 from e4_ros.evaluation.sources.base import Source, SourceError
+from e4_ros.evaluation.sources.video_packets import PACKET_TYPES, PacketDecoder, codec_of
 from e4_ros.perception.images import DEFAULT_MAX_PIXELS, BitDepth, ImageError, to_rgb
 
-_IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+_IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage', *PACKET_TYPES)
 _LOOK = 50
-"""So many messages tell the frame rate."""
+"""So many messages tell the frame rate, and whether their stamps can be."""
+_APART = 30
+"""So many times faster or slower than the recorder's clock stamps may run (recorded anew)."""
 
 
 class BagSource(Source):
@@ -33,26 +37,41 @@ class BagSource(Source):
             self.topic = self._choose(reader, topic, lost)
             connections = self._connections(reader)
             self.frame_count = sum(connection.msgcount for connection in connections) or None
-            stamps = []
+            stamps, times = [], []
             for time_ns, message in islice(self._messages(reader), _LOOK):
-                stamps.append(_stamp_s(message.header.stamp, time_ns))
+                stamps.append(_stamp_s(message, time_ns))
+                times.append(time_ns * 1e-9)
                 if self.size is None:
-                    with suppress(ImageError):
-                        self.size = to_rgb(message).shape[:2]
-            self.fps = _rate(stamps)
+                    self.size = _size(message)
+            self._by_recording = not _fit(stamps, times)
+            self.fps = _rate(times if self._by_recording else stamps)
         self.name = f'{self._bag} {self.topic}'
 
     def _frames(self) -> Iterator[tuple[float, np.ndarray]]:
-        depth = BitDepth()
+        depth, decoders = BitDepth(), dict[str, PacketDecoder]()
         with open_bag(self._path) as (reader, lost):
             for text in lost:
                 self._report(text)
+            if self._by_recording:
+                self._report(
+                    "the headers' stamps do not advance as the recording does: times of recording "
+                    'are used'
+                )
             for time_ns, message in self._messages(reader):
+                stamp_s = time_ns * 1e-9 if self._by_recording else _stamp_s(message, time_ns)
                 try:
-                    frame = to_rgb(message, DEFAULT_MAX_PIXELS, depth)
-                    yield _stamp_s(message.header.stamp, time_ns), frame
-                except ImageError as error:
+                    if codec := codec_of(message):
+                        decoder = decoders.setdefault(codec, PacketDecoder(codec))
+                        yield from decoder.decode(message.data, stamp_s)
+                    else:
+                        yield stamp_s, to_rgb(message, DEFAULT_MAX_PIXELS, depth)
+                except (ImageError, av.FFmpegError) as error:
                     self._drop(f'image at {time_ns * 1e-9:.3f} s: {error}')
+        for codec, decoder in decoders.items():
+            yield from decoder.rest()
+            if decoder.waiting:
+                self.dropped += decoder.waiting
+                self._report(f'{decoder.waiting} packets of {codec} gave no picture')
 
     def _messages(self, reader: AnyReader) -> Iterator[tuple[int, Any]]:
         messages = reader.messages(connections=self._connections(reader))
@@ -97,9 +116,29 @@ class BagSource(Source):
         )
 
 
-def _stamp_s(stamp: Any, received_ns: int) -> float:
+def _stamp_s(message: Any, received_ns: int) -> float:
     """Stamp of the header in seconds; the time of recording where the camera left it empty."""
+    stamp = message.header.stamp if hasattr(message, 'header') else message.timestamp
     return (stamp.sec + stamp.nanosec * 1e-9) or received_ns * 1e-9
+
+
+def _size(message: Any) -> tuple[int, int] | None:
+    if codec_of(message):
+        return (message.height, message.width) if hasattr(message, 'height') else None
+    with suppress(ImageError):
+        height, width, _ = to_rgb(message).shape
+        return height, width
+    return None
+
+
+def _fit(stamps: Sequence[float], times: Sequence[float]) -> bool:
+    """Whether stamps advance about as the clock of the recorder does.
+
+    Some cameras send one stamp for ever, or count in another unit than seconds.
+    """
+    if len(times) < 3 or times[-1] <= times[0]:
+        return True
+    return 1 / _APART < (stamps[-1] - stamps[0]) / (times[-1] - times[0]) < _APART
 
 
 def _rate(stamps: Sequence[float]) -> float | None:

@@ -8,15 +8,17 @@ import subprocess
 import sys
 from binascii import crc32
 from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import lz4.frame
 import numpy as np
 import pytest
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -58,14 +60,16 @@ def text(value: str):
     return STORE.types['std_msgs/msg/String'](data=value)
 
 
-def write_bag(path: Path, topics: dict[str, list], plugin=StoragePlugin.MCAP) -> Path:
+def write_bag(
+    path: Path, topics: dict[str, list], plugin=StoragePlugin.MCAP, begin_s: int = 5
+) -> Path:
     with Writer(path, version=9, storage_plugin=plugin) as writer:
         for topic, messages in topics.items():
             kind = messages[0].__msgtype__
             connection = writer.add_connection(topic, kind, typestore=STORE)
             for index, message in enumerate(messages):
                 data = STORE.serialize_cdr(message, kind)
-                writer.write(connection, 5_000_000_000 + index * 100_000_000, data)
+                writer.write(connection, begin_s * 10**9 + index * 100_000_000, data)
     return path
 
 
@@ -110,6 +114,72 @@ def test_a_ros_1_bag(tmp_path):
 def test_an_unstamped_image_has_the_time_of_recording(tmp_path):
     bag = write_bag(tmp_path / 'bag', {'/camera': [image(0, 1), image(0, 2)]})
     assert [stamp for stamp, _ in open_source(str(bag))] == pytest.approx([5.0, 5.1])
+
+
+@pytest.mark.parametrize('step', [0.0, 1e-9, 1000.0])
+def test_stamps_that_do_not_advance_as_the_recording_does_are_left_out(tmp_path, step):
+    images = [image(50 + step * i, i) for i in range(10)]
+    source = open_source(str(write_bag(tmp_path / 'bag', {'/camera': images})))
+    stamps = [stamp for stamp, _ in source]
+    assert stamps == pytest.approx([5 + i / 10 for i in range(10)])
+    assert source.fps == pytest.approx(10)
+    assert 'times of recording' in source.problems[0]
+
+
+PACKET = 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'
+FOXGLOVE = 'foxglove_msgs/msg/CompressedVideo'
+DEFINITIONS = {
+    PACKET: 'std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\n'
+    'uint8 flags\nbool is_bigendian\nuint8[] data\n',
+    FOXGLOVE: 'builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n',
+}
+
+
+def video_bag(path: Path, kind: str, count: int, first: int = 0) -> Path:
+    """A bag of the packets of a video, from packet ``first`` on; b-frames are out of order."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for name, text in DEFINITIONS.items():
+        store.register(get_types_from_msg(text, name))
+    encoder = av.CodecContext.create('libx264', 'w')
+    encoder.width, encoder.height, encoder.pix_fmt = 64, 48, 'yuv420p'
+    encoder.time_base, encoder.options = Fraction(1, 10), {'tune': 'zerolatency', 'g': '5'}
+    frames = [np.full((48, 64, 3), (20 * i, 100, 200), np.uint8) for i in range(count)]
+    packets = []
+    for frame in frames:
+        packets += encoder.encode(av.VideoFrame.from_ndarray(frame, format='rgb24'))
+    packets += encoder.encode(None)
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection('/camera', kind, typestore=store)
+        for index, packet in enumerate(packets[first:], first):
+            stamped = header(7 + index / 10, store)
+            data = np.frombuffer(bytes(packet), np.uint8)
+            if kind == PACKET:
+                message = store.types[kind](
+                    stamped, 64, 48, 'libx264;yuv420p', index, 0, False, data
+                )
+            elif kind == FOXGLOVE:
+                message = store.types[kind](stamped.stamp, 'camera', data, 'h264')
+            else:
+                message = store.types[kind](stamped, 'h264', data)
+            writer.write(connection, index * 100_000_000, store.serialize_cdr(message, kind))
+    return path
+
+
+@pytest.mark.parametrize('kind', [PACKET, FOXGLOVE, COMPRESSED])
+def test_packets_of_a_video_stream_are_decoded(tmp_path, kind):
+    source = open_source(str(video_bag(tmp_path / 'bag', kind, 12)))
+    stamped = list(source)
+    assert [stamp for stamp, _ in stamped] == pytest.approx([7 + i / 10 for i in range(12)])
+    reds = [int(frame[24, 32, 0]) for _, frame in stamped]
+    assert np.abs(np.subtract(reds, [20 * i for i in range(12)])).max() < 8
+    assert (source.frame_count, source.fps, source.problems) == (12, pytest.approx(10), [])
+
+
+def test_packets_before_the_first_key_frame_are_counted(tmp_path):
+    source = open_source(str(video_bag(tmp_path / 'bag', PACKET, 12, first=2)))
+    frames = list(source)
+    assert len(frames) + source.dropped == 10
+    assert len(frames) >= 7
 
 
 def test_several_image_topics_need_a_choice(tmp_path):
@@ -215,12 +285,12 @@ def test_intact_pieces_of_a_split_bag_are_read_and_the_others_named(tmp_path):
     folder.mkdir()
     for piece in range(3):
         images = [image(10 * piece + i, i) for i in range(1, 6)]
-        written = write_bag(tmp_path / f's{piece}', {'/camera': images})
+        written = write_bag(tmp_path / f's{piece}', {'/camera': images}, begin_s=piece)
         (written / f's{piece}.mcap').rename(folder / f's_{piece}.mcap')
     cut(folder / 's_1.mcap', 0.0)
     cut(folder / 's_2.mcap', 0.5)
     source = open_source(str(folder))
-    stamps = sorted(stamp for stamp, _ in source)  # all pieces were written at one time
+    stamps = [stamp for stamp, _ in source]
     assert stamps[:5] == [1, 2, 3, 4, 5]
     assert {21, 22} <= set(stamps[5:]) < {21, 22, 23, 24, 25}
     assert 's_1.mcap cannot be read: it is empty' in source.problems
