@@ -13,10 +13,13 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from e4_ros.perception.strict_jpeg import DamageError, decode_strictly
+
 DEFAULT_MAX_PIXELS = 50_000_000
 """Largest image accepted by default: 8000 × 6000 passes, a few more pixels do not."""
 
-_JPEG_START, _JPEG_END, _SCAN = b'\xff\xd8', b'\xff\xd9', 0xDA
+_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+_SCAN, _EXIF = 0xDA, 0xE1
 _PNG_START = b'\x89PNG\r\n\x1a\n'
 # Decoding to RGB saves a pass over the picture; OpenCV 4.10 and later can.
 _READ_RGB = getattr(cv2, 'IMREAD_COLOR_RGB', None)
@@ -37,10 +40,22 @@ def decode(data: bytes | memoryview, max_pixels: int = DEFAULT_MAX_PIXELS) -> np
         ``(H, W, 3)`` uint8, RGB; an EXIF orientation is applied, alpha is dropped.
 
     Raises:
-        ImageError: the bytes are no image, stop early, or hold more than ``max_pixels`` pixels.
+        ImageError: the bytes are no image, stop early, are a damaged JPEG (as far as that is
+            noticed, see `e4_ros.perception.strict_jpeg`), or hold more than ``max_pixels`` pixels.
     """
+    view = _checked(data, max_pixels)
+    if view[:2] == _JPEG_START and all(marker != _EXIF for marker, _ in _segments(view)):
+        try:
+            image = decode_strictly(view)
+        except DamageError as error:
+            raise ImageError(
+                f'the JPEG is damaged, and its picture wrong from there on ({error}); look at the '
+                'cable, the bus or the network between camera and computer'
+            ) from None
+        if image is not None:
+            return image
     how = cv2.IMREAD_COLOR if _READ_RGB is None else _READ_RGB
-    image = _decode(data, max_pixels, how)
+    image = _by_opencv(view, how)
     return image if _READ_RGB is not None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -57,10 +72,10 @@ def decode_as_stored(data: bytes | memoryview, max_pixels: int = DEFAULT_MAX_PIX
     Raises:
         ImageError: as with `decode`.
     """
-    return _decode(data, max_pixels, cv2.IMREAD_UNCHANGED)
+    return _by_opencv(_checked(data, max_pixels), cv2.IMREAD_UNCHANGED)
 
 
-def _decode(data: bytes | memoryview, max_pixels: int, how: int) -> np.ndarray:
+def _checked(data: bytes | memoryview, max_pixels: int) -> memoryview:
     view = memoryview(data).cast('B')
     if not view:
         raise ImageError('the compressed image holds no data')
@@ -69,6 +84,10 @@ def _decode(data: bytes | memoryview, max_pixels: int, how: int) -> np.ndarray:
         raise ImageError(
             f'the JPEG ends early ({len(view)} bytes and no end marker): it was cut off'
         )
+    return view
+
+
+def _by_opencv(view: memoryview, how: int) -> np.ndarray:
     try:
         image = cv2.imdecode(np.frombuffer(view, np.uint8), how)
     except cv2.error as error:

@@ -386,3 +386,38 @@ def test_a_cv_bridge_that_does_not_work_is_passed_over(scene, monkeypatch):
     install_cv_bridge(monkeypatch, fail)
     assert cv_bridge_door.backend() == 'OpenCV'
     np.testing.assert_array_equal(to_rgb(message(scene, 'rgb8')), scene)
+
+
+@pytest.fixture
+def photo() -> np.ndarray:
+    """A picture with something in it everywhere, as cameras send it."""
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
+
+
+def test_a_strict_decoder_gives_the_same_picture(photo):
+    pytest.importorskip('simplejpeg')
+    data = jpeg(photo)
+    expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    np.testing.assert_array_equal(decode(data), expected)
+
+
+@pytest.mark.parametrize('lost', [512, 3000])
+def test_a_jpeg_that_was_damaged_in_the_middle_is_named(photo, lost):
+    pytest.importorskip('simplejpeg')
+    data = jpeg(photo)
+    half = len(data) // 2
+    with pytest.raises(ImageError, match=r'damaged.*cable'):
+        decode(data[:half] + data[half + lost :])
+
+
+def test_padding_before_the_end_marker_is_no_damage(photo):
+    data = jpeg(photo)
+    assert decode(data[:-2] + b'\x00\x01\x02' + data[-2:]).shape == photo.shape
+
+
+@pytest.mark.parametrize('kind', ['CMYK', 'L', 'YCbCr'])
+def test_jpegs_of_any_colours_are_pictures(photo, kind):
+    file = io.BytesIO()
+    PIL.Image.fromarray(photo).convert(kind).save(file, 'jpeg')
+    assert decode(file.getvalue()).shape == photo.shape
