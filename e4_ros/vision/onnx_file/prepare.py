@@ -13,6 +13,7 @@ from e4_ros.vision.networks.onnx_fold import folded
 from e4_ros.vision.onnx_edit import rename, slot_of
 from e4_ros.vision.onnx_file.image_input import ImageInput, image_input, set_shape
 from e4_ros.vision.onnx_file.read import OnnxFileError
+from e4_ros.vision.onnx_file.widen import widen
 
 _KINDS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.UINT8}
 
@@ -32,6 +33,7 @@ def prepare(model: onnx.ModelProto, input_size: tuple[int, int] | None = None) -
             ONNX Runtime cannot run it.
     """
     model = onnx.ModelProto.FromString(model.SerializeToString())
+    widen(model)
     image = image_input(model, input_size)
     set_shape(model, image)
     _feed_sizes(model, image)
