@@ -16,6 +16,7 @@ from e4_ros.vision.boxes import clip, iou_matrix
 from e4_ros.vision.tiles import Tile, inner_part, tiles_of
 from e4_ros.vision.tracking.association import undecided
 from e4_ros.vision.tracking.camera_motion import CameraMotion
+from e4_ros.vision.tracking.score_noise import START
 from e4_ros.vision.tracking.tracks import Tracks
 
 QUALITIES = {'fast': 0.0, 'balanced': 0.5, 'best': 1.0}
@@ -117,11 +118,12 @@ class Attention:
             self._rate = cv2.warpAffine(self._rate, motion, size, borderValue=_PRIOR)
         self._age_s = np.minimum(self._age_s + np.float32(elapsed_s), np.float32(_OLDEST_S))
 
-    def choose(self, tracks: Tracks) -> Tile | None:
+    def choose(self, tracks: Tracks, noise: float = START) -> Tile | None:
         """The part that deserves a closer look; None where the frame is no larger than a part.
 
         Args:
             tracks: where the objects are now.
+            noise: of the network's scores, see `ScoreNoise`.
         """
         if not self._tiles:
             return None
@@ -131,7 +133,7 @@ class Attention:
             low, high = self._inner[:, None, :2], self._inner[:, None, 2:]
             inside = ((boxes[:, :2] >= low) & (boxes[:, 2:] <= high)).all(2)
             again = 1 - np.exp(-self._age_s[self._cells_of(boxes)] / _TRACK_S)
-            expected += inside @ (self._need(tracks) * again)
+            expected += inside @ (self._need(tracks, noise) * again)
         return self._tiles[int(expected.argmax())]
 
     def seen(self, tile: Tile, before: Tracks, after: Tracks) -> None:
@@ -154,9 +156,9 @@ class Attention:
         np.maximum(self._rate, _LEAST, out=self._rate)
         self._age_s[here] = 0
 
-    def _need(self, tracks: Tracks) -> np.ndarray:
+    def _need(self, tracks: Tracks, noise: float) -> np.ndarray:
         """How likely a closer look changes what is said of each track."""
-        need = undecided(tracks, self._report_score)
+        need = undecided(tracks, self._report_score, noise)
         overlap = iou_matrix(tracks.boxes, tracks.boxes)
         np.fill_diagonal(overlap, 0)
         return np.asarray(need + np.minimum(overlap.max(1) / _OVERLAPPED, 1))

@@ -226,7 +226,9 @@ class Ladder:
             self._attention.reset(frame.shape)
         else:
             self._attention.look(self._tracks.camera, tracker.scale, self._tracks.elapsed_s)
-        return self._attention.choose(tracker.tracks) if self._budget.frame() else None
+        if not self._budget.frame():
+            return None
+        return self._attention.choose(tracker.tracks, tracker.noise.rms)
 
     def _look_closer(
         self, frame: np.ndarray, part: Tile, on_segment: OnSegment | None

@@ -153,8 +153,8 @@ class TrackExit:
         return Doubt(drift if motion.found > _BROKEN else np.inf, self._undecided(), age_s)
 
     def _undecided(self) -> float:
-        tracks = self.tracker.tracks
-        near = undecided(tracks, self.tracker.report_score).sum()
+        tracker, tracks = self.tracker, self.tracker.tracks
+        near = undecided(tracks, tracker.report_score, tracker.noise.rms).sum()
         sure = np.count_nonzero(tracks.reported)
         return float(self._unlooked * near / max(sure + near / 2, 1.0))
 

@@ -13,6 +13,7 @@ from e4_ros.vision.tracking.box_motion import BoxMotion, box_motion, box_points
 from e4_ros.vision.tracking.camera_motion import CameraMotion, camera_motion
 from e4_ros.vision.tracking.flow import small_grey, sparse_flow
 from e4_ros.vision.tracking.lost_tracks import LostTracks
+from e4_ros.vision.tracking.score_noise import ScoreNoise
 from e4_ros.vision.tracking.tracks import Tracks
 
 _BACKGROUND = (6, 4)  # columns and rows of the points that show the camera's motion
@@ -57,6 +58,7 @@ class Tracker:
     Attributes:
         tracks: the objects.
         grey: ``(h, w)`` uint8, the small picture of the frame last looked at; None before.
+        noise: of the network's scores; it is the network's, and outlives a stream.
 
     Example:
         >>> tracker = Tracker()
@@ -71,6 +73,7 @@ class Tracker:
     def __init__(self, report_score: float = 0.3) -> None:
         self.report_score = report_score
         self._next_id = 1
+        self.noise = ScoreNoise()
         self.reset()
 
     def reset(self) -> None:
@@ -116,7 +119,9 @@ class Tracker:
                 Its objects are seen larger and believed more; those outside stay as they are.
         """
         elapsed_s = self._stamp_s - self._key_s if looked_at is None else _CLOSER_S
-        kept, new = confirm(self.tracks, detections, elapsed_s, self.report_score, looked_at)
+        kept, new = confirm(
+            self.tracks, detections, elapsed_s, self.report_score, looked_at, self.noise
+        )
         self._lost.add(self.tracks, kept, self._stamp_s)
         ids = self._lost.find(new, self._stamp_s)
         fresh = ids == 0

@@ -94,6 +94,15 @@ def test_ids_go_on_and_are_never_used_again():
     assert tracker.answer().ids.tolist() == [2]
 
 
+def test_copies_of_an_object_use_up_no_ids():
+    tracker, copies = Tracker(), found([*box_of(100, 80), *box_of(101, 81)], [0.9, 0.5])
+    for step in range(10):
+        tracker.look(frame((100, 80)), step * STEP_S)
+        tracker.update(copies)
+    tracker.update(found([*box_of(100, 80), *box_of(200, 80)], [0.9, 0.9]))
+    assert tracker.tracks.ids.tolist() == [1, 2]
+
+
 @pytest.mark.parametrize('how', ['size', 'gap', 'backwards'])
 def test_another_stream_begins_without_tracks(how):
     tracker = Tracker()
@@ -234,3 +243,13 @@ def test_a_closer_look_vouches_for_a_second_or_until_one_misses_it():
             missed = abs(step * STEP_S - miss_s) < STEP_S / 2
             tracker.update(Detections.empty(), looked_at=part if missed else None)
         assert len(tracker.answer()) == 0
+
+
+def test_what_was_learnt_of_the_networks_scores_outlives_a_stream():
+    tracker = Tracker()
+    for step in range(40):
+        tracker.look(frame((100, 80)), step * STEP_S)
+        tracker.update(found(box_of(100, 80), [0.28]))
+    learnt = tracker.noise.rms
+    tracker.reset()
+    assert tracker.noise.rms == learnt < 0.2
