@@ -1,0 +1,188 @@
+"""Detections of one image to obstacles: placed in metres, and followed by a filter for each id."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from e4_ros.perception.obstacles.bearings import Bearings, bearings_of
+from e4_ros.perception.obstacles.camera import Camera
+from e4_ros.perception.obstacles.motion import ConstantVelocity
+from e4_ros.perception.obstacles.pose import Pose
+from e4_ros.perception.obstacles.surfaces import (
+    MAX_DEPTH_M,
+    Surfaces,
+    surfaces_by_depth,
+    surfaces_by_ground,
+)
+from e4_ros.vision.detections import Detections
+
+MODES = ('depth', 'cloud', 'ground')
+
+_ACROSS_SIGMA_M = 0.02
+_FORGET_S = 2.0  # after so long without its id a filter says nothing of an object any more
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How obstacles are found.
+
+    Attributes:
+        mode: ``depth`` and ``cloud`` measure the distance, ``ground`` computes it from where a box
+            meets the ground.
+        ground_z: height of the ground in the target frame, metres.
+        max_range_m: objects further away are no obstacles.
+        box_sigma_px: standard deviation of a box's edges in pixels.
+        acceleration: of objects, m/s², standard deviation; less is smoother, more is quicker.
+    """
+
+    mode: str = 'depth'
+    ground_z: float = 0.0
+    max_range_m: float = 20.0
+    box_sigma_px: float = 2.0
+    acceleration: float = 1.0
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """One object in the target frame, whose z points up.
+
+    Attributes:
+        index: of its detection.
+        track_id: of its track; 0 where nobody tracks.
+        position: ``(3,)`` metres, the middle of it.
+        size: ``(3,)`` metres along the view, across it and upwards.
+        yaw: direction of the view, radians about z; `size` counts along it.
+        velocity: ``(2,)`` metres a second; NaN where nobody tracks.
+        covariance: ``(4, 4)`` of x, y, vx, vy; NaN for what is not known.
+        z_variance: of the middle's height, m².
+    """
+
+    index: int
+    track_id: int
+    position: np.ndarray
+    size: np.ndarray
+    yaw: float
+    velocity: np.ndarray
+    covariance: np.ndarray
+    z_variance: float
+
+
+@dataclass
+class ObstacleFinder:
+    """Follows the objects of one camera; belongs to one thread.
+
+    Attributes:
+        lost: objects without a place, by the reason: ``no_depth``, ``above_horizon``, ``too_far``,
+            ``out_of_view``.
+    """
+
+    settings: Settings
+    lost: Counter[str] = field(default_factory=Counter)
+    _filters: dict[int, ConstantVelocity] = field(default_factory=dict)
+    _stamp_s: float = -np.inf
+
+    def find(
+        self,
+        detections: Detections,
+        stamp_s: float,
+        camera: Camera,
+        pose: Pose,
+        depth: np.ndarray | None = None,
+        depth_camera: Camera | None = None,
+    ) -> list[Obstacle]:
+        """Obstacles of one image.
+
+        Args:
+            detections: Of the image.
+            stamp_s: When it was taken. Where this goes back, all objects are new ones.
+            camera: What took it.
+            pose: Its optical frame's pose in the target frame at that time.
+            depth: ``(H, W)`` metres in the camera's view, at any resolution; None for the ground.
+            depth_camera: The camera at the depth image's resolution; made where it is not given.
+
+        Raises:
+            CameraError: the depth image has another shape than the camera's.
+        """
+        if stamp_s < self._stamp_s:
+            self._filters.clear()
+        self._stamp_s = stamp_s
+        bearings = bearings_of(detections.boxes, camera, pose, self.settings.box_sigma_px)
+        if depth is None:
+            surfaces = surfaces_by_ground(
+                detections.boxes, bearings, camera.height, self.settings.ground_z
+            )
+        else:
+            small = depth_camera or camera.scaled(depth.shape[1], depth.shape[0])
+            scale = (small.width / camera.width, small.height / camera.height)
+            boxes = detections.boxes * np.array([*scale, *scale])
+            surfaces = surfaces_by_depth(
+                boxes, bearings, depth, small, pose, self.settings.ground_z
+            )
+        found = []
+        for index in range(len(detections)):
+            reason = self._why_not(bearings, surfaces, index, depth is None)
+            if reason:
+                self.lost[reason] += 1
+            else:
+                found.append(self._place(detections, bearings, surfaces, index))
+        self._filters = {
+            track: one for track, one in self._filters.items() if stamp_s - one.stamp_s <= _FORGET_S
+        }
+        return found
+
+    def forget(self) -> None:
+        """Begin anew: what comes next has nothing to do with what was."""
+        self._filters.clear()
+
+    def _why_not(self, bearings: Bearings, surfaces: Surfaces, index: int, by_ground: bool) -> str:
+        if not np.isfinite(bearings.ahead[index]).all() or not np.isfinite(bearings.top[index]):
+            return 'out_of_view'
+        if not np.isfinite(surfaces.near[index]):
+            return 'above_horizon' if by_ground else 'no_depth'
+        return 'too_far' if surfaces.near[index] > self.settings.max_range_m else ''
+
+    def _place(
+        self, detections: Detections, bearings: Bearings, surfaces: Surfaces, index: int
+    ) -> Obstacle:
+        near, edge = surfaces.near[index], surfaces.edge[index]
+        width = 2 * bearings.half_width[index] * edge
+        # Seen from one side: what is as deep as it is wide has its middle half of that behind.
+        deep = min(width, MAX_DEPTH_M)
+        ahead = bearings.ahead[index]
+        top, bottom = (bearings.camera[2] + slope[index] * near
+                       for slope in (bearings.top, bearings.bottom))  # fmt: skip
+        middle = bearings.camera[:2] + (near + deep / 2) * ahead
+        across = np.array([-ahead[1], ahead[0]])
+        across_sigma = _ACROSS_SIGMA_M + self.settings.box_sigma_px * bearings.pixel[index] * near
+        covariance = surfaces.sigma[index] ** 2 * np.outer(ahead, ahead)
+        covariance = covariance + across_sigma**2 * np.outer(across, across)
+        track = 0 if detections.ids is None else int(detections.ids[index])
+        position, velocity, spread = self._follow(track, middle, covariance)
+        return Obstacle(
+            index,
+            track,
+            np.array([*position, (top + bottom) / 2]),
+            np.array([deep, width, top - bottom]),
+            float(np.arctan2(ahead[1], ahead[0])),
+            velocity,
+            spread,
+            float(across_sigma**2 + (bearings.bottom[index] * surfaces.sigma[index]) ** 2),
+        )
+
+    def _follow(
+        self, track: int, position: np.ndarray, covariance: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if not track:
+            spread = np.full((4, 4), np.nan)
+            spread[:2, :2] = covariance
+            return position, np.full(2, np.nan), spread
+        one = self._filters.get(track)
+        if one is None or one.stamp_s == self._stamp_s:
+            one = ConstantVelocity(position, covariance, self._stamp_s, self.settings.acceleration)
+            self._filters[track] = one
+        else:
+            one.update(position, covariance, self._stamp_s)
+        return one.position, one.velocity, one.covariance
