@@ -12,6 +12,7 @@ from typing import Any
 from e4_ros.bringup.arguments import Argument, Values
 from e4_ros.bringup.node_parameters import (
     dvfs_helper,
+    obstacles,
     perception,
     profiler,
     recorder,
@@ -29,11 +30,26 @@ _RELIABILITY = Argument(
     ('best_effort', 'reliable'),
 )
 _HELPER = Argument('helper', 'true', 'Start the DVFS daemon too, which steps the clocks.')
+_SENSORS = (
+    Argument('camera_info', 'camera_info', 'Calibration of the camera.'),
+    Argument('depth', 'depth', 'Depth image, where mode is depth.'),
+    Argument(
+        'depth_camera_info',
+        'depth/camera_info',
+        "Calibration of the depth camera, where its frame is not the camera's.",
+    ),
+    Argument('points', 'points', 'Point cloud, where mode is cloud.'),
+)
 
 
 def _image(values: Values) -> dict[str, str]:
     image = values['image']
     return {} if image == 'image' else {'image': image, 'image/compressed': f'{image}/compressed'}
+
+
+def _sensors(values: Values) -> dict[str, str]:
+    inside = {argument.name: argument.default for argument in _SENSORS}
+    return {name: values[key] for key, name in inside.items() if values[key] != name}
 
 
 def _as_asked(values: Values) -> dict[str, str]:
@@ -153,4 +169,13 @@ _PROFILE = Bringup(
     (NodeEntry('profiler', profiler.PARAMETERS),),
 )
 
-BRINGUPS = {bringup.name: bringup for bringup in (_PERCEPTION, _DEMO, _REPLAY, _PROFILE)}
+_NAVIGATION = Bringup(
+    'navigation',
+    'Find objects in the images of a camera and place them in metres, for navigation.',
+    (_IMAGE, _RELIABILITY, _HELPER, *_SENSORS),
+    (*_PERCEPTION.nodes, NodeEntry('obstacles', obstacles.PARAMETERS, remappings=_sensors)),
+)
+
+BRINGUPS = {
+    bringup.name: bringup for bringup in (_PERCEPTION, _NAVIGATION, _DEMO, _REPLAY, _PROFILE)
+}

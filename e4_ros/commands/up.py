@@ -212,6 +212,12 @@ _NOTES = {
         '\b\n    e4 up perception --image /camera/image_raw\n\n'
         'The detections are on /perception/detections; `ros2 topic echo` shows them.'
     ),
+    'navigation': (
+        '\b\n    e4 up navigation --image /camera/image_raw --camera-info /camera/camera_info '
+        '--mode ground\n\n'
+        'Obstacles are on /obstacles/obstacles, and as a cloud for costmaps on /obstacles/points; '
+        'docs/navigation.md shows the whole.'
+    ),
     'demo': (
         '\b\n    e4 up demo --source street.mp4 --out out/street\n\n'
         'All in processes of their own over DDS, in a ROS domain of their own. OUT then holds '

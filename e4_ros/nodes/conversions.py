@@ -16,7 +16,7 @@ from e4_ros.msg import Detections as DetectionsMsg
 from e4_ros.vision.detections import Detections
 
 try:  # not among the wheels; on robots from `rosdep install`
-    from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray
+    from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray, LabelInfo, VisionClass
     from vision_msgs.msg import ObjectHypothesisWithPose as Hypothesis
 except ImportError:
     Detection2DArray = None
@@ -28,9 +28,14 @@ def seconds(header: Header) -> float:
 
 
 def to_detections(
-    detections: Detections, header: Header, model: str, task: str, class_names: Sequence[str]
+    detections: Detections,
+    header: Header,
+    model: str,
+    task: str,
+    class_names: Sequence[str],
+    size: tuple[int, int] = (0, 0),
 ) -> DetectionsMsg:
-    """Turn detections into ``e4_ros/Detections``."""
+    """Turn detections into ``e4_ros/Detections``; ``size`` is the image's, width and height."""
     # Lists first: a number taken out of an array alone costs more than the rest of the message.
     scores, labels = detections.scores.tolist(), detections.labels.tolist()
     ids, velocities = _tracks(detections)
@@ -47,7 +52,14 @@ def to_detections(
             detections.boxes, scores, labels, ids, velocities, strict=True
         )
     ]
-    return DetectionsMsg(header=header, model=model, task=task, detections=messages)
+    return DetectionsMsg(
+        header=header,
+        model=model,
+        task=task,
+        image_width=size[0],
+        image_height=size[1],
+        detections=messages,
+    )
 
 
 def to_detection_2d_array(
@@ -73,6 +85,12 @@ def to_detection_2d_array(
         found.id = str(track) if track else ''
         message.detections.append(found)
     return message
+
+
+def to_label_info(header: Header, class_names: Sequence[str], min_score: float) -> Any:
+    """``vision_msgs/LabelInfo``: the classes' names by their indices; needs vision_msgs."""
+    classes = [VisionClass(class_id=i, class_name=name) for i, name in enumerate(class_names)]
+    return LabelInfo(header=header, class_map=classes, threshold=min_score)
 
 
 def _tracks(detections: Detections) -> tuple[list[int], np.ndarray]:
@@ -101,7 +119,7 @@ def to_image(frame: np.ndarray, header: Header) -> Image:
     """Turn an RGB array ``(H, W, 3)`` uint8 into ``sensor_msgs/Image`` (rgb8)."""
     height, width = frame.shape[:2]
     message = Image(header=header, height=height, width=width, encoding='rgb8', step=3 * width)
-    message.data = _octets(np.ascontiguousarray(frame))
+    message.data = octets(np.ascontiguousarray(frame))
     return message
 
 
@@ -110,12 +128,13 @@ def to_jpeg(frame: np.ndarray, header: Header, quality: int) -> CompressedImage:
     bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     message = CompressedImage(header=header, format='rgb8; jpeg compressed bgr8')
-    message.data = _octets(data)
+    message.data = octets(data)
     return message
 
 
-def _octets(data: np.ndarray) -> array[int]:
+def octets(data: np.ndarray) -> array[int]:
     """Contiguous bytes as the one type that rclpy does not check byte by byte, copied once."""
-    octets = array('B')
-    octets.frombytes(data.data.cast('B'))
-    return octets
+    copied = array('B')
+    if data.size:  # memoryview does not cast what is empty
+        copied.frombytes(data.data.cast('B'))
+    return copied

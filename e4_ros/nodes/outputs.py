@@ -12,6 +12,7 @@ from rclpy.lifecycle import (
     ManagedEntity,
     TransitionCallbackReturn,
 )
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -20,6 +21,7 @@ from e4_ros.msg import Detections as DetectionsMsg
 from e4_ros.msg import ExitTelemetry, SegmentTelemetry
 from e4_ros.nodes import conversions
 from e4_ros.nodes.health import Counts
+from e4_ros.nodes.parameters import value
 from e4_ros.perception.records import FrameRecord
 
 if TYPE_CHECKING:
@@ -44,20 +46,24 @@ class Outputs(ManagedEntity):
         self._full_telemetry = self._publisher(ExitTelemetry, '~/baseline/exit_telemetry')
         self._annotator: Annotator | None = None
         self._array = None
+        self._labels: LifecyclePublisher | None = None
         if conversions.Detection2DArray is not None:
             self._array = self._publisher(conversions.Detection2DArray, '~/detections_2d')
+            latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            self._labels = self._publisher(conversions.LabelInfo, '~/label_info', latched)
 
     def attach(self, engine: StreamEngine) -> None:
         """Describe the answers of ``engine`` from now on."""
         self._model, self._exits = engine.model, list(engine.paths)
         self._annotator = None
+        self._publish_labels()
 
     def publish(
         self, frame: np.ndarray, header: Header, record: FrameRecord, at: Counts, plan_id: str
     ) -> None:
         """Publish detections and telemetry; the picture and vision_msgs while someone listens."""
         detections = record.result.detections
-        self._detections.publish(self._to_detections(record.result, header))
+        self._detections.publish(self._to_detections(record.result, header, frame))
         if self._array is not None and self._array.get_subscription_count():
             names = self._model.class_names
             self._array.publish(conversions.to_detection_2d_array(detections, header, names))
@@ -66,10 +72,17 @@ class Outputs(ManagedEntity):
             picture = (self._annotator or self._make_annotator()).draw(frame, record)
             self._annotated.publish(conversions.to_image(picture, header))
 
-    def publish_baseline(self, header: Header, record: FrameRecord, at: Counts) -> None:
+    def publish_baseline(
+        self, frame: np.ndarray, header: Header, record: FrameRecord, at: Counts
+    ) -> None:
         """Publish what the full network says to the same image and what it costs."""
-        self._full_detections.publish(self._to_detections(record.result, header))
+        self._full_detections.publish(self._to_detections(record.result, header, frame))
         self._full_telemetry.publish(self._to_telemetry(header, record, at))
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Say which classes there are, to whoever comes."""
+        self._publish_labels()
+        return super().on_activate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take the topics away."""
@@ -77,9 +90,15 @@ class Outputs(ManagedEntity):
             self._node.destroy_lifecycle_publisher(self._publishers.pop())
         return super().on_cleanup(state)
 
-    def _publisher(self, kind: type, topic: str) -> LifecyclePublisher:
+    def _publish_labels(self) -> None:
+        if self._labels is not None:
+            header = Header(stamp=self._node.get_clock().now().to_msg())
+            names, min_score = self._model.class_names, value(self._node, 'min_score')
+            self._labels.publish(conversions.to_label_info(header, names, min_score))
+
+    def _publisher(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> LifecyclePublisher:
         publisher = self._node.create_lifecycle_publisher(
-            kind, topic, 10, qos_overriding_options=QoSOverridingOptions.with_default_policies()
+            kind, topic, qos, qos_overriding_options=QoSOverridingOptions.with_default_policies()
         )
         self._publishers.append(publisher)
         return publisher
@@ -92,10 +111,12 @@ class Outputs(ManagedEntity):
         self._annotator = Annotator(self._exits, model.class_names, model.task)
         return self._annotator
 
-    def _to_detections(self, result: FrameResult, header: Header) -> DetectionsMsg:
-        model = self._model
+    def _to_detections(
+        self, result: FrameResult, header: Header, frame: np.ndarray
+    ) -> DetectionsMsg:
+        model, (height, width) = self._model, frame.shape[:2]
         return conversions.to_detections(
-            result.detections, header, model.name, model.task, model.class_names
+            result.detections, header, model.name, model.task, model.class_names, (width, height)
         )
 
     def _to_telemetry(

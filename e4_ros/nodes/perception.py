@@ -158,7 +158,7 @@ class Perception(AutostartNode):
         if baseline is not None and baseline.is_due(counts.processed, record.stamp_s):
             board = self._steps.board if self._steps is not None else ''
             self._outputs.publish_baseline(
-                header, baseline.process(frame, record.stamp_s, board), counts
+                frame, header, baseline.process(frame, record.stamp_s, board), counts
             )
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
-from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from e4_ros.bringup.node_parameters.recorder import PARAMETERS
 from e4_ros.nodes.bag_file import BagFile
 from e4_ros.nodes.interfaces import message_class
 from e4_ros.nodes.lifecycle import run
+from e4_ros.nodes.offered_qos import as_offered
 from e4_ros.nodes.parameters import E4Node, value
 from e4_ros.nodes.timers import steady_timer
 
@@ -68,22 +67,9 @@ class Recorder(E4Node):
             kind,
             topic,
             lambda data: write(self.get_clock().now().nanoseconds, cast('bytes', data)),
-            _as_offered(offers),
+            as_offered(offers, depth=100),
             raw=True,
         )
-
-
-def _as_offered(offers: list[TopicEndpointInfo]) -> QoSProfile:
-    """The strictest profile that every publisher fulfils."""
-    profiles = [offer.qos_profile for offer in offers]
-    reliable = all(p.reliability == ReliabilityPolicy.RELIABLE for p in profiles)
-    latched = all(p.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in profiles)
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST,
-        depth=100,
-        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
-    )
 
 
 def main(args: list[str] | None = None) -> None:
