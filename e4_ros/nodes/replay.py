@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import rclpy
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from rosbags.highlevel import AnyReader
-from rosbags.interfaces import Connection
 from rosgraph_msgs.msg import Clock
+from std_srvs.srv import SetBool, Trigger
 
 from e4_ros.bringup.node_parameters.replay import PARAMETERS
 from e4_ros.evaluation.sources.pacing import Pace, Player
-from e4_ros.nodes.interfaces import message_class, typestore
+from e4_ros.nodes.bag_topics import (
+    IMAGE_TYPES,
+    BagError,
+    choose_image_topic,
+    choose_other_topics,
+    offers,
+    open_bag,
+)
+from e4_ros.nodes.interfaces import message_class
 from e4_ros.nodes.lifecycle import run
 from e4_ros.nodes.parameters import E4Node, value
-
-_IMAGE_TYPES = {
-    'sensor_msgs/msg/Image': 'image',
-    'sensor_msgs/msg/CompressedImage': 'image/compressed',
-}
-
-
-class BagError(ValueError):
-    """A bag that cannot be played; the text says what to do."""
+from e4_ros.nodes.timers import steady_timer
 
 
 class _Message(NamedTuple):
@@ -40,27 +39,38 @@ class _Message(NamedTuple):
 
 
 class Replay(E4Node):
-    """Publishes messages as they lie in the bag, without looking into them."""
+    """Publishes messages as they lie in the bag, without looking into them.
+
+    Services: `~/pause` (std_srvs/SetBool) stands still and goes on; `~/step` (std_srvs/Trigger)
+    plays up to and with the next image while it stands still.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('replay', **kwargs)
         self.declare_all(PARAMETERS)
         self.published = 0
         self._path = Path(value(self, 'bag')).expanduser()
-        with open_bag(self._path) as reader:
+        with open_bag(self._path) as (reader, lost):
+            for text in lost:
+                self.get_logger().warning(text)
             self._image_topic = choose_image_topic(reader, value(self, 'image_topic'))
-            self._start_ns = reader.start_time
-            self._publishers_of = self._advertise(reader.connections)
-        self._clock_publisher = (
-            self.create_publisher(Clock, '/clock', 10) if value(self, 'clock') else None
-        )
+            self._begin_ns = reader.start_time + round(value(self, 'start_s') * 1e9)
+            self._end_ns = self._end(reader)
+            self._publishers_of = self._advertise(reader)
+        self._clock_publisher = None
+        self._clock_ns = 0
         self._player = Player(
             self._messages,
             self._publish,
-            Pace(speed=value(self, 'speed'), loop=value(self, 'loop')),
+            Pace(value(self, 'speed'), value(self, 'loop'), value(self, 'start_paused')),
             self._someone_listens,
             self._finished,
         )
+        if value(self, 'clock'):
+            self._clock_publisher = self.create_publisher(Clock, '/clock', 10)
+            steady_timer(self, 1 / value(self, 'clock_hz'), self._tick)
+        self.create_service(SetBool, '~/pause', self._pause)
+        self.create_service(Trigger, '~/step', self._step)
         self._player.start()
 
     def stop(self) -> None:
@@ -68,46 +78,92 @@ class Replay(E4Node):
         self._player.stop()
         self.get_logger().info(f'published {self.published} messages of {self._path.name}')
 
-    def _advertise(self, connections: list[Connection]) -> dict[str, Publisher]:
+    def _end(self, reader: AnyReader) -> int:
+        if self._begin_ns >= reader.end_time:
+            length_s = (reader.end_time - reader.start_time) * 1e-9
+            raise BagError(f'start_s is behind the end of the bag, which lasts {length_s:.1f} s')
+        duration_s = value(self, 'duration_s')
+        return self._begin_ns + round(duration_s * 1e9) if duration_s else reader.end_time
+
+    def _advertise(self, reader: AnyReader) -> dict[str, Publisher]:
+        others = choose_other_topics(reader, value(self, 'topics'), value(self, 'all_topics'))
+        types = {connection.topic: connection.msgtype for connection in reader.connections}
+        profiles = offers(reader.connections)
         publishers = {}
-        for connection in connections:
-            is_image = connection.topic == self._image_topic
-            if not is_image and not value(self, 'all_topics'):
-                continue
-            if connection.topic in publishers or connection.topic == '/clock':
-                continue
+        for topic in sorted({self._image_topic, *others}):
+            is_image = topic == self._image_topic
             try:
-                kind = message_class(connection.msgtype)
+                kind = message_class(types[topic])
             except LookupError as error:
-                self.get_logger().warning(f'{connection.topic} is not played: {error}')
+                self.get_logger().warning(f'{topic} is not played: {error}')
                 continue
-            publishers[connection.topic] = self.create_publisher(
+            publishers[topic] = self.create_publisher(
                 kind,
-                _IMAGE_TYPES[connection.msgtype] if is_image else connection.topic,
-                QoSProfile(depth=10),
+                IMAGE_TYPES[types[topic]] if is_image else topic,
+                profiles[topic],
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
         return publishers
 
     def _messages(self) -> Iterator[tuple[float, _Message]]:
-        with open_bag(self._path) as reader:
+        with open_bag(self._path) as (reader, _):
             wanted = [c for c in reader.connections if c.topic in self._publishers_of]
-            for connection, time_ns, data in reader.messages(connections=wanted):
-                due = (time_ns - self._start_ns) * 1e-9
+            latched = [c for c in wanted if self._is_latched(c.topic)]
+            # What was latched before holds at the beginning, too.
+            if latched:
+                for connection, time_ns, data in reader.messages(latched, stop=self._begin_ns):
+                    yield 0.0, _Message(connection.topic, time_ns, bytes(data))
+            for connection, time_ns, data in reader.messages(
+                wanted, start=self._begin_ns, stop=self._end_ns
+            ):
+                due = (time_ns - self._begin_ns) * 1e-9
                 yield due, _Message(connection.topic, time_ns, bytes(data))
+
+    def _is_latched(self, topic: str) -> bool:
+        profile = self._publishers_of[topic].qos_profile
+        return bool(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL)
 
     def _someone_listens(self) -> bool:
         image = self._publishers_of[self._image_topic]
         return not value(self, 'wait_for_subscriber') or image.get_subscription_count() > 0
 
     def _publish(self, _due: float, message: _Message) -> None:
-        if self._clock_publisher is not None:
-            stamp = Time(nanoseconds=message.time_ns).to_msg()
-            self._clock_publisher.publish(Clock(clock=stamp))
+        if message.topic == self._image_topic:  # nobody gets an image of the future
+            self._tell_time(message.time_ns)
         self._publishers_of[message.topic].publish(message.data)
         self.published += 1
 
+    def _tick(self) -> None:
+        self._tell_time(self._begin_ns + round(self._player.time_s * 1e9))
+
+    def _tell_time(self, time_ns: int) -> None:
+        """Publish the bag's time; it goes back where a round begins anew, and not by rounding."""
+        if self._clock_publisher is None:
+            return
+        if 0 < self._clock_ns - time_ns < 10**6:
+            time_ns = self._clock_ns
+        self._clock_ns = time_ns
+        self._clock_publisher.publish(Clock(clock=Time(nanoseconds=time_ns).to_msg()))
+
+    def _pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        if request.data:
+            self._player.pause()
+        else:
+            self._player.resume()
+        response.success = True
+        return response
+
+    def _step(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._player.is_paused
+        if self._player.is_paused:
+            self._player.step(lambda message: message.topic == self._image_topic)
+        else:
+            response.message = 'the bag is playing: call ~/pause with data true before'
+        return response
+
     def _finished(self, error: Exception | None) -> None:
+        if error is None and not self.published:
+            error = BagError('it has no message between start_s and the end of duration_s')
         if error is not None:
             self.exit_status = 1
             self.get_logger().error(f'{self._path.name} ended with: {error}')
@@ -116,45 +172,6 @@ class Replay(E4Node):
             return
         self._publishers_of[self._image_topic].wait_for_all_acked(Duration(seconds=2))
         rclpy.try_shutdown()
-
-
-@contextmanager
-def open_bag(path: Path) -> Iterator[AnyReader]:
-    """Open a ROS 2 bag for reading.
-
-    Raises:
-        BagError: there is no such bag, or it cannot be read.
-    """
-    if not path.exists() or path == Path():
-        raise BagError(f'there is no bag {str(path)!r}: set the parameter `bag`')
-    if path.suffix == '.bag':
-        raise BagError(f'{path.name} is a ROS 1 bag: convert it with `rosbags-convert`')
-    try:
-        reader = AnyReader([path], default_typestore=typestore())
-        reader.open()
-    except Exception as error:  # what its parsers raise on broken bytes has no common type
-        raise BagError(f'{path.name} cannot be read as a bag: {error}') from None
-    try:
-        yield reader
-    finally:
-        reader.close()
-
-
-def choose_image_topic(reader: AnyReader, wanted: str) -> str:
-    """Topic to play as the camera.
-
-    Raises:
-        BagError: no topic holds images, several do, or ``wanted`` does not.
-    """
-    topics = sorted({c.topic for c in reader.connections if c.msgtype in _IMAGE_TYPES})
-    if wanted in topics:
-        return wanted
-    if not topics:
-        there = ', '.join(sorted({c.topic for c in reader.connections})) or 'nothing'
-        raise BagError(f'the bag has no topic with images; it has {there}')
-    if wanted or len(topics) > 1:
-        raise BagError(f'set image_topic to one of {", ".join(topics)}')
-    return topics[0]
 
 
 def main(args: list[str] | None = None) -> None:

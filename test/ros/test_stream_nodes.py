@@ -21,11 +21,20 @@ from e4_ros.msg import Detection, Detections, ExitTelemetry  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rosbags.highlevel import AnyReader  # noqa: E402
+from rosbags.interfaces import (  # noqa: E402
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
 from rosbags.typesys import Stores, get_typestore  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
-from std_msgs.msg import Header  # noqa: E402
+from std_msgs.msg import Header, String  # noqa: E402
+from std_srvs.srv import SetBool, Trigger  # noqa: E402
 
 from e4_ros.evaluation.sources import open_source  # noqa: E402
 from e4_ros.evaluation.telemetry import read_telemetry  # noqa: E402
@@ -172,8 +181,6 @@ def test_a_bag_is_played_with_its_own_stamps_and_time(start, listen, bag):
 
 
 def test_other_topics_come_along_when_asked_and_the_image_topic_is_checked(start, listen, bag):
-    from std_msgs.msg import String
-
     listener = listen(image=Image, said=String)
     playing = start(
         'replay', bag=bag, all_topics=True, speed='0.5', loop=True, wait_for_subscriber=True
@@ -185,6 +192,136 @@ def test_other_topics_come_along_when_asked_and_the_image_topic_is_checked(start
     wrong = start('replay', bag=bag, image_topic='/back')
     assert wrong.wait(60) == 1
     assert 'set image_topic to one of /cam' in wrong.stderr.read()
+
+
+TEXT = 'std_msgs/msg/String'
+LATCHED = Qos(
+    QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL,
+    *[QosTime(0, 0)] * 2, QosLiveliness.AUTOMATIC, QosTime(0, 0), False,
+)  # fmt: skip
+
+
+@pytest.fixture
+def long_bag(tmp_path) -> Path:
+    """Images at 0.0 to 0.4 and 2.0 to 2.4 s, what two nodes latched at 0 s, and a diary."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    path = tmp_path / 'wednesday'
+
+    def said(text: str) -> bytes:
+        return store.serialize_cdr(store.types[TEXT](data=text), TEXT)
+
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        images = writer.add_connection('/cam', 'sensor_msgs/msg/Image', typestore=store)
+        diary = writer.add_connection('/diary', TEXT, typestore=store)
+        for name in ('one', 'other'):
+            latched = writer.add_connection(
+                f'/map_of_{name}', TEXT, typestore=store, offered_qos_profiles=[LATCHED]
+            )
+            writer.write(latched, 10**18, said(name))
+        tf = writer.add_connection('/tf_static', TEXT, typestore=store)
+        for text in ('left', 'right'):
+            writer.write(tf, 10**18, said(text))
+        for index, (stamp_ns, message) in enumerate(_grey_images(store)):
+            data = store.serialize_cdr(message, images.msgtype)
+            writer.write(images, stamp_ns, data)
+            writer.write(images, stamp_ns + 2 * 10**9, data)
+            writer.write(diary, stamp_ns + 1, said(str(index)))
+    return path
+
+
+def test_what_was_latched_reaches_who_comes_late_also_from_before_the_start(
+    start, ros_context, long_bag
+):
+    playing = start('replay', bag=long_bag, all_topics=True, start_s='1.0')
+    node = rclpy.create_node('late', context=ros_context)
+    until(lambda: node.count_publishers('/image') == 1)
+    time.sleep(2.0)  # the bag is at its end by now, and the node still there
+    heard: list[str] = []
+    latched = rclpy.qos.QoSProfile(depth=10, durability=rclpy.qos.DurabilityPolicy.TRANSIENT_LOCAL)
+    for topic in ('/map_of_one', '/map_of_other', '/tf_static', '/diary'):
+        node.create_subscription(String, topic, lambda m: heard.append(m.data), latched)
+    executor = SingleThreadedExecutor(context=ros_context)
+    executor.add_node(node)
+    deadline = time.monotonic() + 20
+    while len(heard) < 4 and time.monotonic() < deadline:
+        executor.spin_once(timeout_sec=0.1)
+    executor.shutdown()
+    node.destroy_node()
+    assert sorted(heard) == ['left', 'one', 'other', 'right']
+    playing.send_signal(signal.SIGINT)
+    assert playing.wait(20) == 0
+
+
+def test_time_goes_on_steadily_where_the_bag_has_a_hole(start, listen, long_bag):
+    listener = listen(image=Image, clock=Clock)
+    start(
+        'replay', bag=long_bag, clock=True, clock_hz='50.0', wait_for_subscriber=True,
+        exit_at_end=True,
+    ).wait(60)  # fmt: skip
+    until(lambda: len(listener.heard['image']) == 10)
+    clocks = [m.clock.sec * 10**9 + m.clock.nanosec for m in listener.heard['clock']]
+    assert clocks == sorted(clocks)
+    assert clocks[-1] == 10**18 + 24 * 10**8
+    hole = [t for t in clocks if 10**18 + 6 * 10**8 < t < 10**18 + 19 * 10**8]
+    assert len(hole) > 20  # 65 are due
+
+
+def test_a_part_of_the_bag_is_played_with_the_topics_that_were_named(start, listen, long_bag):
+    listener = listen(image=Image, diary=String, map_of_one=String)
+    playing = start(
+        'replay', bag=long_bag, start_s='0.15', duration_s='1.0', topics='[diary]',
+        wait_for_subscriber=True, exit_at_end=True,
+    )  # fmt: skip
+    assert playing.wait(60) == 0
+    until(lambda: len(listener.heard['image']) == 3)
+    assert [m.data[0] for m in listener.heard['image']] == [2, 3, 4]
+    assert {m.data for m in listener.heard['diary']} <= {'2', '3', '4'}
+    assert listener.heard['map_of_one'] == []
+    assert 'published 6 messages' in playing.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'says'),
+    [
+        ({'start_s': '60.0'}, 'behind the end of the bag, which lasts 2.4 s'),
+        ({'topics': '[/diary, /odom]'}, 'no topic /odom; it has /cam, /diary'),
+    ],
+)
+def test_a_part_that_is_not_there_is_refused(start, long_bag, parameters, says):
+    playing = start('replay', bag=long_bag, **parameters)
+    assert playing.wait(60) == 1
+    assert says in playing.stderr.read()
+
+
+def test_a_part_without_a_message_ends_with_an_error(start, long_bag):
+    playing = start('replay', bag=long_bag, start_s='1.0', duration_s='0.5', exit_at_end=True)
+    assert playing.wait(60) == 1
+    assert 'no message between start_s' in playing.stderr.read()
+
+
+def test_a_play_is_paused_and_stepped(start, listen, long_bag):
+    listener = listen(image=Image)
+    playing = start('replay', bag=long_bag, start_paused=True, wait_for_subscriber=True)
+    pause = listener.create_client(SetBool, '/replay/pause')
+    step = listener.create_client(Trigger, '/replay/step')
+    assert pause.wait_for_service(30)
+    assert step.wait_for_service(30)
+
+    def call(client, request):
+        answer = client.call_async(request)
+        until(answer.done)
+        return answer.result()
+
+    for count in (1, 2):
+        assert call(step, Trigger.Request()).success
+        until(lambda count=count: len(listener.heard['image']) == count)
+        time.sleep(0.3)
+        assert len(listener.heard['image']) == count
+    assert call(pause, SetBool.Request(data=False)).success
+    until(lambda: len(listener.heard['image']) == 10)
+    assert 'call ~/pause' in call(step, Trigger.Request()).message
+    playing.send_signal(signal.SIGINT)
+    assert playing.wait(20) == 0
 
 
 def test_what_is_recorded_can_be_read_without_this_package(start, ros_context, tmp_path):

@@ -15,9 +15,25 @@ PARAMETERS = (
     ParameterSpec(
         'all_topics', False, 'Play the other topics too, under their own names.', read_only=True
     ),
+    ParameterSpec(
+        'topics', [''], 'Other topics to play, such as [/tf, /tf_static, /odom].', read_only=True
+    ),
+    ParameterSpec('start_s', 0.0, 'Begin so many seconds into the bag.', 0.0, 1e7, read_only=True),
+    ParameterSpec(
+        'duration_s', 0.0, 'Play so many seconds of it; 0 for all.', 0.0, 1e7, read_only=True
+    ),
+    ParameterSpec(
+        'start_paused',
+        False,
+        'Stand still until ~/pause or ~/step is called.',
+        read_only=True,
+    ),
     ParameterSpec('speed', 1.0, '2.0 plays twice as fast.', 0.01, 100.0, read_only=True),
     ParameterSpec('loop', False, 'Start again at the end; time then jumps back.', read_only=True),
     ParameterSpec('clock', False, "Publish the bag's time on /clock.", read_only=True),
+    ParameterSpec(
+        'clock_hz', 40.0, 'Times a second that /clock is published.', 1.0, 1000.0, read_only=True
+    ),
     ParameterSpec(
         'wait_for_subscriber', False, 'Publish nothing until someone listens.', read_only=True
     ),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -38,6 +39,9 @@ class Stage:
         self.player.start()
         assert self.over.wait(10)
         return [item for _, item in self.came]
+
+    def has(self, count: int) -> bool:
+        return len(self.came) >= count
 
     def gaps(self) -> list[float]:
         times = [when for when, _ in self.came]
@@ -112,3 +116,66 @@ def test_what_ends_the_items_is_handed_on():
     assert stage.play() == ['a']
     with pytest.raises(ValueError, match='torn'):
         raise stage.error
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, 'it never came to that'
+        time.sleep(0.001)
+
+
+def test_time_goes_on_between_items_and_never_passes_one():
+    stage = Stage([(5.0, 'a'), (5.2, 'b')], emit=lambda item: item == 'b' and time.sleep(0.2))
+    stage.player.start()
+    seen = []
+    while not stage.over.is_set():
+        seen.append((stage.player.time_s, len(stage.came)))
+        time.sleep(0.001)
+    times = [time_s for time_s, _ in seen if time_s]
+    assert times == sorted(times)
+    assert len({round(time_s, 2) for time_s in times}) > 10
+    assert max(times) <= 5.2
+    assert all(time_s <= 5.2 for time_s, came in seen if came < 2)
+
+
+def test_a_pause_holds_items_and_time_and_what_follows_keeps_its_distance():
+    stage = Stage([(0.0, 'a'), (0.1, 'b'), (0.2, 'c')])
+    stage.player.start()
+    until(lambda: len(stage.came) == 1)
+    stage.player.pause()
+    held = stage.player.time_s
+    time.sleep(0.3)
+    assert stage.player.is_paused
+    assert stage.player.time_s == held
+    assert len(stage.came) == 1
+    stage.player.resume()
+    assert stage.over.wait(10)
+    assert stage.gaps()[0] >= 0.3
+    assert stage.gaps()[1] >= 0.099
+
+
+def test_a_step_hands_out_all_up_to_the_item_that_ends_it():
+    items = [(float(i), i) for i in range(6)]
+    stage = Stage(items, Pace(paused=True, speed=100.0))
+    stage.player.start()
+    time.sleep(0.1)
+    assert not stage.came
+    for count in (2, 4):
+        stage.player.step(lambda item: item % 2 == 1)
+        until(partial(stage.has, count))
+        time.sleep(0.05)
+        assert [item for _, item in stage.came] == list(range(count))
+        assert stage.player.time_s == count - 1
+    stage.player.resume()
+    assert stage.over.wait(10)
+    assert [item for _, item in stage.came] == list(range(6))
+
+
+def test_a_paused_play_can_be_stopped():
+    stage = Stage([(0.0, 'a')], Pace(paused=True))
+    stage.player.start()
+    begin = time.monotonic()
+    stage.player.stop()
+    assert time.monotonic() - begin < 4
+    assert not stage.came
