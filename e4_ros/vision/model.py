@@ -9,6 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.placement import Placement
 
 Task = Literal['detect', 'classify', 'clips']
 
@@ -36,6 +37,10 @@ class VisionModel(Protocol):
 
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
         """Turn an ``(H, W, 3)`` uint8 RGB frame into the network's ``(1, 3, H, W)`` float32."""
+        ...
+
+    def place(self, frame_shape: tuple[int, ...]) -> Placement:
+        """Where a frame of a shape ``(H, W, ...)`` lies in the network's input."""
         ...
 
     def decode(

@@ -10,6 +10,7 @@ import numpy as np
 
 from e4_ros.vision.boxes import nms
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.placement import Placement
 
 _NMS_IOU = 0.6
 _MOST = 100
@@ -42,3 +43,23 @@ def decode(
     scores = flat[found]
     kept = nms(boxes, scores, _NMS_IOU, labels)
     return Detections.of(boxes[kept], scores[kept], labels[kept])
+
+
+def decode_from_input(
+    peaks: np.ndarray,
+    sides: np.ndarray,
+    input_size: tuple[int, int],
+    placement: Placement,
+    min_score: float,
+) -> Detections:
+    """The same where the grid covers a network's input, in which the frame lies somewhere.
+
+    Args:
+        peaks: see `decode`.
+        sides: see `decode`.
+        input_size: ``(H, W)`` of the network's input.
+        placement: where the frame lies in it.
+        min_score: see `decode`.
+    """
+    found = decode(peaks, sides, input_size, min_score)
+    return placement.detections(found.boxes, found.scores, found.labels)

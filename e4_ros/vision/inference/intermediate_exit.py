@@ -94,7 +94,8 @@ class ExitStep:
             self._answer = self._model.decode(outputs, frame_shape, min_score)
         else:
             peaks, sides = outputs['peaks'][0], outputs['sides'][0]
-            found = grid_boxes.decode(peaks, sides, frame_shape, min_score)
+            size, placement = self._model.input_size, self._model.place(frame_shape)
+            found = grid_boxes.decode_from_input(peaks, sides, size, placement, min_score)
             self._answer = self._classes.widen(found)
         score = float(outputs['gate'][0, 0]) if self._gated else certainty(self._answer)
         return score * self.most()

@@ -12,6 +12,7 @@ from e4_ros.vision.detections import Detections
 from e4_ros.vision.model import Task, check_frame
 from e4_ros.vision.models.decoders import AnyDecoder
 from e4_ros.vision.models.preprocessing import AnyPreprocessing
+from e4_ros.vision.placement import Placement
 
 
 class DescribedModel:
@@ -55,6 +56,10 @@ class DescribedModel:
         check_frame(frame)
         return self.preprocessing(frame)
 
+    def place(self, frame_shape: tuple[int, ...]) -> Placement:
+        """Where a frame of a shape ``(H, W, ...)`` lies in the network's input."""
+        return self.preprocessing.place(frame_shape)
+
     def decode(
         self, outputs: Mapping[str, np.ndarray], frame_shape: tuple[int, ...], min_score: float
     ) -> Detections:
@@ -63,7 +68,7 @@ class DescribedModel:
         Raises:
             ValueError: the outputs are not those that the decoder takes.
         """
-        placement = self.preprocessing.place(frame_shape)
+        placement = self.place(frame_shape)
         found = self._classes.narrow(self._decode(outputs, placement, min_score))
         if len(found) and (label := int(found.labels.max())) >= len(self.class_names):
             raise ValueError(

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 _Three = tuple[float, float, float]
 _ORDER = {'rgb': (0, 1, 2), 'bgr': (2, 1, 0)}
@@ -64,8 +64,7 @@ class Stretch(_Settings):
 
     def place(self, frame_shape: tuple[int, ...]) -> Placement:
         """Where a frame of a shape ``(H, W, ...)`` lies in the input: all over it."""
-        (height, width), (rows, columns) = frame_shape[:2], self.size
-        return Placement(frame_shape, (columns / width, rows / height), (0.0, 0.0))
+        return Placement.stretched(frame_shape, self.size)
 
 
 class Letterbox(_Settings):

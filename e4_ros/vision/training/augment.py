@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.placement import Placement
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,15 @@ class View:
         return Detections.of(boxes[inside], detections.scores[inside], detections.labels[inside])
 
 
-def plain_view(frame_shape: tuple[int, ...], size: tuple[int, int]) -> View:
-    """The whole frame squeezed into ``(H, W)``, as the network sees it."""
-    return View(_squeeze(frame_shape, size))
+def plain_view(placement: Placement) -> View:
+    """A frame where it lies in an input, as the network sees it."""
+    return View(_placed(placement))
 
 
-def random_view(
-    frame_shape: tuple[int, ...], size: tuple[int, int], rng: np.random.Generator
-) -> View:
-    """A frame squeezed into ``(H, W)``, then mirrored, zoomed by up to a quarter and shifted."""
+def random_view(placement: Placement, size: tuple[int, int], rng: np.random.Generator) -> View:
+    """A frame where it lies in ``(H, W)``, then mirrored, zoomed by up to a quarter and shifted."""
     height, width = size
-    matrix = np.vstack([_squeeze(frame_shape, size), [0, 0, 1]])
+    matrix = np.vstack([_placed(placement), [0, 0, 1]])
     if rng.random() < 0.5:
         matrix = np.array([[-1, 0, width], [0, 1, 0], [0, 0, 1]]) @ matrix
     zoom = np.exp(rng.uniform(-0.22, 0.22))
@@ -60,8 +59,7 @@ def random_view(
     return View(matrix[:2], rng.uniform(0.75, 1.25), rng.uniform(-20, 20))
 
 
-def _squeeze(frame_shape: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
-    scale = np.array(size) / frame_shape[:2]
+def _placed(placement: Placement) -> np.ndarray:
+    (x, y), (left, top) = placement.scale, placement.offset
     # Pixel centres stay centres, as in cv2.resize.
-    shift = scale / 2 - 0.5
-    return np.array([[scale[1], 0, shift[1]], [0, scale[0], shift[0]]])
+    return np.array([[x, 0, left + x / 2 - 0.5], [0, y, top + y / 2 - 0.5]])

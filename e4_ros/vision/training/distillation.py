@@ -101,7 +101,8 @@ def _views(
     samples, size = [Samples() for _ in range(cuts)], model.input_size
     for number in range(views):
         plain = number == 0
-        view = plain_view(frame.shape, size) if plain else random_view(frame.shape, size, rng)
+        place = model.place(frame.shape)
+        view = plain_view(place) if plain else random_view(place, size, rng)
         probe.see(frame if plain else view.image(frame, size))
         pseudo_labels: Detections | Tensor = view.detections(detections, size)
         if model.task == 'classify':

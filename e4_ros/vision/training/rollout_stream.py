@@ -19,6 +19,7 @@ from e4_ros.vision.nets.exit_gate import SLOTS
 from e4_ros.vision.nets.heads import Answering
 from e4_ros.vision.nets.in_distribution import statistics
 from e4_ros.vision.networks.torch_export import ModuleProgram
+from e4_ros.vision.placement import Placement
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
 from e4_ros.vision.staged_network import Part
 from e4_ros.vision.training.augment import View, random_view
@@ -93,7 +94,7 @@ class RolloutStream:
             self._warm_up(source, rows[0], (view := View(np.eye(2, 3))), source.stamps_s[rows[0]])
             self._play(source, rows, view, corrupted=False)
             return
-        view = random_view(shape, shape[:2], self._rng)
+        view = random_view(Placement.stretched(shape, shape[:2]), shape[:2], self._rng)
         origin, start = source, rows[0]
         if self._rng.random() < _OTHER_PLACE:
             origin, _ = others[int(self._rng.integers(len(others)))]
@@ -185,7 +186,8 @@ class RolloutStream:
         if self._model.task == 'classify':
             return self._model.decode(outputs, frame_shape, _LEAST_SCORE), described
         peaks, sides = outputs['peaks'][0], outputs['sides'][0]
-        found = grid_boxes.decode(peaks, sides, frame_shape, _LEAST_SCORE)
+        size, placement = self._model.input_size, self._model.place(frame_shape)
+        found = grid_boxes.decode_from_input(peaks, sides, size, placement, _LEAST_SCORE)
         return self._answering[depth].classes.widen(found), described
 
     def _does(

@@ -11,6 +11,7 @@ from e4_ros.vision.class_map import ALL_CLASSES, ClassMap
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.temporal_input import as_input, double_thumbnail, prior_maps
 from e4_ros.vision.nets.temporal_net import SLOTS, THUMBNAIL
+from e4_ros.vision.placement import Placement
 from e4_ros.vision.training.augment import View, random_view
 from e4_ros.vision.training.corruptions import CORRUPTIONS, corrupt
 from e4_ros.vision.training.holdout import FootageSegment
@@ -92,7 +93,7 @@ class TemporalSamples:
         rng = self._rng
         source = self._sources[rng.choice(len(self._sources), p=self._shares)]
         now = int(rng.integers(len(source.frames)))
-        view = random_view(source.frames[0].shape, THUMBNAIL, rng)
+        view = random_view(Placement.stretched(source.frames[0].shape, THUMBNAIL), THUMBNAIL, rng)
         corruption = str(rng.choice(_TROUBLES)) if rng.random() < self._corruption else ''
         past, filled = self._past(source, now, corruption)
         images = [corrupt(view.image(source.frames[now], THUMBNAIL), corruption, rng)]

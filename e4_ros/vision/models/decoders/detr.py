@@ -16,7 +16,7 @@ from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.geometry import corners
 from e4_ros.vision.models.decoders.scores import logit, passing, sigmoid
 from e4_ros.vision.models.decoders.settings import BoxSettings, Decode, check_shape
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 
 class DetrDecoder(BoxSettings):

@@ -17,7 +17,7 @@ from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.geometry import apply_offsets
 from e4_ros.vision.models.decoders.scores import foreground
 from e4_ros.vision.models.decoders.settings import Decode, NmsSettings, check_rows
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 _WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 _LEAST_SIDE = 0.01  # pixels; what is smaller is padding, or nothing

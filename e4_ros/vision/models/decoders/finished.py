@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt, field_validator
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.geometry import BoxFormat, to_corners, unit
 from e4_ros.vision.models.decoders.settings import BoxSettings, Decode, check_rows
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 Column = Literal['box', 'score', 'label', 'batch']
 

@@ -17,7 +17,7 @@ from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.geometry import apply_offsets, grid_anchors
 from e4_ros.vision.models.decoders.scores import logit, passing, sigmoid
 from e4_ros.vision.models.decoders.settings import Decode, NmsSettings, check_shape
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 _STRIDES = (8, 16, 32, 64, 128)
 _SIZES = tuple((s, int(s * 2 ** (1 / 3)), int(s * 2 ** (2 / 3))) for s in (32, 64, 128, 256, 512))

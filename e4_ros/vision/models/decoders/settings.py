@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
 from e4_ros.vision.boxes import nms
 from e4_ros.vision.detections import Detections
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 #: ``(outputs by name, where the frame lies in the input, least score) -> detections``
 Decode = Callable[[Mapping[str, np.ndarray], Placement, float], Detections]
@@ -44,7 +44,7 @@ class BoxSettings(DecoderSettings):
             placement: where the frame lies in the input.
         """
         kept = np.argsort(-scores, kind='stable')[: self.most]
-        return Detections.of(placement.to_frame(boxes[kept]), scores[kept], labels[kept])
+        return placement.detections(boxes[kept], scores[kept], labels[kept])
 
 
 class NmsSettings(BoxSettings):
@@ -64,7 +64,7 @@ class NmsSettings(BoxSettings):
             best = np.argpartition(-scores, _MOST_COMPARED)[:_MOST_COMPARED]
             boxes, scores, labels = boxes[best], scores[best], labels[best]
         kept = nms(boxes, scores, self.nms_iou, labels, self.most)
-        return Detections.of(placement.to_frame(boxes[kept]), scores[kept], labels[kept])
+        return placement.detections(boxes[kept], scores[kept], labels[kept])
 
 
 def check_shape(

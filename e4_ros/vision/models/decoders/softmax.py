@@ -9,7 +9,7 @@ import numpy as np
 
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.settings import Decode, DecoderSettings
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 
 class ClassDecoder(DecoderSettings):

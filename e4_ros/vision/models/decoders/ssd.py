@@ -17,7 +17,7 @@ from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.geometry import map_sizes
 from e4_ros.vision.models.decoders.scores import logit, passing, sigmoid
 from e4_ros.vision.models.decoders.settings import Decode, NmsSettings
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 
 class SsdDecoder(NmsSettings):

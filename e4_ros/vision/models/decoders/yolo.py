@@ -16,7 +16,7 @@ from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.geometry import BoxFormat, to_corners, unit
 from e4_ros.vision.models.decoders.scores import object_and_class, passing
 from e4_ros.vision.models.decoders.settings import Decode, NmsSettings, check_shape
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 
 class YoloDecoder(NmsSettings):

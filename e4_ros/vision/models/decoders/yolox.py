@@ -16,7 +16,7 @@ from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.decoders.geometry import cells, corners
 from e4_ros.vision.models.decoders.scores import object_and_class
 from e4_ros.vision.models.decoders.settings import Decode, NmsSettings, check_shape
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 _MOST_GROWTH = 10.0  # logarithm of more cells than any input has; keeps boxes finite
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from e4_ros.vision.inference.grid_boxes import decode
+from e4_ros.vision.inference.grid_boxes import decode, decode_from_input
+from e4_ros.vision.models.preprocessing import Letterbox
 from e4_ros.vision.training.grid_targets import centre_loss, centre_map, sides_loss
 
 GRID = (12, 16)
@@ -30,6 +31,15 @@ def test_targets_decode_to_the_boxes_they_were_made_from():
     detections = decode((target == 1).float().numpy(), sides.numpy(), FRAME, 0.5)
     expected = np.array(boxes) * [20, 10, 20, 10]
     np.testing.assert_allclose(np.sort(detections.boxes, 0), np.sort(expected, 0), rtol=1e-5)
+
+
+def test_a_grid_over_a_letterbox_answers_for_the_frame():
+    letterbox = Letterbox(size=(96, 128), centred=True, mean=(0, 0, 0), std=(1, 1, 1))
+    placement = letterbox.place((150, 400, 3))  # rows 24 to 72 of the input, 0.32 of its pixels
+    target, sides, _ = encoded([[2.0, 4.0, 6.0, 8.0], [8.0, 0.0, 9.0, 1.0]])
+    peaks = (target == 1).float().numpy()
+    found = decode_from_input(peaks, sides.numpy(), (96, 128), placement, 0.5)
+    np.testing.assert_allclose(found.boxes, [[50, 25, 150, 125]], rtol=1e-5)
 
 
 def test_boxes_end_at_the_frame_and_doubles_are_merged():

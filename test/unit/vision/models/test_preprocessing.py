@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from e4_ros.vision.detections import Detections
 from e4_ros.vision.models.preprocessing import CentreCrop, Letterbox, Preprocessing, Stretch
+from e4_ros.vision.training.augment import plain_view
 
 AS_IT_IS = {'mean': (0, 0, 0), 'std': (1, 1, 1)}
 FRAMES = [(479, 641), (640, 480), (97, 333), (720, 1280), (31, 29)]
@@ -72,6 +74,28 @@ def test_boxes_are_clipped_to_the_frame():
     placement = Letterbox(size=(64, 64), centred=True, **AS_IT_IS).place((20, 40, 3))
     everything = placement.to_frame(np.array([[-9.0, -9, 99, 99]]))
     assert everything.tolist() == [[0, 0, 40, 20]]
+
+
+def test_what_is_found_beside_the_frame_is_left_out():
+    placement = Letterbox(size=(64, 64), centred=True, **AS_IT_IS).place((20, 40, 3))
+    boxes = np.array([[0, 0, 64, 10], [0, 0, 64, 24], [10, 20, 20, 30]], np.float32)
+    found = placement.detections(boxes, np.array([0.9, 0.5, 0.7]), np.array([1, 2, 3]))
+    assert found.labels.tolist() == [3, 2]
+    np.testing.assert_allclose(found.boxes[1], [0, 0, 40, 5], atol=1e-4)
+
+
+@pytest.mark.parametrize('prepare', KINDS, ids=repr)
+def test_exits_learn_boxes_where_the_network_sees_them(prepare):
+    frame, box = drawn((300, 500))
+    (box_there,) = (
+        plain_view(prepare.place(frame.shape))
+        .detections(Detections.of(box[None], np.ones(1)), prepare.size)
+        .boxes
+    )
+    image = prepare(frame)[0, 0]
+    rows, columns = np.nonzero(image > 127.5)
+    there = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    np.testing.assert_allclose(box_there, there, atol=1)
 
 
 def test_a_file_may_hold_each_kind():

@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from e4_ros.vision.models.decoders import CornersDecoder
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 SIZE = (96, 128)
 AS_IT_IS = Placement(SIZE, (1.0, 1.0), (0.0, 0.0))

@@ -9,8 +9,8 @@ import torch
 from torchvision.ops import box_convert, clip_boxes_to_image
 
 from e4_ros.vision.models.decoders import DetrDecoder
-from e4_ros.vision.models.placement import Placement
 from e4_ros.vision.models.preprocessing import Stretch
+from e4_ros.vision.placement import Placement
 
 SIZE = (64, 96)
 AS_IT_IS = Placement(SIZE, (1.0, 1.0), (0.0, 0.0))

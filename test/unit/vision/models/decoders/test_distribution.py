@@ -7,7 +7,7 @@ from torch.nn import functional
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from e4_ros.vision.models.decoders import DistributionDecoder
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 SIZE = (96, 72)  # 72 is no multiple of the last strides: their maps are rounded up
 AS_IT_IS = Placement(SIZE, (1.0, 1.0), (0.0, 0.0))

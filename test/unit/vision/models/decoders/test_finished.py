@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from e4_ros.vision.models.decoders import RowsDecoder, TripleDecoder
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 SIZE = (100, 200)
 HALF = Placement((200, 400), (0.5, 0.5), (0.0, 0.0))

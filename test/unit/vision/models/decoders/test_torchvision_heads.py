@@ -15,7 +15,7 @@ from e4_ros.vision.models.decoders import (
     RetinanetDecoder,
     SsdSoftmaxDecoder,
 )
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 CLASSES = 6
 
@@ -35,7 +35,12 @@ def numpy_of(heads, **names):
 
 
 def check(found, expected, shift):
-    """Against torchvision's answer, whose labels are higher by a shift."""
+    """Against torchvision's answer, whose labels are higher by a shift.
+
+    Random boxes may lie beside the frame; clipped to it they have no area.
+    """
+    seen = (expected['boxes'][:, 2:] > expected['boxes'][:, :2]).all(1)
+    expected = {name: value[seen] for name, value in expected.items()}
     assert len(found) > 20
     np.testing.assert_allclose(found.scores, expected['scores'], rtol=1e-5)
     assert found.labels.tolist() == (expected['labels'] - shift).tolist()

@@ -6,7 +6,7 @@ import torch
 from torchvision.ops import batched_nms, box_convert, clip_boxes_to_image
 
 from e4_ros.vision.models.decoders import YoloDecoder, YoloObjectnessDecoder
-from e4_ros.vision.models.placement import Placement
+from e4_ros.vision.placement import Placement
 
 SIZE = (96, 128)
 AS_IT_IS = Placement(SIZE, (1.0, 1.0), (0.0, 0.0))

@@ -8,8 +8,8 @@ import torch
 from torchvision.ops import batched_nms, box_convert, clip_boxes_to_image
 
 from e4_ros.vision.models.decoders import YoloxDecoder
-from e4_ros.vision.models.placement import Placement
 from e4_ros.vision.models.preprocessing import Letterbox
+from e4_ros.vision.placement import Placement
 
 SIZE = (96, 64)
 STRIDES = (8, 16, 32)
@@ -38,6 +38,8 @@ def reference(raw, size, min_score):
     good = scores >= min_score
     boxes, scores, labels = boxes[good], scores[good], labels[good]
     kept = batched_nms(boxes, scores, labels, 0.45)[:300]
+    inside = clip_boxes_to_image(boxes, size)
+    kept = kept[(inside[kept, 2:] > inside[kept, :2]).all(1)]  # random ones lie beside the frame
     return boxes[kept], scores[kept], labels[kept]
 
 

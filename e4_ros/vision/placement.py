@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from e4_ros.vision.boxes import clip
+from e4_ros.vision.detections import Detections
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,28 @@ class Placement:
     scale: tuple[float, float]
     offset: tuple[float, float]
 
+    @classmethod
+    def stretched(cls, frame_shape: tuple[int, ...], size: tuple[int, int]) -> Placement:
+        """The whole frame all over an input of a height and width, whatever their shapes."""
+        (height, width), (rows, columns) = frame_shape[:2], size
+        return cls(frame_shape, (columns / width, rows / height), (0.0, 0.0))
+
     def to_frame(self, boxes: np.ndarray) -> np.ndarray:
         """Boxes ``(N, 4)`` in pixels of the input to pixels of the frame, clipped to it."""
         scale = np.array(self.scale * 2, boxes.dtype)
         offset = np.array(self.offset * 2, boxes.dtype)
         return clip((boxes - offset) / scale, self.frame_shape)
+
+    def detections(self, boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> Detections:
+        """What was found in the input as an answer for the frame.
+
+        Boxes that lie beside the frame altogether, on the border around it, are left out.
+
+        Args:
+            boxes: ``(N, 4)``, x0, y0, x1, y1 in pixels of the input.
+            scores: ``(N,)``.
+            labels: ``(N,)``.
+        """
+        boxes = self.to_frame(boxes)
+        seen = (boxes[:, 2:] > boxes[:, :2]).all(1)
+        return Detections.of(boxes[seen], scores[seen], labels[seen])
