@@ -8,10 +8,10 @@ from onnx_exports import Body, Yolov8, export, recognised, ultralytics
 from torch import nn
 from torchvision.ops import batched_nms
 
-from e4_ros.vision.models.placement import Placement
 from e4_ros.vision.onnx_edit import keep_outputs
 from e4_ros.vision.onnx_file.families import family_of
 from e4_ros.vision.onnx_file.read import OnnxFileError
+from e4_ros.vision.placement import Placement
 
 GIVEN = {'names': ('person', 'car', 'dog'), 'names_from': 'names.txt'}
 FRAME = Placement((160, 160), (1.0, 1.0), (0.0, 0.0))
