@@ -9,18 +9,26 @@ from pathlib import Path
 from e4_ros import extras
 from e4_ros.paths import cache_dir
 from e4_ros.vision.bundle import FORMAT, BundleError, find_bundle, read_manifest
+from e4_ros.vision.onnx_file import is_onnx_file
 
 
 def open_bundle(model: str) -> Path:
-    """The folder of a bundle; a network of the zoo is built into the cache where torch is there.
+    """The folder of a bundle; one that is not there yet is made and kept in the cache.
+
+    A bundle of an ONNX file is made anew when the file, its sidecar or the names that this refers
+    to have changed. One of a network of the zoo is made where torch is there.
 
     Args:
-        model: name of a bundle that ships, path of a bundle, or a name of the zoo.
+        model: name of a bundle that ships, path of a bundle or of an ONNX file, or a name of the
+            zoo.
 
     Raises:
         MissingExtraError: there is no such bundle, nor torch to make one.
-        ModelError: the zoo has no such network, or not its weights.
+        ModelError: the zoo has no such network, or not its weights; or the file holds nothing that
+            can be run, or something about it must be said.
     """
+    if is_onnx_file(model):
+        return _bundle_of_file(Path(model).expanduser())
     found = find_bundle(model)
     if found is not None:
         return found
@@ -36,6 +44,16 @@ def open_bundle(model: str) -> Path:
     from e4_ros.vision.zoo import load_model
 
     build_plain(load_model(model), folder)
+    return folder
+
+
+def _bundle_of_file(path: Path) -> Path:
+    from e4_ros.vision.networks.to_bundle import build_plain
+    from e4_ros.vision.onnx_file.load import file_key, load_onnx
+
+    folder = bundles_dir() / _safe(path.stem, file_key(path))
+    if not _usable(folder):
+        build_plain(load_onnx(path), folder)
     return folder
 
 
@@ -60,5 +78,10 @@ def _zoo_key(model: str) -> str:
             versions.append(f'{package} {metadata.version(package)}')
         except metadata.PackageNotFoundError:
             continue
-    safe = ''.join(c if c.isalnum() or c in '-_.' else '_' for c in model)[:80]
-    return f'{safe}-{hashlib.sha256(repr(versions).encode()).hexdigest()[:8]}'
+    return _safe(model, repr(versions))
+
+
+def _safe(name: str, key: str) -> str:
+    """Name of a folder that begins like a model's and changes with its key."""
+    safe = ''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)[:80]
+    return f'{safe}-{hashlib.sha256(key.encode()).hexdigest()[:8]}'

@@ -10,16 +10,9 @@ from google.protobuf.message import DecodeError
 
 from e4_ros.vision.model import ModelError
 
-SUFFIX = '.onnx'
-
 
 class OnnxFileError(ModelError):
     """A file is no ONNX model that can be used; the message says what to do."""
-
-
-def is_onnx_file(name: str) -> bool:
-    """Whether somebody means an ONNX file: by its suffix, whether there is one or not."""
-    return name.lower().endswith(SUFFIX)
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:

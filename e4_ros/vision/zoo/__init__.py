@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from e4_ros.vision.model import ModelError
+from e4_ros.vision.onnx_file import is_onnx_file
 
 if TYPE_CHECKING:  # decoders and preprocessing are used where there is no torch
     from e4_ros.vision.networks.trainable import TrainableModel
@@ -33,10 +34,11 @@ def load_model(
     class_names: Sequence[str] | None = None,
     input_size: tuple[int, int] | None = None,
 ) -> TrainableModel:
-    """Build a network and load its weights, or take it out of a bundle.
+    """Build a network and load its weights, or take it out of a file or bundle.
 
     Args:
-        name: one of `names`, or the folder of a bundle, whose network comes without its exits.
+        name: one of `names`, an ONNX file, or the folder of a bundle, whose network comes without
+            its exits.
         weights: ``'pretrained'``, a ``.safetensors`` or ``.pth`` file with a state dict of the same
             network, or ``'random'``. Pretrained weights of our own models are installed already;
             those of torchvision and timm are downloaded once.
@@ -46,6 +48,12 @@ def load_model(
     Raises:
         ModelError: no such name, or the weights cannot be had or do not fit.
     """
+    if is_onnx_file(name):
+        from e4_ros.vision.onnx_file.load import load_onnx
+
+        if weights != 'pretrained' or class_names is not None or input_size is not None:
+            raise ModelError(f'{name} has its weights in it; give names and size in its sidecar')
+        return load_onnx(Path(name).expanduser())
     if name and Path(name).is_dir():
         from e4_ros.vision.networks.from_bundle import reopened
 
