@@ -7,6 +7,7 @@ pixels) is left out of the graph, since the decoder does the same on what passes
 from __future__ import annotations
 
 from e4_ros.vision.models.decoders import DetrDecoder
+from e4_ros.vision.onnx_file.coco import COCO, COCO_NUMBERS
 from e4_ros.vision.onnx_file.facts import Facts
 from e4_ros.vision.onnx_file.families import FAMILIES, Family
 from e4_ros.vision.onnx_file.graph import Graph, words
@@ -15,10 +16,10 @@ from e4_ros.vision.onnx_file.probe import are_scores, run
 from e4_ros.vision.onnx_file.read import OnnxFileError
 
 _MOST_QUERIES = 3000
-_COCO_WITH_NUMBERS = 91
 _LOGITS = ('logits', 'pred_logits', 'labels')  # RF-DETR calls its logits labels
 _BOXES = ('boxes', 'pred_boxes', 'dets')
 _SCORES = ('Sigmoid', 'Softmax')
+_SPARE = ('rfdetr', 'lwdetr', 'conditional_detr', 'deformable_detr', 'dinodetr')
 
 
 def read_detr(graph: Graph, facts: Facts) -> Head | None:
@@ -40,8 +41,9 @@ def read_detr(graph: Graph, facts: Facts) -> Head | None:
     classes, why = shape[2], ''
     scores = family.scores
     if facts.family is None and scores == 'softmax':
-        known = len(facts.names) or facts.metadata.classes or 0
-        if known == classes:
+        known = len(facts.names) or facts.metadata.classes or len(COCO)
+        numbered = known == len(COCO) and classes == COCO_NUMBERS[-1] + 1
+        if known == classes or numbered:
             scores = 'sigmoid'
     if scores == 'softmax':
         classes -= 1
@@ -66,7 +68,7 @@ def read_detr(graph: Graph, facts: Facts) -> Head | None:
         graph.model,
         said,
         classes,
-        spare=scores == 'sigmoid',
+        spare=family.name in _SPARE,
         notes=_left_out(graph, (logits, boxes)),
     )
 

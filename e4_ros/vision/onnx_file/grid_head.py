@@ -76,7 +76,7 @@ def read_grid(graph: Graph, facts: Facts) -> Head | None:
 
 def _grids(graph: Graph, facts: Facts) -> Iterator[Grid]:
     """Tensors with a row for each cell, the likeliest first."""
-    for name in graph.outputs:
+    for name in reversed(graph.outputs):  # YOLOv9 answers twice, the second time better
         if (grid := _grid(graph, name) or _anchors(graph, facts, name)) is not None:
             yield grid
     if 'NonMaxSuppression' in graph.operations or facts.metadata.raw.get('nms') == 'True':
@@ -213,8 +213,10 @@ def _ended(graph: Graph) -> bool:
 
 def _are_corners(graph: Graph, facts: Facts, grid: Grid, boxes: np.ndarray) -> bool:
     """Whether boxes are two corners: as their exporter has it, else by their numbers."""
-    if facts.metadata.exporter:
-        return facts.metadata.exporter == 'libreyolo'
+    if facts.metadata.exporter == 'libreyolo':
+        return True
+    if facts.metadata.exporter == 'ultralytics' and 'NonMaxSuppression' not in graph.operations:
+        return False  # before its own suppression it writes corners in some versions
     return are_corners(boxes) and _around_cells(graph, grid, boxes)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from e4_ros.vision.models.decoders import DistributionDecoder
 from e4_ros.vision.onnx_file.facts import Facts
@@ -28,16 +31,18 @@ def read_maps(graph: Graph, facts: Facts) -> Head | None:
     look = (facts.family or FAMILIES['nanodet']).look.changed(facts.input)
     names = [name for pair in levels.values() for name in pair]
     answer = run(graph.model, names, look.preprocessing(graph.size))[0]
+    known = len(facts.names) or facts.metadata.classes
     scores, sides = {}, {}
     for stride, pair in levels.items():
-        found = [name for name in pair if are_scores(answer[name])]
-        if len(found) != 1:
+        found = _scores(graph, pair, answer, known)
+        if found is None:
             raise OnnxFileError(
                 f'its outputs are {listed(graph)}: two for each feature map, but it does not show '
-                'which are class scores (0 to 1) and which the sides of boxes'
+                'which are class scores and which the sides of boxes: give the class names with '
+                '--names'
             )
-        scores[stride] = found[0]
-        sides[stride] = next(name for name in pair if name != found[0])
+        scores[stride] = found
+        sides[stride] = next(name for name in pair if name != found)
     classes = {_width(graph, name) for name in scores.values()}
     widths = {_width(graph, name) for name in sides.values()}
     if len(classes) != 1 or len(widths) != 1 or (width := min(widths)) % 4 or width < 8:
@@ -52,7 +57,13 @@ def read_maps(graph: Graph, facts: Facts) -> Head | None:
         f'{2 * len(strides)} outputs, two for each of the strides '
         f'{", ".join(map(str, strides))}: {count} classes and four sides with {bins} bins each'
     )
-    decoder = DistributionDecoder(classes=count, joint=False, bins=bins - 1, strides=strides)
+    decoder = DistributionDecoder(
+        classes=count,
+        joint=False,
+        logits=not all(are_scores(answer[name]) for name in scores.values()),
+        bins=bins - 1,
+        strides=strides,
+    )
     outputs = {f'scores_{stride}': scores[stride] for stride in strides}
     outputs |= {f'sides_{stride}': sides[stride] for stride in strides}
     return Head(family, decoder, outputs, graph.model, said, count)
@@ -70,6 +81,21 @@ def _levels(graph: Graph) -> dict[int, list[str]]:
     pairs = all(len(names) == 2 for names in found.values())
     complete = 2 * len(found) == len(graph.outputs) and len(found) > 1
     return found if pairs and complete else {}
+
+
+def _scores(
+    graph: Graph, pair: Sequence[str], answer: Mapping[str, np.ndarray], known: int | None
+) -> str | None:
+    """The one of two tensors that holds class scores: by its numbers, its width, or its name."""
+    for tells in (
+        lambda name: are_scores(answer[name]),
+        lambda name: _width(graph, name) == known,
+        lambda name: any(word in name.lower() for word in ('cls', 'class', 'score', 'conf')),
+    ):
+        found = [name for name in pair if tells(name)]
+        if len(found) == 1:
+            return found[0]
+    return None
 
 
 def _width(graph: Graph, name: str) -> int:

@@ -100,6 +100,16 @@ def test_ninety_one_logits_are_cocos_numbers():
     assert any("COCO's numbers" in note for note in found.notes)
 
 
+@pytest.mark.parametrize(
+    ('logits', 'scores', 'labels'),
+    [(92, 'softmax', 90), (91, 'sigmoid', 90), (81, 'softmax', None), (80, 'sigmoid', None)],
+)
+def test_cocos_classes_are_told_with_and_without_no_object(logits, scores, labels):
+    found = recognised(export(Detr(logits, two_stage=False), PAIR))
+    assert (found.decoder.scores, len(found.class_names)) == (scores, 80)
+    assert found.labels[-1:] == (() if labels is None else (labels,))
+
+
 class WithMasks(nn.Module):
     def __init__(self):
         super().__init__()
