@@ -70,9 +70,11 @@ def measure_cuts(
 def _places(cuts: Sequence[Cut]) -> list[Cut]:
     """Cuts where the map is no larger than around it: an exit there has little to read.
 
-    Of cuts between which nothing costs time the last counts: the runtime fuses them.
+    An exit reads one tensor, so none lies inside a block of branches. Of cuts between which nothing
+    costs time the last counts: the runtime fuses them.
     """
-    maps = list({round(cut.cost_share, 3): cut for cut in cuts if len(cut.shape) == 4}.values())
+    whole = [cut for cut in cuts if len(cut.shape) == 4 and not cut.branch]
+    maps = list({round(cut.cost_share, 3): cut for cut in whole}.values())
     sizes = [np.inf, *(float(np.prod(cut.shape)) for cut in maps), np.inf]
     narrow = [
         cut

@@ -26,12 +26,15 @@ class Cut:
         shape: shape of its tensor, which an exit here reads.
         cost_share: share of the network's cost, 0 to 1, that lies before the cut.
         tensors: number of tensors that the stages behind still read.
+        branch: whether its own tensor is one branch of several: another is as high and wide, or
+            what it was made from is still read. An exit here would see a part of what is known.
     """
 
     node: str
     shape: tuple[int, ...]
     cost_share: float
     tensors: int = 1
+    branch: bool = False
 
 
 class Network(Protocol):

@@ -98,13 +98,21 @@ class OnnxNetwork:
     def _cuts(self) -> list[Cut]:
         total = sum(cost.weight for cost in self._costs) or 1.0
         done, cuts = 0.0, []
-        ends = {index: (name, len(alive)) for name, (index, alive) in self._alive.items()}
+        ends = dict(self._alive.values())
         for index, cost in enumerate(self._costs):
             done += cost.weight
             if index in ends:
-                name, tensors = ends[index]
-                cuts.append(Cut(name, tuple(self._known[name]), done / total, tensors))
+                own, *others = ends[index]
+                shape, branch = tuple(self._known[own]), self._branch(index, others)
+                cuts.append(Cut(own, shape, done / total, 1 + len(others), branch))
         return cuts
+
+    def _branch(self, index: int, others: Sequence[str]) -> bool:
+        """Whether what an operation gives is one branch of several, given what else is alive."""
+        node = self._nodes[index]
+        size = self._known[node.output[0]][2:]
+        begins = not set(others).isdisjoint(read_by(node))  # others will read the same
+        return begins or any(self._known[other][2:] == size for other in others)
 
     def _may_cross(self, alive: set[str]) -> bool:
         if len(alive) > MOST_TENSORS:

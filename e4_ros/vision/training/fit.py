@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -134,7 +135,8 @@ def check_clips(clips: Sequence[Clip]) -> None:
 def _cuts(model: TrainableModel, settings: FitSettings) -> list[str]:
     shares = [cut for cut in settings.cuts if not isinstance(cut, str)]
     try:
-        by_share = iter(measured_cuts(model.network, shares, threads=1))
+        # One thread's own time, which what else runs on this machine hardly changes.
+        by_share = iter(measured_cuts(model.network, shares, threads=1, now=time.thread_time))
     except StageError as error:
         raise FitError(f'{model.name} cannot be cut into stages: {error}') from error
     return [cut if isinstance(cut, str) else next(by_share) for cut in settings.cuts]

@@ -3,9 +3,13 @@ from __future__ import annotations
 from itertools import accumulate, chain
 
 import pytest
+import torchvision
+from onnx_graphs import exported
 
 from e4_ros.vision.networks import StageError
 from e4_ros.vision.networks.cut_search import measure_cuts, measured_cuts
+from e4_ros.vision.networks.onnx_network import OnnxNetwork
+from e4_ros.vision.onnx_file.prepare import prepare
 from e4_ros.vision.zoo import load_model
 
 
@@ -54,3 +58,14 @@ def test_nothing_is_measured_for_no_share(network):
 def test_more_shares_than_places_are_refused(network):
     with pytest.raises(StageError, match='cuts were asked for'):
         measured_cuts(network, [i / 20 for i in range(1, 20)], threads=1)
+
+
+def test_no_exit_reads_one_branch_of_a_block():
+    """Up to three tensors cross a cut of an ONNX graph, so there are some inside of blocks."""
+    network = OnnxNetwork(prepare(exported(torchvision.models.resnet18(weights=None))))
+    places = [cut.node.split('/', 3)[-1] for cut in measure_cuts(network, threads=1)]
+    assert places == [
+        'MaxPool_output_0',
+        *['relu_1/Relu_output_0'] * 3,
+        'GlobalAveragePool_output_0',
+    ]

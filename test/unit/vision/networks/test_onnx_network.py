@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
 import torch
 import torchvision
+from onnx_graphs import exported
 from torch import nn
 
 from e4_ros.vision.bundle.join import joined_graph
@@ -44,14 +42,20 @@ class Neck(nn.Module):
         return torch.cat([fine.flatten(2), coarse.flatten(2)], 2)
 
 
-def exported(module: nn.Module, side: int = 64, **options) -> onnx.ModelProto:
-    file = io.BytesIO()
-    with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter('ignore')
-        torch.onnx.export(module.eval(), torch.zeros(1, 3, side, side), file, **{
-            'dynamo': False, 'input_names': ['image'], 'output_names': ['answer'], **options,
-        })  # fmt: skip
-    return onnx.load_from_string(file.getvalue())
+class Branches(nn.Module):
+    """A block of two branches that are joined, then a deeper scale beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, 2, 1)
+        self.one, self.two = nn.Conv2d(4, 4, 3, 1, 1), nn.Conv2d(4, 4, 3, 1, 1)
+        self.deep, self.answer = nn.Conv2d(8, 16, 3, 2, 1), nn.Conv2d(16, 8, 1)
+
+    def forward(self, x):
+        x = self.stem(x)
+        joined = torch.cat([torch.relu(self.one(x)), self.two(x)], 1)
+        deep = self.answer(nn.functional.gelu(self.deep(joined)))
+        return nn.functional.interpolate(deep, scale_factor=2.0) + joined
 
 
 def exactly(model, options, **further):
@@ -119,6 +123,14 @@ def test_an_exit_reads_the_tensor_of_its_cut(neck):
         graph = onnx.load_from_string(first.onnx()).graph
         shape = graph.output[0].type.tensor_type.shape
         assert tuple(d.dim_value for d in shape.dim) == cut.shape
+
+
+def test_a_cut_says_where_its_tensor_is_one_branch_of_several():
+    cuts = OnnxNetwork(prepare(exported(Branches()))).cuts()
+    branch = {cut.node.split('/')[-1]: (cut.tensors, cut.branch) for cut in cuts}
+    assert branch['Relu_output_0'] == (2, True)  # the other one is as high and wide
+    assert branch['Concat_output_0'] == (1, False)
+    assert branch['Conv_output_0'] == (2, False)  # another scale waits beside it
 
 
 def test_costs_are_those_of_the_torch_network(neck):
