@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from launch import LaunchContext, LaunchDescription  # type: ignore[attr-defined]
+from launch import Action, LaunchContext, LaunchDescription  # type: ignore[attr-defined]
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -37,7 +38,21 @@ def to_actions(bringup: Bringup, values: Values) -> list[Node]:
     return [_to_action(spec, texts) for spec in bringup.specs(texts)]
 
 
+class NodeFailed(RuntimeError):  # noqa: N818
+    """A node ended that the others need; `ros2 launch` stops them and ends with 1."""
+
+
 def _to_action(spec: NodeSpec, values: Values) -> Node:
+    respawn = values['use_respawn'] == 'true' and not spec.last
+
+    def on_exit(event: ProcessExited, context: LaunchContext) -> list[Action] | None:
+        if context.is_shutdown:
+            return None
+        if event.returncode and spec.required and not respawn:
+            # Launch ends with 0 whatever its processes end with, but for an exception of its own.
+            raise NodeFailed(f'{spec.executable} ended with exit code {event.returncode}')
+        return [Shutdown(reason=f'{spec.executable} is done')] if spec.last else None
+
     return Node(
         package='e4_ros',
         executable=spec.executable,
@@ -47,10 +62,10 @@ def _to_action(spec: NodeSpec, values: Values) -> Node:
         remappings=list(spec.remappings.items()),
         ros_arguments=['--log-level', values['log_level']],
         output='screen',
-        respawn=values['use_respawn'] == 'true' and not spec.last,
+        respawn=respawn,
         respawn_delay=1.0,
         sigterm_timeout='15',  # a loaded robot takes its time to give everything back
-        on_exit=Shutdown(reason=f'{spec.executable} is done') if spec.last else None,
+        on_exit=on_exit,
     )
 
 

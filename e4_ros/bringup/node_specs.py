@@ -20,12 +20,14 @@ class NodeSpec:
         parameters: On top of the params file.
         remappings: Name in the node → name outside.
         last: When this node ends, all is done.
+        required: When this node fails, all ends, and has failed.
     """
 
     executable: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     remappings: Mapping[str, str] = field(default_factory=dict)
     last: bool = False
+    required: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class NodeEntry:
         defaults: Texts of arguments that stand in the bringup instead of the params file's values.
         qos: Gives QoS overrides from the arguments.
         remappings: Gives name in the node → name outside from the arguments.
-        switch: Argument without which the node does not start; empty for always.
+        switch: Argument without which the node does not start; empty for always. The others do
+            without a node that has one.
         last: When this node ends, all is done.
     """
 
@@ -132,7 +135,11 @@ class Bringup:
             parameters['autostart'] = _is_on(texts['autostart'])
         parameters |= given | {name: make(texts) for name, make in entry.sets.items()}
         return NodeSpec(
-            entry.executable, parameters | entry.qos(texts), entry.remappings(texts), entry.last
+            entry.executable,
+            parameters | entry.qos(texts),
+            entry.remappings(texts),
+            last=entry.last,
+            required=not entry.switch,
         )
 
 

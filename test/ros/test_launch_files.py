@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 
 import pytest
 
@@ -40,3 +42,31 @@ def test_nodes_are_those_of_the_table(name):
     actions = to_actions(bringup, values)
     assert [a.node_executable for a in actions] == [s.executable for s in bringup.specs(values)]
     assert all(a.node_package == 'e4_ros' for a in actions)
+
+
+@pytest.mark.parametrize(
+    ('name', 'arguments', 'says'),
+    [
+        ('replay', {'bag': '/no/such/bag', 'helper': 'false'}, 'there is no bag'),
+        ('perception', {'model': 'nosuch', 'helper': 'false'}, "no model is called 'nosuch'"),
+        ('demo', {'source': '/no/such/video', 'helper': 'false'}, 'does not exist'),
+    ],
+)
+def test_a_node_that_fails_fails_the_launch(ros_env, tmp_path, name, arguments, says):
+    program = (
+        'import sys; from launch import LaunchService, LaunchDescription; '
+        'from launch.actions import IncludeLaunchDescription; '
+        'from launch.launch_description_sources import PythonLaunchDescriptionSource; '
+        'service = LaunchService(); service.include_launch_description(LaunchDescription(['
+        'IncludeLaunchDescription(PythonLaunchDescriptionSource(sys.argv[1]), '
+        'launch_arguments=[tuple(a.split(":=")) for a in sys.argv[2:]])])); '
+        'sys.exit(service.run())'
+    )
+    path = paths.share_dir() / 'launch' / f'{name}.launch.py'
+    words = [f'{key}:={text}' for key, text in arguments.items()]
+    done = subprocess.run(
+        [sys.executable, '-c', program, str(path), *words],
+        env=ros_env, cwd=tmp_path, timeout=120, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert says in done.stdout + done.stderr
