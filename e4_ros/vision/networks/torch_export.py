@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import tempfile
 import warnings
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
 import torch
 from torch import Tensor, fx, nn
 
@@ -101,8 +103,29 @@ def export(
     return path
 
 
+def whole_graph(
+    module: nn.Module, inputs: Mapping[str, tuple[int, ...]], outputs: Sequence[str]
+) -> onnx.ModelProto:
+    """The ONNX graph of an eval-mode module that torch.fx need not be able to trace.
+
+    Args:
+        module: takes a tensor for each input, gives a tensor or a tuple of tensors.
+        inputs: shape of each input by its name.
+        outputs: name of each output.
+
+    Raises:
+        ExportError: the module uses what ONNX cannot say.
+    """
+    content = io.BytesIO()
+    _write(module, inputs, outputs, content)
+    return onnx.load_from_string(content.getvalue())
+
+
 def _write(
-    module: nn.Module, inputs: Mapping[str, tuple[int, ...]], outputs: Sequence[str], path: str
+    module: nn.Module,
+    inputs: Mapping[str, tuple[int, ...]],
+    outputs: Sequence[str],
+    target: str | io.BytesIO,
 ) -> None:
     examples = tuple(torch.zeros(shape) for shape in inputs.values())
     with torch.inference_mode():
@@ -117,7 +140,7 @@ def _write(
             torch.onnx.export(
                 module,
                 examples,
-                path,
+                target,  # type: ignore[arg-type]
                 dynamo=False,
                 opset_version=_OPSET,
                 input_names=list(inputs),

@@ -1,9 +1,10 @@
-"""Pretrained networks by name."""
+"""Networks by name, pretrained or with weights of one's own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,12 @@ _OWN = ('pedestrian_ssdlite', 'efficientnet_lite0')
 
 def names() -> list[str]:
     """Every name that `load_model` takes here: our own, torchvision's, timm's if installed."""
+    from e4_ros.vision.zoo.detectors import detector_names
     from e4_ros.vision.zoo.libraries import timm_names, torchvision_names
 
     return [
         *_OWN,
-        *(f'torchvision/{name}' for name in torchvision_names()),
+        *(f'torchvision/{name}' for name in (*torchvision_names(), *detector_names())),
         *(f'timm/{name}' for name in timm_names()),
     ]
 
@@ -42,8 +44,12 @@ def load_model(
         weights: ``'pretrained'``, a ``.safetensors`` or ``.pth`` file with a state dict of the same
             network, or ``'random'``. Pretrained weights of our own models are installed already;
             those of torchvision and timm are downloaded once.
-        class_names: what your own weights of a classifier tell apart, if not ImageNet's classes.
+        class_names: what your own weights tell apart, if not ImageNet's classes, or COCO's.
         input_size: ``(H, W)`` for a detector that shall see smaller images than it learned from.
+
+    Returns:
+        The model. Its network is a torch module or, for torchvision's detectors and for weights of
+        your own, a graph that its bundles carry along.
 
     Raises:
         ModelError: no such name, or the weights cannot be had or do not fit.
@@ -68,23 +74,35 @@ def load_model(
         return pedestrian.load(weights, input_size or (300, 300))
     if name not in names():
         raise ModelError(_unknown(name))
+    library, _, arch = name.partition('/')
+
+    from e4_ros.vision.zoo import detectors, efficientnet_lite, libraries
+
+    if library == 'torchvision' and arch in detectors.detector_names():
+        return detectors.torchvision_detector(arch, weights, class_names, input_size)
     if input_size is not None:
         raise ModelError(f'{name} runs at the size it learned; only a detector takes another')
-
-    from e4_ros.vision.zoo import efficientnet_lite, libraries
-
     if name == 'efficientnet_lite0':
         return efficientnet_lite.load(weights, class_names)
-    library, _, arch = name.partition('/')
     build = {'torchvision': libraries.torchvision_classifier, 'timm': libraries.timm_classifier}
     return build[library](arch, weights, class_names)
 
 
 def _unknown(name: str) -> str:
+    """Why there is no model of a name, and what there is."""
+    from e4_ros.vision.zoo.libraries import kind_of
+
+    library, _, arch = name.partition('/')
+    if library == 'torchvision' and (kind := kind_of(arch)):
+        return f'{name} is {kind}: e4_ros runs detectors of boxes and classifiers'
+    if library == 'timm' and find_spec('timm') is None:
+        return f'{name} needs timm, which is not installed: pip install timm'
     near = get_close_matches(name, names(), n=5)
     hint = f' (near: {", ".join(near)})' if near else ''
     return (
-        f'no model is called {name!r}{hint}; there are {", ".join(_OWN)}, torchvision/NAME for any '
-        'classifier of torchvision such as torchvision/mobilenet_v3_small, and timm/NAME where '
-        'timm is installed'
+        f'no model is called {name!r}{hint}; there are {", ".join(_OWN)}, torchvision/NAME for the '
+        'classifiers and detectors of torchvision, such as torchvision/mobilenet_v3_small and '
+        'torchvision/ssdlite320_mobilenet_v3_large, and timm/NAME for the classifiers of timm'
+        f'{"" if find_spec("timm") else " where it is installed"}. Your own weights of one of them '
+        'go with --weights FILE, and a network of another make is given as an ONNX file'
     )

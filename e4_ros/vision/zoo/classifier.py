@@ -9,12 +9,16 @@ from torch import nn
 
 from e4_ros.vision.models.decoders import ClassDecoder
 from e4_ros.vision.models.preprocessing import CentreCrop
-from e4_ros.vision.networks.torch_network import TorchNetwork
 from e4_ros.vision.networks.trainable import TrainableModel
+from e4_ros.vision.zoo.own_network import network_of
 
 
 def classifier(
-    name: str, network: nn.Module, class_names: Sequence[str], preprocessing: CentreCrop
+    name: str,
+    network: nn.Module,
+    class_names: Sequence[str],
+    preprocessing: CentreCrop,
+    file: str = '',
 ) -> TrainableModel:
     """A model that names one class for each frame.
 
@@ -23,10 +27,11 @@ def classifier(
         network: ``(B, 3, H, W)`` to logits ``(B, C)``.
         class_names: ``C`` names.
         preprocessing: preprocessing of a frame to the network's input.
+        file: name of the file that its weights came in; empty for those of the zoo.
     """
     decoder = ClassDecoder()
-    whole = TorchNetwork(network, preprocessing.size, decoder.output_names)
-    return TrainableModel(name, 'classify', class_names, preprocessing, decoder, whole)
+    whole = network_of(network, preprocessing.size, decoder.output_names, file)
+    return TrainableModel(name, 'classify', class_names, preprocessing, decoder, whole, file)
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,7 @@ from e4_ros.vision.models.preprocessing import CentreCrop
 from e4_ros.vision.networks.trainable import TrainableModel
 from e4_ros.vision.zoo.classifier import classifier, imagenet_classes
 from e4_ros.vision.zoo.same_layers import InvertedResidual, Size, conv, strided
-from e4_ros.vision.zoo.weights import PRETRAINED, RANDOM, Weights, fill, read_weights
+from e4_ros.vision.zoo.weights import PRETRAINED, RANDOM, Weights, file_of, fill, read_weights
 
 # repeats, kernel, stride of the first, expansion, output channels
 _BLOCKS = (
@@ -72,7 +72,8 @@ def load(weights: Weights = PRETRAINED, class_names: Sequence[str] | None = None
         fill(network, from_package(read_weights(_package_file()), network), _PACKAGE)
     elif weights != RANDOM:
         fill(network, read_weights(Path(weights)), str(weights), len(class_names))
-    return classifier('efficientnet_lite0', network, class_names, _PREPROCESSING)
+    name, file = 'efficientnet_lite0', file_of(weights)
+    return classifier(name, network, class_names, _PREPROCESSING, file)
 
 
 def from_package(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:

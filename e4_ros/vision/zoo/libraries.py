@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from e4_ros.vision.model import ModelError
 from e4_ros.vision.models.preprocessing import CentreCrop
 from e4_ros.vision.networks.trainable import TrainableModel
 from e4_ros.vision.zoo.classifier import classifier, imagenet_classes
-from e4_ros.vision.zoo.weights import PRETRAINED, RANDOM, Weights, fill, read_weights
+from e4_ros.vision.zoo.weights import PRETRAINED, RANDOM, Weights, file_of, fill, read_weights
+
+_SEGMENTS = 'a segmentation network'
 
 
 def torchvision_names() -> list[str]:
@@ -31,6 +33,28 @@ def timm_names() -> list[str]:
     return timm.list_models()
 
 
+def kind_of(arch: str) -> str:
+    """What a network of torchvision is that is neither a classifier nor a detector of boxes.
+
+    Args:
+        arch: name that it has in torchvision.
+
+    Returns:
+        Empty for the others, and for names that torchvision does not have.
+    """
+    first = arch.split('_')[0]
+    for module, kind in (
+        (tv.detection, {'maskrcnn': _SEGMENTS, 'keypointrcnn': 'a pose network'}.get(first, '')),
+        (tv.segmentation, _SEGMENTS),
+        (tv.video, 'a network on clips'),
+        (tv.optical_flow, 'a network for optical flow'),
+        (tv.quantization, 'a network in eight bits'),
+    ):
+        if arch in tv.list_models(module=module):
+            return kind
+    return ''
+
+
 def torchvision_classifier(
     arch: str, weights: Weights = PRETRAINED, class_names: Sequence[str] | None = None
 ) -> TrainableModel:
@@ -41,8 +65,8 @@ def torchvision_classifier(
     """
     best: Any = tv.get_model_weights(arch).DEFAULT
     if weights == PRETRAINED:
-        _refuse_own_classes(class_names)
-        network = _downloaded(lambda: tv.get_model(arch, weights=best, progress=False), arch)
+        refuse_own_classes(class_names)
+        network = downloaded(lambda: tv.get_model(arch, weights=best, progress=False), arch)
         class_names = best.meta['categories']
     else:
         class_names = class_names or imagenet_classes()
@@ -52,10 +76,10 @@ def torchvision_classifier(
     preparation = CentreCrop(
         size=(recipe.crop_size[0], recipe.crop_size[0]),
         shorter_side=recipe.resize_size[0],
-        mean=_pixels(recipe.mean),
-        std=_pixels(recipe.std),
+        mean=pixels(recipe.mean),
+        std=pixels(recipe.std),
     )
-    return classifier(f'torchvision/{arch}', network, class_names, preparation)
+    return classifier(f'torchvision/{arch}', network, class_names, preparation, file_of(weights))
 
 
 def timm_classifier(
@@ -69,8 +93,8 @@ def timm_classifier(
     import timm
 
     if weights == PRETRAINED:
-        _refuse_own_classes(class_names)
-        network = _downloaded(lambda: timm.create_model(arch, pretrained=True), arch)
+        refuse_own_classes(class_names)
+        network = downloaded(lambda: timm.create_model(arch, pretrained=True), arch)
     else:
         class_names = class_names or imagenet_classes()
         network = timm.create_model(arch, num_classes=len(class_names))
@@ -85,32 +109,45 @@ def timm_classifier(
     preparation = CentreCrop(
         size=(height, width),
         shorter_side=resize,
-        mean=_pixels(recipe['mean']),
-        std=_pixels(recipe['std']),
+        mean=pixels(recipe['mean']),
+        std=pixels(recipe['std']),
     )
-    return classifier(f'timm/{arch}', network, class_names, preparation)
+    return classifier(f'timm/{arch}', network, class_names, preparation, file_of(weights))
 
 
-def _fill(network: nn.Module, weights: Weights, classes: int) -> None:
-    if weights != RANDOM:
-        fill(network, read_weights(Path(weights)), str(weights), classes)
+def downloaded(build: Callable[[], nn.Module], arch: str) -> nn.Module:
+    """A network with the weights of its library, which are downloaded once.
 
+    Args:
+        build: what makes it.
+        arch: name of the architecture.
 
-def _downloaded(build: Any, arch: str) -> nn.Module:
+    Raises:
+        ModelError: they cannot be had.
+    """
     try:
         return build()
     except (OSError, RuntimeError) as error:
         raise ModelError(
             f'the pretrained weights of {arch} could not be downloaded ({error}); '
-            f'give a file with its state dict, or {RANDOM!r} for an untrained network'
+            'give your own with --weights FILE, and their classes with --names FILE'
         ) from error
 
 
-def _refuse_own_classes(class_names: Sequence[str] | None) -> None:
+def refuse_own_classes(class_names: Sequence[str] | None) -> None:
+    """Refuse names for classes that pretrained weights name already."""
     if class_names is not None:
-        raise ModelError('pretrained weights come with their own classes; give your weights file')
+        raise ModelError(
+            'pretrained weights come with their own classes: give your own with --weights FILE'
+        )
 
 
-def _pixels(shares: Sequence[float]) -> tuple[float, float, float]:
+def pixels(shares: Sequence[float]) -> tuple[float, float, float]:
+    """A mean or deviation of each channel in pixel values 0 to 255."""
     red, green, blue = (255 * share for share in shares)
     return red, green, blue
+
+
+def _fill(network: nn.Module, weights: Weights, classes: int) -> None:
+    if weights != RANDOM:
+        fill(network, read_weights(Path(weights)), str(weights), classes)

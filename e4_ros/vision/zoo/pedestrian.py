@@ -8,10 +8,10 @@ from e4_ros.paths import weights_dir
 from e4_ros.vision.model import ModelError
 from e4_ros.vision.models.decoders import SsdDecoder
 from e4_ros.vision.models.preprocessing import Stretch
-from e4_ros.vision.networks.torch_network import TorchNetwork
 from e4_ros.vision.networks.trainable import TrainableModel
+from e4_ros.vision.zoo.own_network import network_of
 from e4_ros.vision.zoo.ssdlite import Ssdlite
-from e4_ros.vision.zoo.weights import PRETRAINED, RANDOM, Weights, fill, read_weights
+from e4_ros.vision.zoo.weights import PRETRAINED, RANDOM, Weights, file_of, fill, read_weights
 
 NAME = 'pedestrian_ssdlite'
 _CLASSES = ('person',)
@@ -43,12 +43,12 @@ def load(
             f'{NAME} cannot see {input_size}; sides are 300 or steps of 16 away: '
             '156, 172, 188, 204, 220, 236, 252, 268, 284, 300, 316, ...'
         )
-    module = Ssdlite(input_size, len(_CLASSES))
+    module, file = Ssdlite(input_size, len(_CLASSES)), file_of(weights)
     if weights == PRETRAINED:
         weights = weights_dir() / f'{NAME}.safetensors'
     if weights != RANDOM:
         fill(module, read_weights(Path(weights)), str(weights))
     preprocessing = Stretch(size=input_size, mean=_GREY, std=_GREY)
     decoder = SsdDecoder(learned_side=_LEARNED_SIDE)
-    network = TorchNetwork(module, input_size, decoder.output_names)
-    return TrainableModel(NAME, 'detect', _CLASSES, preprocessing, decoder, network)
+    network = network_of(module, input_size, decoder.output_names, file)
+    return TrainableModel(NAME, 'detect', _CLASSES, preprocessing, decoder, network, file)

@@ -27,6 +27,11 @@ _KEYS = ('model', 'state_dict', 'model_state_dict', 'weights')
 _SAVE = "save the weights alone, torch.save(model.state_dict(), 'weights.pth'), and give that file"
 
 
+def file_of(weights: Weights) -> str:
+    """Name of the file that weights came in; empty where they came in none."""
+    return '' if weights in (PRETRAINED, RANDOM) else Path(weights).name
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Named tensors of a ``.safetensors`` file or of a ``.pth`` as training scripts save it.
 
@@ -76,7 +81,7 @@ def fill(
     Raises:
         ModelError: a tensor is missing, left over or of another shape.
     """
-    state = _unwrapped(state, network)
+    state = unwrapped(state, network)
     if classes is not None:
         check_classes(network, state, origin, classes)
     try:
@@ -89,6 +94,22 @@ def fill(
             f'{origin} does not fit {type(network).__name__}: {len(missing)} tensors missing '
             f'{missing[:3]}, {len(left_over)} unknown {left_over[:3]}'
         )
+
+
+def unwrapped(state: Mapping[str, Tensor], network: nn.Module) -> Mapping[str, Tensor]:
+    """The tensors without the words that stand before all of their names and none of a network's.
+
+    Args:
+        state: the tensors by name.
+        network: the network, without weights of its own yet.
+    """
+    own = network.state_dict().keys()
+    while not own & state.keys() and all('.' in name for name in state):
+        first = {name.partition('.')[0] for name in state}
+        if len(first) != 1:
+            break
+        state = {name.partition('.')[2]: tensor for name, tensor in state.items()}
+    return state
 
 
 def check_classes(
@@ -146,17 +167,6 @@ def _state_dict(found: Any) -> dict[str, Tensor] | None:
         if isinstance(found.get(key), dict):
             return _state_dict(found[key])
     return found if found and all(isinstance(v, Tensor) for v in found.values()) else None
-
-
-def _unwrapped(state: Mapping[str, Tensor], network: nn.Module) -> Mapping[str, Tensor]:
-    """The tensors without the words that stand before all of their names and none of ours."""
-    own = network.state_dict().keys()
-    while not own & state.keys() and all('.' in name for name in state):
-        first = {name.partition('.')[0] for name in state}
-        if len(first) != 1:
-            break
-        state = {name.partition('.')[2]: tensor for name, tensor in state.items()}
-    return state
 
 
 def _is_program(error: Exception) -> bool:

@@ -1,8 +1,10 @@
 """Loading by name, with weights of one's own, and what goes wrong."""
 
+from importlib.util import find_spec
 from urllib.error import URLError
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -17,6 +19,7 @@ from e4_ros.vision.zoo.ssdlite import Ssdlite
 def test_names_lists_ours_and_torchvisions():
     assert zoo.names()[:2] == ['pedestrian_ssdlite', 'efficientnet_lite0']
     assert 'torchvision/mobilenet_v3_small' in zoo.names()
+    assert 'torchvision/fasterrcnn_resnet50_fpn_v2' in zoo.names()
 
 
 @pytest.mark.parametrize('name', ['pedestrian_ssd', '', 'torchvision/', 'mobilenet_v3_small'])
@@ -48,8 +51,12 @@ def test_weights_and_classes_of_ones_own(tmp_path):
     save_file(trained.network.module.state_dict(), path)
     loaded = zoo.load_model('torchvision/mobilenet_v3_small', path, ['dock', 'door'])
     x = torch.rand(1, 3, 224, 224)
-    assert torch.equal(trained.network.module(x), loaded.network.module(x))
+    (part,) = loaded.network.stages()
+    session = ort.InferenceSession(part.program.onnx(), providers=['CPUExecutionProvider'])
+    (logits,) = session.run(None, {'x': x.numpy()})
+    assert logits == pytest.approx(trained.network.module(x).numpy(), abs=1e-4)
     assert list(loaded.class_names) == ['dock', 'door']
+    assert loaded.file == 'mine.safetensors'
 
 
 def test_a_class_list_that_does_not_match_the_weights_is_refused(tmp_path):
@@ -130,6 +137,12 @@ def test_a_size_below_one_cell_is_refused():
     for size in ((0, 300), (300, -1)):
         with pytest.raises(ValueError, match='at least'):
             Ssdlite(size)
+
+
+@pytest.mark.skipif(find_spec('timm') is not None, reason='timm is installed')
+def test_a_classifier_of_timm_says_what_it_needs():
+    with pytest.raises(ModelError, match='needs timm'):
+        zoo.load_model('timm/mobilenetv3_small_050')
 
 
 def test_a_timm_classifier():
