@@ -32,7 +32,7 @@ from e4_ros.perception.obstacles import (
 )
 from e4_ros.perception.obstacles.depth import depth_of_points, points_of_depth
 
-_KEPT = 15  # depth images, half a second of a quick camera
+_KEPT = 10  # depth images, a third of a second of a quick camera
 _MOST_WAITING = 30
 _LOOK_S = 0.05  # between two looks at what waits too long
 _FOLLOW_S = 0.25  # between two looks at what the publishers of depth offer

@@ -207,6 +207,7 @@ def test_unit_is_accepted():
 SOURCES = {
     'dvfs_helper': ['dvfs_helper'],
     'perception': ['perception', 'outputs', 'clock_steps', 'daemon_link'],
+    'obstacles': ['obstacle_inputs', 'obstacle_outputs', 'transform_listener'],
     'profiler': ['profiler'],
 }
 

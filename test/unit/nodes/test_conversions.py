@@ -39,6 +39,14 @@ def test_without_tracks_there_is_no_id_and_no_velocity_that_could_be_taken_for_o
         assert np.isnan(message.velocity).all()
 
 
+def test_the_size_of_the_image_is_said_where_it_is_known():
+    header = Header()
+    plain = conversions.to_detections(PLAIN, header, 'm', 'detect', ['person'])
+    assert (plain.image_width, plain.image_height) == (0, 0)
+    sized = conversions.to_detections(PLAIN, header, 'm', 'detect', ['person'], (640, 480))
+    assert (sized.image_width, sized.image_height) == (640, 480)
+
+
 def test_an_answer_without_objects_is_an_empty_message():
     assert messages(Detections.empty()) == []
 
@@ -51,3 +59,12 @@ def test_vision_msgs_carry_the_id_as_text():
     assert [found.id for found in array.detections] == ['7', str(2**40)]
     plain = conversions.to_detection_2d_array(PLAIN, Header(frame_id='front'), ['person'])
     assert [found.id for found in plain.detections] == ['', '']
+
+
+@pytest.mark.skipif(
+    conversions.Detection2DArray is None, reason='vision_msgs is not among the wheels'
+)
+def test_the_label_info_names_the_classes():
+    info = conversions.to_label_info(Header(), ['person', 'dog'], 0.5)
+    assert [(c.class_id, c.class_name) for c in info.class_map] == [(0, 'person'), (1, 'dog')]
+    assert info.threshold == 0.5

@@ -1,0 +1,52 @@
+"""What is wrong is said once, and so is its end."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from e4_ros.nodes import troubles
+from e4_ros.nodes.troubles import Troubles
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def watch(said):
+    return Troubles(lambda text: said.append(f'warn {text}'), lambda text: said.append(text))
+
+
+def test_a_trouble_is_said_once_and_its_end_once(watch, said):
+    for index in range(3):
+        watch.begin('tf', f'no tf {index}')
+    assert watch.present == ['no tf 2']
+    for _ in range(3):
+        watch.end('tf', 'tf again')
+    assert said == ['warn no tf 0', 'tf again']
+    assert watch.present == []
+
+
+def test_what_comes_and_goes_is_not_said_each_time(watch, said, monkeypatch):
+    now_s = [0.0]
+    monkeypatch.setattr(troubles.time, 'monotonic', lambda: now_s[0])
+    for step in range(5):
+        now_s[0] = step
+        watch.begin('tf', 'no tf')
+        watch.end('tf', 'tf again')
+    assert said == ['warn no tf', 'tf again']
+    now_s[0] = 20.0
+    watch.begin('tf', 'no tf')
+    assert said[2:] == ['warn no tf']
+
+
+def test_troubles_of_several_kinds_stand_side_by_side(watch, said):
+    watch.begin('tf', 'no tf')
+    watch.begin('depth', 'no depth')
+    watch.end('tf', 'tf again')
+    assert watch.present == ['no depth']
+    watch.end('never', 'never again')
+    assert said == ['warn no tf', 'warn no depth', 'tf again']
