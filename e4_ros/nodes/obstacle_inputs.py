@@ -258,7 +258,8 @@ class ObstacleInputs(ManagedEntity):
         self, message: Image | PointCloud2, camera: Camera, image: Header, pose: Pose
     ) -> tuple[np.ndarray, Camera]:
         """Depth in the camera's view, whatever sensor it is from."""
-        same_view = message.header.frame_id.lstrip('/') == image.frame_id.lstrip('/')
+        frames = {message.header.frame_id.lstrip('/'), image.frame_id.lstrip('/')}
+        same_view = len(frames) == 1 or self._fixed is not None  # nobody says where else it is
         if isinstance(message, Image):
             depth = depth_of_image(message)
             height, width = depth.shape
@@ -268,7 +269,7 @@ class ObstacleInputs(ManagedEntity):
             points = points_of_depth(depth, own).reshape(-1, 3)
         else:
             points = points_of_cloud(message)
-        if same_view or self._fixed is not None:
+        if same_view:
             return depth_of_points(points, Pose.identity(), camera)
         theirs = self._pose(message.header.frame_id, _stamp_ns(message.header))
         return depth_of_points(points, pose.inverse().after(theirs), camera)

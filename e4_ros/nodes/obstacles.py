@@ -94,8 +94,7 @@ class ObstaclesNode(AutostartNode):
         self._outputs.publish(found, detections, header)
         self._took_s.append(time.perf_counter() - began_s)
         self._counts['placed'] += 1
-        for kind in ('depth', 'tf', 'camera_info', 'task', 'pace'):
-            self._troubles.end(kind, f'{kind} is there again: obstacles go on')
+        self._troubles.end_all('obstacles go on')
 
     def _drop(self, _detections: Detections, missing: Missing) -> None:
         self._counts[f'dropped.{missing.kind}'] += 1

@@ -37,8 +37,10 @@ class Troubles:
             self._told.add(kind)
             self._warn(text)
 
-    def end(self, kind: str, text: str) -> None:
-        """Note that it is over; the log has it if it had the trouble."""
-        if self._present.pop(kind, None) is not None and kind in self._told:
-            self._told.discard(kind)
-            self._info(text)
+    def end_all(self, text: str) -> None:
+        """Note that nothing is wrong any more; the log has it for each trouble that it had."""
+        for kind in [*self._present]:
+            del self._present[kind]
+            if kind in self._told:
+                self._told.discard(kind)
+                self._info(f'{kind}: {text}')

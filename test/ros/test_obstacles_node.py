@@ -222,8 +222,8 @@ def test_what_is_missing_is_said_once_and_so_is_its_return(start):
     assert 'no camera_info came on /camera_info' in said[0]
     assert 'nothing came on /depth: remap it' in said[1]
     assert sorted(said[2:]) == [
-        'camera_info is there again: obstacles go on',
-        'depth is there again: obstacles go on',
+        'camera_info: obstacles go on',
+        'depth: obstacles go on',
     ]
     until(lambda: '1 images with obstacles placed' in robot.complaint())
 

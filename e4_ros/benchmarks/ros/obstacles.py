@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from e4_ros.benchmarks.ros.scene import Block, boxes_of, depth_of
-from e4_ros.perception.obstacles import Camera, Obstacle, ObstacleFinder, Pose, Settings
+from e4_ros.perception.obstacles import (
+    Camera,
+    Obstacle,
+    ObstacleFinder,
+    Pose,
+    Settings,
+    depth_of_image,
+    points_of_cloud,
+)
 from e4_ros.perception.obstacles.depth import depth_of_points, points_of_depth
 from e4_ros.perception.obstacles.finder import MODES
 from e4_ros.vision.detections import Detections
@@ -55,7 +64,7 @@ def measure(distances_m: Sequence[float], seed: int = 0) -> list[dict[str, Any]]
 
 
 def latency(objects: int = 10, rounds: int = 200) -> dict[str, float]:
-    """Milliseconds from a decoded depth image to obstacles, by mode; medians.
+    """Milliseconds from the messages to obstacles, by mode, for one camera; medians.
 
     Args:
         objects: How many there are.
@@ -64,18 +73,46 @@ def latency(objects: int = 10, rounds: int = 200) -> dict[str, float]:
     pose = camera_pose(0.0, 'static')
     blocks = [Block((3.0 + 0.5 * i, -1.5 + 0.35 * i)) for i in range(objects)]
     found = _detections(boxes_of(blocks, 0.0, CAMERA, pose))
-    image = depth_of(blocks, 0.0, CAMERA, pose)
-    points = points_of_depth(image, CAMERA)
+    image, cloud = messages_of(depth_of(blocks, 0.0, CAMERA, pose))
     took: dict[str, float] = {}
     for mode in MODES:
         finder, times = ObstacleFinder(Settings(mode)), []
         for index in range(rounds):
             began = time.perf_counter()
-            depth, small = _sight(mode, image, points)
-            finder.find(found, index / _RATE_HZ, CAMERA, pose, depth, small)
+            sight: tuple[np.ndarray | None, Camera | None] = None, None
+            if mode == 'depth':
+                sight = depth_of_image(image), CAMERA
+            elif mode == 'cloud':
+                sight = depth_of_points(points_of_cloud(cloud), Pose.identity(), CAMERA)
+            finder.find(found, index / _RATE_HZ, CAMERA, pose, *sight)
             times.append(time.perf_counter() - began)
         took[mode] = round(float(np.median(times)) * 1e3, 3)
     return took
+
+
+def messages_of(depth: np.ndarray) -> tuple[SimpleNamespace, SimpleNamespace]:
+    """The fields of ``sensor_msgs/Image`` (16UC1) and of an unorganised ``PointCloud2``."""
+    height, width = depth.shape
+    millimetres = np.nan_to_num(depth * 1000).astype('<u2')
+    image = SimpleNamespace(
+        height=height,
+        width=width,
+        encoding='16UC1',
+        step=2 * width,
+        is_bigendian=0,
+        data=millimetres.tobytes(),
+    )
+    points = points_of_depth(depth, CAMERA).astype('<f4')
+    cloud = SimpleNamespace(
+        height=1,
+        width=points.size // 3,
+        fields=[SimpleNamespace(name=n, offset=4 * i, datatype=7) for i, n in enumerate('xyz')],
+        point_step=12,
+        row_step=points.nbytes,
+        is_bigendian=False,
+        data=points.tobytes(),
+    )
+    return image, cloud
 
 
 def camera_pose(time_s: float, robot: str) -> Pose:

@@ -64,8 +64,8 @@ def points_of_cloud(message: Any) -> np.ndarray:
     """Points of a ``sensor_msgs/PointCloud2``.
 
     Returns:
-        ``(H, W, 3)`` float32 metres where it is organised like an image, else ``(N, 3)`` with the
-        points that are finite.
+        ``(H, W, 3)`` float32 metres where it is organised like an image, else ``(N, 3)``, at most
+        so many as are of use; NaN where nothing was measured.
 
     Raises:
         DepthError: no x, y and z of type float, or less data than the header says.
@@ -79,21 +79,30 @@ def points_of_cloud(message: Any) -> np.ndarray:
     data = np.frombuffer(message.data, np.uint8)
     if data.size < message.row_step * (height - 1) + message.point_step * width:
         raise DepthError(f'the cloud is truncated: {data.size} bytes for {height}×{width} points')
-    points = np.empty((height, width, 3), np.float32)
-    for axis, name in enumerate('xyz'):
-        field = fields[name]
-        dtype = np.dtype(_FLOATS[field.datatype]).newbyteorder('>' if message.is_bigendian else '<')
-        points[..., axis] = np.ndarray(
-            (height, width),
-            dtype,
-            data,
-            offset=field.offset,
-            strides=(message.row_step, message.point_step),
-        )
+    axes = [_axis(message, fields[name]) for name in 'xyz']
     if height > 1:
-        return points
-    flat = points.reshape(-1, 3)
-    return flat[np.isfinite(flat).all(axis=1)]
+        return np.stack(axes, axis=-1).astype(np.float32)
+    kept = _thinned(width)
+    return np.stack([axis[0, kept] for axis in axes], axis=-1).astype(np.float32)
+
+
+def _axis(message: Any, field: Any) -> np.ndarray:
+    """One coordinate of each point as it lies in the message, ``(H, W)``."""
+    dtype = np.dtype(_FLOATS[field.datatype]).newbyteorder('>' if message.is_bigendian else '<')
+    return np.ndarray(
+        (message.height, message.width),
+        dtype,
+        message.data,
+        offset=field.offset,
+        strides=(message.row_step, message.point_step),
+    )
+
+
+def _thinned(count: int) -> slice | np.ndarray:
+    """Which of so many points to keep: not each n-th, which could miss the same columns always."""
+    if count <= _MOST_POINTS:
+        return slice(None)
+    return np.linspace(0, count - 1, _MOST_POINTS).astype(np.intp)
 
 
 def depth_of_points(points: np.ndarray, pose: Pose, camera: Camera) -> tuple[np.ndarray, Camera]:
@@ -114,8 +123,7 @@ def depth_of_points(points: np.ndarray, pose: Pose, camera: Camera) -> tuple[np.
             depth = np.where(points[..., 2] > 0, points[..., 2], np.nan)
             return depth, camera.scaled(depth.shape[1], depth.shape[0])
     flat = points.reshape(-1, 3)
-    if len(flat) > _MOST_POINTS:  # no whole step: it could meet the same columns in each row
-        flat = flat[np.linspace(0, len(flat) - 1, _MOST_POINTS).astype(np.intp)]
+    flat = flat[_thinned(len(flat))]
     width = min(_CLOUD_WIDTH, camera.width)
     small = camera.scaled(width, max(1, round(camera.height * width / camera.width)))
     there = pose.apply(flat)

@@ -52,15 +52,15 @@ class ConstantVelocity:
         """Go on to ``stamp_s``, and take a measurement over unless it is an outlier."""
         self._predict(stamp_s - self.stamp_s)
         self.stamp_s = stamp_s
-        spread = self._covariance[:2, :2] + covariance
+        precision = np.linalg.inv(self._covariance[:2, :2] + covariance)
         off = position - self._state[:2]
-        if off @ np.linalg.solve(spread, off) > _GATE:
+        if off @ precision @ off > _GATE:
             self._outliers += 1
             if self._outliers >= _PATIENCE:
                 self._begin(position, covariance, stamp_s)
             return
         self._outliers = 0
-        gain = np.linalg.solve(spread, self._covariance[:2]).T
+        gain = self._covariance[:, :2] @ precision
         self._state = self._state + gain @ off
         kept = np.eye(4)
         kept[:, :2] -= gain

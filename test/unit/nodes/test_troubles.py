@@ -25,8 +25,8 @@ def test_a_trouble_is_said_once_and_its_end_once(watch, said):
         watch.begin('tf', f'no tf {index}')
     assert watch.present == ['no tf 2']
     for _ in range(3):
-        watch.end('tf', 'tf again')
-    assert said == ['warn no tf 0', 'tf again']
+        watch.end_all('again')
+    assert said == ['warn no tf 0', 'tf: again']
     assert watch.present == []
 
 
@@ -36,8 +36,8 @@ def test_what_comes_and_goes_is_not_said_each_time(watch, said, monkeypatch):
     for step in range(5):
         now_s[0] = step
         watch.begin('tf', 'no tf')
-        watch.end('tf', 'tf again')
-    assert said == ['warn no tf', 'tf again']
+        watch.end_all('again')
+    assert said == ['warn no tf', 'tf: again']
     now_s[0] = 20.0
     watch.begin('tf', 'no tf')
     assert said[2:] == ['warn no tf']
@@ -46,7 +46,7 @@ def test_what_comes_and_goes_is_not_said_each_time(watch, said, monkeypatch):
 def test_troubles_of_several_kinds_stand_side_by_side(watch, said):
     watch.begin('tf', 'no tf')
     watch.begin('depth', 'no depth')
-    watch.end('tf', 'tf again')
-    assert watch.present == ['no depth']
-    watch.end('never', 'never again')
-    assert said == ['warn no tf', 'warn no depth', 'tf again']
+    assert watch.present == ['no tf', 'no depth']
+    watch.end_all('again')
+    watch.end_all('again')
+    assert said[2:] == ['tf: again', 'depth: again']

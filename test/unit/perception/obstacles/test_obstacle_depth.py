@@ -98,8 +98,22 @@ def cloud_of(points: np.ndarray, height: int = 1) -> Cloud:
 POINTS = np.array([[0, 0, 2.0], [0.5, 0, 2.0], [np.nan, 0, 1], [0, 0, 4.0]])
 
 
-def test_points_are_found_wherever_their_fields_lie_and_holes_are_left_out():
-    assert np.allclose(points_of_cloud(cloud_of(POINTS)), POINTS[[0, 1, 3]])
+def test_points_are_found_wherever_their_fields_lie():
+    assert np.allclose(points_of_cloud(cloud_of(POINTS)), POINTS, equal_nan=True)
+
+
+def test_doubles_of_the_other_byte_order_are_read():
+    raw = POINTS.astype('>f8').tobytes()
+    fields = [Field(name, 8 * axis, 8) for axis, name in enumerate('xyz')]
+    points = points_of_cloud(Cloud(1, 4, fields, 24, 96, raw, is_bigendian=True))
+    assert np.allclose(points, POINTS, equal_nan=True)
+
+
+def test_of_a_large_cloud_a_part_that_spans_it_is_kept():
+    many = np.repeat(np.arange(100_000.0)[:, None], 3, axis=1)
+    kept = points_of_cloud(cloud_of(many))
+    assert 1_000 < len(kept) < 50_000
+    assert (kept[0, 0], kept[-1, 0]) == (0, 99_999)
 
 
 def test_an_organised_cloud_keeps_its_shape():
@@ -125,22 +139,22 @@ def test_a_broken_cloud_is_refused_with_the_reason(change, says):
         points_of_cloud(cloud)
 
 
-CAMERA = Camera.pinhole(320, 240, 200.0, 200.0, 159.5, 119.5)
+CAMERA = Camera.pinhole(240, 180, 150.0, 150.0, 119.5, 89.5)  # small enough for a cloud as it is
 
 
 def test_of_two_points_in_one_pixel_the_nearer_one_is_seen():
     points = np.array([[0.01, 0.01, 4.0], [0.005, 0.005, 2.0], [0, 0, -1], [np.nan, 0, 1]])
     depth, camera = depth_of_points(points, Pose.identity(), CAMERA)
     assert depth.shape == (camera.height, camera.width)
-    assert np.array_equal(np.argwhere(depth == 2.0).mean(0), [120, 160])
+    assert np.array_equal(np.argwhere(depth == 2.0).mean(0), [90, 120])
     assert np.nanmax(depth) == 2.0
 
 
 def test_a_cloud_of_another_sensor_is_seen_from_where_the_camera_is():
     lidar = Pose(np.array([[0, -1.0, 0], [0, 0, -1], [1, 0, 0]]), np.array([0, 0.2, 0]))
-    depth, _ = depth_of_points(np.array([[5.0, 0, 0]]), lidar, CAMERA)  # ahead of the lidar
+    depth, _ = depth_of_points(np.array([[5.0, -0.01, 0]]), lidar, CAMERA)  # ahead of the lidar
     row, column = np.argwhere(depth == 5.0).mean(0)
-    assert (row, column) == (round(119.5 + 200 * 0.2 / 5), 160)
+    assert (row, column) == (round(89.5 + 150 * 0.2 / 5), 120)
 
 
 def test_a_large_cloud_is_thinned_out_without_leaving_columns_empty():
