@@ -25,10 +25,20 @@ from e4_ros.benchmarks.exits.footage import (
 )
 from e4_ros.benchmarks.exits.ladder import closer, measure_ladder, risk_online, summary
 from e4_ros.benchmarks.exits.memory import MODEL, peak_memory_mb
+from e4_ros.benchmarks.exits.peers import peers
 from e4_ros.benchmarks.exits.risk import measure_risk
-from e4_ros.benchmarks.exits.streams import FRAMES, Place, Stream, places, whole_vtest, windowed
+from e4_ros.benchmarks.exits.streams import (
+    FRAMES,
+    QUICK_FRAMES,
+    Place,
+    Stream,
+    chosen,
+    places,
+    whole_vtest,
+    windowed,
+)
 from e4_ros.benchmarks.exits.track_cost import measure_track
-from e4_ros.benchmarks.exits.ways import MIN_SCORE, closers, ladders, peers
+from e4_ros.benchmarks.exits.ways import MIN_SCORE, closers, ladders
 from e4_ros.benchmarks.figures import save_figures
 from e4_ros.console import Phases
 from e4_ros.evaluation.sources import open_source
@@ -39,7 +49,6 @@ from e4_ros.vision.export.assemble import assemble
 from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 from e4_ros.vision.zoo import load_model
 
-QUICK_FRAMES = 40
 _TRACKED = 200  # frames that say what the exit `track` costs
 _INT8_FRAMES = 200  # of a stream, from which int8 learns its ranges
 
@@ -91,21 +100,6 @@ def run(plan: Plan, out: Path) -> Figures:
             save_figures(result, out)
             page.write_page(result, out.with_suffix('.html'))
     return result
-
-
-def chosen(found: Sequence[Place], names: Sequence[str]) -> list[Place]:
-    """The streams of these names; all of them if there are none.
-
-    Raises:
-        ValueError: there is no stream of a name; it says which there are.
-    """
-    there = {place.name: place for place in found}
-    if unknown := [name for name in names if name not in there]:
-        raise ValueError(
-            f'no stream {", ".join(unknown)} here; there are {", ".join(there)}. Footage of your '
-            'own comes from the folder that --footage names'
-        )
-    return [there[name] for name in names] or list(found)
 
 
 def about(plan: Plan, missing: Sequence[str]) -> Figures:

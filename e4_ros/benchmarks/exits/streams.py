@@ -17,6 +17,7 @@ from e4_ros.vision.tracking.camera_motion import camera_motion
 from e4_ros.vision.tracking.flow import small_grey, sparse_flow
 
 FRAMES = 450  # of a stream, at most
+QUICK_FRAMES = 40
 _VIDEOS = ('.mp4', '.avi', '.mkv', '.mov')
 _WINDOW = 2 / 3  # of the picture's width and height that the wandering window shows
 _CHANGE = 1 / 3  # of a perturbed stream passes before something happens to the camera
@@ -102,6 +103,21 @@ def places(footage: Path | None, frames: int = FRAMES) -> tuple[list[Place], lis
         for name in NIGHT_AND_DAY
     ]
     return found, missing
+
+
+def chosen(found: Sequence[Place], names: Sequence[str]) -> list[Place]:
+    """The streams of these names; all of them if there are none.
+
+    Raises:
+        ValueError: there is no stream of a name; it says which there are.
+    """
+    there = {place.name: place for place in found}
+    if unknown := [name for name in names if name not in there]:
+        raise ValueError(
+            f'no stream {", ".join(unknown)} here; there are {", ".join(there)}. Footage of your '
+            'own comes from the folder that --footage names'
+        )
+    return [there[name] for name in names] or list(found)
 
 
 def whole_vtest(footage: Path | None) -> Stream:

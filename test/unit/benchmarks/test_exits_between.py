@@ -6,7 +6,8 @@ import pytest
 pytest.importorskip('trackers')
 
 from e4_ros.benchmarks.exits.between import ByteTrack, Hold, Moved, OwnTracks
-from e4_ros.benchmarks.exits.ways import BETWEEN, MIN_SCORE, EveryKth
+from e4_ros.benchmarks.exits.peers import EveryKth
+from e4_ros.benchmarks.exits.ways import BETWEEN, MIN_SCORE
 from e4_ros.vision.detections import Detections
 
 RNG = np.random.default_rng(0)
