@@ -145,6 +145,7 @@ _REPLAY = Bringup(
             'perception',
             perception.PARAMETERS,
             sets={'helper_wait_s': _patience},
+            defaults={'image_transport': 'auto'},  # the bag knows how its images are packed
             qos=_reliable,
         ),
         NodeEntry(

@@ -11,11 +11,13 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 from sensor_msgs.msg import CompressedImage, Image
 
-from e4_ros.nodes.diagnostics import why_silent
+from e4_ros.nodes.diagnostics import SILENCE_S, why_silent
 from e4_ros.nodes.health import Health
 from e4_ros.nodes.parameters import value
+from e4_ros.nodes.timers import steady_timer
 from e4_ros.perception.frame_worker import FrameWorker
 from e4_ros.perception.live_stream import LiveStream
 
@@ -25,6 +27,8 @@ except ImportError:  # Humble
     from rclpy.qos_event import QoSMessageLostInfo, SubscriptionEventCallbacks
 
 AnyImage: TypeAlias = Image | CompressedImage
+_TOPICS = {'raw': ('image', Image), 'compressed': ('image/compressed', CompressedImage)}
+_SEARCH_S = 0.1
 
 
 class ImageInput(ManagedEntity):
@@ -52,6 +56,7 @@ class ImageInput(ManagedEntity):
         self._node, self._process, self._settle = node, process, settle
         self._worker: FrameWorker[tuple[AnyImage, float]] | None = None
         self._subscription: Subscription | None = None
+        self._search: Timer | None = None
 
     @property
     def is_active(self) -> bool:
@@ -89,14 +94,37 @@ class ImageInput(ManagedEntity):
         return super().on_deactivate(state)
 
     def listen(self) -> None:
-        """Subscribe, if that is not done."""
-        if self._subscription is not None:
+        """Subscribe, if that is not done; with `auto`, once somebody publishes images."""
+        if self._subscription is not None or self._search is not None:
             return
-        compressed = value(self._node, 'image_transport') == 'compressed'
+        transport = value(self._node, 'image_transport')
+        if transport != 'auto':
+            self._subscribe(transport)
+        else:
+            self._search = steady_timer(self._node, _SEARCH_S, self._follow_publisher)
+
+    def mute(self) -> None:
+        """End the subscription."""
+        if self._search is not None:
+            self._node.destroy_timer(self._search)
+            self._search = None
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def _follow_publisher(self) -> None:
+        for transport, (topic, _) in _TOPICS.items():
+            if self._node.count_publishers(self._node.resolve_topic_name(topic)):
+                self.mute()
+                self._subscribe(transport)
+                return
+
+    def _subscribe(self, transport: str) -> None:
+        topic, kind = _TOPICS[transport]
         try:
             self._subscription = self._node.create_subscription(
-                CompressedImage if compressed else Image,
-                'image/compressed' if compressed else 'image',
+                kind,
+                topic,
                 self._on_image,
                 qos_profile_sensor_data,
                 event_callbacks=SubscriptionEventCallbacks(message_lost=self._on_lost),
@@ -104,12 +132,6 @@ class ImageInput(ManagedEntity):
             )
         except RuntimeError as error:  # a QoS override of an unknown name
             self.failed(f'cannot listen to images: {error}')
-
-    def mute(self) -> None:
-        """End the subscription."""
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = None
 
     def drop(self, reason: str, error: str) -> None:
         """Count an image that gets no answer, and tell why."""
@@ -123,6 +145,9 @@ class ImageInput(ManagedEntity):
 
     def complaint(self) -> str:
         """What is wrong with the topic and what to do about it; empty while nothing is."""
+        if self._search is not None and self.health.silence_s() >= SILENCE_S:
+            topics = ' nor '.join(self._node.resolve_topic_name(t) for t, _ in _TOPICS.values())
+            return f'nobody publishes {topics}: check `ros2 topic list` and remap the topic'
         if self._subscription is None:
             return ''
         topic = self._subscription.topic_name

@@ -513,8 +513,24 @@ def test_reconfigured_for_compressed_images_and_a_baseline(graph, robot, street)
     assert full.exit_name == 'full'
 
 
-def test_a_model_that_is_not_there_is_told_and_can_be_put_right(robot, street):
+def test_it_follows_whoever_publishes_images(robot, street):
     robot.change('deactivate', 'cleanup')
+    assert robot.set(image_transport='auto', baseline_every=0).successful
+    robot.destroy_publisher(robot.image)
+    until(lambda: not robot.count_publishers('/image'))
+    robot.change('configure', 'activate')
+    until(lambda: robot.jpeg.get_subscription_count() == 1)
+    data = array('B', jpeg(street))
+    assert robot.answer_to(robot.send(CompressedImage(format='jpeg', data=data)))
+    robot.change('deactivate', 'cleanup')
+    robot.image = robot.create_publisher(Image, 'image', 100)
+    robot.change('configure', 'activate')
+    until(lambda: robot.image.get_subscription_count() == 1)
+    assert robot.answer_to(robot.send(image(street)))
+    robot.change('deactivate', 'cleanup')
+
+
+def test_a_model_that_is_not_there_is_told_and_can_be_put_right(robot, street):
     assert robot.set(model='no_such_model').successful
     request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
     assert not robot.ask(robot._change, request).success

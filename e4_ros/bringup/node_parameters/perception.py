@@ -132,8 +132,9 @@ PARAMETERS = (
     ParameterSpec(
         'image_transport',
         'raw',
-        'raw subscribes image, compressed subscribes image/compressed.',
-        choices=('raw', 'compressed'),
+        'raw subscribes image, compressed subscribes image/compressed, auto waits for a publisher '
+        'of one of them.',
+        choices=('raw', 'compressed', 'auto'),
     ),
     ParameterSpec(
         'max_pixels',
