@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
 from rich.table import Table
 
 from e4_ros.vision.bundle import Manifest
@@ -13,8 +14,10 @@ def table_of(manifest: Manifest) -> Table:
     height, width = manifest.preprocessing.size
     names = ', '.join(manifest.class_names[:3])
     more = f', … ({len(manifest.class_names)})' if len(manifest.class_names) > 3 else ''
-    table.add_row('model', f'{manifest.model}, {manifest.task}, {width}×{height}')
-    table.add_row('classes', names + more)
+    table.add_row('model', escape(f'{manifest.model}, {manifest.task}, {width}×{height}'))
+    table.add_row('classes', escape(names + more))
+    for number, note in enumerate(manifest.origin.recognised):
+        table.add_row('' if number else 'recognised', escape(note))
     for number, stage in enumerate(manifest.stages):
         table.add_row(stage.name, f'{stage.macs / 1e6:.0f} MMAC, {stage.file.bytes / 1e6:.1f} MB')
         if number < len(manifest.exits):

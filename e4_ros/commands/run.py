@@ -156,6 +156,8 @@ def _run(
     out.mkdir(parents=True, exist_ok=True)
     with console.STDERR.status(f'loading {wanted.model}'):
         job = Job(wanted)
+    for told in job.setup.manifest.origin.recognised:
+        console.note(told)
     check_labels(job.labels, source)
     kept = out / 'source.mp4'
     frames = source if source.repeatable else recorded(source, kept, source.fps or 30.0)

@@ -64,6 +64,8 @@ def load(node: Node, model: str = '', baseline: Baseline | None = None) -> Netwo
     controller, every = value(node, 'controller'), value(node, 'baseline_every')
     model = model or value(node, 'model')
     setup = _set_up(node, model, live_spec(controller).exits, value(node, 'precision'))
+    if told := setup.manifest.origin.recognised:
+        node.get_logger().info(f'{model} is taken for {"; ".join(told)}')
     perceiver = Perceiver(setup.engine)
     perceiver.warm_up(_ANY_FRAME, rounds=1)
     if every and setup.manifest.clip is not None:
@@ -122,6 +124,7 @@ def _describe(node: Node, setup: Setup, controller: str) -> DiagnosticStatus:
     values = {
         'model': engine.model.name,
         'bundle': str(setup.path),
+        **({'recognised': '; '.join(told)} if (told := setup.manifest.origin.recognised) else {}),
         'task': engine.model.task,
         'controller': controller,
         'exits': ', '.join(engine.paths),

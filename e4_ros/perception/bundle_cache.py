@@ -9,7 +9,7 @@ from pathlib import Path
 from e4_ros import extras
 from e4_ros.paths import cache_dir
 from e4_ros.vision.bundle import FORMAT, BundleError, find_bundle, read_manifest
-from e4_ros.vision.onnx_file import is_onnx_file
+from e4_ros.vision.onnx_file import is_onnx_file, refuse_other_formats
 
 
 def open_bundle(model: str) -> Path:
@@ -29,6 +29,7 @@ def open_bundle(model: str) -> Path:
     """
     if is_onnx_file(model):
         return _bundle_of_file(Path(model).expanduser())
+    refuse_other_formats(model)
     found = find_bundle(model)
     if found is not None:
         return found

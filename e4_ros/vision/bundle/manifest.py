@@ -129,6 +129,7 @@ class Origin(_Entry):
         made_at: time in ISO 8601.
         network: hash of the network's weights.
         file: name of the file that the network came in; empty for one of the zoo.
+        recognised: sentences on what that file was taken for, and how.
         notes: what fitting wrote down: settings, sources, marks of the frames.
     """
 
@@ -136,6 +137,7 @@ class Origin(_Entry):
     made_at: str
     network: str
     file: str = ''
+    recognised: tuple[str, ...] = ()
     notes: dict[str, Any] = {}
 
 

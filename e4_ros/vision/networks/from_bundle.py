@@ -29,4 +29,5 @@ def reopened(folder: Path) -> TrainableModel:
         OnnxNetwork(graph, manifest.origin.network),
         manifest.origin.file,
         manifest.labels,
+        manifest.origin.recognised,
     )

@@ -29,6 +29,7 @@ class TrainableModel(DescribedModel):
         file: name of the file that the network came in; empty for one of the zoo.
         labels: the network's own label of each class name, rising, where only some of its classes
             are wanted; empty where all are.
+        recognised: sentences on what the file was taken for, and how.
     """
 
     def __init__(
@@ -41,9 +42,10 @@ class TrainableModel(DescribedModel):
         network: Network,
         file: str = '',
         labels: Sequence[int] = (),
+        recognised: Sequence[str] = (),
     ):
         super().__init__(name, task, class_names, preprocessing, decoder, labels)
-        self.network, self.file = network, file
+        self.network, self.file, self.recognised = network, file, tuple(recognised)
 
     def staged(self) -> StagedNetwork:
         """The network uncut and without learnt exits; a classifier's last answer may be held."""
@@ -74,4 +76,5 @@ class TrainableModel(DescribedModel):
             self.network,
             self.file,
             tuple(self.labels[place] for place in places) if self.labels else tuple(places),
+            self.recognised,
         )

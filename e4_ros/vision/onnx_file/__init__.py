@@ -2,7 +2,39 @@
 
 from pathlib import Path
 
+from e4_ros.vision.model import ModelError
+
+_OTHER_FORMATS = {
+    '.pt': 'a checkpoint of PyTorch',
+    '.pth': 'a checkpoint of PyTorch',
+    '.ckpt': 'a checkpoint of PyTorch',
+    '.safetensors': 'a file of weights alone',
+    '.pdparams': 'a file of weights of Paddle',
+    '.pdmodel': 'a network of Paddle',
+    '.engine': 'an engine of TensorRT, which runs on one machine only',
+    '.tflite': 'a network of TensorFlow Lite',
+    '.pb': 'a network of TensorFlow',
+    '.h5': 'a network of Keras',
+    '.keras': 'a network of Keras',
+    '.xml': 'a network of OpenVINO',
+    '.param': 'a network of ncnn',
+}
+
 
 def is_onnx_file(model: str) -> bool:
     """Whether somebody means an ONNX file: by its suffix, whether there is one or not."""
     return Path(model).suffix.lower() == '.onnx'
+
+
+def refuse_other_formats(model: str) -> None:
+    """Refuse files of networks that are no ONNX.
+
+    Raises:
+        ModelError: says what it is, and how it becomes one.
+    """
+    what = _OTHER_FORMATS.get(Path(model).suffix.lower())
+    if what is not None:
+        raise ModelError(
+            f'{model} is {what}: export it to ONNX where it was trained. docs/models.md has the '
+            'line for each family; for Ultralytics it is `yolo export model=best.pt format=onnx`'
+        )

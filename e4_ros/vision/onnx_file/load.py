@@ -79,4 +79,5 @@ def model_of(found: Recognised, path: Path) -> TrainableModel:
         OnnxNetwork(graph, weights),
         path.name,
         found.labels,
+        found.notes,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from e4_ros.vision.model import ModelError
-from e4_ros.vision.onnx_file import is_onnx_file
+from e4_ros.vision.onnx_file import is_onnx_file, refuse_other_formats
 
 if TYPE_CHECKING:  # decoders and preprocessing are used where there is no torch
     from e4_ros.vision.networks.trainable import TrainableModel
@@ -60,6 +60,7 @@ def load_model(
         if weights != 'pretrained' or class_names is not None or input_size is not None:
             raise ModelError(f'{name} has its weights in it; give names and size in its sidecar')
         return load_onnx(Path(name).expanduser())
+    refuse_other_formats(name)
     if name and Path(name).is_dir():
         from e4_ros.vision.networks.from_bundle import reopened
 
