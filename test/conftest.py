@@ -4,7 +4,7 @@ import functools
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -108,3 +108,66 @@ def real_model() -> Callable[[str], Path]:
         return file
 
     return find
+
+
+@pytest.fixture(scope='session')
+def lamp_detector() -> Callable[..., Path]:
+    """Writes an ONNX detector whose answers are known: it finds bright squares.
+
+    As from Ultralytics: ``images`` ``(1, 3, S, S)`` RGB 0 to 1, letterboxed; ``output0``
+    ``(1, 4 + C, A)`` with centres and sizes in pixels of the input, and scores; names and the rest
+    in its metadata. A cell of the grid of stride 16 is an object of the first class as far as it is
+    white; strides 8 and 32 have cells and find nothing.
+    """
+
+    def write(path: Path, names: Sequence[str] = ('lamp', 'sun'), side: int = 64) -> Path:
+        import numpy as np
+        import onnx
+        from onnx import TensorProto, helper, numpy_helper
+
+        parts, boxes, nodes, constants = [], [], [], {}
+        constants['grey'] = np.full((1, 3, 1, 1), 1 / 3, np.float32)
+        nodes.append(helper.make_node('Conv', ['images', 'grey'], ['brightness']))
+        for stride in (8, 16, 32):
+            count = side // stride
+            constants[f'flat{stride}'] = np.array([1, 1, count * count])
+            constants[f'worth{stride}'] = np.float32(1 if stride == 16 else 0.05)
+            nodes += [
+                helper.make_node('AveragePool', ['brightness'], [f'mean{stride}'],
+                                 kernel_shape=[stride] * 2, strides=[stride] * 2),
+                helper.make_node('Reshape', [f'mean{stride}', f'flat{stride}'], [f'row{stride}']),
+                helper.make_node('Mul', [f'row{stride}', f'worth{stride}'], [f'part{stride}']),
+            ]  # fmt: skip
+            parts.append(f'part{stride}')
+            rows, columns = np.mgrid[:count, :count].reshape(2, -1)
+            whole = np.full(count * count, stride)
+            centres = ((columns + 0.5) * stride, (rows + 0.5) * stride)
+            boxes.append(np.stack([*centres, whole, whole]))
+        constants['half'], constants['two'] = np.float32(0.5), np.float32(2)
+        constants['boxes'] = np.concatenate(boxes, 1)[None].astype(np.float32)
+        constants['first'] = np.eye(1, len(names), dtype=np.float32).reshape(1, -1, 1)
+        constants['zero'], constants['one'] = np.float32(0), np.float32(1)
+        nodes += [
+            helper.make_node('Concat', parts, ['found'], axis=2),
+            helper.make_node('Sub', ['found', 'half'], ['above']),
+            helper.make_node('Mul', ['above', 'two'], ['doubled']),
+            helper.make_node('Clip', ['doubled', 'zero', 'one'], ['score']),
+            helper.make_node('Mul', ['score', 'first'], ['scores']),
+            helper.make_node('Concat', ['boxes', 'scores'], ['output0'], axis=1),
+        ]
+        anchors = constants['boxes'].shape[2]
+        graph = helper.make_graph(
+            nodes, 'lamps',
+            [helper.make_tensor_value_info('images', TensorProto.FLOAT, [1, 3, side, side])],
+            [helper.make_tensor_value_info('output0', TensorProto.FLOAT,
+                                           [1, 4 + len(names), anchors])],
+            [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()],
+        )  # fmt: skip
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8)
+        about = {'task': 'detect', 'stride': '32', 'imgsz': str([side, side])}
+        helper.set_model_props(model, about | {'names': str(dict(enumerate(names)))})
+        onnx.checker.check_model(model)
+        onnx.save(model, path)
+        return path
+
+    return write

@@ -167,7 +167,7 @@ def test_costs_are_written_by_the_device_that_ran(tmp_path):
 
 def test_the_command_builds_what_runs(tmp_path):
     out = tmp_path / 'small'
-    arguments = f'build pedestrian_ssdlite --size 156 --device cpu --out {out}'
+    arguments = f'build pedestrian_ssdlite --input 156 --device cpu --out {out}'
     result = CliRunner().invoke(app, arguments.split())
     assert result.exit_code == 0, result.output
     assert 'pedestrian_ssdlite, detect, 156×156' in result.output
