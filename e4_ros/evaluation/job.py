@@ -55,7 +55,7 @@ class JobOptions:
 
     Attributes:
         controller: Name of the controller, which decides depth and clocks.
-        model: Name of a bundle that ships, path of a bundle, or a name of the zoo.
+        model: Name of a network, path of an ONNX file, or folder of a bundle.
         runtime: ``onnxruntime``, or ``torch``, the reference that bundles were made from.
         device: Device that runs the network, `auto` or one of `devices.DEVICES`.
         board: Name of the board that clocks and joules are modelled for; empty for none.

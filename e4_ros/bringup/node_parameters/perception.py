@@ -17,7 +17,9 @@ PARAMETERS = (
     ParameterSpec(
         'model',
         'pedestrian_ssdlite',
-        'Bundle: the name of one that ships, or a folder from `e4 build` or `e4 fit`.',
+        'Network: a name, an ONNX file, or the folder of a bundle from `e4 build` or `e4 fit`. '
+        'What a file does not say of itself, such as the names of its classes, stands in a .yaml '
+        'of the same name beside it: docs/models.md. `e4 models` says what a file is taken for.',
     ),
     ParameterSpec(
         'controller',

@@ -8,7 +8,12 @@ from e4_ros.vision.runtime.devices import AUTO, NAMES
 
 PARAMETERS = (
     AUTOSTART,
-    ParameterSpec('model', 'pedestrian_ssdlite', 'Bundle of a goal that names none.', live=True),
+    ParameterSpec(
+        'model',
+        'pedestrian_ssdlite',
+        'Network of a goal that names none: a name, an ONNX file, or the folder of a bundle.',
+        live=True,
+    ),
     ParameterSpec(
         'device',
         AUTO,
