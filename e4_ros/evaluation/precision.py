@@ -160,13 +160,15 @@ def _keep(bundle: Bundle, trial: PrecisionTrial, made: Sequence[bytes], out: Pat
     save_changed(bundle.path, manifest, files, out)
 
 
-def _stage_inputs(chain: StageChain, frames: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
-    """Input arrays of each stage for the frames."""
-    inputs: list[list[np.ndarray]] = [[] for _ in chain.boundaries]
+def _stage_inputs(
+    chain: StageChain, frames: Sequence[np.ndarray]
+) -> list[list[dict[str, np.ndarray]]]:
+    """What each stage reads for each of the frames, by name."""
+    inputs: list[list[dict[str, np.ndarray]]] = [[] for _ in chain.inputs]
     for frame in frames:
         chain.see(frame)
-        for seen, boundary in zip(inputs, chain.boundaries, strict=True):
-            seen.append(boundary.read().copy())
+        for seen, read in zip(inputs, chain.inputs, strict=True):
+            seen.append({name: buffer.read().copy() for name, buffer in read.items()})
     return inputs
 
 

@@ -22,9 +22,13 @@ class Boundaries:
     def __init__(self, image: Buffer):
         self._named = {'x': image}
 
+    def inputs(self, program: Program) -> dict[str, Buffer]:
+        """What the next stage reads, by name."""
+        return {name: self._named[name] for name in program.inputs}
+
     def compile(self, program: Program, runtime: Runtime) -> CompiledProgram:
         """Compile the next stage onto what the stages before it leave."""
-        compiled = runtime.compile(program, {name: self._named[name] for name in program.inputs})
+        compiled = runtime.compile(program, self.inputs(program))
         self._named |= compiled.outputs
         # Stages that were exported before cuts had names read what is before them as x.
         self._named['x'] = first_output(compiled)
@@ -47,13 +51,18 @@ class StageChain:
     Attributes:
         boundaries: the network's input, then the tensor behind each stage but the last that an
             exit there reads.
+        inputs: all that each stage reads, by name.
     """
 
     def __init__(self, model: VisionModel, stages: Sequence[Part], runtime: Runtime):
         self._model = model
         image = runtime.buffer(tuple(stages[0].program.inputs['x']))
         between = Boundaries(image)
-        self._compiled = [between.compile(stage.program, runtime) for stage in stages]
+        self._compiled: list[CompiledProgram] = []
+        self.inputs: list[dict[str, Buffer]] = []
+        for stage in stages:
+            self.inputs.append(between.inputs(stage.program))
+            self._compiled.append(between.compile(stage.program, runtime))
         self.boundaries: list[Buffer] = [image, *map(first_output, self._compiled[:-1])]
 
     def see(self, frame: np.ndarray) -> None:
