@@ -2,50 +2,71 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
-from e4_ros.vision.onnx_file.families import STRETCHED, STRETCHED_255, Look
+from e4_ros.vision.onnx_file.families import Look
 from e4_ros.vision.onnx_file.graph import Graph
 
 _MEANS = ([0.485, 0.456, 0.406], [0.482, 0.459, 0.408])  # ImageNet's and VGG's, red first
 _PASSED = ('Reshape', 'Transpose', 'Cast', 'Unsqueeze', 'Squeeze', 'Identity', 'Gather', 'Resize')
+_COUNTED = ('Sub', 'Add', 'Div', 'Mul')
+_STEPS = 12
 
 
-def baked_look(graph: Graph) -> Look | None:
-    """How frames look to a network that normalises them itself; None for one that does not."""
-    name = graph.model.graph.input[0].name
-    for _ in range(12):
+@dataclass(frozen=True)
+class Baked:
+    """What a network does with the values of its image itself.
+
+    Attributes:
+        std: what is left to divide by: 255 for a network that takes 0 to 1, 1 for one that takes
+            pixel values.
+        colour: order of the channels; empty where it does not show.
+    """
+
+    std: float
+    colour: Literal['rgb', 'bgr', ''] = ''
+
+    def into(self, look: Look) -> Look:
+        """How frames must look to such a network."""
+        mean, std = (0.0, 0.0, 0.0), (self.std,) * 3
+        return replace(look, mean=mean, std=std, colour=self.colour or look.colour)
+
+
+def baked(graph: Graph) -> Baked | None:
+    """What a network normalises itself; None for one that does not."""
+    name, found = graph.model.graph.input[0].name, None
+    for _ in range(_STEPS):
         for node in graph.readers(name):
             for each in node.input:
                 value = graph.constant(each) if each != name else None
-                if value is None or node.op_type not in ('Sub', 'Add', 'Div', 'Mul'):
+                if value is None or node.op_type not in _COUNTED:
                     continue
-                if (look := _look(node.op_type, np.abs(value).ravel())) is not None:
-                    return look
-        onward = [node for node in graph.readers(name) if node.op_type in _PASSED]
+                if (seen := _seen(node.op_type, np.abs(value).ravel())) is not None:
+                    return seen
+        onward = [node for node in graph.readers(name) if node.op_type in _PASSED + _COUNTED]
         if len(onward) != 1:
-            return None
+            return found
         name = onward[0].output[0]
-    return None
+        if graph.whole(name):
+            found = Baked(1)  # it takes whole numbers: those of pixels
+    return found
 
 
-def _look(operation: str, value: np.ndarray) -> Look | None:
+def _seen(operation: str, value: np.ndarray) -> Baked | None:
     if value.size == 3:
-        for look, scale in ((STRETCHED, 1.0), (STRETCHED_255, 255.0)):
+        for std, scale in ((255, 1.0), (1, 255.0)):
             for mean in np.array(_MEANS) * scale:
                 if np.allclose(value, mean, rtol=0.02):
-                    return look
+                    return Baked(std, 'rgb')
                 if np.allclose(value, mean[::-1], rtol=0.02):
-                    return replace(look, colour='bgr')
-        if len(set(value.tolist())) > 1:
-            return None
-    elif value.size != 1:
+                    return Baked(std, 'bgr')
+    if len(set(value.tolist())) != 1:
         return None
     number = float(value[0])
-    if operation in ('Sub', 'Add') and number == 0.5:
-        return STRETCHED  # torchvision's SSDLite
-    by = {'Div': number, 'Mul': 1 / number if number else 0.0}.get(operation, 0.0)
-    inside = abs(by - 255) < 1 or abs(by - 127.5) < 1 or abs(by - 128) < 1
-    return STRETCHED_255 if inside or 127 <= number <= 128 else None
+    if operation in ('Sub', 'Add'):
+        return {0.5: Baked(255), 127.0: Baked(1), 127.5: Baked(1), 128.0: Baked(1)}.get(number)
+    by = number if operation == 'Div' else 1 / number if number else 0.0
+    return Baked(1) if any(abs(by - each) < 1 for each in (127.5, 128, 255)) else None

@@ -137,6 +137,7 @@ _FAMILIES = (
     Family('ssd', 'SSD', 'pair', Look(mean=(123.0, 117.0, 104.0), std=_ONE)),
     Family('ssd_mobilenet', 'SSD on MobileNet', 'pair', Look(mean=(127.0,) * 3, std=(128.0,) * 3)),
     Family('ultraface', 'UltraFace', 'pair', Look(mean=(127.0,) * 3, std=(128.0,) * 3)),
+    Family('yolov4', 'YOLOv4', 'pair', STRETCHED),
     Family('yolov3', 'YOLOv3 of Keras', 'pair', Look('letterbox', centred=True, pad=128)),
     Family('torchvision', 'a detector of torchvision', 'rows', STRETCHED),
     Family('tensorflow', 'a detector of TensorFlow', 'rows', STRETCHED_255),

@@ -16,7 +16,8 @@ from e4_ros.vision.onnx_edit import Slot, read_by, slots
 #: Kinds of elements that are whole numbers.
 WHOLE = frozenset({TensorProto.INT64, TensorProto.INT32, TensorProto.UINT8, TensorProto.INT8})
 _LEARNT = ('Conv', 'MatMul', 'Gemm', 'ConvTranspose')
-_SAME = ('Identity', 'Cast', 'Sigmoid', 'Relu', 'Clip')  # these leave every column in its place
+# These leave every column in its place.
+_SAME = ('Identity', 'Cast', 'Sigmoid', 'Relu', 'Clip', 'QuantizeLinear', 'DequantizeLinear')
 _RESHAPES = ('Reshape', 'Squeeze', 'Unsqueeze', 'Flatten')
 
 
@@ -110,8 +111,8 @@ class Graph:
 
         Reshapes, transposes and what joins feature maps are looked through.
         """
-        slot = self.fixed(name)
-        if slot is None:
+        slot = self._slots.get(name)
+        if slot is None or not slot.fixed:
             return []
         axis %= len(slot)
         whole = [(name, slot[axis])]
@@ -130,8 +131,8 @@ class Graph:
         if node.op_type in _SAME or node.op_type.startswith('Scatter'):
             return self._through(node.input[0], axis, whole)
         if node.op_type in _RESHAPES:
-            source = self.fixed(node.input[0])
-            place = None if source is None else same_axis(source, slot, axis)
+            source = self._slots.get(node.input[0])
+            place = None if source is None or not source.fixed else same_axis(source, slot, axis)
             return whole if place is None else self._through(node.input[0], place, whole)
         return whole
 

@@ -147,6 +147,8 @@ def _kind(facts: Facts, grid: Grid, steps: set[str]) -> str:
     """How the columns are to be read; empty where nothing tells."""
     columns, classes = grid.columns, len(facts.names) or facts.metadata.classes
     joined = len(columns) == 3 and columns[:2] in ((4, 1), (2, 2))
+    if grid.width == 5:
+        return 'yolo'  # one class, and no place for objectness
     if grid.anchors == 3 or (joined and not grid.turned):
         return 'objectness'
     if len(columns) == 2 and columns[1] % 4 == 0 and columns[1] >= 16 and not steps & _PLACED:
@@ -256,7 +258,8 @@ def _objectness(graph: Graph, facts: Facts, grid: Grid, steps: set[str], said: s
         decoder = YoloxDecoder(classes=classes, strides=grid.strides, decoded=placed)
         said += ', the boxes ' + ('decoded' if placed else 'raw: offsets from their cells')
         return Head(family, decoder, output, graph.model, said, classes)
-    return Head(family, YoloObjectnessDecoder(classes=classes), output, graph.model, said, classes)
+    rows = YoloObjectnessDecoder(classes=classes, relative=are_shares(values[:, :4]))
+    return Head(family, rows, output, graph.model, said, classes)
 
 
 def _distribution(graph: Graph, facts: Facts, grid: Grid, said: str) -> Head:

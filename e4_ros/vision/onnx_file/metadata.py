@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import onnx
 
 MOST_CLASSES = 50_000  # ImageNet-21k has 21,843
-_MOST_TEXT = 4 << 20  # characters; 50,000 names of eighty letters each
+_MOST_TEXT = 1 << 20  # characters: 50,000 names of twenty each
+_MOST_LETTERS = 200
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,9 @@ def as_names(value: object) -> tuple[str, ...]:
     if not all(isinstance(name, (str, int, float)) for name in value):
         raise ValueError('one of the class names is no text')
     names = tuple(str(name).strip() for name in value)
+    for name in names:
+        if len(name) > _MOST_LETTERS or not name.isprintable():
+            raise ValueError(f'{name[:40]!r} is no class name')
     if '' in names:
         raise ValueError(f'the class {names.index("")}, counted from 0, has an empty name')
     return names

@@ -12,7 +12,7 @@ import yaml
 from e4_ros.vision.onnx_file.metadata import MOST_CLASSES, as_names
 from e4_ros.vision.onnx_file.read import OnnxFileError
 
-_MOST_BYTES = 4 << 20
+_MOST_BYTES = 1 << 20
 
 
 def read_names(path: Path) -> tuple[str, ...]:
@@ -106,4 +106,4 @@ def _lines(text: str) -> tuple[str, ...]:
         raise ValueError(f'{len(lines)} lines are more classes than any detector has')
     if '' in lines:
         raise ValueError(f'line {lines.index("") + 1} is empty; one name stands on each line')
-    return tuple(lines)
+    return as_names(lines)

@@ -9,7 +9,7 @@ import numpy as np
 
 from e4_ros.vision.models.decoders import CornersDecoder
 from e4_ros.vision.models.decoders.geometry import BoxFormat
-from e4_ros.vision.onnx_file.baked import baked_look
+from e4_ros.vision.onnx_file.baked import baked
 from e4_ros.vision.onnx_file.facts import Facts
 from e4_ros.vision.onnx_file.families import FAMILIES, Family
 from e4_ros.vision.onnx_file.graph import Graph, words
@@ -144,7 +144,6 @@ def _understood(graph: Graph, facts: Facts, pair: Pair) -> Head | None:
         tail.model,
         said,
         classes,
-        look=None if facts.family else baked_look(graph),
         unsure=unsure,
         notes=(inside,) if pair.inside else (),
     )
@@ -183,6 +182,6 @@ def _family(graph: Graph, facts: Facts, pair: Pair) -> tuple[Family, str]:
     if _ULTRAFACE.get(graph.size) == pair.rows and pair.classes == 2:
         return FAMILIES['ultraface'], ''
     family = FAMILIES['torchvision']
-    if baked_look(graph) is not None:
+    if baked(graph) is not None:
         return family, ''
     return family, 'exporters of detectors with boxes and scores apart differ in what they take'

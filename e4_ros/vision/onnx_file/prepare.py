@@ -12,6 +12,7 @@ from e4_ros.vision.networks import StageError
 from e4_ros.vision.networks.onnx_fold import folded
 from e4_ros.vision.onnx_edit import rename, slot_of
 from e4_ros.vision.onnx_file.image_input import ImageInput, image_input, set_shape
+from e4_ros.vision.onnx_file.plugins import cut_plugins
 from e4_ros.vision.onnx_file.read import OnnxFileError
 from e4_ros.vision.onnx_file.widen import widen
 
@@ -34,6 +35,7 @@ def prepare(model: onnx.ModelProto, input_size: tuple[int, int] | None = None) -
     """
     model = onnx.ModelProto.FromString(model.SerializeToString())
     widen(model)
+    cut_plugins(model)
     image = image_input(model, input_size)
     set_shape(model, image)
     _feed_sizes(model, image)
@@ -53,6 +55,7 @@ def _feed_sizes(model: onnx.ModelProto, image: ImageInput) -> None:
         values = {
             'orig_target_sizes': [width, height],
             'im_shape': [height, width],
+            'image_shape': [height, width],
             'scale_factor': [1, 1],
         }.get(other.name)
         if values is None:

@@ -15,11 +15,12 @@ import onnx
 from e4_ros.vision.model import Task
 from e4_ros.vision.models.decoders import AnyDecoder
 from e4_ros.vision.models.preprocessing import AnyPreprocessing
+from e4_ros.vision.onnx_file.baked import baked
 from e4_ros.vision.onnx_file.class_head import read_classes
 from e4_ros.vision.onnx_file.class_names import named
 from e4_ros.vision.onnx_file.detr_head import read_detr
 from e4_ros.vision.onnx_file.facts import Facts
-from e4_ros.vision.onnx_file.families import FAMILIES, Look
+from e4_ros.vision.onnx_file.families import FAMILIES
 from e4_ros.vision.onnx_file.graph import Graph, listed
 from e4_ros.vision.onnx_file.grid_head import read_grid
 from e4_ros.vision.onnx_file.head import Head
@@ -73,8 +74,13 @@ def recognise(model: onnx.ModelProto, facts: Facts | None = None) -> Recognised:
     facts = facts or Facts()
     graph = Graph(model)
     head = _read(graph, facts)
-    look = (head.look or head.family.look).changed(facts.input)
-    look = _centred(look, head, facts)
+    look = head.look or head.family.look
+    inside = baked(graph)
+    if inside is not None:
+        look = inside.into(look)
+    if facts.metadata.centred is not None:
+        look = replace(look, centred=facts.metadata.centred)
+    look = look.changed(facts.input)
     _check_sure(head, facts)
     class_names, labels, about_names = named(head, facts)
     preprocessing = look.preprocessing(graph.size)
@@ -83,6 +89,8 @@ def recognise(model: onnx.ModelProto, facts: Facts | None = None) -> Recognised:
     size = '×'.join(map(str, graph.size))
     notes = [f'{title}: {head.said}', f'input {size} (H×W), {look.words()}', about_names]
     notes += [*head.notes, *facts.metadata.problems]
+    if inside is not None:
+        notes.append('it normalises its image itself')
     return Recognised(
         family=head.family.name,
         task=head.task,
@@ -109,19 +117,12 @@ def _read(graph: Graph, facts: Facts) -> Head:
     )
 
 
-def _centred(look: Look, head: Head, facts: Facts) -> Look:
-    """The look, with the place of the frame that the exporter wrote down."""
-    if facts.metadata.centred is None or facts.input.centred is not None:
-        return look
-    return replace(look, centred=facts.metadata.centred)
-
-
 def _check_sure(head: Head, facts: Facts) -> None:
     """Ask for what about the input cannot be known."""
     said = facts.input
     complete = None not in (said.layout, said.colour, said.mean, said.std)
     alike = [each.name for each in FAMILIES.values() if each.head in ('pair', 'rows', 'yolo')]
-    if not head.unsure or facts.family is not None or head.look is not None or complete:
+    if not head.unsure or facts.family is not None or complete:
         return
     raise OnnxFileError(
         f'{head.said}. How frames must look to it cannot be known: {head.unsure}. Say the family '

@@ -10,7 +10,7 @@ import numpy as np
 
 from e4_ros.vision.models.decoders import RowsDecoder
 from e4_ros.vision.models.decoders.geometry import BoxFormat
-from e4_ros.vision.onnx_file.baked import baked_look
+from e4_ros.vision.onnx_file.baked import baked
 from e4_ros.vision.onnx_file.facts import Facts
 from e4_ros.vision.onnx_file.families import FAMILIES, Family
 from e4_ros.vision.onnx_file.graph import Graph
@@ -67,7 +67,6 @@ def read_rows(graph: Graph, facts: Facts) -> Head | None:
         found.tail.model,
         f'{found.said}: finished boxes, each with its {", ".join(columns)}',
         _classes(graph, family),
-        look=None if facts.family else baked_look(graph),
         unsure=unsure,
         notes=notes,
     )
@@ -81,11 +80,8 @@ def _family(graph: Graph, facts: Facts) -> tuple[Family, str]:
         return FAMILIES['yolov10'], ''
     if any(name.startswith('detection_') for name in graph.outputs):
         return FAMILIES['tensorflow'], ''
-    baked = baked_look(graph)
-    if baked is not None and baked.std != FAMILIES['torchvision'].look.std:
-        return FAMILIES['detectron2'], ''
-    if baked is not None:
-        return FAMILIES['torchvision'], ''
+    if (inside := baked(graph)) is not None:
+        return FAMILIES['detectron2' if inside.std == 1 else 'torchvision'], ''
     return FAMILIES['yolov10'], 'exporters of finished boxes differ in what they take'
 
 

@@ -23,7 +23,7 @@ from e4_ros.vision.onnx_file.metadata import as_names
 from e4_ros.vision.onnx_file.names import read_names
 from e4_ros.vision.onnx_file.read import OnnxFileError
 
-_MOST_BYTES = 4 << 20
+_MOST_BYTES = 1 << 20
 _Three = tuple[float, float, float]
 
 

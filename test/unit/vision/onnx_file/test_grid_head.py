@@ -83,6 +83,15 @@ def test_rows_with_objectness_are_told_from_those_without(network, family):
     assert found.decoder.classes == 3
 
 
+def test_boxes_in_shares_of_the_image_are_seen_by_their_numbers():
+    class Shares(Yolov5):
+        def forward(self, x):
+            return super().forward(x) / torch.tensor([160.0] * 4 + [1] * 4)
+
+    assert recognised(export(Shares(3)), **GIVEN).decoder.relative
+    assert not recognised(export(Yolov5(3)), **GIVEN).decoder.relative
+
+
 def test_the_family_that_somebody_says_overrules_the_graph():
     assert recognised(export(Yolov5(3)), family=family_of('yolov7'), **GIVEN).family == 'yolov7'
 
@@ -168,6 +177,38 @@ class Plain(nn.Module):
 
     def forward(self, x):
         return self.mix(self.network(x).permute(0, 2, 1)).sigmoid()
+
+
+class Inside(nn.Module):
+    """A network that takes pixel values and normalises them itself."""
+
+    def __init__(self, network, mean):
+        super().__init__()
+        self.network = network
+        self.register_buffer('mean', torch.tensor(mean).view(-1, 1, 1))
+
+    def forward(self, x):
+        return self.network((x - self.mean) / 255)
+
+
+@pytest.mark.parametrize(
+    ('mean', 'colour'),
+    [((0.0,), 'rgb'), ((103.53, 116.28, 123.675), 'bgr'), ((123.675, 116.28, 103.53), 'rgb')],
+)
+def test_what_a_network_normalises_itself_is_not_done_twice(mean, colour):
+    model = export(Inside(Yolov8(3), mean), metadata=ultralytics(3))
+    found = recognised(model).preprocessing
+    assert (found.mean, found.std, found.channels) == ((0, 0, 0), (1, 1, 1), colour)
+    assert (found.kind, found.centred) == ('letterbox', True)
+
+
+def test_whole_numbers_as_input_are_pixel_values():
+    class Whole(Yolov8):
+        def forward(self, x):
+            return super().forward(x.float().permute(0, 3, 1, 2) * 1.0)
+
+    model = export(Whole(3), shape=(1, 160, 160, 3), kind=torch.uint8, metadata=ultralytics(3))
+    assert recognised(model).preprocessing.std == (1, 1, 1)
 
 
 def test_where_nothing_tells_what_the_columns_are_the_family_is_asked_for():

@@ -113,6 +113,22 @@ def test_suppression_of_each_class_is_left_out_of_the_graph():
     assert any('left out' in note for note in found.notes)
 
 
+def test_suppression_that_only_tensorrt_has_is_left_out_of_the_graph():
+    model = export(Apart(), NAMES)
+    outputs = ['num_dets', 'det_boxes', 'det_scores', 'det_classes']
+    node = helper.make_node('EfficientNMS_TRT', NAMES, outputs, domain='TRT', score_threshold=0.25)
+    model.graph.node.append(node)
+    del model.graph.output[:]
+    for name in outputs:
+        shape = (1, 100, 4) if name == 'det_boxes' else (1, 100)
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    found = recognised(model, family=family_of('yolov7'), **GIVEN)
+    assert (found.decoder.kind, found.outputs) == (
+        'corners',
+        {'boxes': 'boxes', 'scores': 'scores'},
+    )
+
+
 def test_ultraface_is_known_by_its_number_of_boxes():
     class Faces(nn.Module):
         def __init__(self):

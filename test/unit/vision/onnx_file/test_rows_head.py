@@ -136,7 +136,7 @@ def test_boxes_that_carry_their_scores_are_known_beside_labels():
     )
     found = recognised(model, family=family_of('rtmdet'), **GIVEN)
     assert found.decoder.first_label == 0
-    assert found.preprocessing.channels == 'bgr'
+    assert (found.preprocessing.kind, found.preprocessing.channels) == ('letterbox', 'rgb')
     image = torch.rand(1, 3, 160, 160)
     _, labels, scores = Whole().found(image[0])
     assert decoded(found, image, 0.05).labels.tolist() == (labels - 1).tolist()
