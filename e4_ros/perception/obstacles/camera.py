@@ -143,21 +143,19 @@ class Camera:
     def project(self, points: np.ndarray) -> np.ndarray:
         """Pixels ``(N, 2)`` of points ``(N, 3)`` in the optical frame; NaN for what lies behind."""
         turned = points @ self.rectification  # its inverse, on rows
+        ahead = turned[:, 2] > 1e-3
+        if not len(self.distortion):
+            flat = turned[:, :2] / np.where(ahead, turned[:, 2], np.nan)[:, None]
+            straight: np.ndarray = flat @ self.matrix[:2, :2].T + self.matrix[:2, 2]
+            return straight
         pixels = np.full((len(points), 2), np.nan)
-        ahead = np.flatnonzero(turned[:, 2] > 1e-3)
-        if not len(ahead):
-            return pixels
-        seen = np.ascontiguousarray(turned[ahead], np.float64).reshape(-1, 1, 3)
-        nothing = np.zeros(3)
-        if self.is_fisheye:
-            flat, _ = cv2.fisheye.projectPoints(
-                seen, nothing, nothing, self.matrix, self.distortion
+        if ahead.any():
+            seen = np.ascontiguousarray(turned[ahead], np.float64).reshape(-1, 1, 3)
+            lens = cv2.fisheye if self.is_fisheye else cv2
+            bent, _ = lens.projectPoints(
+                seen, np.zeros(3), np.zeros(3), self.matrix, self.distortion
             )
-        elif len(self.distortion):
-            flat, _ = cv2.projectPoints(seen, nothing, nothing, self.matrix, self.distortion)
-        else:
-            flat = (turned[ahead] / turned[ahead, 2:]) @ self.matrix[:2].T
-        pixels[ahead] = flat.reshape(-1, 2)
+            pixels[ahead] = bent.reshape(-1, 2)
         return pixels
 
     @cached_property

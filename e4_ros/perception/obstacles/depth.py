@@ -128,11 +128,11 @@ def depth_of_points(points: np.ndarray, pose: Pose, camera: Camera) -> tuple[np.
     small = camera.scaled(width, max(1, round(camera.height * width / camera.width)))
     there = pose.apply(flat)
     there = there[there[:, 2] > 0]  # NaN is not
-    pixels = np.rint(small.project(there))
-    inside = (pixels >= 0).all(axis=1) & (pixels < (small.width, small.height)).all(axis=1)
-    columns, rows = pixels[inside].astype(np.intp).T
+    x, y = np.rint(small.project(there)).T
+    inside = (x >= 0) & (x < small.width) & (y >= 0) & (y < small.height)
+    cells = (y[inside] * small.width + x[inside]).astype(np.intp)
     nearest = np.full(small.height * small.width, _NOWHERE_M, np.float32)
-    np.minimum.at(nearest, rows * small.width + columns, there[inside, 2].astype(np.float32))
+    np.minimum.at(nearest, cells, there[inside, 2].astype(np.float32))
     # A point covers its neighbours, too: between the lines of a lidar there would be holes.
     depth = cv2.erode(nearest.reshape(small.height, small.width), np.ones((3, 3), np.uint8))
     depth[depth >= _NOWHERE_M] = np.nan

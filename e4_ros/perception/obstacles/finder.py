@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -70,6 +71,16 @@ class Obstacle:
     z_variance: float
 
 
+class _Places(NamedTuple):
+    """The measurements of N objects, as the fields of `Obstacle`; covariances of x and y."""
+
+    middle: np.ndarray
+    size: np.ndarray
+    yaw: np.ndarray
+    covariance: np.ndarray
+    z_variance: np.ndarray
+
+
 @dataclass
 class ObstacleFinder:
     """Follows the objects of one camera; belongs to one thread.
@@ -121,13 +132,15 @@ class ObstacleFinder:
             surfaces = surfaces_by_depth(
                 boxes, bearings, depth, small, pose, self.settings.ground_z
             )
+        places = _places(bearings, surfaces, self.settings.box_sigma_px)
         found = []
         for index in range(len(detections)):
             reason = self._why_not(bearings, surfaces, index, depth is None)
             if reason:
                 self.lost[reason] += 1
             else:
-                found.append(self._place(detections, bearings, surfaces, index))
+                track = 0 if detections.ids is None else int(detections.ids[index])
+                found.append(self._obstacle(places, index, track))
         self._filters = {
             track: one for track, one in self._filters.items() if stamp_s - one.stamp_s <= _FORGET_S
         }
@@ -144,32 +157,19 @@ class ObstacleFinder:
             return 'above_horizon' if by_ground else 'no_depth'
         return 'too_far' if surfaces.near[index] > self.settings.max_range_m else ''
 
-    def _place(
-        self, detections: Detections, bearings: Bearings, surfaces: Surfaces, index: int
-    ) -> Obstacle:
-        near, edge = surfaces.near[index], surfaces.edge[index]
-        width = 2 * bearings.half_width[index] * edge
-        # Seen from one side: what is as deep as it is wide has its middle half of that behind.
-        deep = min(width, MAX_DEPTH_M)
-        ahead = bearings.ahead[index]
-        top, bottom = (bearings.camera[2] + slope[index] * near
-                       for slope in (bearings.top, bearings.bottom))  # fmt: skip
-        middle = bearings.camera[:2] + (near + deep / 2) * ahead
-        across = np.array([-ahead[1], ahead[0]])
-        across_sigma = _ACROSS_SIGMA_M + self.settings.box_sigma_px * bearings.pixel[index] * near
-        covariance = surfaces.sigma[index] ** 2 * np.outer(ahead, ahead)
-        covariance = covariance + across_sigma**2 * np.outer(across, across)
-        track = 0 if detections.ids is None else int(detections.ids[index])
-        position, velocity, spread = self._follow(track, middle, covariance)
+    def _obstacle(self, places: _Places, index: int, track: int) -> Obstacle:
+        position, velocity, covariance = self._follow(
+            track, places.middle[index, :2], places.covariance[index]
+        )
         return Obstacle(
             index,
             track,
-            np.array([*position, (top + bottom) / 2]),
-            np.array([deep, width, top - bottom]),
-            float(np.arctan2(ahead[1], ahead[0])),
+            np.array([*position, places.middle[index, 2]]),
+            places.size[index],
+            float(places.yaw[index]),
             velocity,
-            spread,
-            float(across_sigma**2 + (bearings.bottom[index] * surfaces.sigma[index]) ** 2),
+            covariance,
+            float(places.z_variance[index]),
         )
 
     def _follow(
@@ -186,3 +186,28 @@ class ObstacleFinder:
         else:
             one.update(position, covariance, self._stamp_s)
         return one.position, one.velocity, one.covariance
+
+
+def _places(bearings: Bearings, surfaces: Surfaces, sigma_px: float) -> _Places:
+    """Where objects are whose nearest sides are known; NaN where they are not."""
+    near, ahead = surfaces.near, bearings.ahead
+    width = 2 * bearings.half_width * surfaces.edge
+    # Seen from one side: what is as deep as it is wide has its middle half of that behind.
+    deep = np.minimum(width, MAX_DEPTH_M)
+    top, bottom = bearings.camera[2] + np.stack([bearings.top, bearings.bottom]) * near
+    flat = bearings.camera[:2] + (near + deep / 2)[:, None] * ahead
+    across = ahead[:, ::-1] * [-1, 1]
+    across_sigma = _ACROSS_SIGMA_M + sigma_px * bearings.pixel * near
+    covariance = _outer(surfaces.sigma[:, None] * ahead) + _outer(across_sigma[:, None] * across)
+    return _Places(
+        np.column_stack([flat, (top + bottom) / 2]),
+        np.column_stack([deep, width, top - bottom]),
+        np.arctan2(ahead[:, 1], ahead[:, 0]),
+        covariance,
+        across_sigma**2 + (bearings.bottom * surfaces.sigma) ** 2,
+    )
+
+
+def _outer(vectors: np.ndarray) -> np.ndarray:
+    product: np.ndarray = vectors[:, :, None] * vectors[:, None, :]
+    return product

@@ -66,11 +66,12 @@ def surfaces_by_depth(
     points = pose.apply(camera.ray_table[rows, columns] * distance[..., None])
     along = (points[..., :2] - bearings.camera[:2]) * bearings.ahead[:, None, None, :]
     ranges = np.where(distance > 0, along.sum(-1), np.nan)  # (N, rows, columns)
-    low = points[..., 2] < ground_z + _GROUND_M
+    # A point may lie anywhere in its pixel, and of a cloud in the one beside it.
+    margin = _GROUND_M + 1.5 / camera.matrix[1, 1] * ranges
+    low = points[..., 2] < ground_z + margin
     raised = np.where(low, np.nan, ranges)
-    found = [_nearest(one if np.isfinite(one).sum() >= _FEWEST else ranges[i])
-             for i, one in enumerate(raised)]  # fmt: skip
-    near, edge = np.array(found, float).reshape(-1, 2).T
+    is_flat = np.isfinite(raised).sum((1, 2)) < _FEWEST  # a mat, or a foot alone
+    near, edge = _nearest(np.where(is_flat[:, None, None], ranges, raised))
     sigma = _DEPTH_SIGMA_M + _DEPTH_SIGMA * near + _STEREO_SIGMA * near**2
     return Surfaces(near, edge, sigma)
 
@@ -105,33 +106,46 @@ def _range(above_ground: float, slopes: np.ndarray) -> np.ndarray:
     return np.where(falling, above_ground / -np.where(falling, slopes, -1.0), np.nan)
 
 
-def _nearest(ranges: np.ndarray) -> tuple[float, float]:
-    """Range of the nearest side and of the outline, in samples ``(rows, columns)`` of one box."""
-    inner = ranges[:, _COLUMNS // 8 : -(_COLUMNS // 8)]  # the sides of a box are background
-    start = _front(inner)
-    if start is None:
-        return np.nan, np.nan
-    flat = np.sort(ranges[ranges >= start], axis=None)
-    gaps = np.flatnonzero(np.diff(flat) > _GAP_M)
-    end = flat[gaps[0]] if len(gaps) else flat[-1]
-    end = min(end, start + MAX_DEPTH_M)
+def _nearest(ranges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ranges of the nearest sides and of the outlines, ``(N,)`` each; NaN where nothing is.
+
+    Args:
+        ranges: ``(N, rows, columns)``, samples of each box.
+    """
+    inner = ranges[:, :, _COLUMNS // 8 : -(_COLUMNS // 8)]  # the sides of a box are background
+    in_order = np.sort(inner.reshape(len(ranges), inner[0].size if len(inner) else 0), axis=1)
+    spans = [_front(one[:count]) for one, count in zip(in_order, np.isfinite(in_order).sum(1),
+             strict=True)]  # fmt: skip
+    start, end = np.array(spans, float).reshape(-1, 2).T[:, :, None, None]
     is_object = (ranges >= start) & (ranges <= end)
-    counts = is_object.sum(0)
-    enough = np.flatnonzero(counts >= max(1, counts.max() // 4))
-    in_order = np.sort(np.where(is_object, ranges, np.inf)[:, enough], axis=0)
-    medians = in_order[counts[enough] // 2, np.arange(len(enough))]
-    near = np.sort(medians)[int(_NEAREST * len(medians))]
-    edge = np.clip((medians[0] + medians[-1]) / 2, near, near + MAX_DEPTH_M / 2)
-    return float(near), float(edge)
+    counts = is_object.sum(1)
+    columns = np.sort(np.where(is_object, ranges, np.inf), axis=1)
+    medians = np.take_along_axis(columns, counts[:, None] // 2 % _ROWS, axis=1)[:, 0]
+    enough = counts >= np.maximum(1, counts.max(1, initial=0)[:, None] // 4)
+    nearest_first = np.sort(np.where(enough, medians, np.inf), axis=1)
+    each, number = np.arange(len(ranges)), enough.sum(1)
+    near = nearest_first[each, (_NEAREST * number).astype(int)]
+    near = np.where(number > 0, near, np.nan)
+    first, last = enough.argmax(1), _COLUMNS - 1 - enough[:, ::-1].argmax(1)
+    sides = (medians[each, first] + medians[each, last]) / 2
+    return near, np.clip(sides, near, near + MAX_DEPTH_M / 2)
 
 
-def _front(ranges: np.ndarray) -> float | None:
-    """Where the nearest thing begins that has its share of the samples within a short way."""
-    flat = ranges[np.isfinite(ranges)]
-    count = max(_FEWEST, int(_SHARE * len(flat)))
-    if len(flat) < count:
-        return None
-    flat.sort()
-    way = flat[count - 1 :] - flat[: len(flat) - count + 1]
-    dense = np.flatnonzero(way <= _GAP_M + 0.02 * flat[: len(way)])
-    return float(flat[dense[0]]) if len(dense) else None
+def _front(ranges: np.ndarray) -> tuple[float, float]:
+    """From where to where the nearest thing reaches that has its share of samples close together.
+
+    Args:
+        ranges: ``(M,)``, samples of one box in rising order.
+    """
+    count = max(_FEWEST, int(_SHARE * len(ranges)))
+    if len(ranges) < count:
+        return np.nan, np.nan
+    way = ranges[count - 1 :] - ranges[: len(ranges) - count + 1]
+    is_dense = way <= _GAP_M + 0.02 * ranges[: len(way)]
+    first = int(is_dense.argmax())
+    if not is_dense[first]:
+        return np.nan, np.nan
+    rest = ranges[first:]
+    is_gap = rest[1:] - rest[:-1] > _GAP_M
+    last = int(is_gap.argmax()) if is_gap.any() else len(rest) - 1
+    return rest[0], min(rest[last], rest[0] + MAX_DEPTH_M)
