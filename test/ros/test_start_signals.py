@@ -19,6 +19,7 @@ PATIENCE_S = 1.0
 NODES = {
     'perception': ['-p', "helper:=''", '-p', 'threads:=1'],
     'dvfs_helper': ['-p', 'board:=jetson_nano'],
+    'obstacles': ['-p', 'mode:=ground', '-p', "camera_pose:='0 0 1 0 0 0'"],
     'recorder': ['-p', 'output:={}/x.mcap'],
     'video_source': ['-p', 'source:=bikes', '-p', 'loop:=true'],
 }
@@ -54,6 +55,7 @@ def until(condition) -> None:
         ('perception', signal.SIGINT, (0.0, 0.1, 0.2, 0.4, 0.7, 1.1, 1.7, 2.5, 4.0)),
         ('perception', signal.SIGTERM, (0.0, 0.3, 0.9, 2.0, 3.0)),
         ('dvfs_helper', signal.SIGINT, (0.0, 0.2, 0.6, 1.2)),
+        ('obstacles', signal.SIGINT, (0.0, 0.2, 0.6, 1.2)),
         ('recorder', signal.SIGINT, (0.0, 0.2, 0.6, 1.2)),
         ('video_source', signal.SIGTERM, (0.0, 0.2, 0.6, 1.2)),
     ],
