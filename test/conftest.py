@@ -35,6 +35,17 @@ def _why_nobody_else() -> str | None:
     return None if tried.returncode == 0 else tried.stderr.strip().splitlines()[-1]
 
 
+@pytest.fixture(autouse=True)
+def _own_state(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What nodes keep for their next start is not the next test's, nor this machine's."""
+    name = f'state-{abs(hash(request.node.nodeid)):x}'
+    monkeypatch.setenv('E4_STATE', str(tmp_path_factory.getbasetemp() / name))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker('fuse') and (reason := mount_problem()):

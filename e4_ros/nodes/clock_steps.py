@@ -21,6 +21,7 @@ from e4_ros.energy.client.client import DvfsClient
 from e4_ros.msg import DvfsState
 from e4_ros.nodes.daemon_link import DaemonLink
 from e4_ros.nodes.diagnostics import status
+from e4_ros.nodes.kept_plan import KeptPlan
 from e4_ros.nodes.parameters import E4Node, value
 from e4_ros.perception.active_plan import Stream
 from e4_ros.perception.controller import Wishes
@@ -57,6 +58,7 @@ class ClockSteps(ManagedEntity):
         self._told = ''
         self._link: DaemonLink | None = None
         self._state: Subscription | None = None
+        self._kept = KeptPlan(node.get_fully_qualified_name())
         if daemon and spec_of(value(node, 'controller')).clocks:
             retry_s, wait_s = value(node, 'helper_retry_s'), value(node, 'helper_wait_s')
             self._link = DaemonLink(node, daemon, retry_s, wait_s, self._take)
@@ -171,7 +173,15 @@ class ClockSteps(ManagedEntity):
         assert self._control is not None
         node = self._node
         wishes = Wishes(value(node, 'deadline_s'), replan=value(node, 'replan'))
-        wishes = self._with_file(wishes, value(node, 'plan_file'), client.board, client)
+        given = value(node, 'plan_file')
+        try:
+            wishes = self._with_file(wishes, given or self._kept.file, client.board, client)
+        except (ValueError, OSError) as error:
+            if given:
+                raise
+            node.get_logger().warning(
+                f'the plan that was set before this start is left out: {_words(error)}'
+            )
         return self._control.take_lease(client, wishes)
 
     def _look(self, state: DvfsState) -> None:
@@ -196,6 +206,9 @@ class ClockSteps(ManagedEntity):
         return SetParametersResult(successful=True)
 
     def _apply(self, parameters: list[Parameter]) -> None:
+        for parameter in parameters:
+            if parameter.name == 'plan_file':
+                self._keep(parameter.value)
         control = self._control
         if control is None or self.live is None:
             return  # read when the lease is there
@@ -209,6 +222,14 @@ class ClockSteps(ManagedEntity):
             else:
                 if wishes != control.wishes:
                     control.wish(wishes)
+
+    def _keep(self, file: str) -> None:
+        try:
+            self._kept.keep(file)
+        except (ValueError, OSError) as error:
+            self._node.get_logger().warning(
+                f'the plan will not be in force after the next start: {_words(error)}'
+            )
 
     def _changed(self, wishes: Wishes, parameter: Parameter) -> Wishes:
         """The wishes with one parameter changed; the same where it is none of them.

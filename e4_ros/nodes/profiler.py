@@ -7,7 +7,6 @@ the board, so that a goal may leave both out.
 from __future__ import annotations
 
 import math
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from e4_ros.msg import DvfsState, ExitTelemetry
 from e4_ros.nodes.goals import end_goal
 from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.parameters import value
+from e4_ros.paths import state_dir
 from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.profiling.profile import Profile
 from e4_ros.profiling.profile_job import profile_model
@@ -166,7 +166,7 @@ class Profiler(AutostartNode):
     def _result(self, found: Profile) -> ProfileAction.Result:
         plan = found.plan()
         chosen = value(self, 'output_dir')
-        folder = Path(chosen).expanduser() if chosen else Path(tempfile.mkdtemp(prefix='e4-plan-'))
+        folder = Path(chosen).expanduser() if chosen else state_dir() / 'profiles'
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f'{plan.model.replace("/", "_")}-{plan.board}.yaml'
         plan.save(path)

@@ -229,6 +229,45 @@ def test_plans_change_while_images_come_and_none_is_lost(graph, street, tmp_path
     assert last.frames_processed == len(shown) + 1
 
 
+def test_a_plan_that_was_set_is_in_force_after_the_next_start_until_it_is_taken_away(
+    graph, tmp_path
+):
+    robot, start = graph
+    start(DvfsHelper, board=BOARD)
+    perception = perceive(start, robot)
+    begin = perception._steps._link.live.active.plan
+    mine = begin.model_copy(update={'name': 'mine'})
+    mine.save(tmp_path / 'mine.yaml')
+    assert robot.set(plan_file=str(tmp_path / 'mine.yaml')).successful
+    until(lambda: robot.plan == 'mine')
+    (tmp_path / 'mine.yaml').unlink()
+
+    def start_anew(**parameters) -> Perception:
+        node.stop()
+        until(lambda: not robot.ready())
+        node.destroy_node()
+        return perceive(start, robot, **parameters)
+
+    node = perception
+    node = start_anew()
+    assert node._steps._link.live.active.plan.name == 'mine'
+    begin.model_copy(update={'name': 'given'}).save(tmp_path / 'given.yaml')
+    node = start_anew(plan_file=str(tmp_path / 'given.yaml'))
+    assert node._steps._link.live.active.plan.name == 'given'
+    node = start_anew()
+    assert node._steps._link.live.active.plan.name == 'mine'
+
+    # Of another network by now: left out.
+    kept = node._steps._kept.path
+    mine.model_copy(update={'model': 'other'}).save(kept)
+    node = start_anew()
+    assert node._steps._link.live.active.plan.name != 'mine'
+    mine.save(kept)
+    assert robot.set(plan_file='').successful
+    node = start_anew()
+    assert node._steps._link.live.active.plan.name != 'mine'
+
+
 def test_a_mix_of_exits_that_changes_brings_a_new_plan(graph):
     robot, start = graph
     # Here a mix or a pace that changes brings another plan, at 5 to 300 ms a frame.

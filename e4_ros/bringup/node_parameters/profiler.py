@@ -25,7 +25,7 @@ PARAMETERS = (
     ParameterSpec(
         'output_dir',
         '',
-        'Folder for plan and page of each goal; empty for a temporary one.',
+        'Folder for plan and page of each goal; empty for profiles in the state folder (E4_STATE).',
         live=True,
     ),
     ParameterSpec(
