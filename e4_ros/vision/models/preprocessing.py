@@ -73,11 +73,14 @@ class Letterbox(_Settings):
     Attributes:
         pad: value of the border in all channels, 0 to 255.
         centred: whether the frame lies in the middle; else in the upper left corner.
+        rounding: how a side of the frame becomes a whole number of pixels: to the ``nearest``, or
+            ``down``. One row more moves scores of small objects by a tenth.
     """
 
     kind: Literal['letterbox'] = 'letterbox'
     pad: int = Field(default=114, ge=0, le=255)
     centred: bool
+    rounding: Literal['nearest', 'down'] = 'nearest'
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         """``(H, W, 3)`` uint8 RGB to ``(1, 3, h, w)`` float32."""
@@ -101,7 +104,8 @@ class Letterbox(_Settings):
     def _inside(self, frame_shape: tuple[int, ...]) -> tuple[int, int, int, int]:
         """Top, left, height and width of the frame in the input, pixels."""
         scale = min(self.size[0] / frame_shape[0], self.size[1] / frame_shape[1])
-        rows, columns = (max(1, round(side * scale)) for side in frame_shape[:2])
+        whole = int if self.rounding == 'down' else round
+        rows, columns = (max(1, whole(side * scale)) for side in frame_shape[:2])
         if not self.centred:
             return 0, 0, rows, columns
         return (self.size[0] - rows) // 2, (self.size[1] - columns) // 2, rows, columns

@@ -26,6 +26,7 @@ class Look:
         layout: ``letterbox``, ``stretch``, or ``crop`` for classifiers.
         centred: whether the frame lies in the middle of a letterbox.
         pad: value of a letterbox's border.
+        rounding: how sides of a letterbox become whole pixels.
         colour: order of the channels.
         mean: what is subtracted from each channel, in pixel values.
         std: by what it is divided.
@@ -34,6 +35,7 @@ class Look:
     layout: Literal['letterbox', 'stretch', 'crop'] = 'stretch'
     centred: bool = False
     pad: int = 114
+    rounding: Literal['nearest', 'down'] = 'nearest'
     colour: Literal['rgb', 'bgr'] = 'rgb'
     mean: _Three = _ZERO
     std: _Three = _BY_255
@@ -48,7 +50,13 @@ class Look:
         colour, mean, std = self.colour, self.mean, self.std
         if self.layout == 'letterbox':
             return Letterbox(
-                size=size, mean=mean, std=std, channels=colour, pad=self.pad, centred=self.centred
+                size=size,
+                mean=mean,
+                std=std,
+                channels=colour,
+                pad=self.pad,
+                centred=self.centred,
+                rounding=self.rounding,
             )
         if self.layout == 'stretch':
             return Stretch(size=size, mean=mean, std=std, channels=colour)
@@ -75,6 +83,7 @@ STRETCHED_255 = Look(std=_ONE)
 IMAGENET = Look(mean=_MEAN_RGB, std=_STD_RGB)
 CENTRED = Look('letterbox', centred=True)
 CORNER = Look('letterbox')
+_YOLOX = Look('letterbox', rounding='down', colour='bgr', std=_ONE)
 _IMAGENET_BGR = Look(colour='bgr', mean=_MEAN_RGB[::-1], std=_STD_RGB[::-1])
 _IMAGENET_CORNER = Look('letterbox', pad=116, mean=_MEAN_RGB, std=_STD_RGB)
 
@@ -100,7 +109,7 @@ class Family:
 
 
 _FAMILIES = (
-    Family('yolox', 'YOLOX', 'yolox', Look('letterbox', colour='bgr', std=_ONE)),
+    Family('yolox', 'YOLOX', 'yolox', _YOLOX),
     Family('yolov5', 'YOLOv5', 'objectness', CENTRED),
     Family('yolov6', 'YOLOv6', 'objectness', CENTRED),
     Family('yolov7', 'YOLOv7', 'objectness', CENTRED),

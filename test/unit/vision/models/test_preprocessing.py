@@ -50,6 +50,15 @@ def test_a_box_that_is_drawn_comes_back_within_a_pixel(prepare, shape):
     np.testing.assert_allclose(back[0], box, atol=0.99)
 
 
+@pytest.mark.parametrize(('rounding', 'rows'), [('nearest', 177), ('down', 176)])
+def test_a_side_of_a_letterbox_becomes_whole_as_the_networks_authors_do_it(rounding, rows):
+    prepare = Letterbox(size=(416, 416), centred=False, rounding=rounding, **AS_IT_IS)
+    frame = np.full((272, 640, 3), 250, np.uint8)  # 176.8 rows
+    drawn = (prepare(frame)[0] == 250).all((0, 2))
+    assert np.count_nonzero(drawn) == rows
+    assert prepare.place(frame.shape).scale == (416 / 640, rows / 272)
+
+
 @pytest.mark.parametrize('centred', [False, True])
 def test_a_letterbox_keeps_ratios_and_fills_the_rest(centred):
     prepare = Letterbox(size=(416, 416), centred=centred, **AS_IT_IS)

@@ -29,6 +29,7 @@ def taken(path, **wishes):
 def test_the_official_yolox_needs_nothing_but_its_file():
     found = taken(MODELS / 'yolox_nano_416.onnx')
     assert (found.family, found.decoder.decoded) == ('yolox', False)
+    assert found.preprocessing.rounding == 'down', 'as its authors resize frames'
     assert found.class_names == COCO
     assert found.preprocessing.size == (416, 416)
 
