@@ -18,7 +18,7 @@ GATE_OUTPUTS = ('gate', 'diversity', 'token', 'next_state')
 
 
 class GridHead(nn.Module):
-    """Boxes from a feature map ``(B, C, h, w)``, on a grid of the same size.
+    """Boxes from a feature map ``(B, C, h, w)``, on a grid of the same size or of joined cells.
 
     A few depthwise-separable convolutions; see `grid_boxes` for the meaning of the outputs.
 
@@ -28,6 +28,7 @@ class GridHead(nn.Module):
         width: number of channels of the hidden layers.
         depth: number of separable convolutions.
         labels: the network's label of each class; none: the classes are the network's.
+        stride: cells of the map, in height and in width, that one of the grid has; divides both.
 
     Attributes:
         classes: the same as a map.
@@ -42,6 +43,7 @@ class GridHead(nn.Module):
         width: int = 64,
         depth: int = 3,
         labels: Sequence[int] = (),
+        stride: int = 1,
     ):
         super().__init__()
         self.settings: dict[str, Any] = {
@@ -50,10 +52,13 @@ class GridHead(nn.Module):
             'width': width,
             'depth': depth,
             'labels': list(labels),
+            'stride': stride,
         }
         self.classes = ClassMap(tuple(labels))
         self.stem = nn.Sequential(
-            nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+            nn.Conv2d(channels, width, stride, stride, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
         )
         self.body = nn.ModuleList(Separable(width) for _ in range(depth))
         self.centre = biased(nn.Conv2d(width, classes, 1), -4.0)  # objects are rare: p = 0.02
@@ -65,6 +70,11 @@ class GridHead(nn.Module):
         for block in self.body:
             x = x + block(x)
         return self.centre(x), torch.exp(self.sides(x).clamp(-4, 4))
+
+    def grid(self, shape: Sequence[int]) -> tuple[int, int]:
+        """``(h, w)`` of the grid on a map ``(C, h, w)``."""
+        stride: int = self.settings['stride']
+        return shape[1] // stride, shape[2] // stride
 
 
 class ClassHead(nn.Module):

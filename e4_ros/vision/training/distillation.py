@@ -11,10 +11,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from e4_ros.vision.class_map import ALL_CLASSES, ClassMap
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.model import VisionModel
-from e4_ros.vision.nets.heads import ClassHead, GridHead, Head
+from e4_ros.vision.nets.heads import GridHead, Head
 from e4_ros.vision.runtime.one_per_core import OnePerCore
 from e4_ros.vision.training.augment import plain_view, random_view
 from e4_ros.vision.training.data_parallel import DataParallel
@@ -179,7 +178,7 @@ def _loss(
     head: Head, samples: Samples, input_size: tuple[int, int], weights: Tensor | None
 ) -> Callable[[Head, Tensor, list[int]], Tensor]:
     if isinstance(head, GridHead):
-        grid = (samples.features[0].shape[1], samples.features[0].shape[2])
+        grid = head.grid(samples.features[0].shape)
         targets = [
             box_target(detections, head.settings['classes'], grid, input_size)
             for detections in samples.answers
@@ -220,20 +219,3 @@ def distillation_loss(logits: Tensor, pseudo_labels: Tensor) -> Tensor:
     ).sum(1)
     hard = F.cross_entropy(logits, pseudo_labels.argmax(1), reduction='none')
     return (1 - _HARD_SHARE) * TEMPERATURE**2 * soft + _HARD_SHARE * hard
-
-
-def make_head(
-    task: str, channels: int, classes: int, known: ClassMap = ALL_CLASSES, depth: int = 4
-) -> Head:
-    """An untrained head that suits the task.
-
-    Args:
-        task: ``detect`` or ``classify``.
-        channels: number of channels of the features.
-        classes: number of the network's classes.
-        known: those that a head to boxes has.
-        depth: depth of a `GridHead`.
-    """
-    if task == 'detect':
-        return GridHead(channels, known.count(classes), depth=depth, labels=known.labels)
-    return ClassHead(channels, classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,14 +20,16 @@ from e4_ros.vision.nets.exit_gate import ExitGate
 from e4_ros.vision.nets.heads import Answering, GridHead, Head
 from e4_ros.vision.nets.in_distribution import statistics
 from e4_ros.vision.runtime.one_per_core import OnePerCore
-from e4_ros.vision.training.distillation import Samples, make_head, prepare, train_head
+from e4_ros.vision.training.distillation import Samples, prepare, train_head
 from e4_ros.vision.training.feature_extractor import FeatureExtractor
 from e4_ros.vision.training.fit_settings import FitSettings
 from e4_ros.vision.training.holdout import FootageSegment, HoldoutSplit
+from e4_ros.vision.training.make_head import make_head
 from e4_ros.vision.training.side_by_side import seeded
 from e4_ros.vision.training.temporal_training import best_threshold, move_threshold
 
 _LEAST_WEIGHT = 0.1  # weight of a sample that an earlier exit is sure of
+_MOST_BYTES = 2_000_000_000  # of all features in memory at once
 
 
 class ExitFitting:
@@ -57,9 +60,10 @@ class ExitFitting:
         self._model, self._probes, self._settings = model, probes, settings
         self._classes, self._work, self._progress = classes, work, progress
         self._threads = threads
-        learn = _thinned([p.training for p in sources], settings.samples)
-        held = _thinned([p.validation for p in sources], settings.samples // 4)
-        views = max(1, min(settings.views, settings.samples // sum(len(s) for s in learn)))
+        most = min(settings.samples, _MOST_BYTES // max(_sample_bytes(probes.copies[0]), 1))
+        learn = _thinned([p.training for p in sources], most)
+        held = _thinned([p.validation for p in sources], most // 4)
+        views = max(1, min(settings.views, most // sum(len(s) for s in learn)))
         self._learn = [self._samples(s, views, i) for i, s in enumerate(learn)]
         self._held = [self._samples(s, 1, 0) for s in held]
         self._busy = [i for i, s in enumerate(held) if s.shows_objects]
@@ -70,11 +74,15 @@ class ExitFitting:
         """The next exit, in order of depth; its gate has still to learn."""
         index, self._done = self._done, self._done + 1
         samples = _joined([each[index] for each in self._learn])
-        channels = samples.features[0].shape[0]
+        shape = tuple(samples.features[0].shape)
         head = seeded(
             self._settings.seed + index,
             lambda: make_head(
-                self._model.task, channels, len(self._model.class_names), self._classes
+                self._model.task,
+                shape,
+                len(self._model.class_names),
+                self._classes,
+                saved_macs=self._probes.copies[0].macs_behind(index),
             ),
         )
         train_head(
@@ -97,7 +105,7 @@ class ExitFitting:
         if self._settings.gates:
             attention, memory = self._settings.attention, self._settings.memory
             gate = seeded(
-                self._settings.seed + index, lambda: ExitGate(channels, attention, memory)
+                self._settings.seed + index, lambda: ExitGate(shape[0], attention, memory)
             )
         return Exit(name, cut, head.requires_grad_(False), gate)
 
@@ -153,6 +161,11 @@ def _thinned(segments: Sequence[FootageSegment], most: int) -> list[FootageSegme
         s.part(np.linspace(0, len(s) - 1, max(len(s) * most // total, 2)).astype(int).tolist())
         for s in segments
     ]
+
+
+def _sample_bytes(probe: FeatureExtractor) -> int:
+    """Bytes of the features of one picture at every cut, in half precision."""
+    return sum(2 * math.prod(probe.shape(cut)) for cut in range(len(probe.boundaries) - 1))
 
 
 def _joined(parts: Sequence[Samples]) -> Samples:

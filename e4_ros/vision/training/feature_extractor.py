@@ -24,11 +24,16 @@ class FeatureExtractor(StageChain):
 
     def __init__(self, model: TrainableModel, stages: Sequence[Part]):
         self._runtime = OnnxRuntime(1, arena=True)
+        self._macs = [stage.work.macs for stage in stages]
         super().__init__(model, stages, self._runtime)
 
     def shape(self, cut: int) -> tuple[int, ...]:
         """``(1, C, h, w)`` of the tensor at a cut, by its index."""
         return self.boundaries[cut + 1].shape
+
+    def macs_behind(self, cut: int) -> int:
+        """Multiply-accumulates of the network behind a cut, by its index."""
+        return sum(self._macs[cut + 1 :])
 
     def attach(self, cut: int, program: Program) -> CompiledProgram:
         """Compile a program that takes ``x`` onto the tensor at a cut, by its index."""
