@@ -47,7 +47,7 @@ class DemoOptions:
     """What to show.
 
     Attributes:
-        model: bundle or network of the zoo.
+        model: name of a network, path of an ONNX file, or folder of a bundle.
         learn: frames before the fit.
         frames: frames in all; None for the whole source.
         risk: mean loss a frame to certify.

@@ -215,7 +215,7 @@ class Learning(ManagedEntity):
         folders = FitFolders(self._folder / 'fits')
         request = FitRequest(
             ring=self._folder,
-            model=self._network().perceiver.engine.model.name,
+            model=self._network().fit_as,
             out=folders.next(),
             frames=goal.frames or _FRAMES,
             risk=goal.risk or _RISK,

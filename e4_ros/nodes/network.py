@@ -38,6 +38,7 @@ class Network:
         exits: Audits the early answers.
         status: For the diagnostics: what was loaded.
         path: Folder of the bundle.
+        fit_as: What `e4 fit --model` calls the network.
         learnt: Names of the exits that came with it.
     """
 
@@ -46,6 +47,7 @@ class Network:
     exits: ExitWatch
     status: DiagnosticStatus
     path: Path
+    fit_as: str
     learnt: tuple[str, ...]
 
 
@@ -89,6 +91,7 @@ def load(node: Node, model: str = '', baseline: Baseline | None = None) -> Netwo
         exits,
         _describe(node, setup, controller),
         setup.path,
+        setup.fit_as,
         tuple(learnt),
     )
 

@@ -34,7 +34,7 @@ class FitRequest:
 
     Attributes:
         ring: ring of key frames to learn from.
-        model: bundle or network of the zoo that gets the exits.
+        model: network that gets the exits, as `e4 fit --model` takes it.
         out: folder for the new bundle.
         frames: newest frames to learn from.
         risk: mean loss a frame that is fine.

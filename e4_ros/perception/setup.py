@@ -117,6 +117,11 @@ class Setup:
         return self.manifest.model
 
     @property
+    def fit_as(self) -> str:
+        """What `e4 fit --model` calls the network: its name, or the bundle that carries it."""
+        return str(self.path) if self.manifest.origin.file else self.model
+
+    @property
     def works(self) -> Sequence[SegmentWork]:
         """What each segment asks of a board."""
         return works_of(self.engine.segments)

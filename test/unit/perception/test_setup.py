@@ -16,6 +16,7 @@ from e4_ros.perception.bundle_cache import open_bundle
 from e4_ros.perception.segment_costs import measure_costs
 from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.bundle import BundleError, shipped_bundle
+from e4_ros.vision.zoo import load_model
 
 
 def run_python(code, **environment):
@@ -93,6 +94,17 @@ def test_a_zoo_network_is_built_once(tmp_path, monkeypatch):
     monkeypatch.setattr('e4_ros.vision.export.build.build_bundle', pytest.fail)
     assert open_bundle('efficientnet_lite0') == folder
     assert set_up(EngineOptions('efficientnet_lite0', threads=1)).model == 'efficientnet_lite0'
+
+
+def test_exits_are_fitted_to_the_network_that_runs(tmp_path, monkeypatch, lamp_detector):
+    """By its name where the zoo has it, else from the bundle: the file may be gone by then."""
+    monkeypatch.setenv('E4_CACHE', str(tmp_path / 'cache'))
+    assert set_up(EngineOptions(threads=1)).fit_as == 'pedestrian_ssdlite'
+    file = lamp_detector(tmp_path / 'lamps.onnx')
+    running = set_up(EngineOptions(str(file), threads=1))
+    file.unlink()
+    network = load_model(running.fit_as).network
+    assert network.fingerprint == running.manifest.origin.network
 
 
 def test_an_unknown_name_is_refused():
