@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
@@ -12,9 +14,7 @@ import typer
 from e4_ros import console
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from e4_ros.evaluation.model_facts import ModelFacts, Where
+    from e4_ros.evaluation.model_facts import ModelFacts
 
 
 def register(app: typer.Typer) -> None:
@@ -57,59 +57,44 @@ def models(
     if clear_cache:
         _clear()
         return
-    facts, problems = _known(time) if not given else _looked_at(given, time)
+    from e4_ros.commands.models_text import block_of, list_of
+
+    shown = console.stdout()
+    facts: list[ModelFacts] = []
+    problems: dict[str, str] = {}
+    for name, get in _asked_for(given or [], time):
+        with console.STDERR.status(f'looking at {name}'):
+            try:
+                facts.append(get())
+            except (ValueError, OSError) as problem:
+                problems[name] = str(problem)
+                console.error(str(problem) if name in str(problem) else f'{name}: {problem}')
+                continue
+        if given and not as_json:
+            shown.print(block_of(facts[-1]), '')
     if as_json:
         told = {'models': [_plain(found) for found in facts], 'problems': problems}
         typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
-    else:
-        _print(facts, detailed=bool(given))
-    for model, problem in problems.items():
-        console.error(problem if model in problem else f'{model}: {problem}')
+    elif not given:
+        shown.print(list_of(facts))
     if problems:
         raise typer.Exit(2)
 
 
-def _known(time: bool) -> tuple[list[ModelFacts], dict[str, str]]:
-    from e4_ros.evaluation.model_facts import cached, facts_of, shipped, timed
+def _asked_for(given: list[str], time: bool) -> Iterator[tuple[str, Callable[[], ModelFacts]]]:
+    """What each model is called, and how to find out about it."""
+    from e4_ros.evaluation.model_facts import cached, facts_of, look, models_in, shipped, timed
 
-    facts, problems = [], {}
-    places: list[tuple[Path, Where]] = [(folder, 'ships') for folder in shipped()]
-    places += [(folder, 'cache') for folder in cached()]
-    for folder, where in places:
-        with console.STDERR.status(f'looking at {folder.name}'):
-            try:
-                found = facts_of(folder, where)
-                facts.append(timed(found) if time else found)
-            except (ValueError, OSError) as problem:
-                problems[str(folder)] = str(problem)
-    return facts, problems
+    def after(get: Callable[[], ModelFacts]) -> Callable[[], ModelFacts]:
+        return (lambda: timed(get())) if time else get
 
-
-def _looked_at(given: list[str], time: bool) -> tuple[list[ModelFacts], dict[str, str]]:
-    from e4_ros.evaluation.model_facts import look, models_in, timed
-
-    facts, problems = [], {}
     for model in (found for text in given for found in models_in(text)):
-        with console.STDERR.status(f'looking at {model}'):
-            try:
-                found = look(model)
-                facts.append(timed(found) if time else found)
-            except (ValueError, OSError) as problem:
-                problems[model] = str(problem)
-    return facts, problems
-
-
-def _print(facts: list[ModelFacts], detailed: bool) -> None:
-    from e4_ros.commands.models_text import block_of, list_of
-
-    out = console.stdout()
-    if not detailed:
-        out.print(list_of(facts))
-        return
-    for number, found in enumerate(facts):
-        if number:
-            out.print()
-        out.print(block_of(found))
+        yield model, after(partial(look, model))
+    if not given:
+        for folder in shipped():
+            yield folder.name, after(partial(facts_of, folder, 'ships'))
+        for folder in cached():
+            yield folder.name, after(partial(facts_of, folder, 'cache'))
 
 
 def _plain(facts: ModelFacts) -> dict[str, Any]:

@@ -15,3 +15,10 @@ def test_tests_that_the_documentation_names_are_there():
     for page in (ROOT / 'README.md', *(ROOT / 'docs').glob('*.md')):
         for name in re.findall(r'`(test_\w+)(?:\.py)?`', page.read_text()):
             assert name in there, f'{page.name} names {name}'
+
+
+def test_every_family_of_detectors_is_described():
+    from e4_ros.vision.onnx_file.families import FAMILIES
+
+    page = (ROOT / 'docs' / 'models.md').read_text()
+    assert [name for name in FAMILIES if f'`{name}`' not in page] == []
