@@ -50,7 +50,7 @@ class ModelFacts:
         bundle: folder of its bundle.
         where: ``ships``, ``cache`` or ``given``.
         task: ``detect``, ``classify`` or ``clips``.
-        family: kind of its decoder.
+        family: family of an ONNX file, as `e4 build --family` takes it; kind of decoder of others.
         input_size: height and width of its input, pixels.
         resizing: kind of its preprocessing.
         class_names: class names by label.
@@ -105,7 +105,7 @@ def facts_of(folder: Path, where: Where) -> ModelFacts:
         bundle=folder,
         where=where,
         task=manifest.task,
-        family=manifest.decoder.kind,
+        family=manifest.origin.family or manifest.decoder.kind,
         input_size=(height, width),
         resizing=manifest.preprocessing.kind,
         class_names=manifest.class_names,

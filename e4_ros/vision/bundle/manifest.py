@@ -129,7 +129,8 @@ class Origin(_Entry):
         made_at: time in ISO 8601.
         network: hash of the network's weights.
         file: name of the file that the network came in; empty for one of the zoo.
-        recognised: sentences on what that file was taken for, and how.
+        family: family of detectors that this file was taken for; empty for one of the zoo.
+        recognised: sentences on that, and how it was found out.
         notes: what fitting wrote down: settings, sources, marks of the frames.
     """
 
@@ -137,6 +138,7 @@ class Origin(_Entry):
     made_at: str
     network: str
     file: str = ''
+    family: str = ''
     recognised: tuple[str, ...] = ()
     notes: dict[str, Any] = {}
 

@@ -29,5 +29,6 @@ def reopened(folder: Path) -> TrainableModel:
         OnnxNetwork(graph, manifest.origin.network),
         manifest.origin.file,
         manifest.labels,
+        manifest.origin.family,
         manifest.origin.recognised,
     )

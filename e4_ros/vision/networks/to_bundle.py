@@ -78,6 +78,7 @@ def origin_of(model: TrainableModel, notes: Mapping[str, Any] | None = None) -> 
         made_at=datetime.now(timezone.utc).isoformat(timespec='seconds'),
         network=model.network.fingerprint,
         file=model.file,
+        family=model.family,
         recognised=model.recognised,
         notes=dict(notes or {}),
     )

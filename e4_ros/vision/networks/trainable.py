@@ -29,7 +29,8 @@ class TrainableModel(DescribedModel):
         file: name of the file that the network came in; empty for one of the zoo.
         labels: the network's own label of each class name, rising, where only some of its classes
             are wanted; empty where all are.
-        recognised: sentences on what the file was taken for, and how.
+        family: family of detectors that the file was taken for; empty for one of the zoo.
+        recognised: sentences on that, and how it was found out.
     """
 
     def __init__(
@@ -42,10 +43,12 @@ class TrainableModel(DescribedModel):
         network: Network,
         file: str = '',
         labels: Sequence[int] = (),
+        family: str = '',
         recognised: Sequence[str] = (),
     ):
         super().__init__(name, task, class_names, preprocessing, decoder, labels)
-        self.network, self.file, self.recognised = network, file, tuple(recognised)
+        self.network, self.file = network, file
+        self.family, self.recognised = family, tuple(recognised)
 
     def staged(self) -> StagedNetwork:
         """The network uncut and without learnt exits; a classifier's last answer may be held."""
@@ -76,5 +79,6 @@ class TrainableModel(DescribedModel):
             self.network,
             self.file,
             tuple(self.labels[place] for place in places) if self.labels else tuple(places),
+            self.family,
             self.recognised,
         )

@@ -79,5 +79,6 @@ def model_of(found: Recognised, path: Path) -> TrainableModel:
         OnnxNetwork(graph, weights),
         path.name,
         found.labels,
+        found.family,
         found.notes,
     )

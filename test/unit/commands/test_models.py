@@ -44,6 +44,7 @@ def test_a_file_is_told_with_its_family_classes_and_places_to_cut(lamps):
     assert told.exit_code == 0, told.output
     (found,) = json.loads(told.stdout)['models']
     assert re.fullmatch(r'lamps-[0-9a-f]{8}', found['model'])
+    assert found['family'] == 'yolov8'
     assert found['class_names'] == ['lamp', 'sun']
     assert found['input_size'] == [64, 64]
     assert found['notes'], 'how it was recognised'
