@@ -38,8 +38,9 @@ class Perception(AutostartNode):
 
     Subscribes `image` or `image/compressed`. Publishes `~/detections`, `~/exit_telemetry`,
     `~/annotated` (only while someone listens), `/diagnostics`, and `~/baseline/…` for the images
-    that the full network sees as well. `~/enable` (std_srvs/SetBool) switches it off and on. With
-    a ring (`ring_mb`) the action `~/fit` fits exits to what the camera saw and swaps them in.
+    that the full network sees as well; where vision_msgs is installed also `~/detections_2d` and
+    `~/label_info`. `~/enable` (std_srvs/SetBool) switches it off and on. With a ring (`ring_mb`)
+    the action `~/fit` fits exits to what the camera saw and swaps them in.
     """
 
     def __init__(self, **kwargs: Any) -> None:

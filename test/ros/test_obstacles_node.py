@@ -31,6 +31,7 @@ from e4_ros.nodes.conversions import octets  # noqa: E402
 from e4_ros.nodes.obstacle_messages import to_cloud  # noqa: E402
 from e4_ros.nodes.obstacles import ObstaclesNode  # noqa: E402
 from e4_ros.nodes.transform_listener import TFMessage  # noqa: E402
+from e4_ros.perception.obstacles import TransformError  # noqa: E402
 from e4_ros.perception.obstacles.depth import points_of_depth  # noqa: E402
 
 pytestmark = pytest.mark.ros
@@ -68,8 +69,8 @@ class Robot:
             DiagnosticArray, '/diagnostics', self.heard['diagnostics'].append, 50
         )
 
-    def see(self, stamp_ns: int, *, size=(640, 480), track: int = 7, task: str = 'detect') -> None:
-        (box,) = boxes_of([PERSON], 0.0, CAMERA, camera_pose(0.0, 'static'))
+    def see(self, stamp_ns: int, *, size=(640, 480), track=7, task='detect', pose=None) -> None:
+        (box,) = boxes_of([PERSON], 0.0, CAMERA, pose or camera_pose(0.0, 'static'))
         found = Detection(class_name='person', score=0.9, track_id=track)
         found.box = box.astype(np.float32)
         width, height = size
@@ -323,7 +324,7 @@ def _quaternion(rotation: np.ndarray) -> tuple[float, ...]:
 
 @needs_tf
 def test_tf_says_where_the_camera_was_when_it_comes_late_and_when_it_jumps(start):
-    robot = start(mode='ground', wait_s=0.3)
+    robot = start(mode='ground', wait_s=3.0)
     node = robot.node
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     static = node.create_publisher(TFMessage, '/tf_static', latched)
@@ -344,6 +345,7 @@ def test_tf_says_where_the_camera_was_when_it_comes_late_and_when_it_jumps(start
     moving.publish(TFMessage(transforms=[transform('odom', 'base_link', 21 * SECOND, x=3.0)]))
     until(lambda: len(robot.heard['obstacles']) == 2)
     moving.publish(TFMessage(transforms=[transform('odom', 'base_link', 5 * SECOND, x=9.0)]))
+    until(lambda: _knows(robot, 5 * SECOND))
     robot.see(5 * SECOND, track=1)
     until(lambda: len(robot.heard['obstacles']) == 3)
     first, second, third = (m.obstacles[0].position.x for m in robot.heard['obstacles'])
@@ -353,6 +355,37 @@ def test_tf_says_where_the_camera_was_when_it_comes_late_and_when_it_jumps(start
     moving.publish(TFMessage(transforms=[transform('base_link', 'odom', 6 * SECOND)]))
     robot.see(6 * SECOND)
     until(lambda: 'are a loop' in robot.complaint())
+
+
+@needs_tf
+def test_a_robot_that_drives_does_not_make_what_stands_move(start):
+    robot = start(mode='ground', wait_s=5.0)
+    moving = robot.node.create_publisher(TFMessage, '/tf', 100)
+    listening(robot, robot.info)
+    until(lambda: moving.get_subscription_count() == 1)
+    for step in range(101):  # tf every 20 ms, an image every 100 ms, never at the same moment
+        pose = camera_pose(step / 50, 'moving')
+        sent = transform('odom', 'camera_optical_frame', SECOND + step * SECOND // 50)
+        place, turn = sent.transform.translation, sent.transform.rotation
+        place.x, place.y, place.z = map(float, pose.translation)
+        turn.x, turn.y, turn.z, turn.w = _quaternion(pose.rotation)
+        moving.publish(TFMessage(transforms=[sent]))
+    until(lambda: _knows(robot, 3 * SECOND))
+    for step in range(19):
+        time_s = 0.105 + step / 10
+        robot.see(SECOND + round(time_s * SECOND), pose=camera_pose(time_s, 'moving'))
+        until(lambda count=step + 1: len(robot.heard['obstacles']) == count)
+    (obstacle,) = robot.heard['obstacles'][-1].obstacles
+    assert np.hypot(obstacle.position.x - 4, obstacle.position.y - 0.5) < 0.1
+    assert np.hypot(obstacle.velocity.x, obstacle.velocity.y) < 0.05
+
+
+def _knows(robot: Robot, stamp_ns: int) -> bool:
+    try:
+        robot.made._inputs._buffer.lookup('odom', 'camera_optical_frame', stamp_ns)
+    except TransformError:
+        return False
+    return True
 
 
 @needs_tf
