@@ -42,7 +42,7 @@ class Missing(Exception):  # noqa: N818
     """Something that detections need is not there.
 
     Attributes:
-        kind: depth, tf, camera_info, task or pace.
+        kind: depth, tf, camera_info, task, pace or error.
         may_come: It may be there in a moment.
     """
 
@@ -186,7 +186,10 @@ class ObstacleInputs(ManagedEntity):
                 self._drop(detections, missing)
                 continue
             self._waiting.popleft()
-            self._process(detections, sight, began_s)
+            try:
+                self._process(detections, sight, began_s)
+            except Exception as error:
+                self._drop(detections, Missing('error', f'{type(error).__name__}: {error}'))
 
     def _gather(self, detections: Detections) -> Sight:
         """What belongs to detections.

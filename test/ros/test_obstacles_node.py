@@ -248,6 +248,17 @@ def test_what_cannot_be_used_is_told_on_diagnostics(start, info, seen, says):
     assert not robot.heard['obstacles']
 
 
+def test_an_error_of_our_own_drops_one_image_and_is_told(start):
+    robot = start(mode='ground', camera_pose=MOUNTED)
+    listening(robot, robot.info)
+    find, robot.made._finder.find = robot.made._finder.find, lambda *_: 1 / 0
+    robot.see(SECOND)
+    until(lambda: 'ZeroDivisionError' in robot.complaint())
+    robot.made._finder.find = find
+    robot.see(2 * SECOND)
+    until(lambda: robot.heard['obstacles'])
+
+
 def test_an_image_of_another_resolution_than_its_calibration_is_scaled(start):
     robot = start(mode='ground', camera_pose=MOUNTED)
     until(lambda: robot.info.get_subscription_count() == 1)

@@ -46,7 +46,7 @@ def bearings_of(boxes: np.ndarray, camera: Camera, pose: Pose, sigma_px: float) 
         pose: Its optical frame's pose in the frame whose z points up.
         sigma_px: Pixels above and below the lower edge at which it is looked at as well.
     """
-    x0, y0, x1, y1 = np.asarray(boxes, float).T
+    x0, y0, x1, y1 = np.where(np.isfinite(boxes), boxes, np.nan).T
     x = (x0 + x1) / 2
     pixels = np.stack(
         [

@@ -212,6 +212,8 @@ def _as_read_out(matrix: np.ndarray, info: CameraInfo) -> tuple[np.ndarray, tupl
         matrix[1, 2] -= roi.y_offset
         width, height = roi.width, roi.height
     across, down = max(info.binning_x, 1), max(info.binning_y, 1)
+    if width < across or height < down:
+        raise CameraError(f'camera_info bins {width}×{height} pixels by {across}×{down}')
     return _scaled(matrix, 1 / across, 1 / down), (width // across, height // down)
 
 

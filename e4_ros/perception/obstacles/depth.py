@@ -79,6 +79,13 @@ def points_of_cloud(message: Any) -> np.ndarray:
     data = np.frombuffer(message.data, np.uint8)
     if data.size < message.row_step * (height - 1) + message.point_step * width:
         raise DepthError(f'the cloud is truncated: {data.size} bytes for {height}×{width} points')
+    if not height * width:
+        return np.zeros((0, 3), np.float32)
+    ends = (fields[n].offset + int(_FLOATS[fields[n].datatype][1]) for n in 'xyz')
+    if max(ends) > message.point_step:
+        raise DepthError(
+            f'a point of the cloud has {message.point_step} bytes, too few for x, y, z'
+        )
     axes = [_axis(message, fields[name]) for name in 'xyz']
     if height > 1:
         return np.stack(axes, axis=-1).astype(np.float32)

@@ -58,7 +58,7 @@ def surfaces_by_depth(
         ground_z: Height of the ground in that frame.
     """
     height, width = depth.shape
-    x0, y0, x1, y1 = np.asarray(boxes, float).T[:, :, None]
+    x0, y0, x1, y1 = np.nan_to_num(np.asarray(boxes, float)).T[:, :, None]
     across, down = (np.arange(n) / n + 0.5 / n for n in (_COLUMNS, _ROWS))
     columns = np.clip(x0 + across * (x1 - x0), 0, width - 1).astype(int)[:, None, :]
     rows = np.clip(y0 + down * (y1 - y0), 0, height - 1).astype(int)[:, :, None]

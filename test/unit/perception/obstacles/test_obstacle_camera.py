@@ -118,6 +118,7 @@ def test_binning_and_a_region_of_interest_move_the_picture():
     ('info', 'rectified', 'says'),
     [
         (Info(width=0, height=0), False, 'no size'),
+        (Info(binning_x=1000), False, 'bins 640×480 pixels by 1000×1'),
         (Info(k=[0.0] * 9), False, 'no calibration .*calibrate the camera'),
         (Info(k=[np.nan] * 9), False, 'no calibration'),
         (Info(p=[0.0] * 12), True, 'no calibration .P'),

@@ -129,6 +129,7 @@ def test_an_organised_cloud_keeps_its_shape():
         ({'fields': [Field('x', 0, 4), Field('y', 4), Field('z', 8)]}, 'of type float'),
         ({'fields': []}, 'it has none'),
         ({'data': bytes(10)}, 'truncated: 10 bytes'),
+        ({'point_step': 12}, '12 bytes, too few'),
     ],
 )
 def test_a_broken_cloud_is_refused_with_the_reason(change, says):
@@ -137,6 +138,13 @@ def test_a_broken_cloud_is_refused_with_the_reason(change, says):
         setattr(cloud, name, value)
     with pytest.raises(DepthError, match=says):
         points_of_cloud(cloud)
+
+
+def test_a_cloud_without_points_is_one():
+    empty = cloud_of(np.zeros((0, 3)))
+    points = points_of_cloud(empty)
+    assert points.shape == (0, 3)
+    assert np.isnan(depth_of_points(points, Pose.identity(), CAMERA)[0]).all()
 
 
 CAMERA = Camera.pinhole(240, 180, 150.0, 150.0, 119.5, 89.5)  # small enough for a cloud as it is

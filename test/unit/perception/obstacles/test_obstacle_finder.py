@@ -124,6 +124,16 @@ def test_what_has_no_place_is_counted_by_the_reason():
     assert finder.lost == {'no_depth': 1, 'out_of_view': 1}
 
 
+@pytest.mark.parametrize('mode', ['depth', 'ground'])
+def test_a_box_that_is_none_is_no_obstacle_and_hides_no_other(mode):
+    good = boxes_of([PERSON], 0.0, CAMERA, POSE)
+    boxes = np.concatenate([[[np.nan] * 4], [[np.inf] * 4], [[50, 50, 40, 40]], good])
+    depth = depth_of([PERSON], 0.0, CAMERA, POSE) if mode == 'depth' else None
+    seen = replace(detections(boxes), boxes=boxes.astype(np.float32))
+    found = ObstacleFinder(Settings(mode)).find(seen, 0.0, CAMERA, POSE, depth)
+    assert [one.index for one in found if np.hypot(*(one.position[:2] - [4, 0.5])) < 0.2] == [3]
+
+
 def test_no_detections_are_no_obstacles():
     empty = replace(Detections.empty(), ids=np.zeros(0, np.int64))
     depth = np.ones((480, 640), np.float32)
