@@ -43,6 +43,7 @@ class ScannedFile(ABC):
         start_time, end_time: Nanoseconds of the first message and behind the last.
         lost: What could not be read, as a sentence; empty where all was.
         damaged: Chunks that were left out in the last reading.
+        left_out: What else was not understood, each as a sentence.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,6 +53,7 @@ class ScannedFile(ABC):
         self.lost = ''
         self._topics: dict[int, Topic] = {}
         self.damaged = 0
+        self.left_out: set[str] = set()
 
     def __enter__(self) -> ScannedFile:
         if self.connections:
@@ -102,7 +104,8 @@ class ScannedFile(ABC):
                 reasons.append(f'is damaged and read up to there ({error!r})')
         if self.damaged:
             reasons.append(f'{self.damaged} of its chunks are damaged and left out')
-        self.lost = f'{self.path.name} {"; ".join(reasons)}' if reasons else ''
+        said = [f'{self.path.name} {"; ".join(reasons)}'] if reasons else []
+        self.lost = '; '.join([*said, *sorted(self.left_out)])
 
     @abstractmethod
     def _records(self, file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:

@@ -24,12 +24,16 @@ class FolderSource(Source):
         self.name = path.resolve().name
         self.fps = fps
         self._files = sorted(
-            (file for file in path.iterdir() if file.suffix.lower() in _SUFFIXES), key=_natural
+            # Reading a pipe would wait for somebody to write into it.
+            (f for f in path.iterdir() if f.suffix.lower() in _SUFFIXES and not f.is_fifo()),
+            key=_natural,
         )
         if not self._files:
+            below = sorted(f.name for f in path.iterdir() if f.is_dir() and _holds_images(f))
+            hint = f'; {", ".join(below[:3])} in it does: name that' if below else ''
             raise SourceError(
                 f'the folder {path} holds no images ({", ".join(sorted(_SUFFIXES))}) '
-                'and is no bag (no metadata.yaml, .mcap or .db3 in it)'
+                f'and is no bag (no metadata.yaml, .mcap or .db3 in it){hint}'
             )
         self.frame_count = len(self._files)
 
@@ -42,6 +46,10 @@ class FolderSource(Source):
                 self._drop(f'{file.name}: {error}')
                 continue
             yield index / self.fps, frame
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(file.suffix.lower() in _SUFFIXES for file in folder.iterdir())
 
 
 def _natural(file: Path) -> list[tuple[int, str]]:

@@ -34,9 +34,12 @@ _FORMATS = {
 
 
 def has_index(path: Path) -> bool:
-    """Whether an MCAP file is whole and all its messages can be found by its index."""
+    """Whether an MCAP file is whole, of ROS 2 by its header, and has all messages in an index."""
     with path.open('rb') as file:
         try:
+            file.seek(len(MAGIC) + 9)
+            if _text(file) != 'ros2':
+                return False
             file.seek(-_FOOTER_LENGTH, 2)
             footer = file.read()
             if footer[:1] != bytes([_FOOTER]) or footer[-len(MAGIC) :] != MAGIC:
@@ -47,7 +50,7 @@ def has_index(path: Path) -> bool:
             # Behind four numbers comes the length of where a chunk's messages are.
             lengths = [struct.unpack_from('<I', data, 32)[0] for data in chunks]
             return start > 0 and bool(lengths) and all(lengths)
-        except (OSError, struct.error, CutError):
+        except (OSError, struct.error, UnicodeDecodeError, CutError):
             return False
 
 
@@ -86,6 +89,8 @@ class ScannedMcap(ScannedFile):
         fields = BytesIO(data)
         number, schema = struct.unpack('<HH', fields.read(4))
         name, encoding = _text(fields), _text(fields)
+        if encoding != 'cdr':
+            self.left_out.add(f'{name} is encoded as {encoding or "nothing"}, not as ROS 2 does')
         if encoding != 'cdr' or schema not in schemas:
             return
         described = BytesIO(_sized(fields))

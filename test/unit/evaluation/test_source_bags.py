@@ -315,14 +315,16 @@ def mcap_text(value: str) -> bytes:
     return struct.pack('<I', len(value.encode())) + value.encode()
 
 
-def mcap_without_index(path: Path, images: list, compression: str | None) -> Path:
+def mcap_without_index(
+    path: Path, images: list, compression: str | None, profile: str = 'ros2', encoding: str = 'cdr'
+) -> Path:
     """An MCAP file as the preset ``fastwrite`` makes it, or of one chunk that nothing points at."""
     definition, _ = STORE.generate_msgdef(IMAGE, ros_version=2)
     schema = mcap_record(
         3, struct.pack('<H', 1), mcap_text(IMAGE), mcap_text('ros2msg'), mcap_text(definition)
     )
     channel = mcap_record(
-        4, struct.pack('<HH', 1, 1), mcap_text('/camera'), mcap_text('cdr'), struct.pack('<I', 0)
+        4, struct.pack('<HH', 1, 1), mcap_text('/camera'), mcap_text(encoding), struct.pack('<I', 0)
     )
     records = schema + channel
     for index, message in enumerate(images):
@@ -336,7 +338,7 @@ def mcap_without_index(path: Path, images: list, compression: str | None) -> Pat
         records = mcap_record(6, head, struct.pack('<Q', len(packed)), packed)
     magic = b'\x89MCAP0\r\n'
     end = mcap_record(15, bytes(4)) + mcap_record(2, bytes(20))
-    header = mcap_record(1, mcap_text('ros2'), mcap_text('test'))
+    header = mcap_record(1, mcap_text(profile), mcap_text('test'))
     path.write_bytes(magic + header + records + end + magic)
     return path
 
@@ -350,6 +352,17 @@ def test_an_mcap_without_chunks_or_index_is_read(tmp_path, compression):
     assert [stamp for stamp, _ in stamped] == [7.0, 7.25, 7.5, 7.75, 8.0]
     assert [frame[0, 0].tolist() for _, frame in stamped] == [[10 * i, 100, 200] for i in range(5)]
     assert (source.size, source.frame_count, source.problems) == ((8, 10), 5, [])
+
+
+def test_an_mcap_that_does_not_say_to_be_of_ros_is_read_where_its_messages_are(tmp_path):
+    path = mcap_without_index(tmp_path / 'other.mcap', [image(1, 1), image(2, 2)], '', profile='')
+    assert len(list(open_source(str(path)))) == 2
+
+
+def test_an_mcap_of_other_messages_says_how_they_are_encoded(tmp_path):
+    path = mcap_without_index(tmp_path / 'web.mcap', [image(1, 1)], '', encoding='json')
+    with pytest.raises(SourceError, match=r'/camera is encoded as json, not as ROS 2 does'):
+        open_source(str(path))
 
 
 @pytest.mark.parametrize('compression', ['', 'lz4', 'zstd'])

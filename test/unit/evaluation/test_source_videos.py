@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from importlib import metadata
 from pathlib import Path
 
@@ -156,6 +157,21 @@ def test_an_unreadable_image_is_dropped_and_named(tmp_path):
 def test_an_empty_folder_says_so(tmp_path):
     with pytest.raises(SourceError, match='holds no images'):
         open_source(str(tmp_path))
+
+
+def test_a_folder_of_folders_names_those_that_hold_images(tmp_path):
+    for name in ('left', 'right', 'notes'):
+        (tmp_path / name).mkdir()
+        if name != 'notes':
+            (tmp_path / name / '1.png').write_bytes(b'')
+    with pytest.raises(SourceError, match='left, right in it does: name that'):
+        open_source(str(tmp_path))
+
+
+def test_a_pipe_among_the_images_is_passed_over(tmp_path):
+    cv2.imwrite(str(tmp_path / '1.png'), clip(1)[0])
+    os.mkfifo(tmp_path / '2.png')
+    assert len(list(open_source(str(tmp_path)))) == 1
 
 
 def test_a_folder_without_one_good_image_is_an_error(tmp_path):
