@@ -80,12 +80,21 @@ class Look:
 
 STRETCHED = Look()
 STRETCHED_255 = Look(std=_ONE)
+NANODET_FIRST = Look(  # its first networks; those called Plus take frames stretched
+    'letterbox',
+    centred=True,
+    pad=0,
+    rounding='down',
+    colour='bgr',
+    mean=_MEAN_RGB[::-1],
+    std=_STD_RGB[::-1],
+)
 IMAGENET = Look(mean=_MEAN_RGB, std=_STD_RGB)
 CENTRED = Look('letterbox', centred=True)
-CORNER = Look('letterbox')
+CORNER = Look('letterbox', rounding='down')
 _YOLOX = Look('letterbox', rounding='down', colour='bgr', std=_ONE)
 _IMAGENET_BGR = Look(colour='bgr', mean=_MEAN_RGB[::-1], std=_STD_RGB[::-1])
-_IMAGENET_CORNER = Look('letterbox', pad=116, mean=_MEAN_RGB, std=_STD_RGB)
+_IMAGENET_CORNER = Look('letterbox', pad=116, rounding='down', mean=_MEAN_RGB, std=_STD_RGB)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from e4_ros.vision.models.decoders import (
 )
 from e4_ros.vision.models.decoders.geometry import cells
 from e4_ros.vision.onnx_file.facts import Facts
-from e4_ros.vision.onnx_file.families import FAMILIES, Family
+from e4_ros.vision.onnx_file.families import FAMILIES, NANODET_FIRST, Family
 from e4_ros.vision.onnx_file.graph import Graph, words
 from e4_ros.vision.onnx_file.head import Head
 from e4_ros.vision.onnx_file.probe import are_corners, are_scores, are_shares, run
@@ -277,13 +277,17 @@ def _distribution(graph: Graph, facts: Facts, grid: Grid, said: str) -> Head:
         )
     family = facts.family or FAMILIES['nanodet']
     said += f', {classes} classes and four sides with {bins} bins each'
+    first = family.name == 'nanodet' and len(grid.strides) == 3
+    plus = family.name == 'nanodet' and not first
     decoder = DistributionDecoder(
         classes=classes,
         bins=bins - 1,
         strides=grid.strides,
-        centre=0.0 if family.name == 'nanodet' and len(grid.strides) == 4 else 0.5,
+        centre=0.0 if plus else 0.5,
     )
-    return Head(family, decoder, {'output': grid.name}, graph.model, said, classes)
+    look = NANODET_FIRST if first else None
+    output = {'output': grid.name}
+    return Head(family, decoder, output, graph.model, said, classes, look=look)
 
 
 def probed(graph: Graph, grid: Grid, family: Family, facts: Facts) -> np.ndarray:

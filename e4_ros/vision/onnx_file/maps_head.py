@@ -9,7 +9,7 @@ import numpy as np
 
 from e4_ros.vision.models.decoders import DistributionDecoder
 from e4_ros.vision.onnx_file.facts import Facts
-from e4_ros.vision.onnx_file.families import FAMILIES
+from e4_ros.vision.onnx_file.families import FAMILIES, NANODET_FIRST
 from e4_ros.vision.onnx_file.graph import Graph, listed, words
 from e4_ros.vision.onnx_file.head import Head
 from e4_ros.vision.onnx_file.probe import are_scores, run
@@ -66,7 +66,9 @@ def read_maps(graph: Graph, facts: Facts) -> Head | None:
     )
     outputs = {f'scores_{stride}': scores[stride] for stride in strides}
     outputs |= {f'sides_{stride}': sides[stride] for stride in strides}
-    return Head(family, decoder, outputs, graph.model, said, count)
+    first = family.name == 'nanodet' and len(strides) == 3
+    own = NANODET_FIRST if first else None
+    return Head(family, decoder, outputs, graph.model, said, count, look=own)
 
 
 def _levels(graph: Graph) -> dict[int, list[str]]:

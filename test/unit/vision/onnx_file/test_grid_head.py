@@ -108,7 +108,7 @@ def test_nanodet_is_known_by_its_distributions(levels, centre):
     assert (found.decoder.bins, len(found.decoder.strides)) == (7, levels)
     assert found.decoder.centre == centre
     assert found.preprocessing.channels == 'bgr'
-    assert found.preprocessing.kind == 'stretch'
+    assert found.preprocessing.kind == ('stretch' if levels == 4 else 'letterbox')
 
 
 def test_the_outputs_of_each_map_are_paired_by_their_rows():
