@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -82,7 +83,9 @@ def run(plan: Plan, out: Path) -> Figures:
         for file in plan.files:
             try:
                 result['models'].append(measure(file, plan.threads, there, frames, phases))
-            except (ValueError, OSError) as error:
+            except Exception as error:  # whatever it is, the other files go on
+                if not isinstance(error, (ValueError, OSError)):
+                    traceback.print_exc()
                 result['failed'].append({'file': file.name, 'why': reason(error, file)})
             save_figures(result, out)
             page.write_page(result, out.with_suffix('.html'))
@@ -105,6 +108,8 @@ def measure(
     name = file.name
     phases(f'{name}: chain', 0, 1)
     found = understand(file)
+    if found.task != 'detect':
+        raise ValueError('it is a classifier, and has no boxes that could be compared or tracked')
     tensors = dict(found.outputs)
     model = model_of(found, file)
     runtime, few = make_runtime('onnxruntime', threads), frames[:_CHAINED]
@@ -146,7 +151,9 @@ def spread_frames(there: Sequence[Place], count: int) -> list[np.ndarray]:
 def reason(error: Exception, file: Path) -> str:
     """Why a file was refused, without the folder it lies in."""
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return (words or type(error).__name__).replace(str(file), file.name)
+    if not isinstance(error, (ValueError, OSError)):
+        words = f'a bug, {type(error).__name__}: {words}'
+    return words.replace(str(file), file.name)
 
 
 def _reference(
@@ -166,7 +173,10 @@ def _reference(
     reference = Reference(file, family, model.input_size, getattr(model.decoder, 'nms_iou', None))
     named, least, found = ClassMap(model.labels), MIN_SCORE - MOST_APART, []
     for done, frame in enumerate(frames, 1):
-        theirs = named.narrow(reference(frame, least))
+        try:
+            theirs = named.narrow(reference(frame, least))
+        except (ValueError, LookupError) as error:
+            return {'why': f'the file is not as those of {family} usually are: {error}'}
         found.append(pairs(engine.process_full(frame).detections, theirs, MIN_SCORE))
         phases(f'{file.name}: reference', done, len(frames))
     return agreement(found)

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from e4_ros.benchmarks.exits.streams import Place, Stream
+from e4_ros.benchmarks.models import experiment
 from e4_ros.benchmarks.models.experiment import measure
 from e4_ros.commands.app import app
 from e4_ros.console import Phases
@@ -42,6 +43,23 @@ def test_files_that_cannot_be_read_are_listed_and_the_exit_code_says_so(tmp_path
     assert 'not read: text.onnx' in said.stdout
     assert 'text.onnx' in out.with_suffix('.html').read_text()
     assert str(tmp_path) not in out.read_text()
+
+
+def test_a_bug_in_one_file_does_not_cost_the_others(tmp_path, monkeypatch, capsys):
+    def breaks(file: Path, *_: object) -> dict[str, object]:
+        if file.name == 'odd.onnx':
+            raise TypeError('nobody thought of this')
+        raise ValueError('not a network')
+
+    monkeypatch.setattr(experiment, 'measure', breaks)
+    files = [tmp_path / 'odd.onnx', tmp_path / 'text.onnx']
+    plan = experiment.Plan(files, quick=True, streams=['bikes'])
+    failed = experiment.run(plan, tmp_path / 'models.json')['failed']
+    assert [one['why'] for one in failed] == [
+        'a bug, TypeError: nobody thought of this',
+        'not a network',
+    ]
+    assert 'Traceback' in capsys.readouterr().err
 
 
 def test_without_a_file_nothing_is_measured(tmp_path):
