@@ -29,6 +29,7 @@ class Segment:
             (resizing), ``decode`` (boxes), clip mode's tasks, or nothing.
         device: device that the session of the segment runs on, as the runtime says it; ``cpu``
             where the segment has none.
+        host_values: values of the tensors that the host task makes (preparing) or reads (decoding).
     """
 
     name: str
@@ -37,6 +38,7 @@ class Segment:
     layers: int
     host_task: str = ''
     device: str = 'cpu'
+    host_values: int = 0
 
 
 TRACK_SEGMENT = Segment('track', 0, 0, 0, TRACK)
@@ -99,18 +101,22 @@ def segments_of(
         asked: the temporal exit; None where it is not asked, and costs nothing.
     """
     # Preparing moves the frame's pixels in (uint8) and the network's input out (float32).
-    work, device = Work(0, 5 * math.prod(network.stages[0].program.inputs['x']), 0), 'cpu'
+    values = math.prod(network.stages[0].program.inputs['x'])
+    work, device = Work(0, 5 * values, 0), 'cpu'
     if asked is not None:
         work, device = work + asked.cost, asked.device
-    segments = [_segment('prepare', work, PREPARE, device)]
+    segments = [_segment('prepare', work, PREPARE, device, values)]
+    last = len(network.stages) - 1
     for index, (part, step) in enumerate(zip(network.stages, chain.steps, strict=True)):
-        work, decodes = part.work, index == len(network.stages) - 1
-        if index < len(network.exits):
-            work, decodes = work + network.exits[index].work, True
-        task = DECODE if decodes else ''
-        segments.append(_segment(part.name, work, task, step.stage.device))
+        work = part.work
+        read = list(step.stage.outputs.values()) if index == last else []
+        if step.exit is not None:
+            work, read = work + network.exits[index].work, step.exit.answered
+        values = sum(math.prod(buffer.shape) for buffer in read)
+        task = DECODE if read else ''
+        segments.append(_segment(part.name, work, task, step.stage.device, values))
     return segments
 
 
-def _segment(name: str, work: Work, host_task: str, device: str) -> Segment:
-    return Segment(name, work.macs, work.bytes_moved, work.layers, host_task, device)
+def _segment(name: str, work: Work, host_task: str, device: str, values: int) -> Segment:
+    return Segment(name, work.macs, work.bytes_moved, work.layers, host_task, device, values)

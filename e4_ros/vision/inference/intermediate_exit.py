@@ -34,6 +34,7 @@ class ExitStep:
 
     Attributes:
         name: name of the exit.
+        answered: buffers that its answer is decoded from.
         state: buffer that the next exit may read; None without a gate.
     """
 
@@ -70,6 +71,8 @@ class ExitStep:
                 'state': self._state_here,
             }
         self._compiled = runtime.compile(part.program, inputs)
+        outputs = self._compiled.outputs
+        self.answered = [outputs[n] for n in ('peaks', 'sides', 'logits') if n in outputs]
         self.state = self._compiled.outputs['next_state'] if self._gated else None
 
     def most(self) -> float:

@@ -112,3 +112,18 @@ def test_unknown_domain_and_zero_clock_are_refused(model):
         model.segment_cost(HEAVY, {'npu': 1})
     with pytest.raises(ValueError, match='positive'):
         model.segment_cost(HEAVY, {'cpu': 0})
+
+
+def test_what_the_host_does_grows_with_the_input_and_with_what_is_decoded():
+    """A 640 pixel input has four times the values of a 320 pixel one."""
+    segments = [
+        Segment('prepare', 0, 0, 0, 'prepare', 'cpu', 3 * 320**2),
+        Segment('prepare', 0, 0, 0, 'prepare', 'cpu', 3 * 640**2),
+        Segment('few', 0, 0, 0, 'decode', 'cpu', 100 * 84),
+        Segment('many', 0, 0, 0, 'decode', 'cpu', 8400 * 84),
+        Segment('none', 0, 0, 0),
+    ]
+    small, large, few, many, none = (work.host_cycles for work in works_of(segments))
+    assert large == pytest.approx(4 * small)
+    assert 3 < many / few < 5
+    assert none == 0

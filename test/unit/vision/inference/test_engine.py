@@ -64,6 +64,16 @@ def test_every_exit_gives_its_own_path(engine, frames):
         assert result.latency_s == pytest.approx(sum(result.segment_s))
 
 
+def test_segments_say_how_much_the_host_makes_and_reads(engine):
+    prepare, stage0, last = engine.segments
+    assert (prepare.host_task, prepare.host_values) == ('prepare', 3 * 300 * 300)
+    head = engine._steps[0].exit.answered
+    assert (stage0.host_task, stage0.host_values) == ('decode', sum(b.read().size for b in head))
+    assert len(head) == 2  # centres and sides
+    outputs = engine._steps[1].stage.outputs.values()
+    assert (last.host_task, last.host_values) == ('decode', sum(b.read().size for b in outputs))
+
+
 def test_paths_name_the_segments_of_the_engine(engine):
     assert list(engine.paths) == ['temporal', 'exit1', 'full']
     assert engine.paths['full'] == list(range(len(engine.segments)))
