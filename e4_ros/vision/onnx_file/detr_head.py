@@ -12,7 +12,7 @@ from e4_ros.vision.onnx_file.facts import Facts
 from e4_ros.vision.onnx_file.families import FAMILIES, Family
 from e4_ros.vision.onnx_file.graph import Graph, words
 from e4_ros.vision.onnx_file.head import Head
-from e4_ros.vision.onnx_file.probe import are_scores, run
+from e4_ros.vision.onnx_file.probe import are_scores, are_shares, run
 from e4_ros.vision.onnx_file.read import OnnxFileError
 
 _MOST_QUERIES = 3000
@@ -50,7 +50,8 @@ def read_detr(graph: Graph, facts: Facts) -> Head | None:
         why = ' and one for no object'
     look = family.look.changed(facts.input)
     answers = run(graph.model, [logits, boxes], look.preprocessing(graph.size))
-    shares = all(are_scores(answer[boxes]) for answer in answers)
+    # Some families regress boxes beyond the image's edges, so that not all lie between 0 and 1.
+    shares = all(are_shares(answer[boxes]) for answer in answers)
     if facts.family is None and (not shares or all(are_scores(a[logits]) for a in answers)):
         return None
     if not shares:

@@ -198,7 +198,7 @@ def _boxes_and_classes(graph: Graph, facts: Facts, grid: Grid, said: str) -> Hea
     corners = _are_corners(graph, facts, grid, values[:, :4])
     said += f', boxes ({"two corners" if corners else "centre and size"}) and {classes} classes'
     unsure = ''
-    if corners and facts.family is None:
+    if corners and facts.family is None and not facts.metadata.exporter:
         unsure = 'boxes are two corners, which exporters of YOLO do not write'
     decoder = YoloDecoder(
         classes=classes,

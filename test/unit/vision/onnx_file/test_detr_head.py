@@ -63,6 +63,15 @@ def test_boxes_and_scores_that_were_joined_are_taken_apart_before_the_sigmoid():
     same(found, network, torch.rand(1, 3, 160, 160))
 
 
+def test_boxes_may_reach_beyond_the_image():
+    class Beyond(Detr):
+        def forward(self, x):
+            logits, boxes = super().forward(x)
+            return logits, boxes * 1.4 - 0.2
+
+    assert recognised(export(Beyond(3), PAIR), **GIVEN).decoder.kind == 'detr'
+
+
 def test_rf_detrs_outputs_are_known_by_their_names():
     class Turned(Detr):
         def forward(self, x):

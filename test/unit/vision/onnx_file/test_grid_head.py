@@ -18,6 +18,7 @@ from onnx_exports import (
     ultralytics,
 )
 from torch import nn
+from torchvision.ops import nms
 
 from e4_ros.vision.onnx_file.families import family_of
 from e4_ros.vision.onnx_file.read import OnnxFileError
@@ -125,6 +126,20 @@ def test_where_suppression_is_inside_the_rows_before_it_are_taken():
     assert (found.family, found.decoder.kind) == ('yolov8', 'yolo')
     image = torch.rand(1, 3, 160, 160)
     np.testing.assert_allclose(answer(found, image), network(image).detach(), atol=1e-4)
+
+
+def test_boxes_before_suppression_may_be_corners_whoever_exported_them():
+    class Corners(WithNms):
+        def forward(self, x):
+            found = self.network(x)[0].T
+            scores, labels = found[:, 4:].max(1)
+            kept = nms(found[:, :4] + labels[:, None] * 8192.0, scores, 0.7)
+            rows = [found[:, :4], scores[:, None], labels[:, None].float()]
+            return torch.cat([torch.cat(rows, 1)[kept], torch.zeros(20, 6)])[:20].reshape(1, 20, 6)
+
+    found = recognised(export(Corners(Yolov8(3, corners=True)), metadata=ultralytics(3)))
+    assert (found.decoder.kind, found.decoder.boxes) == ('yolo', 'xyxy')
+    assert found.preprocessing.centred
 
 
 def test_the_rows_before_an_end_to_end_head_are_taken():
