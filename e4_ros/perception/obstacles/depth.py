@@ -18,7 +18,7 @@ _DEPTHS = {'16UC1': ('u2', 0.001), 'mono16': ('u2', 0.001), '32FC1': ('f4', 1.0)
 _FLOATS = {7: 'f4', 8: 'f8'}  # PointField.FLOAT32, FLOAT64
 _CLOUD_WIDTH = 240  # of the picture that a cloud is drawn into: fine enough for lidars
 _NOWHERE_M = 1e6
-_MOST_POINTS = 20_000  # of a cloud; more are thinned out evenly
+_MOST_POINTS = 15_000  # of a cloud; more are thinned out evenly
 
 
 class DepthError(ValueError):

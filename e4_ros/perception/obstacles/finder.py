@@ -10,7 +10,7 @@ import numpy as np
 
 from e4_ros.perception.obstacles.bearings import Bearings, bearings_of
 from e4_ros.perception.obstacles.camera import Camera
-from e4_ros.perception.obstacles.motion import ConstantVelocity
+from e4_ros.perception.obstacles.motion import Filters
 from e4_ros.perception.obstacles.pose import Pose
 from e4_ros.perception.obstacles.surfaces import (
     MAX_DEPTH_M,
@@ -23,7 +23,6 @@ from e4_ros.vision.detections import Detections
 MODES = ('depth', 'cloud', 'ground')
 
 _ACROSS_SIGMA_M = 0.02
-_FORGET_S = 2.0  # after so long without its id a filter says nothing of an object any more
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,9 @@ class ObstacleFinder:
 
     settings: Settings
     lost: Counter[str] = field(default_factory=Counter)
-    _filters: dict[int, ConstantVelocity] = field(default_factory=dict)
-    _stamp_s: float = -np.inf
+
+    def __post_init__(self) -> None:
+        self._filters = Filters(self.settings.acceleration)
 
     def find(
         self,
@@ -117,9 +117,6 @@ class ObstacleFinder:
         Raises:
             CameraError: the depth image has another shape than the camera's.
         """
-        if stamp_s < self._stamp_s:
-            self._filters.clear()
-        self._stamp_s = stamp_s
         bearings = bearings_of(detections.boxes, camera, pose, self.settings.box_sigma_px)
         if depth is None:
             surfaces = surfaces_by_ground(
@@ -133,59 +130,49 @@ class ObstacleFinder:
                 boxes, bearings, depth, small, pose, self.settings.ground_z
             )
         places = _places(bearings, surfaces, self.settings.box_sigma_px)
-        found = []
-        for index in range(len(detections)):
-            reason = self._why_not(bearings, surfaces, index, depth is None)
+        nothing = 'above_horizon' if depth is None else 'no_depth'
+        placed = []
+        for index, reason in enumerate(self._why_not(bearings, surfaces, nothing)):
             if reason:
                 self.lost[reason] += 1
             else:
-                track = 0 if detections.ids is None else int(detections.ids[index])
-                found.append(self._obstacle(places, index, track))
-        self._filters = {
-            track: one for track, one in self._filters.items() if stamp_s - one.stamp_s <= _FORGET_S
-        }
-        return found
+                placed.append(index)
+        return self._follow(placed, detections.ids, places, stamp_s)
 
-    def forget(self) -> None:
-        """Begin anew: what comes next has nothing to do with what was."""
-        self._filters.clear()
-
-    def _why_not(self, bearings: Bearings, surfaces: Surfaces, index: int, by_ground: bool) -> str:
-        if not np.isfinite(bearings.ahead[index]).all() or not np.isfinite(bearings.top[index]):
-            return 'out_of_view'
-        if not np.isfinite(surfaces.near[index]):
-            return 'above_horizon' if by_ground else 'no_depth'
-        return 'too_far' if surfaces.near[index] > self.settings.max_range_m else ''
-
-    def _obstacle(self, places: _Places, index: int, track: int) -> Obstacle:
-        position, velocity, covariance = self._follow(
-            track, places.middle[index, :2], places.covariance[index]
+    def _why_not(self, bearings: Bearings, surfaces: Surfaces, nothing: str) -> list[str]:
+        """Why each box has no place; empty for those that have one."""
+        is_unseen = ~np.isfinite(bearings.ahead[:, 0] + bearings.top)
+        is_far = surfaces.near > self.settings.max_range_m
+        reasons = np.select(
+            [is_unseen, np.isnan(surfaces.near), is_far], ['out_of_view', nothing, 'too_far'], ''
         )
-        return Obstacle(
-            index,
-            track,
-            np.array([*position, places.middle[index, 2]]),
-            places.size[index],
-            float(places.yaw[index]),
-            velocity,
-            covariance,
-            float(places.z_variance[index]),
-        )
+        return [str(reason) for reason in reasons]
 
     def _follow(
-        self, track: int, position: np.ndarray, covariance: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        if not track:
-            spread = np.full((4, 4), np.nan)
-            spread[:2, :2] = covariance
-            return position, np.full(2, np.nan), spread
-        one = self._filters.get(track)
-        if one is None or one.stamp_s == self._stamp_s:
-            one = ConstantVelocity(position, covariance, self._stamp_s, self.settings.acceleration)
-            self._filters[track] = one
-        else:
-            one.update(position, covariance, self._stamp_s)
-        return one.position, one.velocity, one.covariance
+        self, placed: list[int], ids: np.ndarray | None, places: _Places, stamp_s: float
+    ) -> list[Obstacle]:
+        """Obstacles of what has a place; filtered where somebody tracks it."""
+        tracks = np.zeros(len(placed), int) if ids is None else ids[placed]
+        middle, spread = places.middle[placed], np.full((len(placed), 4, 4), np.nan)
+        spread[:, :2, :2] = places.covariance[placed]
+        states = np.concatenate([middle[:, :2], np.full((len(placed), 2), np.nan)], axis=1)
+        own = np.flatnonzero(tracks)
+        states[own], spread[own] = self._filters.update(
+            tracks[own].tolist(), middle[own, :2], spread[own, :2, :2], stamp_s
+        )
+        return [
+            Obstacle(
+                index,
+                int(tracks[row]),
+                np.array([*states[row, :2], middle[row, 2]]),
+                places.size[index],
+                float(places.yaw[index]),
+                states[row, 2:],
+                spread[row],
+                float(places.z_variance[index]),
+            )
+            for row, index in enumerate(placed)
+        ]
 
 
 def _places(bearings: Bearings, surfaces: Surfaces, sigma_px: float) -> _Places:

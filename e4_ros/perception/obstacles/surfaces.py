@@ -13,7 +13,7 @@ from e4_ros.perception.obstacles.pose import Pose
 MAX_DEPTH_M = 1.0
 """An object reaches no further behind its nearest side: what lies deeper is its background."""
 
-_ROWS, _COLUMNS = 32, 24  # of the samples that are taken of a box
+_ROWS, _COLUMNS = 24, 24  # of the samples that are taken of a box
 _GROUND_M = 0.07  # what is lower is ground, noise included
 _SHARE = 0.15  # of a box's samples that make something an object
 _FEWEST = 6

@@ -17,7 +17,7 @@ from e4_ros.perception.obstacles import (
     Settings,
     footprint_points,
 )
-from e4_ros.perception.obstacles.motion import ConstantVelocity
+from e4_ros.perception.obstacles.motion import Filters
 from e4_ros.vision.detections import Detections
 
 POSE = camera_pose(0.0, 'static')
@@ -34,9 +34,11 @@ def detections(boxes: np.ndarray, ids=None) -> Detections:
     )
 
 
-def look(blocks, finder=None, camera=CAMERA, pose=POSE, mode='depth', time_s=0.0, **changed):
+def look(
+    blocks, finder=None, camera=CAMERA, pose=POSE, mode='depth', time_s=0.0, ids=None, **changed
+):
     finder = finder or ObstacleFinder(Settings(mode))
-    seen = detections(boxes_of(blocks, time_s, camera, pose))
+    seen = detections(boxes_of(blocks, time_s, camera, pose), ids)
     depth = None if mode == 'ground' else depth_of(blocks, time_s, camera, pose)
     return finder.find(seen, time_s, camera, pose, **{'depth': depth, **changed})
 
@@ -178,35 +180,59 @@ def test_a_clock_that_goes_back_makes_all_objects_new_ones():
     assert obstacle.velocity[1] == pytest.approx(1, abs=0.1)
     (obstacle,) = look([walking], finder, time_s=0.5)
     assert np.array_equal(obstacle.velocity, [0, 0])
-    look([walking], finder, time_s=0.6)
-    finder.forget()
-    (obstacle,) = look([walking], finder, time_s=0.7)
+
+
+def test_an_object_that_was_away_for_long_is_a_new_one():
+    finder = ObstacleFinder(Settings())
+    walking = Block((4.0, -1.0), velocity=(0.0, 1.0))
+    for time_s in (*np.arange(0, 1, 0.1), 2.0):
+        (obstacle,) = look([walking], finder, time_s=time_s)
+    assert obstacle.velocity[1] == pytest.approx(1, abs=0.1)
+    look([PERSON], finder, time_s=3.0, ids=[2])
+    look([PERSON], finder, time_s=4.1, ids=[2])
+    (obstacle,) = look([PERSON], finder, time_s=4.2)
     assert np.array_equal(obstacle.velocity, [0, 0])
 
 
+SURE = 0.01 * np.eye(2)[None]
+
+
+def measure(filters: Filters, place, time_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """State and covariance of an object that was measured."""
+    states, covariances = filters.update([5], np.array([place], float), SURE, time_s)
+    return states[0], covariances[0]
+
+
 def test_one_outlier_moves_nobody_and_three_are_the_truth():
-    small = 0.01 * np.eye(2)
-    one = ConstantVelocity(np.zeros(2), small, 0.0, 1.0)
-    for step in range(1, 10):
-        one.update(np.zeros(2), small, step / 10)
-    one.update(np.array([8.0, 0]), small, 1.0)
-    assert np.linalg.norm(one.position) < 0.1
-    one.update(np.array([8.0, 0]), small, 1.1)
-    one.update(np.array([8.0, 0]), small, 1.2)
-    assert np.allclose(one.position, [8, 0])
-    assert np.allclose(one.velocity, 0)
+    filters = Filters(1.0)
+    for step in range(10):
+        measure(filters, (0, 0), step / 10)
+    state, _ = measure(filters, (8, 0), 1.0)
+    assert np.linalg.norm(state[:2]) < 0.1
+    measure(filters, (8, 0), 1.1)
+    state, _ = measure(filters, (8, 0), 1.2)
+    assert np.allclose(state, [8, 0, 0, 0])
 
 
 def test_the_filter_learns_a_constant_velocity_and_says_how_sure_it_is():
-    random = np.random.default_rng(0)
-    one = ConstantVelocity(np.zeros(2), 0.01 * np.eye(2), 0.0, 0.2)
-    for step in range(1, 50):
+    random, filters = np.random.default_rng(0), Filters(0.2)
+    for step in range(50):
         truth = np.array([0.1, -0.05]) * step
-        one.update(truth + random.normal(0, 0.1, 2), 0.01 * np.eye(2), step / 10)
-    off = one.velocity - [1, -0.5]
+        state, covariance = measure(filters, truth + random.normal(0, 0.1, 2), step / 10)
+    off = state[2:] - [1, -0.5]
     assert np.linalg.norm(off) < 0.2
-    assert off @ np.linalg.solve(one.covariance[2:, 2:], off) < 12
-    assert np.allclose(one.covariance, one.covariance.T)
+    assert off @ np.linalg.solve(covariance[2:, 2:], off) < 12
+    assert np.allclose(covariance, covariance.T)
+
+
+def test_objects_do_not_disturb_each_other():
+    together, alone = Filters(1.0), Filters(1.0)
+    for step in range(10):
+        places = np.array([[step / 10, 0], [5, -step / 10]])
+        both, _ = together.update([1, 2][:: 1 - 2 * (step % 2)], places[:: 1 - 2 * (step % 2)],
+                                  np.tile(SURE, (2, 1, 1)), step / 10)  # fmt: skip
+        one, _ = alone.update([2], places[1:], SURE, step / 10)
+    assert np.allclose(both[0 if step % 2 else 1], one[0])
 
 
 def test_a_footprint_is_as_wide_as_the_obstacle_from_its_foot_to_its_top():
