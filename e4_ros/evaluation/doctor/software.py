@@ -27,6 +27,13 @@ def software() -> Iterator[Check]:
     yield library('onnxruntime', 'runs the networks: `pip install onnxruntime`', _onnx_facts)
     yield library('cv2', 'converts images: `pip install opencv-python-headless`', _version)
     yield _conversion()
+    if _importable('simplejpeg'):
+        yield Check('software', 'simplejpeg', 'ok', 'JPEGs damaged on their way are dropped')
+    else:
+        yield Check(
+            'software', 'simplejpeg', 'optional', 'not here: JPEGs damaged on their way pass',
+            'to have them dropped and counted: `pip install simplejpeg`',
+        )  # fmt: skip
     if _importable('torch'):
         advice = 'install it anew, or remove it: running needs none'
         yield library('torch', advice, _torch_facts)

@@ -41,6 +41,15 @@ def test_folders_that_cannot_be_written_are_named_with_what_to_do(tmp_path, monk
     assert named(checks, 'E4_STATE').advice == 'set E4_STATE to a folder that can be kept'
 
 
+@pytest.mark.parametrize('there', [True, False])
+def test_it_says_whether_damaged_jpegs_are_noticed(tmp_path, monkeypatch, there):
+    monkeypatch.setattr(software, '_importable', lambda name: there or name != 'simplejpeg')
+    check = named(check_all(tmp_path), 'simplejpeg')
+    assert (check.state, 'pip install' in check.advice) == (('ok', False), ('optional', True))[
+        not there
+    ]
+
+
 def test_clocks_of_a_board_are_named(tmp_path):
     checks = check_all(write_tree('jetson_orin_nano', tmp_path / 'board'))
     assert [check.name for check in checks if check.group == 'clocks'] == ['cpu', 'gpu', 'emc']
