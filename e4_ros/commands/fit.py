@@ -28,7 +28,8 @@ def fit(
         typer.Argument(help='Footage of the camera: videos, folders, bags, `vtest`, `bikes`.'),
     ] = None,
     model: Annotated[
-        str, typer.Option(help='A detector or classifier of the zoo.')
+        str,
+        typer.Option(help='What gets the exits: a network by its name, an ONNX file, or a bundle.'),
     ] = 'pedestrian_ssdlite',
     out: Annotated[Path, typer.Option(help='The bundle to write, a folder.')] = Path('bundle'),
     frames: options.Frames = 0,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
-from e4_ros.evaluation.model_facts import CutGroup, ModelFacts
+if TYPE_CHECKING:  # it loads what runs networks
+    from e4_ros.evaluation.model_facts import CutGroup, ModelFacts
 
 _SHOWN = 8  # names of classes
 

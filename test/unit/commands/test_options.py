@@ -1,6 +1,8 @@
 """One vocabulary: options, node parameters and launch arguments that mean the same are the same."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from typer.main import get_command
@@ -110,3 +112,12 @@ def test_a_value_that_a_node_refuses_is_refused(words, said):
     result = CliRunner().invoke(app, words, env={'COLUMNS': '300'})
     assert result.exit_code == 2
     assert said in ' '.join(result.stderr.split())
+
+
+def test_help_is_quick_for_it_loads_nothing_that_runs_networks():
+    program = (
+        'import sys; import e4_ros.commands.app; '
+        'print({"torch", "onnx", "onnxruntime", "scipy", "av"} & set(sys.modules))'
+    )
+    told = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert told.stdout == 'set()\n', told.stderr
