@@ -12,6 +12,7 @@ import typer
 from e4_ros import console, extras
 from e4_ros.commands import options
 from e4_ros.commands.fit_ring import RingFit, TellingProgress
+from e4_ros.commands.own_weights import InputSize, Names, Weights, load_own
 
 _MOST_FRAMES = 3000  # of a source, in memory at once
 _STRETCH = 50  # frames that stay together when footage is thinned
@@ -31,6 +32,9 @@ def fit(
         str,
         typer.Option(help='What gets the exits: a network by its name, an ONNX file, or a bundle.'),
     ] = 'pedestrian_ssdlite',
+    weights: Weights = None,
+    names: Names = None,
+    input_size: InputSize = '',
     out: Annotated[Path, typer.Option(help='The bundle to write, a folder.')] = Path('bundle'),
     frames: options.Frames = 0,
     every: Annotated[int, typer.Option(min=1, help='Use every n-th frame.')] = 1,
@@ -94,6 +98,7 @@ def fit(
         e4 fit monday.mcap tuesday.mp4 --out street
         e4 fit vtest --frames 300
         e4 fit vtest --frames 300 --quick
+        e4 fit yard.mp4 --model torchvision/resnet18 --weights best.pth --names labels.txt
         e4 fit --from-ring RING --certify 0.1 --out street    # what the robot saw lately
 
     The network itself is the teacher. A detector is asked slowly: over tiles of every frame, with
@@ -112,10 +117,9 @@ def fit(
     from e4_ros.vision.training.fit import check_clips
     from e4_ros.vision.training.fit import fit as fit_exits
     from e4_ros.vision.training.fit_settings import FitSettings, quick_settings
-    from e4_ros.vision.zoo import load_model
 
     work = out.with_name(f'{out.name}.work')
-    network = load_model(model)
+    network = load_own(model, weights, names, input_size)
     settings = quick_settings(network.task) if quick else FitSettings()
     settings = replace(
         settings,

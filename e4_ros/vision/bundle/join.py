@@ -52,7 +52,7 @@ def joined_graph(stages: Sequence[Part]) -> onnx.ModelProto:
         changes = {name: f'{index}/{name}' for name in own & taken - shared}
         rename(model, changes | {name: new for name, new in inputs.items() if name != new})
         for node in model.graph.node:
-            node.name = f'{index}/{node.name}'
+            node.name = node.name and f'{index}/{node.name}'
         whole.graph.node.extend(model.graph.node)
         new = [w for w in model.graph.initializer if w.name not in shared]
         whole.graph.initializer.extend(new)

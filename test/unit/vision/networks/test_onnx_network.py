@@ -154,6 +154,16 @@ def test_joined_stages_can_be_cut_again_at_the_same_places(neck, image):
     )
 
 
+def test_stages_whose_operations_have_no_names_are_joined(neck, image):
+    graph = onnx.ModelProto.FromString(neck.model.SerializeToString())
+    for node in graph.graph.node:
+        node.name = ''
+    parts = OnnxNetwork(graph).stages([neck.cuts()[1].node])
+    np.testing.assert_array_equal(
+        run_whole(joined_graph(parts), image), run_whole(neck.model, image)
+    )
+
+
 def test_impossible_cuts_are_refused(neck):
     first, second, *_ = (cut.node for cut in neck.cuts())
     with pytest.raises(StageError, match='cannot be cut after'):
