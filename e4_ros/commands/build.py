@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from e4_ros import console, extras
+from e4_ros.commands.own_weights import Weights, load_own, size_of
 
 if TYPE_CHECKING:
     from e4_ros.vision.networks.trainable import TrainableModel
@@ -45,12 +45,7 @@ def build(
             'the file leaves them open, and for detectors by name.',
         ),
     ] = '',
-    weights: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            help='Your own weights of a network by name: its state dict, .pth or .safetensors.'
-        ),
-    ] = None,
+    weights: Weights = None,
     exits: Annotated[
         Path | None, typer.Option(help='Exits, a .safetensors file; without it: none.')
     ] = None,
@@ -84,7 +79,7 @@ def build(
     from e4_ros.vision.networks.to_bundle import build_plain
     from e4_ros.vision.onnx_file import is_onnx_file
 
-    size = _size(input_size)
+    size = size_of(input_size)
     wanted = tuple(filter(None, map(str.strip, classes.split(','))))
     if classes and not wanted:
         raise typer.BadParameter('no class is left', param_hint='--classes')
@@ -138,15 +133,7 @@ def _by_name(
 ) -> TrainableModel:
     """A network of the zoo, with its own weights or with somebody's."""
     extras.require('train', f'`e4 build {name}`, a network by its name,')
-    from e4_ros.vision.onnx_file.names import read_names
-    from e4_ros.vision.zoo import load_model
-
-    network = load_model(
-        name,
-        'pretrained' if weights is None else str(weights),
-        None if names is None else read_names(names),
-        size,
-    )
+    network = load_own(name, weights, names, size)
     return network.narrowed(classes) if classes else network
 
 
@@ -163,21 +150,3 @@ def _refuse(model: str, **options: object) -> None:
                 'family': f'only an ONNX file is to be recognised; {model} is a name',
             }
             raise typer.BadParameter(why[name], param_hint=f'--{name}')
-
-
-def _size(text: str) -> tuple[int, int] | None:
-    """A height and a width.
-
-    Raises:
-        BadParameter: the text is neither one number nor two.
-    """
-    if not text:
-        return None
-    found = re.fullmatch(r'(\d{1,5})(?:[x×,](\d{1,5}))?', text.replace(' ', ''))
-    if found is None:
-        raise typer.BadParameter(
-            f'{text!r} is no size: 640 for both, or height and width, 480x640',
-            param_hint='--input',
-        )
-    height, width = found.groups()
-    return int(height), int(width or height)

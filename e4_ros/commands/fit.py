@@ -12,7 +12,7 @@ import typer
 from e4_ros import console, extras
 from e4_ros.commands import options
 from e4_ros.commands.fit_ring import RingFit, TellingProgress
-from e4_ros.commands.own_weights import InputSize, Names, Weights, load_own
+from e4_ros.commands.own_weights import InputSize, Names, Weights, load_own, size_of
 
 _MOST_FRAMES = 3000  # of a source, in memory at once
 _STRETCH = 50  # frames that stay together when footage is thinned
@@ -119,7 +119,7 @@ def fit(
     from e4_ros.vision.training.fit_settings import FitSettings, quick_settings
 
     work = out.with_name(f'{out.name}.work')
-    network = load_own(model, weights, names, input_size)
+    network = load_own(model, weights, names, size_of(input_size))
     settings = quick_settings(network.task) if quick else FitSettings()
     settings = replace(
         settings,

@@ -34,7 +34,7 @@ InputSize = Annotated[
 
 
 def load_own(
-    model: str, weights: Path | None, names: Path | None, input_size: str
+    model: str, weights: Path | None, names: Path | None, input_size: tuple[int, int] | None
 ) -> TrainableModel:
     """The network that is meant, with its own weights or with somebody's; needs torch.
 
@@ -42,10 +42,9 @@ def load_own(
         model: name of a network; or an ONNX file or a bundle, which have weights, names and input.
         weights: file of the weights; None for the network's own.
         names: file of the class names; None for those of the network's own weights.
-        input_size: as `size_of` takes it.
+        input_size: height and width of a detector's input; None for its own.
 
     Raises:
-        BadParameter: the size is none.
         ModelError: a file cannot be read, or they do not fit together.
     """
     from e4_ros.vision.onnx_file.names import read_names
@@ -55,7 +54,7 @@ def load_own(
         model,
         'pretrained' if weights is None else str(weights),
         None if names is None else read_names(names),
-        size_of(input_size),
+        input_size,
     )
 
 
