@@ -49,6 +49,21 @@ def test_yolov8_with_metadata_needs_nothing_else():
     assert found.preprocessing.std == (255, 255, 255)
 
 
+def test_a_file_that_leaves_all_its_lengths_open_takes_those_of_its_metadata():
+    model = export(
+        Yolov8(3),
+        metadata=ultralytics(3),
+        dynamic_axes={
+            'images': {0: 'batch', 2: 'height', 3: 'width'},
+            'output0': {0: 'batch', 2: 'anchors'},
+        },
+    )
+    found = recognised(model)
+    assert found.decoder.kind == 'yolo'
+    image = torch.rand(1, 3, 160, 160)
+    np.testing.assert_allclose(answer(found, image), Yolov8(3)(image).detach(), atol=1e-3)
+
+
 def test_yolov8_without_metadata_is_known_by_its_columns():
     assert recognised(export(Yolov8(3)), **GIVEN).decoder.kind == 'yolo'
 

@@ -80,6 +80,9 @@ class Whole(nn.Module):
         if self.order == 'paddle':
             columns = [labels[:, None].float() - 1, scores[:, None], boxes]
             return torch.cat(columns, 1), torch.tensor([len(scores)], dtype=torch.int32)
+        if self.order == 'seven':
+            first = torch.zeros_like(scores)[:, None]
+            return torch.cat([first, boxes, labels[:, None].float() - 1, scores[:, None]], 1)
         if self.order == 'dets':
             return torch.cat([boxes, scores[:, None]], 1)[None], (labels - 1)[None]
         return boxes, labels, scores
@@ -125,6 +128,16 @@ def test_paddles_columns_are_told_by_their_numbers():
     boxes, labels, _ = Whole().found(image[0])
     assert decoded(found, image).labels.tolist() == (labels - 1).tolist()
     np.testing.assert_allclose(decoded(found, image).boxes, boxes.detach(), atol=1e-2)
+
+
+def test_seven_columns_begin_with_the_batch():
+    model = export(Whole('seven'), ['rows'], (3, 160, 160), dynamic_axes={'rows': {0: 'n'}})
+    found = recognised(model, family=family_of('yolov7'), **GIVEN)
+    assert found.decoder.columns == ('batch', 'box', 'label', 'score')
+    image = torch.rand(1, 3, 160, 160)
+    _, labels, scores = Whole().found(image[0])
+    assert decoded(found, image, 0.05).labels.tolist() == (labels - 1).tolist()
+    np.testing.assert_allclose(decoded(found, image, 0.05).scores, scores.detach(), atol=1e-5)
 
 
 def test_boxes_that_carry_their_scores_are_known_beside_labels():
