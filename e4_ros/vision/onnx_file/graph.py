@@ -18,6 +18,7 @@ WHOLE = frozenset({TensorProto.INT64, TensorProto.INT32, TensorProto.UINT8, Tens
 _LEARNT = ('Conv', 'MatMul', 'Gemm', 'ConvTranspose')
 # These leave every column in its place.
 _SAME = ('Identity', 'Cast', 'Sigmoid', 'Relu', 'Clip', 'QuantizeLinear', 'DequantizeLinear')
+_MOST_COLUMNS = 64  # no detector joins more kinds of numbers
 _RESHAPES = ('Reshape', 'Squeeze', 'Unsqueeze', 'Flatten')
 
 
@@ -43,6 +44,7 @@ class Graph:
         for node in graph.node:
             for name in set(read_by(node)):
                 self._readers.setdefault(name, []).append(node)
+        self._columns: dict[tuple[str, int], list[tuple[str, int]]] = {}
         self._weights = {each.name: each for each in graph.initializer}
         self.outputs = [out.name for out in graph.output]
         self.operations = Counter(node.op_type for node in graph.node)
@@ -114,7 +116,13 @@ class Graph:
         slot = self._slots.get(name)
         if slot is None or not slot.fixed:
             return []
-        axis %= len(slot)
+        key = (name, axis % len(slot))
+        if key not in self._columns:  # tensors that are joined again and again are read once
+            found = self._joined(slot, *key)
+            self._columns[key] = found if len(found) <= _MOST_COLUMNS else [(name, slot[key[1]])]
+        return self._columns[key]
+
+    def _joined(self, slot: Slot, name: str, axis: int) -> list[tuple[str, int]]:
         whole = [(name, slot[axis])]
         node = self._makers.get(name)
         if node is None:
