@@ -22,3 +22,18 @@ def test_every_family_of_detectors_is_described():
 
     page = (ROOT / 'docs' / 'models.md').read_text()
     assert [name for name in FAMILIES if f'`{name}`' not in page] == []
+
+
+def test_the_sidecar_of_the_documentation_is_one(tmp_path):
+    from e4_ros.vision.onnx_file.sidecar import InputSettings, Sidecar, read_sidecar
+
+    (text,) = re.findall(
+        r'```yaml\n(family:.*?)```', (ROOT / 'docs' / 'models.md').read_text(), re.S
+    )
+    (tmp_path / 'best.yaml').write_text(text)
+    (tmp_path / 'coco.txt').write_text('person\ncar\ndog\n')
+    found = read_sidecar(tmp_path / 'best.yaml')
+    assert found.names == ('person', 'car', 'dog')
+    assert found.input.size == (480, 640)
+    for settings in (Sidecar, InputSettings):
+        assert [key for key in settings.model_fields if f'{key}:' not in text] == []
