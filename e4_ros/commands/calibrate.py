@@ -58,17 +58,20 @@ def calibrate(
     several minutes are better.
     """  # noqa: D301
     from e4_ros.evaluation.sources import open_source
+    from e4_ros.perception.bundle_cache import open_bundle
     from e4_ros.vision.bundle import find_bundle, load_bundle
     from e4_ros.vision.bundle.folder import destination, save_changed
     from e4_ros.vision.calibration.calibrate import Promise, check_exits, check_footage
     from e4_ros.vision.calibration.calibrate import calibrate as calibrate_exits
+    from e4_ros.vision.onnx_file import is_onnx_file
     from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
     from e4_ros.vision.training.holdout import seen_share
 
     if against not in ('teacher', 'full'):
         raise typer.BadParameter('teacher or full', param_hint='--against')
 
-    bundle = load_bundle(find_bundle(model) or Path(model), precision)
+    found = open_bundle(model) if is_onnx_file(model) else find_bundle(model) or Path(model)
+    bundle = load_bundle(found, precision)
     destination(bundle.path, out)
     network, manifest = bundle.network, bundle.manifest
     check_exits(network)

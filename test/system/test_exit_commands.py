@@ -50,6 +50,9 @@ def foreign(tmp_path):
         ('fit bikes --frames 40 --model pedestrian', 'pedestrian_ssdlite'),
         ('calibrate bikes --frames 30 --model OWN', '59 blocks of 1 s'),
         ('calibrate bikes --frames 200 --model PLAIN', '`e4 fit` makes some'),
+        ('calibrate bikes --frames 200 --model LAMPS', '`e4 fit` makes some'),
+        ('run bikes --frames 3 --model best.pt', 'export it to ONNX where it was trained'),
+        ('precision bikes --model best.engine', 'which runs on one machine only'),
         ('calibrate bikes --skip 5000 --model OWN', 'source 1 has no frames'),
         ('calibrate bikes --risk 2 --model OWN', 'between 0 and 1'),
         ('calibrate bikes --model DAMAGED', 'it was cut or replaced'),
@@ -66,12 +69,13 @@ def foreign(tmp_path):
     ],
 )
 def test_bad_input_ends_in_a_sentence(
-    arguments, said, own, plain, damaged, foreign, tmp_path, monkeypatch
+    arguments, said, own, plain, damaged, foreign, lamp_detector, tmp_path, monkeypatch
 ):
     monkeypatch.setenv('E4_CACHE', str(tmp_path / 'cache'))
     monkeypatch.chdir(tmp_path)
     files = {'SHIPPED': SHIPPED, 'OWN': own, 'PLAIN': plain}
     files |= {'DAMAGED': damaged, 'FOREIGN': foreign}
+    files['LAMPS'] = str(lamp_detector(tmp_path / 'lamps.onnx'))
     result = e4(' '.join(files.get(word, word) for word in arguments.split()))
     assert result.exit_code == 2
     assert isinstance(result.exception, SystemExit), 'no traceback'
