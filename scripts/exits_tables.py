@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Put the figures of `e4 bench exits` into docs: tables between marks, and one picture.
+"""Put the figures of `e4 bench exits` and `models` into docs: tables between marks, one picture.
 
-Usage: python scripts/exits_tables.py out/bench/exits.json
+Usage: python scripts/exits_tables.py out/bench/exits.json (or models.json)
 
 A table stands between ``<!-- exits: NAME -->`` and ``<!-- end -->`` in README.md and docs/*.md;
 what is between them is replaced. The picture is docs/images/exits_curves.png (matplotlib, which the
@@ -21,6 +21,7 @@ import matplotlib.pyplot as plt
 
 from e4_ros.benchmarks.exits import tables
 from e4_ros.benchmarks.exits.plots import LOOKS, quality_of, shown_streams
+from e4_ros.benchmarks.models import tables as models_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / 'docs' / 'images' / 'exits_curves.png'
@@ -85,6 +86,22 @@ def machine(result: Result) -> str:
     return f'{words}{result["measured"]}, {minutes:.0f} minutes in all.'
 
 
+def detectors(result: Result) -> str:
+    """What brought detectors are read as, one row a file."""
+    return table(models_tables.MODEL_HEADS, models_tables.model_rows(result))
+
+
+def detector_streams(result: Result) -> str:
+    """What the ladder saves with them, one row for each file and stream."""
+    return table(models_tables.STREAM_HEADS, models_tables.stream_rows(result))
+
+
+def detectors_machine(result: Result) -> str:
+    """What they were measured on, and when."""
+    about = result['machine']
+    return f'{about["cpu"]}, {about["threads"]} thread, {result["measured"]}.'
+
+
 TABLES: dict[str, tuple[str, Callable[[Result], str]]] = {
     'machine': ('seconds', machine),
     'ladder': ('ladder', ladder),
@@ -94,6 +111,9 @@ TABLES: dict[str, tuple[str, Callable[[Result], str]]] = {
     'closer': ('closer', closer),
     'fitted': ('fitted', fitted),
     'risk': ('risk', risk),
+    'detectors': ('models', detectors),
+    'detector streams': ('models', detector_streams),
+    'detectors machine': ('models', detectors_machine),
 }
 """Name between the marks → key of the JSON that it needs, and its text."""
 

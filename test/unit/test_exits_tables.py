@@ -47,6 +47,24 @@ def test_what_was_measured_replaces_what_stood_there_and_the_rest_stays(script):
     assert script.filled(filled, RESULT) == filled
 
 
+def test_figures_of_brought_detectors_have_tables_of_their_own(script):
+    stream = {
+        'stream': 'yard', 'moving': True, 'speedup': 2.5, 'f1_full_tracked': 0.93, 'boxes': 120,
+        'key_frames': 0.3, 'full_ms': 20.0, 'key_ms': 21.0, 'track_ms': None,
+    }  # fmt: skip
+    model = {
+        'file': 'best.onnx', 'family': 'yolox', 'classes': 2, 'input': [416, 416],
+        'chain_max_diff': 0.0, 'original_max_diff': None, 'full_ms': 19.5,
+        'reference': {'why': 'no plain reading'}, 'streams': [stream],
+    }  # fmt: skip
+    text = '<!-- exits: detectors -->\n<!-- end -->\n<!-- exits: detector streams -->\n<!-- end -->'
+    filled = script.filled(text, {'models': [model]})
+    assert '| best.onnx | yolox | 2 | 416×416 | 0 | n/a | 19.5 | n/a |' in filled
+    assert (
+        '| yard | best.onnx | moving | 2.50× | 0.930 | 120 | 30% | 20.00 | 21.00 | n/a |' in filled
+    )
+
+
 def test_every_table_of_the_docs_is_known(script):
     import re
 
