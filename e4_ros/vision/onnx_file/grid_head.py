@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 
 from e4_ros.vision.models.decoders import (
@@ -18,44 +14,12 @@ from e4_ros.vision.models.decoders.geometry import cells
 from e4_ros.vision.onnx_file.facts import Facts
 from e4_ros.vision.onnx_file.families import FAMILIES, NANODET_FIRST, Family
 from e4_ros.vision.onnx_file.graph import Graph, words
+from e4_ros.vision.onnx_file.grid_find import Grid, find_grids
 from e4_ros.vision.onnx_file.head import Head
 from e4_ros.vision.onnx_file.probe import are_corners, are_scores, are_shares, run
 from e4_ros.vision.onnx_file.read import OnnxFileError
 
-_STRIDES = (
-    (8, 16, 32),
-    (8, 16, 32, 64),
-    (16, 32),
-    (4, 8, 16, 32),
-    (16, 32, 64),
-    (8, 16, 32, 64, 128),
-)
-_LEAST = 500  # boxes that wait for suppression are many
 _PLACED = {'Add', 'Sub', 'Exp', 'Pow', 'Div'}  # none of them: offsets are left to the decoder
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A tensor with a row for each cell.
-
-    Attributes:
-        name: name of the tensor.
-        cells: number of rows.
-        width: number of columns.
-        turned: whether it is ``(1, columns, rows)``.
-        strides: pixels between two cells, for each feature map; empty where the number of rows
-            fits none.
-        anchors: rows for each cell.
-        columns: widths of what the columns are put together of.
-    """
-
-    name: str
-    cells: int
-    width: int
-    turned: bool
-    strides: tuple[int, ...]
-    anchors: int
-    columns: tuple[int, ...]
 
 
 def read_grid(graph: Graph, facts: Facts) -> Head | None:
@@ -67,58 +31,11 @@ def read_grid(graph: Graph, facts: Facts) -> Head | None:
         OnnxFileError: there is such a tensor, but what its columns mean must be said, or it is of
             another task.
     """
-    for grid in _grids(graph, facts):
+    for grid in find_grids(graph, facts):
         found = _understood(graph, facts, grid)
         if found is not None:
             return found
     return None
-
-
-def _grids(graph: Graph, facts: Facts) -> Iterator[Grid]:
-    """Tensors with a row for each cell, the likeliest first."""
-    for name in reversed(graph.outputs):  # YOLOv9 answers twice, the second time better
-        if (grid := _grid(graph, name) or _anchors(graph, facts, name)) is not None:
-            yield grid
-    if 'NonMaxSuppression' in graph.operations or facts.metadata.raw.get('nms') == 'True':
-        for name in graph.tensors():
-            grid = _grid(graph, name)
-            if grid is not None and len(grid.columns) > 1:
-                yield grid
-
-
-def _grid(graph: Graph, name: str) -> Grid | None:
-    shape = graph.fixed(name)
-    if shape is None or len(shape) != 3 or shape[0] != 1 or min(shape[1:]) < 5:
-        return None
-    boxes = (graph.fixed(other) for other in graph.outputs if other != name)
-    if any(each in ((1, n, 4), (1, n, 1, 4), (n, 4)) for each in boxes for n in shape[1:]):
-        return None  # scores, whose boxes are an output of their own
-    for axis in (1, 2):
-        for anchors in (1, 3):
-            for strides in _STRIDES:
-                if _cells(graph.size, strides) * anchors == shape[axis]:
-                    other = 3 - axis
-                    widths = tuple(width for _, width in graph.columns(name, other))
-                    return Grid(
-                        name, shape[axis], shape[other], axis == 2, strides, anchors, widths
-                    )
-    return None
-
-
-def _anchors(graph: Graph, facts: Facts, name: str) -> Grid | None:
-    """A box and a score of each class for each of many anchors, however they are laid."""
-    shape, classes = graph.fixed(name), len(facts.names) or facts.metadata.classes
-    if shape is None or len(shape) != 3 or shape[0] != 1 or not classes or max(shape) < _LEAST:
-        return None
-    for axis in (1, 2):
-        if shape[3 - axis] == 4 + classes:
-            widths = tuple(width for _, width in graph.columns(name, 3 - axis))
-            return Grid(name, shape[axis], shape[3 - axis], axis == 2, (), 1, widths)
-    return None
-
-
-def _cells(size: tuple[int, int], strides: tuple[int, ...]) -> int:
-    return sum(math.prod(-(-side // stride) for side in size) for stride in strides)
 
 
 def _understood(graph: Graph, facts: Facts, grid: Grid) -> Head | None:
@@ -126,7 +43,7 @@ def _understood(graph: Graph, facts: Facts, grid: Grid) -> Head | None:
     steps = graph.steps(grid.name)
     head = facts.family.head if facts.family else _kind(facts, grid, steps)
     shape = words(graph.shape(grid.name))
-    said = f'{grid.name} is {shape}: {grid.cells} {_listed(grid.strides)}'
+    said = f'{grid.name} is {shape}: {grid.places}'
     known = len(facts.names) or facts.metadata.classes
     if head == 'distribution' and grid.width != 4 + (known or 0):
         return _distribution(graph, facts, grid, said)
@@ -296,9 +213,3 @@ def probed(graph: Graph, grid: Grid, family: Family, facts: Facts) -> np.ndarray
     answers = run(graph.model, [grid.name], look.preprocessing(graph.size))
     values = np.concatenate([answer[grid.name][0] for answer in answers], int(grid.turned))
     return values.T if grid.turned else values
-
-
-def _listed(strides: tuple[int, ...]) -> str:
-    if not strides:
-        return 'anchors'
-    return f'cells of strides {", ".join(map(str, strides[:-1]))} and {strides[-1]}'
