@@ -29,7 +29,7 @@ def list_of(models: Sequence[ModelFacts]) -> Table:
             _few(found.class_names),
             f'{found.macs / 1e9:.2f}',
             '' if found.full_ms is None else f'{found.full_ms:.1f}',
-            ', '.join(found.exits) or 'none',
+            _exits(found) or 'none',
             ', '.join(found.precisions),
             f'{found.disk_bytes / 1e6:.1f}',
             'ships' if found.where == 'ships' else escape(found.bundle.name),
@@ -51,7 +51,7 @@ def block_of(found: ModelFacts) -> Table:
     table.add_row('costs', _costs(found))
     for number, line in enumerate(_cuts(found.cuts)):
         table.add_row('cuts' if not number else '', line)
-    table.add_row('exits', ', '.join(found.exits) or 'none learnt: `e4 fit` makes some')
+    table.add_row('exits', _exits(found) or 'none learnt: `e4 fit` makes some')
     table.add_row('precisions', ', '.join(found.precisions))
     table.add_row('bundle', f'{escape(str(found.bundle))}, {found.disk_bytes / 1e6:.1f} MB')
     return table
@@ -64,6 +64,10 @@ def _size(found: ModelFacts) -> str:
 
 def _few(names: Sequence[str]) -> str:
     return escape(names[0]) if len(names) == 1 else str(len(names))
+
+
+def _exits(found: ModelFacts) -> str:
+    return ', '.join(f'{name} (off)' if name in found.off else name for name in found.exits)
 
 
 def _costs(found: ModelFacts) -> str:

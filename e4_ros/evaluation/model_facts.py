@@ -56,6 +56,7 @@ class ModelFacts:
         class_names: class names by label.
         macs: multiply-accumulates of one frame at full depth.
         exits: learnt exits.
+        off: those of them that are switched off.
         precisions: precisions that it can run in.
         disk_bytes: bytes of the bundle's files.
         notes: what an ONNX file was recognised as, and how; empty for other models.
@@ -75,6 +76,7 @@ class ModelFacts:
     class_names: tuple[str, ...]
     macs: int
     exits: tuple[str, ...]
+    off: tuple[str, ...]
     precisions: tuple[str, ...]
     disk_bytes: int
     notes: tuple[str, ...] = ()
@@ -111,6 +113,7 @@ def facts_of(folder: Path, where: Where) -> ModelFacts:
         class_names=manifest.class_names,
         macs=sum(stage.macs for stage in manifest.stages),
         exits=tuple(manifest.exit_names),
+        off=tuple(n for n in manifest.exit_names if n not in manifest.thresholds),
         precisions=tuple(manifest.precisions),
         disk_bytes=sum(file.bytes for file in manifest.files),
         notes=manifest.origin.recognised,

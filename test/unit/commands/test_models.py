@@ -56,6 +56,12 @@ def test_a_file_is_told_with_its_family_classes_and_places_to_cut(lamps):
     assert found['notes'][0] in ' '.join(table.split())
 
 
+def test_exits_are_told_with_those_that_are_off(tmp_path, exits_bundle):
+    e4('bundle', 'set', exits_bundle, '--threshold', 'exit1=off', '--out', tmp_path / 'own')
+    told = e4('models', tmp_path / 'own', '--no-time')
+    assert 'temporal, exit1 (off)' in told.stdout
+
+
 def test_a_frame_is_timed_on_this_machine(lamps):
     assert timed(look(str(lamps)), seconds=0).full_ms > 0
 
