@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
 from pathlib import Path
 
 import onnxruntime
@@ -53,7 +55,17 @@ def file_key(path: Path, wishes: Wishes | None = None) -> str:
         OnnxFileError: the file, its sidecar or its names cannot be read.
     """
     facts = gather(read_onnx(path), path, wishes)
-    return repr((content_hash(path), facts, onnxruntime.__version__))
+    return repr((content_hash(path), facts, onnxruntime.__version__, _code()))
+
+
+@cache
+def _code() -> str:
+    """Hash of the code that reads files: read in another way, a file is another model."""
+    digest = hashlib.sha256()
+    for room in ('models', 'networks', 'onnx_file'):
+        for source in sorted(Path(__file__).parents[1].joinpath(room).rglob('*.py')):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def model_of(found: Recognised, path: Path) -> TrainableModel:

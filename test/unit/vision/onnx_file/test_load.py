@@ -15,7 +15,7 @@ from e4_ros.perception.bundle_cache import bundles_dir, open_bundle
 from e4_ros.perception.setup import EngineOptions, set_up
 from e4_ros.vision.bundle import load_bundle, read_manifest
 from e4_ros.vision.networks.to_bundle import build_plain
-from e4_ros.vision.onnx_file import is_onnx_file
+from e4_ros.vision.onnx_file import is_onnx_file, load
 from e4_ros.vision.onnx_file.load import load_onnx
 from e4_ros.vision.onnx_file.read import OnnxFileError
 from e4_ros.vision.zoo import load_model
@@ -61,6 +61,12 @@ def test_a_bundle_is_made_once_and_anew_when_the_file_or_its_sidecar_changes(fil
     onnx.save(export(Yolov8(4), metadata=ultralytics(4)), file)
     assert len(read_manifest(open_bundle(str(file))).class_names) == 4
     assert len(read_manifest(first).class_names) == 3  # whoever uses it still has it
+
+
+def test_a_bundle_is_made_anew_when_files_are_read_in_another_way(file, monkeypatch):
+    made = open_bundle(str(file))
+    monkeypatch.setattr(load, '_code', lambda: 'another')
+    assert open_bundle(str(file)) != made
 
 
 def test_two_files_of_one_name_are_two_models(file, tmp_path):
