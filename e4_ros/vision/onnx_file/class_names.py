@@ -64,7 +64,7 @@ def _known(head: Head, facts: Facts) -> tuple[tuple[str, ...], tuple[int, ...], 
     if classes is not None and (numbers := _coco_numbers(classes)):
         note = f"{classes} labels without names: COCO's numbers are taken; if they are others, "
         return COCO, numbers, note + _GIVE
-    many = 'its classes' if classes is None else f'its {classes} classes'
+    many = 'its classes' if classes in (None, 1) else f'its {classes} classes'
     damaged = ''.join(f' ({problem})' for problem in facts.metadata.problems)
     raise OnnxFileError(
         f'{head.family.title}: {head.said}. The names of {many} are not in the file{damaged}: '
