@@ -7,6 +7,7 @@ Every parameter of a node is an argument of the bringups that start it, made fro
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from e4_ros.bringup.arguments import Argument, Values
@@ -21,7 +22,14 @@ from e4_ros.bringup.node_parameters import (
 )
 from e4_ros.bringup.node_specs import Bringup, NodeEntry
 
-_IMAGE = Argument('image', 'image', 'Topic of the camera; image/compressed hangs below it.')
+_IMAGE = Argument(
+    'image',
+    'image',
+    "Topic of the camera; image/compressed hangs below it. With cameras, a topic below each one's "
+    'name, or one with {camera} where the name belongs.',
+)
+_CAMERA = '{camera}'
+_CAMERAS = next(spec for spec in perception.PARAMETERS if spec.name == 'cameras')
 _RELIABILITY = Argument(
     'reliability',
     '',
@@ -42,9 +50,32 @@ _SENSORS = (
 )
 
 
-def _image(values: Values) -> dict[str, str]:
+def _topics(values: Values) -> dict[str, str]:
+    """Topic of each camera's images by its name in the node.
+
+    Raises:
+        ValueError: one topic is named for several cameras.
+    """
     image = values['image']
-    return {} if image == 'image' else {'image': image, 'image/compressed': f'{image}/compressed'}
+    names = [name for name in _CAMERAS.parse(values.get('cameras') or '[]') if name]
+    if len(names) > 1 and image.startswith('/') and _CAMERA not in image:
+        raise ValueError(
+            f'image:={image} is one topic, and cameras names {len(names)} cameras: write {_CAMERA} '
+            f'where the name of the camera belongs, as in /{_CAMERA}/image_raw'
+        )
+    if not names:
+        return {'image': image}
+    one_of_each = image if _CAMERA in image or image.startswith('/') else f'{_CAMERA}/{image}'
+    return {f'{name}/image': one_of_each.replace(_CAMERA, name) for name in names}
+
+
+def _image(values: Values) -> dict[str, str]:
+    return {
+        f'{inside}{kind}': f'{outside}{kind}'
+        for inside, outside in _topics(values).items()
+        for kind in ('', '/compressed')
+        if inside != outside
+    }
 
 
 def _sensors(values: Values) -> dict[str, str]:
@@ -54,7 +85,10 @@ def _sensors(values: Values) -> dict[str, str]:
 
 def _as_asked(values: Values) -> dict[str, str]:
     """QoS overrides, which go by the names that topics have in the graph."""
-    return _reliability(values['image'], values) if values['reliability'] else {}
+    if not values['reliability']:
+        return {}
+    topics = _topics(values).values()
+    return {n: v for image in topics for n, v in _reliability(image, values).items()}
 
 
 def _reliable(values: Values) -> dict[str, str]:
@@ -80,22 +114,22 @@ def _always(value: Any) -> Callable[[Values], Any]:
     return lambda _: value
 
 
+_ONE_CAMERA = {'cameras': _always([''])}
 _DAEMON = NodeEntry('dvfs_helper', dvfs_helper.PARAMETERS, switch='helper')
+
+_PERCEIVING = NodeEntry(
+    'perception',
+    perception.PARAMETERS,
+    sets={'helper_wait_s': _patience},
+    qos=_as_asked,
+    remappings=_image,
+)
 
 _PERCEPTION = Bringup(
     'perception',
-    'Find objects in the images of a camera, and step the clocks meanwhile.',
+    'Find objects in the images of one or several cameras, and step the clocks meanwhile.',
     (_IMAGE, _RELIABILITY, _HELPER),
-    (
-        _DAEMON,
-        NodeEntry(
-            'perception',
-            perception.PARAMETERS,
-            sets={'helper_wait_s': _patience},
-            qos=_as_asked,
-            remappings=_image,
-        ),
-    ),
+    (_DAEMON, _PERCEIVING),
 )
 
 _DEMO = Bringup(
@@ -117,7 +151,7 @@ _DEMO = Bringup(
         NodeEntry(
             'perception',
             perception.PARAMETERS,
-            sets={'image_transport': _always('raw'), 'helper_wait_s': _patience},
+            sets={'image_transport': _always('raw'), 'helper_wait_s': _patience, **_ONE_CAMERA},
             defaults={'baseline_every': '1'},  # its tracker sees every image, as ours does
             qos=_reliable,
         ),
@@ -144,7 +178,7 @@ _REPLAY = Bringup(
         NodeEntry(
             'perception',
             perception.PARAMETERS,
-            sets={'helper_wait_s': _patience},
+            sets={'helper_wait_s': _patience, **_ONE_CAMERA},
             defaults={'image_transport': 'auto'},  # the bag knows how its images are packed
             qos=_reliable,
         ),
@@ -174,7 +208,11 @@ _NAVIGATION = Bringup(
     'navigation',
     'Find objects in the images of a camera and place them in metres, for navigation.',
     (_IMAGE, _RELIABILITY, _HELPER, *_SENSORS),
-    (*_PERCEPTION.nodes, NodeEntry('obstacles', obstacles.PARAMETERS, remappings=_sensors)),
+    (
+        _DAEMON,
+        replace(_PERCEIVING, sets={**_PERCEIVING.sets, **_ONE_CAMERA}),
+        NodeEntry('obstacles', obstacles.PARAMETERS, remappings=_sensors),
+    ),
 )
 
 BRINGUPS = {

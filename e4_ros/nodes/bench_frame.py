@@ -89,9 +89,8 @@ class Bench:
 
     def __init__(self, node: perception.Perception) -> None:
         assert node._network is not None
-        assert node._outputs is not None
-        self.node, self.outputs = node, node._outputs
-        self.perceiver = node._network.get().perceiver
+        self.node, self.outputs = node, node._outputs[0]
+        self.perceiver = node._network.get().perceivers[0]
         engine = self.perceiver.engine
         assert isinstance(engine, Ladder), 'the bench runs a detector'
         self.ladder, self.crafted = engine, Crafted(engine)
@@ -157,7 +156,7 @@ class Bench:
             message.header.stamp.sec = int(stamp_s)
             message.header.stamp.nanosec = int(stamp_s % 1 * 1e9)
             begin()
-            self.node._process(message, time.monotonic())
+            self.node._process(0, message, time.monotonic())
 
     def _time(self, parts: Parts) -> None:
         """Everything on a frame's way through the node."""

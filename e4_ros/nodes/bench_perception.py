@@ -18,7 +18,8 @@ from typing import Any
 
 from rclpy.lifecycle import ManagedEntity
 
-from e4_ros.nodes.image_input import AnyImage, ImageInput
+from e4_ros.nodes.image_input import AnyImage
+from e4_ros.nodes.images import Images
 from e4_ros.nodes.lifecycle import run
 from e4_ros.nodes.perception import Perception
 
@@ -41,8 +42,9 @@ class WatchedPerception(Perception):
     def parts(self) -> Iterator[ManagedEntity]:
         """The parts, the images' watched."""
         for part in super().parts():
-            if isinstance(part, ImageInput):
-                vars(part)['_on_image'] = self._watched(part._on_image)
+            if isinstance(part, Images):
+                for each in part.inputs:
+                    vars(each)['_on_image'] = self._watched(each._on_image)
             yield part
 
     def _watched(self, on_image: Callable[[AnyImage], None]) -> Callable[[AnyImage], None]:
@@ -52,12 +54,12 @@ class WatchedPerception(Perception):
 
         return watched
 
-    def _process(self, message: Any, arrived_s: float) -> None:
+    def _process(self, place: int, message: Any, arrived_s: float) -> None:
         self._in_hand = message
-        super()._process(message, arrived_s)
+        super()._process(place, message, arrived_s)
 
-    def _publish(self, header: Any, frame: Any, record: Any, *rest: Any) -> None:
-        super()._publish(header, frame, record, *rest)
+    def _publish(self, place: int, header: Any, frame: Any, record: Any, *rest: Any) -> None:
+        super()._publish(place, header, frame, record, *rest)
         published_s = time.perf_counter()
         for message, came_s in self._came:
             if message is self._in_hand:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from threading import Lock
@@ -69,15 +69,16 @@ class ClockSteps(ManagedEntity):
         node.add_on_set_parameters_callback(self._judge)
         node.after_parameters(self._apply)
 
-    def attach(self, perceiver: Perceiver) -> None:
-        """Make the controller for the network of ``perceiver``.
+    def attach(self, perceivers: Sequence[Perceiver]) -> None:
+        """Make the controller for the network that ``perceivers`` run, one for each camera.
 
         Raises:
             ControllerError: there is no such controller.
         """
         from e4_ros.perception.live_control import LiveControl
 
-        engine = perceiver.engine
+        engines = [perceiver.engine for perceiver in perceivers]
+        engine = engines[0]
         stream = Stream(engine.model.name, works_of(engine.segments), dict(engine.paths))
         domains, gain = value(self._node, 'plan_domains'), value(self._node, 'replan_gain')
         controller = make_controller(
@@ -85,19 +86,19 @@ class ClockSteps(ManagedEntity):
         )
         self._stream = stream
         self._control = LiveControl(
-            controller, stream, engine, self.between_frames, lambda: self.live
+            controller, stream, engines, self.between_frames, lambda: self.live
         )
 
-    def switch(self, perceiver: Perceiver) -> None:
+    def switch(self, perceivers: Sequence[Perceiver]) -> None:
         """Go on with another network: with a controller of its own, and its own plan under a lease.
 
         Args:
-            perceiver: runs it; no frame may be in work.
+            perceivers: run it, one for each camera; no frame may be in work.
         """
         assert self._control is not None
         if not self._control.loop.stop():
             self._node.get_logger().error('the controller does not end')
-        self.attach(perceiver)
+        self.attach(perceivers)
         if self._link is not None:
             self._link.plan_again()
         self._control.loop.start()

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.node import Node
+from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from e4_ros.nodes.diagnostics import status
 from e4_ros.perception.perceiver import Perceiver
@@ -27,19 +27,21 @@ class ExitWatch:
     It also tells what the tracks cost, and warns where that stays far above what was asked.
 
     Args:
-        node: Logs.
+        log: Gets what is to be told.
         perceiver: Whose exits they are.
         bundle: Folder of the bundle that they came from.
         check_pay: Whether exits that do not pay here rest. What they cost is measured on the first
             image, when its answer is out: no answer waits for it, and the camera's size counts.
     """
 
-    def __init__(self, node: Node, perceiver: Perceiver, bundle: str, check_pay: bool) -> None:
-        self._node, self._perceiver, self._bundle = node, perceiver, bundle
+    def __init__(
+        self, log: RcutilsLogger, perceiver: Perceiver, bundle: str, check_pay: bool
+    ) -> None:
+        self._log, self._perceiver, self._bundle = log, perceiver, bundle
         self._unmeasured = check_pay
         self._well_s = time.monotonic()  # when the tracks last cost no more than they may
         for name in perceiver.engine.off:
-            node.get_logger().warning(self._complaint(name))
+            log.warning(self._complaint(name))
 
     def audit(
         self,
@@ -62,12 +64,12 @@ class ExitWatch:
                 return
             audit = self._perceiver.audit(frame, record)
         if audit is not None and audit.switched_off:
-            self._node.get_logger().warning(self._complaint(audit.exit))
+            self._log.warning(self._complaint(audit.exit))
 
     def _measure(self, frame: np.ndarray) -> None:
         self._unmeasured = False
         for verdict in self._perceiver.check_pay(frame):
-            self._node.get_logger().info(verdict)
+            self._log.info(verdict)
 
     def status(self) -> DiagnosticStatus:
         """A warning while an exit is off; else what the audits found so far."""

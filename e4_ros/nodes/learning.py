@@ -131,7 +131,7 @@ class Learning(ManagedEntity):
         Args:
             network: what was audited.
         """
-        engine = network.perceiver.engine
+        engine = network.streams[0].perceiver.engine
         learnt = set(network.learnt) & set(engine.paths)
         if self._going_back or not self._history.before:
             return
@@ -249,7 +249,8 @@ class Learning(ManagedEntity):
             result.message += '; the exits stay as they were'
             return _Outcome(result)
         handle.publish_feedback(Fit.Feedback(phase='loading', progress=0.0))
-        return _Outcome(result, load(self._node, found['bundle'], self._network().baseline))
+        baseline = self._network().streams[0].baseline
+        return _Outcome(result, load(self._node, found['bundle'], baseline))
 
     def _require_torch(self, goal: Fit.Goal) -> None:
         try:
@@ -274,7 +275,7 @@ class Learning(ManagedEntity):
         )
         self._node.get_logger().warning(self._history.taken_back)
         try:
-            network = load(self._node, str(before), bad.baseline)
+            network = load(self._node, str(before), bad.streams[0].baseline)
         except (ValueError, OSError) as error:  # they stay off, and the network answers
             self._node.get_logger().error(f'{before} cannot be loaded again: {error}')
             return

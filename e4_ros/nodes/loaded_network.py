@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rclpy.lifecycle import LifecycleState, ManagedEntity, TransitionCallbackReturn
@@ -12,10 +13,15 @@ if TYPE_CHECKING:  # what runs networks takes long to import; the node is to be 
 
 
 class LoadedNetwork(ManagedEntity):
-    """Holds the network that the parameters of ``node`` name while the node is configured."""
+    """Holds the network that the parameters of ``node`` name while the node is configured.
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    Args:
+        node: has the parameters.
+        cameras: names of the cameras; an empty one for the only one.
+    """
+
+    def __init__(self, node: Node, cameras: Sequence[str] = ('',)) -> None:
+        self._node, self._cameras = node, cameras
         self._network: Network | None = None
 
     @property
@@ -41,12 +47,13 @@ class LoadedNetwork(ManagedEntity):
         """
         from e4_ros.nodes.network import load
 
-        self._network = load(self._node)
+        self._network = load(self._node, cameras=self._cameras)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begin a new stream: what came before is no neighbour of the next image."""
-        self.get().perceiver.engine.reset()
+        """Begin new streams: what came before is no neighbour of the next image."""
+        for perceiver in self.get().perceivers:
+            perceiver.engine.reset()
         return super().on_activate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:

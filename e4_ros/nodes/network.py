@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +15,7 @@ from rclpy.node import Node
 
 from e4_ros.nodes.diagnostics import status
 from e4_ros.nodes.exit_watch import ExitWatch
-from e4_ros.nodes.parameters import value
+from e4_ros.nodes.parameters import log_of, value
 from e4_ros.perception.controllers import live_spec
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.setup import EngineOptions, Setup, set_up
@@ -29,35 +30,57 @@ _ANY_FRAME = np.zeros((480, 640, 3), np.uint8)
 
 
 @dataclass(frozen=True)
-class Network:
-    """What answers images.
+class CameraStream:
+    """What answers one camera's images.
 
     Attributes:
         perceiver: With early exits.
         baseline: Without; None where nothing is compared.
         exits: Audits the early answers.
+    """
+
+    perceiver: Perceiver
+    baseline: Baseline | None
+    exits: ExitWatch
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that is loaded once, and the streams of all cameras on it.
+
+    Attributes:
+        streams: One for each camera.
         status: For the diagnostics: what was loaded.
         path: Folder of the bundle.
         fit_as: What `e4 fit --model` calls the network.
         learnt: Names of the exits that came with it.
     """
 
-    perceiver: Perceiver
-    baseline: Baseline | None
-    exits: ExitWatch
+    streams: Sequence[CameraStream]
     status: DiagnosticStatus
     path: Path
     fit_as: str
     learnt: tuple[str, ...]
 
+    @property
+    def perceivers(self) -> list[Perceiver]:
+        """What answers the images of each camera."""
+        return [stream.perceiver for stream in self.streams]
 
-def load(node: Node, model: str = '', baseline: Baseline | None = None) -> Network:
+
+def load(
+    node: Node,
+    model: str = '',
+    baseline: Baseline | None = None,
+    cameras: Sequence[str] = ('',),
+) -> Network:
     """Load what the parameters of ``node`` name.
 
     Args:
         node: has the parameters.
         model: another bundle than its parameter's.
-        baseline: one that is loaded already; the bundle must be of the same network then.
+        baseline: one camera's that is loaded already; the bundle must be of the same network then.
+        cameras: names of the cameras; an empty one for the only one.
 
     Raises:
         ValueError: a name is unknown, or a file does not fit.
@@ -65,38 +88,53 @@ def load(node: Node, model: str = '', baseline: Baseline | None = None) -> Netwo
     """
     controller, every = value(node, 'controller'), value(node, 'baseline_every')
     model = model or value(node, 'model')
-    setup = _set_up(node, model, live_spec(controller).exits, value(node, 'precision'))
+    setup = _set_up(
+        node, model, live_spec(controller).exits, value(node, 'precision'), streams=len(cameras)
+    )
     if told := setup.manifest.origin.recognised:
         node.get_logger().info(f'{model} is taken for {"; ".join(told)}')
-    perceiver = Perceiver(setup.engine)
-    perceiver.warm_up(_ANY_FRAME, rounds=1)
+    perceivers = [Perceiver(engine) for engine in setup.engines]
+    for perceiver in perceivers:
+        perceiver.warm_up(_ANY_FRAME, rounds=1)
     if every and setup.manifest.clip is not None:
         raise ValueError(
             'baseline_every compares single images, and a clip model answers windows of many: set '
             'it to 0, and compare on footage (`e4 run`)'
         )
+    baselines: Sequence[Baseline | None] = [baseline] * len(cameras)
     if every and baseline is None:
-        from e4_ros.nodes.baseline import Baseline
-
-        # What perception is compared with runs where perception does.
-        full = _set_up(node, model, exits=False, device=perceiver.engine.device).engine
-        baseline = Baseline(full, every)
-        baseline.process(_ANY_FRAME, 0.0, board='')
-    exits = ExitWatch(node, perceiver, str(setup.path), value(node, 'check_pay'))
+        baselines = _baselines(node, model, every, setup.engine.device, len(cameras))
+    bundle, check_pay = str(setup.path), value(node, 'check_pay')
+    streams = [
+        CameraStream(own, full, ExitWatch(log_of(node, camera), own, bundle, check_pay))
+        for camera, own, full in zip(cameras, perceivers, baselines, strict=True)
+    ]
     manifest = setup.manifest
     learnt = [*([TEMPORAL] if manifest.temporal else []), *(e.name for e in manifest.exits)]
     return Network(
-        perceiver,
-        baseline,
-        exits,
-        _describe(node, setup, controller),
-        setup.path,
-        setup.fit_as,
-        tuple(learnt),
+        streams, _describe(node, setup, controller), setup.path, setup.fit_as, tuple(learnt)
     )
 
 
-def _set_up(node: Node, model: str, exits: bool, precision: str = FP32, device: str = '') -> Setup:
+def _baselines(node: Node, model: str, every: int, device: str, streams: int) -> list[Baseline]:
+    """What perception is compared with, where perception runs."""
+    from e4_ros.nodes.baseline import Baseline
+
+    full = _set_up(node, model, exits=False, device=device, streams=streams)
+    found = [Baseline(engine, every) for engine in full.engines]
+    for baseline in found:
+        baseline.process(_ANY_FRAME, 0.0, board='')
+    return found
+
+
+def _set_up(
+    node: Node,
+    model: str,
+    exits: bool,
+    precision: str = FP32,
+    device: str = '',
+    streams: int = 1,
+) -> Setup:
     return set_up(
         EngineOptions(
             model,
@@ -115,6 +153,7 @@ def _set_up(node: Node, model: str, exits: bool, precision: str = FP32, device: 
             device=device or value(node, 'device'),
             allow_spinning=value(node, 'allow_spinning'),
             spin_us=value(node, 'spin_us'),
+            streams=streams,
         )
     )
 

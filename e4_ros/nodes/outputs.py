@@ -31,26 +31,30 @@ if TYPE_CHECKING:
 
 
 class Outputs(ManagedEntity):
-    """The output topics, there while the node is configured.
+    """One camera's output topics, there while the node is configured.
 
     :meth:`attach` says whose answers they carry.
+
+    Args:
+        node: Publishes.
+        camera: Name of the camera, below which the topics lie; empty where there is only one.
     """
 
-    def __init__(self, node: LifecycleNode) -> None:
-        self._node = node
+    def __init__(self, node: LifecycleNode, camera: str = '') -> None:
+        self._node, self._below = node, f'~/{camera}/' if camera else '~/'
         self._publishers: list[LifecyclePublisher] = []
-        self._detections = self._publisher(DetectionsMsg, '~/detections')
-        self._telemetry = self._publisher(ExitTelemetry, '~/exit_telemetry')
-        self._annotated = self._publisher(Image, '~/annotated')
-        self._full_detections = self._publisher(DetectionsMsg, '~/baseline/detections')
-        self._full_telemetry = self._publisher(ExitTelemetry, '~/baseline/exit_telemetry')
+        self._detections = self._publisher(DetectionsMsg, 'detections')
+        self._telemetry = self._publisher(ExitTelemetry, 'exit_telemetry')
+        self._annotated = self._publisher(Image, 'annotated')
+        self._full_detections = self._publisher(DetectionsMsg, 'baseline/detections')
+        self._full_telemetry = self._publisher(ExitTelemetry, 'baseline/exit_telemetry')
         self._annotator: Annotator | None = None
         self._array = None
         self._labels: LifecyclePublisher | None = None
         if conversions.Detection2DArray is not None:
-            self._array = self._publisher(conversions.Detection2DArray, '~/detections_2d')
+            self._array = self._publisher(conversions.Detection2DArray, 'detections_2d')
             latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-            self._labels = self._publisher(conversions.LabelInfo, '~/label_info', latched)
+            self._labels = self._publisher(conversions.LabelInfo, 'label_info', latched)
 
     def attach(self, engine: StreamEngine) -> None:
         """Describe the answers of ``engine`` from now on."""
@@ -98,7 +102,10 @@ class Outputs(ManagedEntity):
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> LifecyclePublisher:
         publisher = self._node.create_lifecycle_publisher(
-            kind, topic, qos, qos_overriding_options=QoSOverridingOptions.with_default_policies()
+            kind,
+            f'{self._below}{topic}',
+            qos,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
         self._publishers.append(publisher)
         return publisher

@@ -12,6 +12,7 @@ from rcl_interfaces.msg import (
     SetParametersResult,
 )
 from rclpy.exceptions import InvalidParameterTypeException
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -151,6 +152,11 @@ def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
         real = FloatingPointRange(from_value=float(spec.low), to_value=float(spec.high))
         described.floating_point_range = [real]
     return described
+
+
+def log_of(node: Node, camera: str) -> RcutilsLogger:
+    """Where what concerns one camera is told; the node's own log where the name is empty."""
+    return node.get_logger().get_child(camera) if camera else node.get_logger()
 
 
 def value(node: Node, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Finds objects in a camera's images, with early exits and clock steps; a lifecycle node."""
+"""Finds objects in cameras' images, with early exits and clock steps; a lifecycle node."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from e4_ros.bringup.node_parameters.perception import PARAMETERS
 from e4_ros.nodes import conversions
 from e4_ros.nodes.diagnostics import Diagnostics, status
 from e4_ros.nodes.health import Counts
-from e4_ros.nodes.image_input import AnyImage, ImageInput
+from e4_ros.nodes.image_input import AnyImage
+from e4_ros.nodes.images import Images
 from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.loaded_network import LoadedNetwork
 from e4_ros.nodes.outputs import Outputs
-from e4_ros.nodes.parameters import value
+from e4_ros.nodes.parameters import log_of, value
+from e4_ros.perception.camera_names import check_camera_names
 from e4_ros.perception.images import BitDepth, ImageError, to_rgb
 from e4_ros.perception.live_stream import Camera
 
@@ -41,15 +43,20 @@ class Perception(AutostartNode):
     that the full network sees as well; where vision_msgs is installed also `~/detections_2d` and
     `~/label_info`. `~/enable` (std_srvs/SetBool) switches it off and on. With a ring (`ring_mb`)
     the action `~/fit` fits exits to what the camera saw and swaps them in.
+
+    With `cameras` each one has topics of its own, `NAME/image` and `~/NAME/detections`, and a
+    stream of its own; they share the network, its thread and the lease of the clocks.
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        self._images: ImageInput | None = None
+        self._images: Images | None = None
         self._network: LoadedNetwork | None = None
-        self._outputs: Outputs | None = None
         self._steps: ClockSteps | None = None
         self._learning: Learning | None = None
-        self._depth = BitDepth()
+        # One for each camera.
+        self._names: list[str] = ['']
+        self._outputs: list[Outputs] = []
+        self._depths: list[BitDepth] = []
         self._turn = threading.Lock()  # held from an image to all that comes of it
         super().__init__('perception', PARAMETERS, **kwargs)
         self._max_pixels = value(self, 'max_pixels')
@@ -64,17 +71,18 @@ class Perception(AutostartNode):
         Inactive, the node holds the network and shows its topics; active, it also listens to images
         and to the DVFS daemon, and holds the lease of the clocks where it got it.
         """
-        self._outputs = Outputs(self)
-        yield self._outputs
+        self._names = self._cameras()
+        self._outputs = [Outputs(self, name) for name in self._names]
+        self._depths = [BitDepth() for _ in self._names]
+        yield from self._outputs
         from e4_ros.nodes.clock_steps import ClockSteps
 
         self._steps = ClockSteps(self, value(self, 'helper'))
         yield self._steps
-        self._network = LoadedNetwork(self)
+        self._network = LoadedNetwork(self, self._names)
         yield self._network
-        perceiver = self._network.get().perceiver
-        self._steps.attach(perceiver)
-        self._outputs.attach(perceiver.engine)
+        self._attach(self._network.get())
+        self._steps.attach(self._network.get().perceivers)
         yield self._diagnostics  # before the images, so that its last words come after theirs
         self._learning = None
         if value(self, 'ring_mb'):
@@ -83,8 +91,27 @@ class Perception(AutostartNode):
             self._learning = Learning(self, self._network.get, self._swap)
             yield self._learning
         # It listens once it is known whether there are clock steps, so that all images have them.
-        self._images = ImageInput(self, self._process, self._steps.start)
+        self._images = Images(self, self._names, self._process, self._steps.start)
         yield self._images
+
+    def _cameras(self) -> list[str]:
+        """Names of the cameras; an empty one for the only one.
+
+        Raises:
+            ValueError: a name is none, or there is something that learns from one camera only.
+        """
+        names = value(self, 'cameras')
+        check_camera_names(names)
+        if names and value(self, 'ring_mb'):
+            raise ValueError(
+                'ring_mb keeps frames of one camera to learn from, and cameras names several: set '
+                'ring_mb to 0, or start a node of its own for the camera that is to be learnt from'
+            )
+        return names or ['']
+
+    def _attach(self, network: Network) -> None:
+        for outputs, perceiver in zip(self._outputs, network.perceivers, strict=True):
+            outputs.attach(perceiver.engine)
 
     def on_autostart_failed(self) -> None:
         """End: whoever started the process sees it, and may start it again."""
@@ -93,21 +120,22 @@ class Perception(AutostartNode):
 
     # -- images -------------------------------------------------------------------------------
 
-    def _process(self, message: AnyImage, arrived_s: float) -> None:
-        """Answer one image and tell everybody; runs in the worker's thread."""
+    def _process(self, place: int, message: AnyImage, arrived_s: float) -> None:
+        """Answer one camera's image and tell everybody; runs in the worker's thread."""
         with self._turn:
-            self._answer(message, arrived_s)
+            self._answer(place, message, arrived_s)
 
-    def _answer(self, message: AnyImage, arrived_s: float) -> None:
+    def _answer(self, place: int, message: AnyImage, arrived_s: float) -> None:
         assert self._images is not None
         assert self._network is not None
         assert self._steps is not None
-        images, network, steps = self._images, self._network.get(), self._steps
+        images, network, steps = self._images.inputs[place], self._network.get(), self._steps
+        stream = network.streams[place]
         try:
-            frame = to_rgb(message, self._max_pixels, self._depth)
-            time_s = self._time_s(message.header, frame, arrived_s)
+            frame = to_rgb(message, self._max_pixels, self._depths[place])
+            time_s = self._time_s(place, message.header, frame, arrived_s)
             index = images.health.counts().received
-            record = steps.process(network.perceiver, frame, time_s, index)
+            record = steps.process(stream.perceiver, frame, time_s, index)
             plan_id = steps.plan_id
         except ImageError as error:
             images.drop('bad_image', f'an image is dropped: {error}')
@@ -116,11 +144,11 @@ class Perception(AutostartNode):
             images.drop('internal_error', f'an image is dropped: {type(error).__name__}: {error}')
             return
         counts = images.health.processed(record.result.exit)
-        self._publish(message.header, frame, record, counts, plan_id)
-        steps.observe(record, images.waiting)
+        self._publish(place, message.header, frame, record, counts, plan_id)
+        steps.observe(record, self._images.waiting)
         if self._learning is not None:
             self._learning.answered(frame, record, message.header.frame_id)
-        network.exits.audit(frame, record, steps.between_frames)
+        stream.exits.audit(frame, record, steps.between_frames)
         if self._learning is not None:
             self._learning.audited(network)
 
@@ -128,37 +156,44 @@ class Perception(AutostartNode):
         """Let another network answer from the next image on; what waits is not lost."""
         assert self._network is not None
         assert self._steps is not None
-        assert self._outputs is not None
         with self._turn:
-            network.perceiver.adopt(self._network.get().perceiver)
+            for new, old in zip(network.perceivers, self._network.get().perceivers, strict=True):
+                new.adopt(old)
             self._network.put(network)
-            self._outputs.attach(network.perceiver.engine)
-            self._steps.switch(network.perceiver)
+            self._attach(network)
+            self._steps.switch(network.perceivers)
         self.get_logger().info(f'{network.path} answers from now on')
 
-    def _time_s(self, header: Header, frame: np.ndarray, arrived_s: float) -> float:
-        """When an image was taken; another camera's begins a new stream."""
+    def _time_s(self, place: int, header: Header, frame: np.ndarray, arrived_s: float) -> float:
+        """When an image was taken; another camera's on the same topic begins a new stream."""
         assert self._images is not None
         assert self._network is not None
         camera = Camera(header.frame_id, frame.shape[1], frame.shape[0])
-        place = self._images.stream.place(camera, conversions.seconds(header), arrived_s)
-        for text in place.news:
-            self.get_logger().warning(text)
-        if place.begins:
-            self._network.get().perceiver.engine.reset()
-            self._depth = BitDepth()
-        return place.time_s
+        headers = self._images.inputs[place].stream
+        found = headers.place(camera, conversions.seconds(header), arrived_s)
+        for text in found.news:
+            log_of(self, self._names[place]).warning(text)
+        if found.begins:
+            self._network.get().streams[place].perceiver.engine.reset()
+            self._depths[place] = BitDepth()
+        return found.time_s
 
     def _publish(
-        self, header: Header, frame: np.ndarray, record: FrameRecord, counts: Counts, plan_id: str
+        self,
+        place: int,
+        header: Header,
+        frame: np.ndarray,
+        record: FrameRecord,
+        counts: Counts,
+        plan_id: str,
     ) -> None:
-        assert self._outputs is not None
         assert self._network is not None
-        self._outputs.publish(frame, header, record, counts, plan_id)
-        baseline = self._network.get().baseline
+        outputs = self._outputs[place]
+        outputs.publish(frame, header, record, counts, plan_id)
+        baseline = self._network.get().streams[place].baseline
         if baseline is not None and baseline.is_due(counts.processed, record.stamp_s):
             board = self._steps.board if self._steps is not None else ''
-            self._outputs.publish_baseline(
+            outputs.publish_baseline(
                 frame, header, baseline.process(frame, record.stamp_s, board), counts
             )
 
@@ -182,14 +217,22 @@ class Perception(AutostartNode):
         if self._images is None or self._network is None or not self._network.is_loaded:
             return [status('images', '', 'not active')]
         network, steps = self._network.get(), self._steps
-        images = self._images.health.status(self._images.complaint())
+        images = [each.health.status(each.complaint()) for each in self._images.inputs]
         if not self._images.is_active:
-            images.message = f'not active; {images.message}'
-            return [images]
+            for each in images:
+                each.message = f'not active; {each.message}'
+            return self._named(images)
         statuses = [] if steps is None else steps.statuses()
         if self._learning is not None:
             statuses.append(self._learning.status())
-        return [images, *statuses, network.exits.status(), network.status]
+        exits = [stream.exits.status() for stream in network.streams]
+        return [*self._named(images), *statuses, *self._named(exits), network.status]
+
+    def _named(self, statuses: list[DiagnosticStatus]) -> list[DiagnosticStatus]:
+        """One for each camera, in order: with the camera's name behind its own."""
+        for each, camera in zip(statuses, self._names, strict=True):
+            each.name = f'{each.name} {camera}'.rstrip()
+        return statuses
 
 
 def main(args: list[str] | None = None) -> None:

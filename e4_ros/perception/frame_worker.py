@@ -1,8 +1,4 @@
-"""A one-slot buffer that keeps the newest item, and the one thread that empties it.
-
-A camera does not wait for a network. What cannot be processed in time is replaced by what came
-after it, so the delay never grows, and whoever fills the slot learns what was replaced.
-"""
+"""The one thread that works on the newest items of all streams, one at a time."""
 
 from __future__ import annotations
 
@@ -10,56 +6,21 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from e4_ros.perception.newest_slots import NewestSlots
+
 T = TypeVar('T')
 
 
-class NewestSlot(Generic[T]):
-    """Holds at most one item: the newest."""
-
-    def __init__(self) -> None:
-        self._item: T | None = None
-        self._closed = False
-        self._changed = threading.Condition()
-
-    def put(self, item: T) -> T | None:
-        """Store ``item``.
-
-        Returns:
-            The item that will not be taken: the one replaced, ``item`` itself when the slot is
-            closed, or None.
-        """
-        with self._changed:
-            if self._closed:
-                return item
-            replaced, self._item = self._item, item
-            self._changed.notify()
-            return replaced
-
-    @property
-    def waiting(self) -> int:
-        """Number of items that wait: 0 or 1."""
-        return int(self._item is not None)
-
-    def take(self) -> T | None:
-        """Wait for an item and remove it; None once the slot is closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._item is not None or self._closed)
-            item, self._item = self._item, None
-            return item
-
-    def close(self) -> T | None:
-        """Let :meth:`take` return None from now on, and return the item nobody took."""
-        with self._changed:
-            self._closed = True
-            item, self._item = self._item, None
-            self._changed.notify_all()
-            return item
-
-
 class FrameWorker(Generic[T]):
-    """Runs ``work`` on the newest item in a thread of its own.
+    """Runs ``work`` on the newest items in a thread of its own, the most urgent first.
 
     ``work`` handles its own errors; one that escapes goes to ``failed`` and the thread goes on.
+
+    Args:
+        work: does it, in that thread.
+        dropped: gets every item that is not worked on.
+        failed: gets errors that escape.
+        streams: how many streams items come from; of each the newest waits. See `NewestSlots`.
     """
 
     def __init__(
@@ -67,39 +28,39 @@ class FrameWorker(Generic[T]):
         work: Callable[[T], None],
         dropped: Callable[[T], None],
         failed: Callable[[Exception], None],
+        streams: int = 1,
     ) -> None:
         self._work = work
         self._dropped = dropped
         self._failed = failed
-        self._slot: NewestSlot[T] = NewestSlot()
+        self._slots: NewestSlots[T] = NewestSlots(streams)
         self._thread = threading.Thread(target=self._run, name='frame-worker', daemon=True)
         self._thread.start()
 
-    def submit(self, item: T) -> None:
-        """Hand over an item without waiting; ``dropped`` gets the one it replaces."""
-        replaced = self._slot.put(item)
+    def submit(self, item: T, stream: int = 0) -> None:
+        """Hand over a stream's item without waiting; ``dropped`` gets the one it replaces."""
+        replaced = self._slots.put(item, stream)
         if replaced is not None:
             self._dropped(replaced)
 
     @property
     def waiting(self) -> int:
-        """Number of items that wait for their turn: 0 or 1."""
-        return self._slot.waiting
+        """Number of items that wait for their turn."""
+        return self._slots.waiting
 
     def stop(self, timeout_s: float = 10.0) -> bool:
-        """Finish the item in work, drop the one that waits, end the thread.
+        """Finish the item in work, drop those that wait, end the thread.
 
         Returns:
             False when the thread was still busy after ``timeout_s``.
         """
-        waiting = self._slot.close()
-        if waiting is not None:
+        for waiting in self._slots.close():
             self._dropped(waiting)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while (item := self._slot.take()) is not None:
+        while (item := self._slots.take()) is not None:
             try:
                 self._work(item)
             except Exception as error:

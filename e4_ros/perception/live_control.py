@@ -1,10 +1,10 @@
-"""One controller beside one live stream: shows it what is known, carries out what it decides."""
+"""One controller beside a live network: shows it what is known, carries out what it decides."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
 
@@ -41,7 +41,7 @@ class LiveControl:
     Args:
         controller: decides.
         stream: what runs.
-        engine: runs it; gets the thresholds.
+        engines: run it, one for each camera; get the thresholds.
         between_frames: held by whoever runs a frame.
         lease: the clocks that are leased now; None where none are.
 
@@ -54,13 +54,13 @@ class LiveControl:
         self,
         controller: Controller,
         stream: Stream,
-        engine: StreamEngine,
+        engines: Sequence[StreamEngine],
         between_frames: Lock,
         lease: Callable[[], LivePlan | None] = lambda: None,
     ) -> None:
         self.controller, self.wishes = controller, Wishes()
         self.loop = DecisionLoop(controller, self._look, self.carry)
-        self._stream, self._engine, self._between_frames = stream, engine, between_frames
+        self._stream, self._engines, self._between_frames = stream, engines, between_frames
         self._lease = lease
         self._state = StreamState()
         self._answered_s: float | None = None
@@ -128,9 +128,10 @@ class LiveControl:
                 f'{", ".join(sorted(early)) or "none"}'
             )
         wanted = ExitThresholds(thresholds)
-        if wanted != self._engine.thresholds:
-            with self._between_frames:
-                self._engine.thresholds = wanted
+        for engine in self._engines:
+            if wanted != engine.thresholds:
+                with self._between_frames:
+                    engine.thresholds = wanted
 
     def _look(self, last: Outcome | None) -> Observation:
         live, window_s, power_w = self._lease(), 0.0, math.nan

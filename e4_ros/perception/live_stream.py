@@ -106,7 +106,8 @@ class LiveStream:
         return (
             f'Images of several cameras come on one topic ({names}: frame_id and size), and each '
             'change begins a new stream, with new tracks and nothing answered early. Give each '
-            'camera a perception node of its own.'
+            'camera a topic of its own, and name them in cameras or start a perception node for '
+            'each.'
         )
 
     def _judge(self, stamp_s: float, waited_s: float, arrived_s: float) -> list[str]:

@@ -31,7 +31,8 @@ from e4_ros.vision.inference.ladder import Ladder
 from e4_ros.vision.inference.stream_engine import StreamEngine
 from e4_ros.vision.runtime.devices import ALLOW_SPINNING, AUTO, SPIN_US, on_device
 from e4_ros.vision.runtime.factory import candidates, make_runtime
-from e4_ros.vision.runtime.interfaces import RuntimeUnavailableError
+from e4_ros.vision.runtime.interfaces import Runtime, RuntimeUnavailableError
+from e4_ros.vision.runtime.load_once import LoadOnce
 from e4_ros.vision.runtime.precision import FP32, check_precision
 from e4_ros.vision.staged_network import StagedNetwork
 
@@ -63,6 +64,8 @@ class EngineOptions:
             is here and computes what the CPU computes.
         allow_spinning: whether threads wait for each other within a run by spinning.
         spin_us: for at most so many microseconds; 0 for no bound.
+        streams: how many streams there are, each with an engine that remembers it alone; the
+            network is loaded once for all of them.
     """
 
     model: str = 'pedestrian_ssdlite'
@@ -83,6 +86,7 @@ class EngineOptions:
     device: str = AUTO
     allow_spinning: bool = ALLOW_SPINNING
     spin_us: int = SPIN_US
+    streams: int = 1
 
 
 @dataclass(frozen=True)
@@ -92,12 +96,17 @@ class Setup:
     Attributes:
         path: the bundle's folder.
         manifest: what the bundle says of itself.
-        engine: what answers frames.
+        engines: what answers frames, one for each stream; they run in turns.
     """
 
     path: Path
     manifest: Manifest
-    engine: StreamEngine
+    engines: Sequence[StreamEngine]
+
+    @property
+    def engine(self) -> StreamEngine:
+        """What answers frames, where there is one stream; else the first stream's."""
+        return self.engines[0]
 
     @property
     def early_exits(self) -> EarlyExitEngine:
@@ -143,7 +152,7 @@ class Setup:
 
 
 def set_up(options: EngineOptions) -> Setup:
-    """Load a bundle and make the engine that the options ask for.
+    """Load a bundle and make the engines that the options ask for.
 
     Raises:
         BundleError: there is no such bundle, it is damaged, or its promise was made in another
@@ -165,8 +174,8 @@ def set_up(options: EngineOptions) -> Setup:
     passes = passes_of(options.quality) if options.passes is None else options.passes
     network = _network(bundle, options)
 
-    def on(device: str) -> StreamEngine:
-        runtime = make_runtime(
+    def on(device: str) -> Sequence[StreamEngine]:
+        runtime: Runtime = make_runtime(
             options.runtime,
             options.threads,
             device,
@@ -174,6 +183,11 @@ def set_up(options: EngineOptions) -> Setup:
             options.allow_spinning,
             options.spin_us,
         )
+        if options.streams > 1:
+            runtime = LoadOnce(runtime)
+        return [engine_on(runtime) for _ in range(options.streams)]
+
+    def engine_on(runtime: Runtime) -> StreamEngine:
         if isinstance(network, ClipNetwork):
             window = options.window_s, options.window_stride_s
             return make_clip_engine(network, runtime, options.exits, min_score, *window)
@@ -185,8 +199,8 @@ def set_up(options: EngineOptions) -> Setup:
             )
         return make_engine(network, runtime, options.exits, min_score, *audits)
 
-    engine = on_device(options.device, on, candidates(options.runtime))
-    return Setup(bundle.path, manifest, engine)
+    engines = on_device(options.device, on, candidates(options.runtime))
+    return Setup(bundle.path, manifest, engines)
 
 
 def _network(bundle: Bundle, options: EngineOptions) -> StagedNetwork | ClipNetwork:

@@ -301,7 +301,7 @@ def test_stamps_that_stand_still_are_replaced_by_the_time_of_arrival_and_headers
     message, _ = robot.status('images')
     assert 'stamps are empty: times of arrival are used instead' in message
     assert sum('times of arrival' in text for text in warnings) == 1
-    assert 0.0 < graph[0]._images.stream._time_s < 60.0, 'time goes on from the stamp'
+    assert 0.0 < graph[0]._images.inputs[0].stream._time_s < 60.0, 'time goes on from the stamp'
     robot.change('deactivate', 'activate')
     robot.answer_to(robot.send(image(street)))
     assert 'times of arrival' not in robot.status('images')[0], 'activated anew it trusts stamps'
@@ -323,7 +323,7 @@ def test_two_cameras_on_one_topic_do_not_mix_their_tracks_and_the_diagnostics_wa
         ids[camera] |= found
     message, _ = robot.status('images')
     assert 'several cameras come on one topic (left 640×272 and right 640×272' in message
-    assert 'a perception node of its own' in message
+    assert 'start a perception node for each' in message
     assert sum('several cameras' in text for text in warnings) == 1
 
 
@@ -387,7 +387,7 @@ def test_disabled_it_neither_listens_nor_answers(robot, street):
 
 
 def test_it_draws_only_while_someone_looks(graph, robot, street):
-    outputs = graph[0]._outputs
+    outputs = graph[0]._outputs[0]
     robot.answer_to(robot.send(image(street)))
     assert outputs._annotator is None
     pictures: list[Image] = []
@@ -458,7 +458,7 @@ def with_exits(robot, exits_bundle):
 def test_an_exit_that_went_wrong_is_switched_off_and_the_diagnostics_say_what_to_do(
     graph, robot, street, with_exits, monkeypatch
 ):
-    ladder = graph[0]._network.get().perceiver.engine
+    ladder = graph[0]._network.get().perceivers[0].engine
     engine = ladder.engine
     nonsense = FrameDetections.of(np.array([[0, 0, 9, 9]]), np.array([0.99]))
     monkeypatch.setattr(ladder, 'thresholds', ExitThresholds({'temporal': 0.0}))  # no `track`
@@ -482,7 +482,7 @@ def test_an_exit_that_went_wrong_is_switched_off_and_the_diagnostics_say_what_to
 
 def test_reconfigured_for_compressed_images_and_a_baseline(graph, robot, street):
     perception, _, _ = graph
-    network = weakref.ref(perception._network.get().perceiver.engine)
+    network = weakref.ref(perception._network.get().perceivers[0].engine)
     robot.change('deactivate', 'cleanup')
     gc.collect()
     assert network() is None  # the model is freed

@@ -132,6 +132,13 @@ PARAMETERS = (
         'then.',
     ),
     ParameterSpec(
+        'cameras',
+        [''],
+        'Names of several cameras, such as [front, rear], which share one network and one lease of '
+        'the clocks. Each sends NAME/image, gets ~/NAME/detections, and is tracked for itself. '
+        'Empty for one camera, without a name.',
+    ),
+    ParameterSpec(
         'image_transport',
         'raw',
         'raw subscribes image, compressed subscribes image/compressed, auto waits for a publisher '

@@ -74,6 +74,14 @@ class CompiledProgram(Protocol):
         """Compute the output buffers from the input buffers."""
         ...
 
+    def bound_to(self, inputs: Mapping[str, Buffer]) -> CompiledProgram:
+        """The same program on other buffers, with outputs of its own; nothing is loaded again.
+
+        Args:
+            inputs: a buffer of the right shape for each of the program's inputs.
+        """
+        ...
+
 
 class Runtime(Protocol):
     """Makes buffers, and compiles programs onto them.

@@ -185,7 +185,7 @@ class CompiledOnnx:
     """
 
     def __init__(self, session: Any, inputs: Mapping[str, Buffer], runtime: OnnxRuntime):
-        self._session = session
+        self._session, self._runtime = session, runtime
         self.device = runtime.device.name
         self._binding = session.io_binding()
         for slot in session.get_inputs():  # the export drops inputs that nothing reads
@@ -201,6 +201,10 @@ class CompiledOnnx:
     def run(self) -> None:
         """Compute the output buffers from the input buffers."""
         self._session.run_with_iobinding(self._binding)
+
+    def bound_to(self, inputs: Mapping[str, Buffer]) -> CompiledOnnx:
+        """The same session on other buffers."""
+        return CompiledOnnx(self._session, inputs, self._runtime)
 
 
 def spinning(allowed: bool, longest_us: int, version: str) -> dict[str, str]:

@@ -98,7 +98,8 @@ class CompiledTorch:
         inputs: Mapping[str, Buffer],
         device: torch.device,
     ):
-        self._module, self.device = module, device.type
+        self._module, self._program, self.device = module, program, device.type
+        self._device = device
         self._inputs: list[Tensor] = []
         for name in program.inputs:
             buffer = inputs[name]
@@ -111,6 +112,10 @@ class CompiledTorch:
         """Compute the output buffers from the input buffers."""
         for buffer, result in zip(self._results, self._compute(), strict=True):
             buffer.tensor.copy_(result)
+
+    def bound_to(self, inputs: Mapping[str, Buffer]) -> CompiledTorch:
+        """The same module on other buffers."""
+        return CompiledTorch(self._module, self._program, inputs, self._device)
 
     def _compute(self) -> tuple[Tensor, ...]:
         with torch.no_grad():

@@ -98,6 +98,43 @@ def test_reliability_goes_by_the_names_of_the_graph(image, namespace, topic):
     }
 
 
+@pytest.mark.parametrize(
+    ('image', 'remapped', 'topics'),
+    [
+        ('image', {}, ('/bot/front/image', '/bot/rear/image')),
+        (
+            'image_raw',
+            {'front/image': 'front/image_raw', 'rear/image': 'rear/image_raw'},
+            ('/bot/front/image_raw', '/bot/rear/image_raw'),
+        ),
+        (
+            '/{camera}_cam/image_raw',
+            {'front/image': '/front_cam/image_raw', 'rear/image': '/rear_cam/image_raw'},
+            ('/front_cam/image_raw', '/rear_cam/image_raw'),
+        ),
+    ],
+)
+def test_each_of_several_cameras_has_its_topics(image, remapped, topics):
+    given = {
+        'image': image,
+        'cameras': '[front, rear]',
+        'reliability': 'reliable',
+        'namespace': 'bot',
+        'helper': 'false',
+    }
+    (perception,) = BRINGUPS['perception'].specs(given)
+    assert perception.parameters['cameras'] == ['front', 'rear']
+    compressed = {f'{k}/compressed': f'{v}/compressed' for k, v in remapped.items()}
+    assert perception.remappings == remapped | compressed
+    named = {n.split('.')[1] for n in perception.parameters if n.startswith('qos_overrides.')}
+    assert named == {f'{topic}{kind}' for topic in topics for kind in ('', '/compressed')}
+
+
+def test_one_topic_is_not_for_several_cameras():
+    with pytest.raises(ValueError, match='is one topic, and cameras names 2'):
+        BRINGUPS['perception'].specs({'image': '/image', 'cameras': '[front, rear]'})
+
+
 def test_the_helper_finds_a_served_board():
     daemon, _ = BRINGUPS['perception'].specs({'sysfs_root': '/tmp/orin'})
     assert daemon.parameters['sysfs_root'] == '/tmp/orin'

@@ -24,9 +24,8 @@ def perceiver(exits_bundle, request):
 
 def watch(perceiver, check_pay):
     told: list[str] = []
-    logger = SimpleNamespace(info=told.append, warning=told.append)
-    node = SimpleNamespace(get_logger=lambda: logger)
-    return ExitWatch(node, perceiver, 'bundle', check_pay), told
+    log = SimpleNamespace(info=told.append, warning=told.append)
+    return ExitWatch(log, perceiver, 'bundle', check_pay), told
 
 
 def test_the_first_image_is_measured_after_its_answer(perceiver):

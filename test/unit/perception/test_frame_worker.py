@@ -2,43 +2,17 @@ from __future__ import annotations
 
 import threading
 
-from e4_ros.perception.frame_worker import FrameWorker, NewestSlot
-
-
-def test_slot_keeps_the_newest_and_hands_back_what_it_replaces():
-    slot = NewestSlot()
-    assert slot.put(1) is None
-    assert slot.put(2) == 1
-    assert slot.take() == 2
-    assert slot.put(3) is None
-
-
-def test_closed_slot_takes_nothing_and_wakes_who_waits():
-    slot = NewestSlot()
-    taken = []
-    waiting = threading.Thread(target=lambda: taken.append(slot.take()))
-    waiting.start()
-    assert slot.close() is None
-    waiting.join(5)
-    assert taken == [None]
-    assert slot.put(1) == 1
-
-
-def test_closing_returns_the_item_nobody_took():
-    slot = NewestSlot()
-    slot.put(1)
-    assert slot.close() == 1
-    assert slot.take() is None
+from e4_ros.perception.frame_worker import FrameWorker
 
 
 class Bench:
     """A worker whose work waits for `go`, and what became of each item."""
 
-    def __init__(self, fail_on=()):
+    def __init__(self, fail_on=(), streams=1):
         self.begun, self.go = threading.Event(), threading.Event()
         self.done, self.dropped, self.failed = [], [], []
         self._fail_on = fail_on
-        self.worker = FrameWorker(self._work, self.dropped.append, self.failed.append)
+        self.worker = FrameWorker(self._work, self.dropped.append, self.failed.append, streams)
 
     def _work(self, item):
         self.begun.set()
@@ -61,6 +35,22 @@ def test_every_item_is_done_or_dropped():
     assert bench.dropped == [1, 2, 3, 4]
     bench.worker.submit(5)
     assert bench.dropped[-1] == 5
+
+
+def test_items_of_one_stream_replace_none_of_another():
+    bench = Bench(streams=2)
+    bench.worker.submit('first', 0)
+    assert bench.begun.wait(5)
+    for item in ('a', 'b', 'c'):
+        bench.worker.submit(item, 0)
+    bench.worker.submit('d', 1)
+    assert bench.worker.waiting == 2
+    bench.go.set()
+    while len(bench.done) < 3:
+        bench.begun.wait(0.001)
+    assert bench.worker.stop()
+    assert bench.done == ['first', 'd', 'c'], 'the stream that had no turn yet is next'
+    assert bench.dropped == ['a', 'b']
 
 
 def test_work_that_fails_does_not_end_the_worker():

@@ -47,7 +47,7 @@ class Robot:
         self.engine = SimpleNamespace(thresholds=ExitThresholds({'temporal': 0.5, 'exit1': 0.5}))
         self.lease: LivePlan | None = None
         self.control = LiveControl(
-            self.controller, STREAM, self.engine, threading.Lock(), lambda: self.lease
+            self.controller, STREAM, [self.engine], threading.Lock(), lambda: self.lease
         )
         plan = STREAM.load(file, client.board, client.frequencies_hz) if file else None
         wishes = Wishes(deadline_s, plan, file, replan)

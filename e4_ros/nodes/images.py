@@ -1,0 +1,97 @@
+"""The images of all cameras: one thread answers them, the newest of each, the most urgent first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rclpy.lifecycle import LifecycleState, ManagedEntity, TransitionCallbackReturn
+from rclpy.node import Node
+
+from e4_ros.nodes.image_input import AnyImage, ImageInput
+from e4_ros.perception.frame_worker import FrameWorker
+
+
+class Images(ManagedEntity):
+    """While it is active, hands the newest images to a thread; what they replace is counted.
+
+    Args:
+        node: Logs, and has the parameter `image_transport`.
+        cameras: Their names; an empty one for the only one.
+        process: Works on one image, in a thread of its own: the camera's place in ``cameras``, the
+            image, and when it came, by `time.monotonic`.
+        settle: Called at activation with what begins to listen, for it to be called when the time
+            has come.
+
+    Attributes:
+        inputs: What each camera sends, and what became of it.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        cameras: Sequence[str],
+        process: Callable[[int, AnyImage, float], None],
+        settle: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self.inputs = [
+            ImageInput(node, name, lambda *came, place=place: self._submit(place, *came))
+            for place, name in enumerate(cameras)
+        ]
+        self._node, self._process, self._settle = node, process, settle
+        self._worker: FrameWorker[tuple[int, AnyImage, float]] | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether there is somebody to work on images."""
+        return self._worker is not None
+
+    @property
+    def waiting(self) -> int:
+        """Images that wait for the one in hand."""
+        return 0 if self._worker is None else self._worker.waiting
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the images of all cameras are subscribed."""
+        return all(each.is_listening for each in self.inputs)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Count anew, start the thread, and listen once that is settled."""
+        for each in self.inputs:
+            each.begin()
+        self._worker = FrameWorker(
+            lambda item: self._process(*item), self._replaced, self._escaped, len(self.inputs)
+        )
+        self._settle(self.listen)
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening, finish the image in hand and say what became of all."""
+        self.mute()
+        if self._worker is not None:
+            if not self._worker.stop():
+                self._node.get_logger().error('the image in hand does not end')
+            self._worker = None
+            for each in self.inputs:
+                each.tell_counts()
+        return super().on_deactivate(state)
+
+    def listen(self) -> None:
+        """Subscribe the images of all cameras, if that is not done."""
+        for each in self.inputs:
+            each.listen()
+
+    def mute(self) -> None:
+        """End all subscriptions."""
+        for each in self.inputs:
+            each.mute()
+
+    def _submit(self, place: int, message: AnyImage, arrived_s: float) -> None:
+        if self._worker is not None:
+            self._worker.submit((place, message, arrived_s), place)
+
+    def _escaped(self, error: Exception) -> None:
+        self.inputs[0].failed(f'{type(error).__name__}: {error}')
+
+    def _replaced(self, item: tuple[int, AnyImage, float]) -> None:
+        self.inputs[item[0]].health.dropped('newer_image')

@@ -1,0 +1,106 @@
+"""A slot for each camera, which keeps its newest image, and whose turn it is.
+
+A camera does not wait for a network. What cannot be processed in time is replaced by what came
+after it, so the delay never grows, and whoever fills a slot learns what was replaced.
+
+Several cameras share the network by deadlines. An image is due when its camera's last one was taken
+up and the camera's period, learnt from arrivals, has passed; the most overdue camera is next. Where
+there is too much to do all cameras are late by the same time: at equal rates their shares are
+equal, a slow camera misses fewer of its images than a fast one, and nobody starves. (Deadlines that
+count from the arrival of the newest image would starve whoever happens to send just after the
+others: each newer image puts them off.)
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar('T')
+_GAPS = 9  # between arrivals; their median is the period, whatever one pause or burst was
+
+
+class _Slot(Generic[T]):
+    """One camera's: the item that waits, and when the next is due."""
+
+    def __init__(self) -> None:
+        self.item: T | None = None
+        self._arrived_s, self._taken_s = math.nan, -math.inf
+        self._gaps_s: deque[float] = deque(maxlen=_GAPS)
+        self._period_s = 0.0
+
+    def put(self, item: T, now_s: float) -> T | None:
+        if not math.isnan(self._arrived_s):
+            self._gaps_s.append(now_s - self._arrived_s)
+            self._period_s = statistics.median(self._gaps_s)
+        self._arrived_s = now_s
+        replaced, self.item = self.item, item
+        return replaced
+
+    def take(self, now_s: float) -> T | None:
+        item, self.item = self.item, None
+        self._taken_s = now_s
+        return item
+
+    @property
+    def due_s(self) -> float:
+        """When this camera's next item should be taken up; long ago for its first."""
+        return self._taken_s + self._period_s
+
+
+class NewestSlots(Generic[T]):
+    """Holds at most one item of each stream: the newest. Safe to use from several threads.
+
+    Args:
+        streams: how many there are.
+        now: time source in seconds.
+    """
+
+    def __init__(self, streams: int = 1, now: Callable[[], float] = time.monotonic) -> None:
+        self._slots: list[_Slot[T]] = [_Slot() for _ in range(streams)]
+        self._now = now
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, item: T, stream: int = 0) -> T | None:
+        """Store ``item``.
+
+        Returns:
+            The item that will not be taken: the one replaced, ``item`` itself when the slots are
+            closed, or None.
+        """
+        with self._changed:
+            if self._closed:
+                return item
+            replaced = self._slots[stream].put(item, self._now())
+            self._changed.notify()
+            return replaced
+
+    @property
+    def waiting(self) -> int:
+        """Number of items that wait."""
+        return sum(slot.item is not None for slot in self._slots)
+
+    def take(self) -> T | None:
+        """Wait for an item and remove the most urgent; None once the slots are closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.waiting or self._closed)
+            full = [slot for slot in self._slots if slot.item is not None]
+            if not full:
+                return None
+            return min(full, key=lambda slot: slot.due_s).take(self._now())
+
+    def close(self) -> list[T]:
+        """Let :meth:`take` return None from now on, and return the items nobody took."""
+        with self._changed:
+            self._closed = True
+            left = [slot.item for slot in self._slots if slot.item is not None]
+            for slot in self._slots:
+                slot.item = None
+            self._changed.notify_all()
+            return left
