@@ -35,14 +35,16 @@ class BenchCamera(Node):
     Args:
         size: width and height of the picture, pixels.
         rate_hz: images a second.
+        name: of one of several cameras; empty for the only one.
     """
 
-    def __init__(self, size: tuple[int, int], rate_hz: float) -> None:
-        super().__init__('bench_camera')
-        self._picture = conversions.to_image(picture(*size), Header(frame_id='camera'))
+    def __init__(self, size: tuple[int, int], rate_hz: float, name: str = '') -> None:
+        super().__init__(f'bench_camera_{name}' if name else 'bench_camera')
+        below = f'{name}/' if name else ''
+        self._picture = conversions.to_image(picture(*size), Header(frame_id=name or 'camera'))
         # Reliable: half of the images of this size get lost on the way within a machine otherwise.
-        self._images = self.create_publisher(Image, 'image', 5)
-        self.create_subscription(Detections, f'{_WATCHED}/detections', self._answered, 10)
+        self._images = self.create_publisher(Image, f'{below}image', 5)
+        self.create_subscription(Detections, f'{_WATCHED}/{below}detections', self._answered, 10)
         steady_timer(self, 1 / rate_hz, self._publish)
         self._look = steady_timer(self, _LOOK_S, self._watch)
         self._told: set[str] = set()
@@ -90,9 +92,10 @@ def main(args: list[str] | None = None) -> None:
     parser.add_argument('--width', type=int, default=640)
     parser.add_argument('--height', type=int, default=480)
     parser.add_argument('--rate', type=float, default=15.0)
+    parser.add_argument('--name', default='')
     given = parser.parse_args(args)
     rclpy.init(args=[])
-    node = BenchCamera((given.width, given.height), given.rate)
+    node = BenchCamera((given.width, given.height), given.rate, given.name)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     ended = threading.Event()

@@ -1,8 +1,9 @@
 """Perception as it is, watched from within: for `e4 bench start`, `e4 bench frame` and a test.
 
 The node runs as ever; when the process ends it writes what an outsider cannot see to the file that
-``E4_BENCH_OUT`` names: the modules it has imported, and for each image the time from its receipt
-until everything about it was published, less the time that the engine says it took.
+``E4_BENCH_OUT`` names: the modules it has imported, for each image the time from its receipt until
+everything about it was published, less the time that the engine says it took, and its camera; and
+by camera how many images were received and processed.
 """
 
 from __future__ import annotations
@@ -32,11 +33,21 @@ class WatchedPerception(Perception):
         # The last messages with their times; kept, so that none's identity is another's.
         self._came: deque[tuple[AnyImage, float]] = deque(maxlen=4)
         self.around_engine_s: list[float] = []
+        self.answered: list[str] = []
 
     def stop(self) -> None:
         """Write down what was seen, when the node has stopped."""
         super().stop()
-        seen = {'modules': sorted(sys.modules), 'around_engine_s': self.around_engine_s}
+        seen: dict[str, Any] = {
+            'modules': sorted(sys.modules),
+            'around_engine_s': self.around_engine_s,
+            'answered': self.answered,
+        }
+        if self._images is not None:
+            counts = [each.health.counts() for each in self._images.inputs]
+            seen['counts'] = {
+                name: [n.received, n.processed] for name, n in zip(self._names, counts, strict=True)
+            }
         Path(os.environ['E4_BENCH_OUT']).write_text(json.dumps(seen))
 
     def parts(self) -> Iterator[ManagedEntity]:
@@ -61,6 +72,7 @@ class WatchedPerception(Perception):
     def _publish(self, place: int, header: Any, frame: Any, record: Any, *rest: Any) -> None:
         super()._publish(place, header, frame, record, *rest)
         published_s = time.perf_counter()
+        self.answered.append(self._names[place])
         for message, came_s in self._came:
             if message is self._in_hand:
                 self.around_engine_s.append(published_s - came_s - record.result.latency_s)

@@ -1,13 +1,21 @@
-"""`e4 bench ros`: what a navigation stack gets from the nodes, against what is known exactly."""
+"""`e4 bench ros`: what a robot gets from the nodes: obstacles in metres, and several cameras."""
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from e4_ros.benchmarks.figures import save_figures
+
+
+class Part(str, Enum):
+    """What can be measured by itself."""
+
+    OBSTACLES = 'obstacles'
+    CAMERAS = 'cameras'
 
 
 def register(group: typer.Typer) -> None:
@@ -19,33 +27,67 @@ def ros(
     out: Annotated[Path, typer.Option('--json', help='File for the figures.')] = Path(
         'out/bench/ros.json'
     ),
-    quick: Annotated[bool, typer.Option(help='Three distances instead of eight.')] = False,
+    parts: Annotated[
+        list[Part] | None, typer.Option('--part', help='What to measure; everything.')
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option(help='Three distances instead of eight, and five seconds of cameras.')
+    ] = False,
 ) -> None:
-    """Measure obstacles: errors of position and velocity, and what finding them takes.
+    """Measure obstacles, errors and time, and what a second camera costs.
 
     \b
         e4 bench ros --json out/bench/ros.json
+        e4 bench ros --part cameras
 
-    A pinhole camera over a plane looks at upright boxes of 0.4 × 0.4 × 1.7 m, 1 to 15 m away, some
-    of which stand and some walk, from a robot that stands or drives. Every image is measured from
-    its depth image, from an unorganised cloud of it, and from the ground plane alone; once exactly
-    and once with noise of one pixel and one per cent. Errors are means over all images but those of
-    the first second. No ROS is needed.
+    Obstacles: a pinhole camera over a plane looks at upright boxes of 0.4 × 0.4 × 1.7 m, 1 to 15 m
+    away, some of which stand and some walk, from a robot that stands or drives. Every image is
+    measured from its depth image, from an unorganised cloud of it, and from the ground plane alone;
+    once exactly and once with noise of one pixel and one per cent. Errors are means over all images
+    but those of the first second. No ROS is needed.
+
+    Cameras: perception runs with one camera and with two, 640×480 at 15 images a second each; what
+    two take of memory is compared with what one takes. Then two send more than the network can do,
+    which runs on every image: the share of each is compared with the other's.
     """  # noqa: D301
     from e4_ros.benchmarks.machine import machine
-    from e4_ros.benchmarks.ros.obstacles import DISTANCES_M, latency, measure
 
-    result: dict[str, Any] = {
-        'machine': machine(),
-        'obstacles': measure(DISTANCES_M[::3] if quick else DISTANCES_M),
-        'obstacles_latency_ms': latency(rounds=50 if quick else 300),
-    }
+    wanted = parts or list(Part)
+    result: dict[str, Any] = {'machine': machine()}
+    if Part.OBSTACLES in wanted:
+        from e4_ros.benchmarks.ros import obstacles
+
+        distances_m = obstacles.DISTANCES_M[::3] if quick else obstacles.DISTANCES_M
+        result['obstacles'] = obstacles.measure(distances_m)
+        result['obstacles_latency_ms'] = obstacles.latency(rounds=50 if quick else 300)
+        _print_obstacles(result)
+    if Part.CAMERAS in wanted:
+        from e4_ros.benchmarks.ros import cameras
+        from e4_ros.bringup.supervisor import check_ros
+
+        check_ros()
+        result['cameras'] = cameras.measure(5.0 if quick else 20.0)
+        _print_cameras(result['cameras'])
     save_figures(result, out)
-    _print(result)
     typer.echo(f'wrote {out}')
 
 
-def _print(result: dict[str, Any]) -> None:
+def _print_cameras(found: dict[str, Any]) -> None:
+    from e4_ros import console
+    from e4_ros.benchmarks.ros.cameras import RSS_BAR, SHARE_BAR
+
+    memory, overload = found['rss_mb'], found['overload']
+    taken = ' and '.join(map(str, overload['answered_since_both_send'].values()))
+    for words, ratio, bar in (
+        (f'memory of two cameras {memory["two"]:.0f} MB, of one {memory["one"]:.0f} MB',
+         found['rss_ratio'], RSS_BAR),
+        (f'shares of two cameras under overload, {taken} images', found['share_ratio'], SHARE_BAR),
+    ):  # fmt: skip
+        kept = 'kept' if ratio <= bar else 'missed'
+        console.stdout().print(f'{words}: {ratio:.3f}, bar {bar:g}: {kept}')
+
+
+def _print_obstacles(result: dict[str, Any]) -> None:
     from rich.table import Table
 
     from e4_ros import console

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -24,7 +24,6 @@ FORBIDDEN = ('torch', 'torchvision', 'av', 'rosbags')
 """Modules that a robot's perception must do without."""
 
 RATE_HZ = 15.0
-_RELIABLY = 'qos_overrides./image.subscription.reliability:=reliable'  # as a launch argument has it
 _PATIENCE_S = 120.0
 
 
@@ -44,11 +43,15 @@ class Run:
         rss_mb: peak resident memory, megabytes of 10⁶ bytes.
         modules: names of all modules that it had imported.
         around_engine_s: for each image, seconds from receipt to publication less the engine's.
+        answered: camera of each image that was answered, in their order.
+        counts: by camera, the images that were received and that were processed.
     """
 
     rss_mb: float
     modules: Sequence[str]
     around_engine_s: Sequence[float]
+    answered: Sequence[str]
+    counts: Mapping[str, tuple[int, int]]
 
 
 class StartError(OSError):
@@ -90,28 +93,44 @@ def _time_bare(words: Iterable[str], env: dict[str, str] | None) -> float:
 
 def start_perception() -> Start:
     """Start perception beside a camera that runs already; stop it after its first answer."""
-    with _ros() as env, _camera(env) as camera, _node('perception', env, [_RELIABLY]) as process:
+    with _ros() as env, _camera(env) as camera, _node('perception', env, [_reliably()]) as process:
         visible_s = _await(camera, 'visible', process) - process.began_s
         first_s = _await(camera, 'first_detection', process) - process.began_s
         return Start(visible_s, first_s)
 
 
-def run_perception(seconds: float, size: tuple[int, int] = (640, 480)) -> Run:
-    """Let perception answer a camera of 15 images a second for a while.
+def run_perception(
+    seconds: float,
+    size: tuple[int, int] = (640, 480),
+    cameras: Sequence[str] = (),
+    rate_hz: float = RATE_HZ,
+    parameters: Sequence[str] = (),
+) -> Run:
+    """Let perception answer a camera, or several, for a while.
 
     Args:
-        seconds: how long, from its first answer on.
+        seconds: how long, from its first answers on.
         size: width and height of the images, pixels.
+        cameras: names of several cameras; none for one without a name.
+        rate_hz: images a second of each.
+        parameters: further parameters of the node, as ``name:=value``.
     """
-    with tempfile.TemporaryDirectory() as folder, _ros() as env, _camera(env, size) as camera:
-        out = Path(folder) / 'seen.json'
-        env = {**env, 'E4_BENCH_OUT': str(out)}
-        with _node('bench_perception', env, [_RELIABLY]) as process:
-            _await(camera, 'first_detection', process)
+    given = [*parameters, *map(_reliably, cameras or [''])]
+    given += [f'cameras:=[{",".join(cameras)}]'] if cameras else []
+    with contextlib.ExitStack() as stack:
+        out = Path(stack.enter_context(tempfile.TemporaryDirectory())) / 'seen.json'
+        env = stack.enter_context(_ros())
+        watching = [
+            stack.enter_context(_camera(env, size, rate_hz, name)) for name in cameras or ['']
+        ]
+        with _node('bench_perception', {**env, 'E4_BENCH_OUT': str(out)}, given) as process:
+            for camera in watching:
+                _await(camera, 'first_detection', process)
             time.sleep(seconds)
             rss_mb = _peak_mb(process.pid)
         seen = json.loads(out.read_text())
-        return Run(rss_mb, seen['modules'], seen['around_engine_s'])
+    counts = {name: (received, done) for name, (received, done) in seen['counts'].items()}
+    return Run(rss_mb, seen['modules'], seen['around_engine_s'], seen['answered'], counts)
 
 
 def run_daemon(seconds: float) -> float:
@@ -124,6 +143,12 @@ def run_daemon(seconds: float) -> float:
             if process.poll() is not None:
                 raise StartError(f'the daemon ended with {process.returncode}: {process.words()}')
             return _peak_mb(process.pid)
+
+
+def _reliably(camera: str = '') -> str:
+    """A camera's images lose none on the way; as a launch argument has it."""
+    topic = f'/{camera}/image' if camera else '/image'
+    return f'qos_overrides.{topic}.subscription.reliability:=reliable'
 
 
 class _Process(subprocess.Popen[bytes]):
@@ -166,9 +191,13 @@ def _node(name: str, env: dict[str, str], parameters: Sequence[str]) -> Iterator
 
 @contextlib.contextmanager
 def _camera(
-    env: dict[str, str], size: tuple[int, int] = (640, 480)
+    env: dict[str, str],
+    size: tuple[int, int] = (640, 480),
+    rate_hz: float = RATE_HZ,
+    name: str = '',
 ) -> Iterator[subprocess.Popen[bytes]]:
-    words = ['--width', str(size[0]), '--height', str(size[1]), '--rate', str(RATE_HZ)]
+    words = ['--width', str(size[0]), '--height', str(size[1]), '--rate', str(rate_hz)]
+    words += ['--name', name]
     process = subprocess.Popen(
         [sys.executable, '-m', 'e4_ros.nodes.bench_camera', *words],
         env=env,

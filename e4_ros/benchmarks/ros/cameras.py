@@ -1,0 +1,43 @@
+"""Two cameras in one perception node against one: memory, and shares where there is too much."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from e4_ros.benchmarks.start.measure import RATE_HZ, run_perception
+
+CAMERAS = ('front', 'rear')
+RSS_BAR, SHARE_BAR = 1.15, 1.1
+_BUSY_HZ = 60.0
+_EVERY_IMAGE = ('controller:=full', 'threads:=1')  # the network runs on every image
+
+
+def measure(seconds: float) -> dict[str, Any]:
+    """Peak memory of two cameras by that of one, and the shares of two of one rate.
+
+    Args:
+        seconds: Of each of the three runs, from the first answers on.
+    """
+    one = run_perception(seconds)
+    two = run_perception(seconds, cameras=CAMERAS)
+    busy = run_perception(seconds, cameras=CAMERAS, rate_hz=_BUSY_HZ, parameters=_EVERY_IMAGE)
+    # The one that was discovered first had the network for itself until the other came.
+    began = max(busy.answered.index(name) for name in CAMERAS)
+    taken = [busy.answered[began:].count(name) for name in CAMERAS]
+    return {
+        'rss_ratio': round(two.rss_mb / one.rss_mb, 3),
+        'share_ratio': round(max(taken) / min(taken), 3),
+        'rss_mb': {'one': round(one.rss_mb, 1), 'two': round(two.rss_mb, 1)},
+        'rate_hz': RATE_HZ,
+        'answered': {name: _share(two.counts[name]) for name in CAMERAS},
+        'overload': {
+            'rate_hz': _BUSY_HZ,
+            'answered': {name: _share(busy.counts[name]) for name in CAMERAS},
+            'answered_since_both_send': dict(zip(CAMERAS, taken, strict=True)),
+        },
+    }
+
+
+def _share(counts: tuple[int, int]) -> float:
+    received, processed = counts
+    return round(processed / max(received, 1), 3)
