@@ -1,4 +1,4 @@
-"""`e4 bench start` and `e4 bench frame`: real processes, short runs, the promised JSON."""
+"""`e4 bench start`, `frame` and `ros`: real processes, short runs, the promised JSON."""
 
 from __future__ import annotations
 
@@ -45,3 +45,17 @@ def test_every_exit_is_timed_with_every_number_of_objects(tmp_path):
         assert ('stage0' in parts) == (name == 'full')
     assert result['nms_us']['100'] > 0
     assert result['around_engine_ms']['images'] > 5
+
+
+def test_two_cameras_are_compared_with_one_and_with_each_other(tmp_path):
+    result, said = bench('ros', tmp_path / 'ros.json', '--part', 'cameras', '--quick')
+    assert 'obstacles' not in result
+    cameras = result['cameras']
+    memory = cameras['rss_mb']
+    assert cameras['rss_ratio'] == pytest.approx(memory['two'] / memory['one'], rel=0.01)
+    taken = cameras['overload']['answered_since_both_send']
+    assert set(taken) == {'front', 'rear'}
+    assert cameras['share_ratio'] == pytest.approx(max(taken.values()) / min(taken.values()), 0.01)
+    assert cameras['share_ratio'] >= 1
+    assert all(0 < share <= 1 for share in cameras['answered'].values())
+    assert 'bar 1.15' in said
