@@ -43,18 +43,18 @@ class Outputs(ManagedEntity):
     def __init__(self, node: LifecycleNode, camera: str = '') -> None:
         self._node, self._below = node, f'~/{camera}/' if camera else '~/'
         self._publishers: list[LifecyclePublisher] = []
-        self._detections = self._publisher(DetectionsMsg, 'detections')
-        self._telemetry = self._publisher(ExitTelemetry, 'exit_telemetry')
-        self._annotated = self._publisher(Image, 'annotated')
-        self._full_detections = self._publisher(DetectionsMsg, 'baseline/detections')
-        self._full_telemetry = self._publisher(ExitTelemetry, 'baseline/exit_telemetry')
+        self._detections = self._publisher(DetectionsMsg, '~/detections')
+        self._telemetry = self._publisher(ExitTelemetry, '~/exit_telemetry')
+        self._annotated = self._publisher(Image, '~/annotated')
+        self._full_detections = self._publisher(DetectionsMsg, '~/baseline/detections')
+        self._full_telemetry = self._publisher(ExitTelemetry, '~/baseline/exit_telemetry')
         self._annotator: Annotator | None = None
         self._array = None
         self._labels: LifecyclePublisher | None = None
         if conversions.Detection2DArray is not None:
-            self._array = self._publisher(conversions.Detection2DArray, 'detections_2d')
+            self._array = self._publisher(conversions.Detection2DArray, '~/detections_2d')
             latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-            self._labels = self._publisher(conversions.LabelInfo, 'label_info', latched)
+            self._labels = self._publisher(conversions.LabelInfo, '~/label_info', latched)
 
     def attach(self, engine: StreamEngine) -> None:
         """Describe the answers of ``engine`` from now on."""
@@ -103,7 +103,7 @@ class Outputs(ManagedEntity):
     def _publisher(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> LifecyclePublisher:
         publisher = self._node.create_lifecycle_publisher(
             kind,
-            f'{self._below}{topic}',
+            topic.replace('~/', self._below),
             qos,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )

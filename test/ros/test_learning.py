@@ -297,7 +297,7 @@ def test_exits_that_prove_bad_are_taken_back(graph, exits_bundle):
     network = load(graph.perception, str(bundle))
     graph.in_executor(graph.perception._swap, network)
     graph.camera.shoot(2)
-    auditor = network.perceiver.engine.engine.auditor
+    auditor = network.perceivers[0].engine.engine.auditor
     assert network.learnt
     for name in network.learnt:
         while name not in auditor.off:
@@ -306,18 +306,18 @@ def test_exits_that_prove_bad_are_taken_back(graph, exits_bundle):
     until(lambda: graph.network.path == before)
     assert 'proved worse than certified' in graph.learning['taken_back']
     graph.camera.shoot(3)
-    assert not graph.network.perceiver.engine.off
+    assert not graph.network.perceivers[0].engine.off
 
 
 def test_tracks_keep_their_ids_over_a_swap(graph, tmp_path):
     graph.camera.shoot(12)
-    tracker = graph.network.perceiver.engine._tracks.tracker
+    tracker = graph.network.perceivers[0].engine._tracks.tracker
     ids = set(tracker.answer().ids)
     assert ids, 'nobody was found'
     bundle = another_bundle(tmp_path / 'other')
     graph.in_executor(graph.perception._swap, load(graph.perception, str(bundle)))
     graph.camera.shoot(1)
-    after = graph.network.perceiver.engine._tracks.tracker
+    after = graph.network.perceivers[0].engine._tracks.tracker
     assert graph.network.path == bundle
     assert ids & set(after.answer().ids)
 
