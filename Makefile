@@ -11,7 +11,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 ENV := . scripts/setup.sh &&
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header
 
-.PHONY: demo demo-learn test lint bench build env train learn labels lock clean FORCE
+.PHONY: demo demo-learn test lint bench docs build env train learn labels lock clean FORCE
 
 # The first FRAMES of SOURCE at RATE images a second; 0 for all of them, and for the source's own rate.
 demo: build ## run the main job on SOURCE (vtest, bikes, a file, a bag, /dev/video0)
@@ -28,6 +28,9 @@ lint: train
 
 bench: train build ## measure; figures land in out/bench
 	@$(ENV) e4 bench all --out out/bench
+
+docs: env ## the pages of docs/ as a site, in out/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/uv tool run --from mkdocs --with-requirements requirements/docs.in mkdocs build --strict
 
 build: build/.built ## interfaces and nodes, by colcon
 env: $(VENV)/.ready ## what running needs: no torch
