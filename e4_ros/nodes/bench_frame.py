@@ -156,7 +156,8 @@ class Bench:
             message.header.stamp.sec = int(stamp_s)
             message.header.stamp.nanosec = int(stamp_s % 1 * 1e9)
             begin()
-            self.node._process(0, message, time.monotonic())
+            # A busy machine's pauses are not to make the stamps look wrong.
+            self.node._process(0, message, stamp_s)
 
     def _time(self, parts: Parts) -> None:
         """Everything on a frame's way through the node."""
