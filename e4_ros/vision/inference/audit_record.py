@@ -43,7 +43,11 @@ class AuditRecord:
         return off
 
     def write(self, off: dict[str, str]) -> None:
-        """Keep it, whole or not at all; a disk that cannot be written is no reason to stop."""
+        """Keep it, whole or not at all; a disk that cannot be written is no reason to stop.
+
+        What another camera's audits switched off meanwhile stays in the file.
+        """
+        off = self.read() | off
         scratch = self.path.with_name(f'.{self.path.name}.{os.getpid()}')
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -116,3 +116,16 @@ def test_what_was_loaded_does_not_keep_the_bytes_that_it_came_from(exits_bundle)
     gc.collect()
     assert not any(program() for program in programs)
     ladder.process(np.zeros((100, 100, 3), np.uint8), 0.0)
+
+
+def test_what_audits_of_one_stream_switch_off_is_kept_beside_what_the_others_do(
+    monkeypatch, tmp_path
+):
+    from e4_ros.vision.inference import audit_record
+
+    monkeypatch.setattr(audit_record, 'cache_dir', lambda: tmp_path)
+    front, rear = audit_record.AuditRecord('key'), audit_record.AuditRecord('key')
+    front.write({'exit1': 'it was wrong in front'})
+    rear.write({'temporal': 'it was wrong behind'})
+    both = {'exit1': 'it was wrong in front', 'temporal': 'it was wrong behind'}
+    assert front.read() == both
