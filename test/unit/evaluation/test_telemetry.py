@@ -76,6 +76,7 @@ class Recording:
         header = self.header(stamp_ns)
         self.write(f'/perception/{prefix}detections', self.make(
             'Detections', header=header, model='walkers', task='detect', detections=[found],
+            image_width=640, image_height=480,
         ))  # fmt: skip
         point = self.make(
             'OperatingPoint', domains=['cpu', 'gpu'] if known else [],
