@@ -58,8 +58,8 @@ def test_a_run_that_finds_all_that_is_labelled_is_perfect(people, found, tmp_pat
 
 def test_what_is_published_is_what_is_judged(people, found, tmp_path):
     """With a higher limit fewer detections are written, and as many are judged."""
-    scores = sorted(d['score'] for line in found for d in line['detections'])
-    limit = round(scores[len(scores) // 2], 2)
+    boxes = sum(len(line['detections']) for line in found)
+    limit = 0.5  # one of the two people scores less in each of the frames
     labels = labels_of(found, tmp_path / 'gt.txt')
     out = tmp_path / 'out'
     options = ('--min-score', limit, '--labels', labels, '--out', out)
@@ -68,7 +68,7 @@ def test_what_is_published_is_what_is_judged(people, found, tmp_path):
     lines = [json.loads(line) for line in (out / 'detections.jsonl').read_text().splitlines()]
     written = sum(len(line['detections']) for line in lines)
     judged = json.loads((out / 'summary.json').read_text())['by_labels']['run']
-    assert 0 < written < len(scores)
+    assert 0 < written < boxes
     assert judged['boxes']['detections'] == judged['boxes']['hits'] == written
 
 

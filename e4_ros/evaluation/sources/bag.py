@@ -23,6 +23,8 @@ _LOOK = 50
 """So many messages tell the frame rate, and whether their stamps can be."""
 _APART = 30
 """So many times faster or slower than the recorder's clock stamps may run (recorded anew)."""
+_FASTEST_S = 1e-4
+"""Between two frames of the fastest cameras."""
 
 
 class BagSource(Source):
@@ -134,9 +136,10 @@ def _size(message: Any) -> tuple[int, int] | None:
 def _fit(stamps: Sequence[float], times: Sequence[float]) -> bool:
     """Whether stamps advance about as the clock of the recorder does.
 
-    Some cameras send one stamp for ever, or count in another unit than seconds.
+    Some cameras send one stamp for ever, or count in another unit than seconds. Some tools write
+    bags whose times of recording are none: they advance faster than any camera films, or not.
     """
-    if len(times) < 3 or times[-1] <= times[0]:
+    if len(times) < 3 or times[-1] - times[0] < _FASTEST_S * len(times):
         return True
     return 1 / _APART < (stamps[-1] - stamps[0]) / (times[-1] - times[0]) < _APART
 
