@@ -187,8 +187,8 @@ def run(make_node: Callable[[], E4Node], args: list[str] | None = None) -> None:
         rclpy.try_shutdown()
         sys.exit(f'error: {error}')
     interrupted = False
+    executor = SingleThreadedExecutor()
     try:
-        executor = SingleThreadedExecutor()
         executor.add_node(node)
         # Short waits: without rclpy's handlers a signal is noticed between two of them.
         while rclpy.ok() and not signals.ending.is_set():
@@ -199,6 +199,7 @@ def run(make_node: Callable[[], E4Node], args: list[str] | None = None) -> None:
         interrupted = True
     finally:
         node.stop()
+        executor.shutdown()  # its guard is gone with the context, and would be missed when it dies
         node.destroy_node()
         rclpy.try_shutdown()
     if interrupted:
