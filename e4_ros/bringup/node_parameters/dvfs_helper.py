@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from e4_ros.bringup.node_parameters.autostart import AUTOSTART
+from e4_ros.bringup.node_parameters.common import AUTOSTART
 from e4_ros.bringup.parameter_spec import ParameterSpec
 
 PARAMETERS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from e4_ros.bringup.node_parameters.autostart import AUTOSTART
+from e4_ros.bringup.node_parameters.common import AUTOSTART, DIAGNOSTICS_PERIOD
 from e4_ros.bringup.parameter_spec import ParameterSpec
 from e4_ros.perception.controllers import FIXED, controllers
 from e4_ros.perception.images import DEFAULT_MAX_PIXELS
@@ -240,12 +240,5 @@ PARAMETERS = (
         0.0,
         1.0,
     ),
-    ParameterSpec(
-        'diagnostics_period_s',
-        1.0,
-        'Seconds between two messages on /diagnostics.',
-        0.1,
-        60.0,
-        read_only=True,
-    ),
+    DIAGNOSTICS_PERIOD,
 )

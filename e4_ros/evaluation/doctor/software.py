@@ -27,13 +27,12 @@ def software() -> Iterator[Check]:
     yield library('onnxruntime', 'runs the networks: `pip install onnxruntime`', _onnx_facts)
     yield library('cv2', 'converts images: `pip install opencv-python-headless`', _version)
     yield _conversion()
-    if _importable('simplejpeg'):
-        yield Check('software', 'simplejpeg', 'ok', 'JPEGs damaged on their way are dropped')
-    else:
-        yield Check(
-            'software', 'simplejpeg', 'optional', 'not here: JPEGs damaged on their way pass',
-            'to have them dropped and counted: `pip install simplejpeg`',
-        )  # fmt: skip
+    yield _optional(
+        'simplejpeg',
+        'JPEGs damaged on their way are dropped',
+        'not here: JPEGs damaged on their way pass',
+        'to have them dropped and counted: `pip install simplejpeg`',
+    )
     if _importable('torch'):
         advice = 'install it anew, or remove it: running needs none'
         yield library('torch', advice, _torch_facts)
@@ -42,13 +41,19 @@ def software() -> Iterator[Check]:
             'software', 'torch', 'optional', 'not here, and running needs none',
             'for `e4 build`, `fit` and `train`: `pip install torch torchvision safetensors`',
         )  # fmt: skip
-    if _importable('vision_msgs'):
-        yield Check('software', 'vision_msgs', 'ok', 'Detection2DArray is published, too')
-    else:
-        yield Check(
-            'software', 'vision_msgs', 'optional', 'not here: no Detection2DArray',
-            'for nodes that want it: `sudo apt install ros-$ROS_DISTRO-vision-msgs`',
-        )  # fmt: skip
+    yield _optional(
+        'vision_msgs',
+        'Detection2DArray is published, too',
+        'not here: no Detection2DArray',
+        'for nodes that want it: `sudo apt install ros-$ROS_DISTRO-vision-msgs`',
+    )
+
+
+def _optional(module: str, here: str, missing: str, advice: str) -> Check:
+    """What a module brings that nothing needs."""
+    if _importable(module):
+        return Check('software', module, 'ok', here)
+    return Check('software', module, 'optional', missing, advice)
 
 
 def ros() -> Check:

@@ -31,7 +31,7 @@ def understand(path: Path, wishes: Wishes | None = None) -> Recognised:
     """
     model = read_onnx(path)
     facts = gather(model, path, wishes)
-    size = facts.input_size or (facts.metadata.size if open_size(model) else None)
+    size = facts.size_if_open if open_size(model) else facts.input_size
     return recognise(prepare(model, size), facts)
 
 
@@ -54,8 +54,9 @@ def file_key(path: Path, wishes: Wishes | None = None) -> str:
     Raises:
         OnnxFileError: the file, its sidecar or its names cannot be read.
     """
-    facts = gather(read_onnx(path), path, wishes)
-    return repr((content_hash(path), facts, onnxruntime.__version__, _code()))
+    model = read_onnx(path)
+    facts = gather(model, path, wishes)
+    return repr((content_hash(model), facts, onnxruntime.__version__, _code()))
 
 
 @cache
@@ -81,7 +82,7 @@ def model_of(found: Recognised, path: Path) -> TrainableModel:
     graph = found.model
     keep_outputs(graph, found.outputs.values())
     rename(graph, {tensor: name for name, tensor in found.outputs.items() if tensor != name})
-    weights = content_hash(path)[:16]
+    weights = content_hash(read_onnx(path))[:16]
     return TrainableModel(
         f'{path.stem}-{weights[:8]}',
         found.task,

@@ -44,11 +44,10 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     return model
 
 
-def content_hash(path: Path) -> str:
+def content_hash(model: onnx.ModelProto) -> str:
     """Hash of a file's content and of the files with its weights.
 
-    Raises:
-        OnnxFileError: as `read_onnx`.
+    Args:
+        model: as `read_onnx` gives it.
     """
-    model = read_onnx(path)
     return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()

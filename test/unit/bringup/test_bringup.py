@@ -150,7 +150,7 @@ def _declared(node: str) -> set[str]:
 TABLES = {
     path.stem: importlib.import_module(f'e4_ros.bringup.node_parameters.{path.stem}').PARAMETERS
     for path in sorted((paths.share_dir() / 'e4_ros' / 'bringup' / 'node_parameters').glob('*.py'))
-    if path.stem not in ('__init__', 'autostart')
+    if path.stem not in ('__init__', 'common')
 }
 SAMPLES = {bool: ('true', True), int: ('4', 4), float: ('1', 1.0), str: ('5', '5')}
 

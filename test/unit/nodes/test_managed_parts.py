@@ -8,7 +8,7 @@ rclpy = pytest.importorskip('rclpy')
 
 from rclpy.lifecycle import ManagedEntity, TransitionCallbackReturn  # noqa: E402
 
-from e4_ros.bringup.node_parameters.autostart import AUTOSTART  # noqa: E402
+from e4_ros.bringup.node_parameters.common import AUTOSTART  # noqa: E402
 from e4_ros.nodes.lifecycle import AutostartNode  # noqa: E402
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE

@@ -144,8 +144,8 @@ def test_weights_beside_the_file_are_read_or_missed(tmp_path, image):
     )
     expected = answer(prepare(convolution()), image)
     np.testing.assert_array_equal(answer(prepare(read_onnx(path)), image), expected)
-    before = content_hash(path)
-    assert content_hash(path) == before
+    before = content_hash(read_onnx(path))
+    assert content_hash(read_onnx(path)) == before
     (tmp_path / 'best.data').unlink()
     with pytest.raises(OnnxFileError, match='lie in a file of their own'):
         read_onnx(path)
