@@ -32,7 +32,7 @@ class Domain(ABC):
         name: ``cpu``, ``gpu``, ``emc``; a second of its sort is ``cpu1``, ``gpu1``, ...
         frequencies_hz: table of the frequencies that the hardware offers, in hertz, ascending.
         limits_hz: lowest and highest frequency that may be asked for, as the machine's own
-            settings (nvpmodel, an administrator) allowed at discovery.
+            settings (nvpmodel, an administrator) allow; see `set_limits`.
     """
 
     kind: ClassVar[str]
@@ -44,9 +44,17 @@ class Domain(ABC):
             raise DomainError(f'{name}: the frequency table must be ascending and not empty')
         self.name = name
         self.frequencies_hz = frequencies_hz
-        self.limits_hz = limits_hz
-        lowest, highest = limits_hz
-        self._allowed = frozenset(f for f in frequencies_hz if lowest <= f <= highest)
+        self.set_limits(*limits_hz)
+
+    def set_limits(self, low_hz: int, high_hz: int) -> None:
+        """Change the limits: somebody lowered or raised the power mode. Writes nothing.
+
+        Args:
+            low_hz: lowest frequency that may be asked for from now on.
+            high_hz: highest frequency that may be asked for from now on.
+        """
+        self.limits_hz = (low_hz, high_hz)
+        self._allowed = frozenset(f for f in self.frequencies_hz if low_hz <= f <= high_hz)
 
     @property
     def allowed_hz(self) -> tuple[int, ...]:

@@ -242,3 +242,15 @@ def test_another_folder_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='choose another folder'):
         write_tree('jetson_nano', tmp_path)
     assert (tmp_path / 'thesis.tex').read_text() == 'years of work'
+
+
+def test_limits_that_change_change_what_may_be_asked_for(tmp_path: Path) -> None:
+    gpu = {d.name: d for d in discover(write_tree('jetson_orin_nano', tmp_path))}['gpu']
+    third = gpu.frequencies_hz[2]
+    gpu.set_limits(0, third)
+    assert gpu.allowed_hz == gpu.frequencies_hz[:3]
+    gpu.check(third)
+    with pytest.raises(FrequencyNotInTable, match="outside the machine's limits"):
+        gpu.check(gpu.frequencies_hz[3])
+    gpu.set_limits(0, gpu.frequencies_hz[-1])
+    gpu.check(gpu.frequencies_hz[3])

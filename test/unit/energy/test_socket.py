@@ -222,6 +222,20 @@ def test_heat_restores_the_clocks_and_ends_the_lease(daemon, client, plan, board
     before.release()
 
 
+def test_a_power_converter_that_reads_100_degrees_keeps_no_lease_away(
+    config, board_root, client, sweep
+):
+    zone = board_root / 'sys/class/thermal/thermal_zone9'
+    zone.mkdir()
+    (zone / 'type').write_text('PMIC-Die\n')
+    (zone / 'temp').write_text('100000\n')
+    with Daemon(config) as daemon:
+        begin(client, sweep(daemon.core.frequencies_hz))
+        time.sleep(0.3)
+        assert client.step(0, 2)
+        client.release()
+
+
 def test_refused_plan_keeps_the_lease_and_the_plan(daemon, client, plan, sweep):
     begin(client, plan)
     with pytest.raises(DaemonError, match='made for board'):
