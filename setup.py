@@ -38,7 +38,14 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['e4_ros', 'e4_ros.*']),
-    package_data={'e4_ros': ['weights/*', 'weights/*/*', 'evaluation/report/*.html']},
+    package_data={
+        'e4_ros': [
+            'benchmarks/boards/listings/*',
+            'evaluation/report/*.html',
+            'weights/*',
+            'weights/*/*',
+        ]
+    },
     data_files=_share('config'),
     install_requires=_requirements('robot'),
     extras_require={

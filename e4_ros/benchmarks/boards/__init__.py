@@ -1,0 +1,70 @@
+"""`e4 bench boards`: whether clocks, limits and joules are right on boards as they really are."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+PARTS = {
+    'listings': 'public_listings',
+}
+"""Part, which is its key in the JSON file, → module of this folder.
+
+A module has `measure(quick: bool)`, which returns plain values, and `show(found)`, which prints
+what `measure` returned.
+"""
+
+
+def _known(parts: list[str] | None) -> list[str] | None:
+    if unknown := set(parts or []) - set(PARTS):
+        raise typer.BadParameter(
+            f'no part {", ".join(sorted(unknown))}; there are {", ".join(PARTS)}'
+        )
+    return parts
+
+
+def register(group: typer.Typer) -> None:
+    """Add the benchmark."""
+    group.command('boards')(boards)
+
+
+def boards(
+    out: Annotated[Path, typer.Option('--json', help='File for the figures.')] = Path(
+        'out/bench/boards.json'
+    ),
+    parts: Annotated[
+        list[str] | None,
+        typer.Option(
+            '--part', help=f'What to measure, of {", ".join(PARTS)}; everything.', callback=_known
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option(help='Fewer trials.')] = False,
+) -> None:
+    """Try daemon, meters and plans on boards as public listings show them, and on virtual boards.
+
+    \b
+        e4 bench boards --json out/bench/boards.json
+        e4 bench boards --part listings
+
+    Listings: each is a tree of plain files that shows what one machine's sysfs and procfs were
+    published to hold. Its clocks, limits and joules must be found as listed, a lease must be given
+    and clock steps taken, and every file must read as before in the end.
+
+    The file is written anew after each part.
+    """  # noqa: D301
+    import logging
+
+    from e4_ros.benchmarks.figures import save_figures
+    from e4_ros.benchmarks.machine import machine
+
+    logging.disable(logging.WARNING)  # broken devices and daemons that end are the point here
+    result: dict[str, Any] = {'machine': machine()}
+    for name in parts or list(PARTS):
+        part = import_module(f'{__name__}.{PARTS[name]}')
+        result[name] = part.measure(quick)
+        save_figures(result, out)
+        part.show(result[name])
+    typer.echo(f'wrote {out}')

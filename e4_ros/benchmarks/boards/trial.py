@@ -1,0 +1,162 @@
+"""One machine tried: what is found there is held against the listing, then a lease is taken.
+
+Nothing is raised: whatever differs or fails is one line of the answer.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from e4_ros.benchmarks.boards import tree
+from e4_ros.benchmarks.boards.listing import Expected, Found, Listing
+from e4_ros.energy.client import DvfsClient
+from e4_ros.energy.daemon import Daemon, DaemonConfig, identify
+from e4_ros.energy.domains import Domain, discover
+from e4_ros.energy.errors import DomainError
+from e4_ros.energy.meters import open_meter
+from e4_ros.energy.plan import FrequencyPlan, PlanPath
+
+_WATTS = 0.002  # rounding of millivolts and milliamperes
+_TAKES_S = 2.0
+_UNSUPPORTED = '<unsupported>'
+"""What `scaling_setspeed` reads under any governor but `userspace`; plain files have no kernel that
+would make it so again."""
+
+
+def problems(listing: Listing) -> list[str]:
+    """Everything that is not as it should be on the machine of a listing, one line each."""
+    with tempfile.TemporaryDirectory(prefix='e4-listing-') as folder:
+        root = Path(folder) / 'root'
+        tree.write(listing, root)
+        try:
+            return [
+                *_looked_up(root, listing.expect),
+                *_metered(root, listing.expect),
+                *leased(root, Path(folder) / 'state', listing.expect.domains),
+            ]
+        except Exception as error:
+            return [f'{type(error).__name__}: {error}']
+
+
+def _looked_up(root: Path, expect: Expected) -> Iterator[str]:
+    if (board := identify(root)) != expect.board:
+        yield f'the board is {board!r}, listed {expect.board!r}'
+    domains = {domain.name: domain for domain in discover(root)}
+    if set(domains) != set(expect.domains):
+        yield f'domains {", ".join(sorted(domains))}, listed {", ".join(sorted(expect.domains))}'
+    for name, found in expect.domains.items():
+        if name in domains:
+            yield from _compared(domains[name], found)
+
+
+def _compared(domain: Domain, found: Found) -> Iterator[str]:
+    table, allowed = domain.frequencies_hz, domain.allowed_hz
+    for what, seen, listed in (
+        ('is of kind', domain.kind, found.kind),
+        ('has points', len(table), found.points),
+        ('has the table', _ends_mhz(table), found.table),
+        ('has points within the limits', len(allowed), found.allowed_points),
+        ('is limited to', _ends_mhz(allowed), found.allowed),
+    ):
+        if seen != listed:
+            yield f'{domain.name} {what} {seen}, listed {listed}'
+
+
+def _ends_mhz(table: tuple[int, ...]) -> tuple[float, float]:
+    return table[0] / 1e6, table[-1] / 1e6
+
+
+def _metered(root: Path, expect: Expected) -> Iterator[str]:
+    meter = open_meter(root, None, start=False)
+    if meter is None:
+        if expect.total:
+            yield f'no meter, listed {", ".join(expect.total)}'
+        return
+    with meter:
+        watts = meter.read().power_w
+    if not expect.total:
+        yield f'a meter {meter.name}, listed none'
+    elif abs(watts - expect.watts) > _WATTS:
+        yield f'the board takes {watts:.3f} W, listed {expect.watts:.3f} W'
+
+
+def leased(root: Path, state: Path, listed: dict[str, Found]) -> list[str]:
+    """Take the clocks of a machine, step them to both ends of their limits, give them back.
+
+    Args:
+        root: root of the machine's tree.
+        state: folder for the daemon's state.
+        listed: domain → what a listing says of it; empty: nothing is known.
+
+    Returns:
+        One line for everything that is wrong.
+    """
+    before, wrong = _texts(root), []
+    config = DaemonConfig(root=root, state_dir=state, socket_path=state / 'socket', priority=0)
+    with ExitStack() as stack:
+        daemon = stack.enter_context(Daemon(config))
+        client = stack.enter_context(DvfsClient(config.socket_path))
+        client.acquire('bench')
+        plan = _ends_plan(client.board, client.frequencies_hz)
+        client.set_plan(plan)
+        for segment in (0, 1, 0):
+            client.step(0, segment)
+            point = plan.point('full', segment) or {}
+            wrong += _pinned(daemon, point)
+        domains = daemon.core.domains
+        for name, found in listed.items():
+            if name in domains:
+                ends = client.frequencies_hz[name]
+                writes = len(domains[name].transition_writes(ends[0], ends[-1]))
+                if len(ends) > 1 and writes > found.writes:
+                    wrong.append(f'a step of {name} takes {writes} writes, listed {found.writes}')
+    after = _texts(root)
+    return wrong + [
+        f'{name} reads {after.get(name)!r}, it was {text!r}'
+        for name, text in before.items()
+        if after.get(name) != text and text != _UNSUPPORTED
+    ]
+
+
+def _ends_plan(board: str, tables_hz: dict[str, tuple[int, ...]]) -> FrequencyPlan:
+    """A plan with two segments: at the lowest and at the highest clocks."""
+    points = [{name: table[end] for name, table in tables_hz.items()} for end in (0, -1)]
+    path = PlanPath(segments=[0, 1], points=points, expected_latency_s=0.1, expected_energy_j=0.1)
+    return FrequencyPlan(
+        name='ends',
+        board=board,
+        model='bench',
+        segments=['low', 'high'],
+        devices=['cpu', 'cpu'],
+        paths={'full': path},
+        source='modelled',
+    )
+
+
+def _pinned(daemon: Daemon, point: dict[str, int]) -> list[str]:
+    """One line for each domain whose files do not soon read as a step wants them."""
+    until = time.monotonic() + _TAKES_S
+    while True:
+        pins = {name: _read_back(daemon.core.domains[name], hz) for name, hz in point.items()}
+        if pins == point or time.monotonic() > until:
+            break
+        time.sleep(0.001)
+    return [
+        f'{n} reads {pins[n]} Hz after a step to {hz}' for n, hz in point.items() if pins[n] != hz
+    ]
+
+
+def _read_back(domain: Domain, hz: int) -> int:
+    try:
+        return domain.read_back(hz)
+    except DomainError:  # before the first step a plain file still reads `<unsupported>`
+        return 0
+
+
+def _texts(root: Path) -> dict[str, str]:
+    found = (path for path in root.rglob('*') if path.is_file() and not path.is_symlink())
+    return {path.relative_to(root).as_posix(): path.read_text().strip() for path in found}
