@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from e4_ros.energy.boards import board_names, load_board
 from e4_ros.energy.client.protocol import default_socket_path, runtime_dir
 from e4_ros.energy.client.status_page import DaemonState, PageWriter
+from e4_ros.energy.daemon.activity import Activity
 from e4_ros.energy.daemon.core import DaemonCore
+from e4_ros.energy.daemon.energy_sampler import EnergySampler
 from e4_ros.energy.daemon.monitor import BoardMonitor
 from e4_ros.energy.daemon.recovery import recover
 from e4_ros.energy.daemon.server import DaemonServer
@@ -74,12 +76,14 @@ class Daemon:
             problems = recover(self._undo_log, board, config.root)
             domains = discover_some(config.root)
             self.page = PageWriter()
+            self.activity = Activity()
             self.core = DaemonCore(
                 board, config.root, domains, self._undo_log, self.page, config.limits_hz, problems
             )
             self.server = DaemonServer(
                 self.core,
                 self.page,
+                self.activity,
                 config.socket_path,
                 config.group,
                 config.watchdog_s,
@@ -90,15 +94,18 @@ class Daemon:
             raise
         known = board in board_names()
         self.meter = open_meter(config.root, load_board(board) if known else None, start=False)
+        priority = min(1, config.priority)
         self._monitor = BoardMonitor(
             self.core,
             self.server,
-            self.page,
+            self.activity,
             config.root,
-            self.meter,
             config.over_temperature_c,
-            priority=min(1, config.priority),
+            priority,
         )
+        self._sampler = None
+        if self.meter is not None:
+            self._sampler = EnergySampler(self.meter, self.page, self.activity, priority)
         _log.info('%s: %s', board, ', '.join(map(repr, domains)))
 
     def stop(self) -> None:
@@ -107,7 +114,10 @@ class Daemon:
             return
         self._stopped = True
         self.server.stop()
-        self._monitor.stop()
+        self.activity.stop()
+        self._monitor.join()
+        if self._sampler is not None:
+            self._sampler.join()
         if self.meter is not None:
             self.meter.close()
         self.page.set_state(DaemonState.CLOSED)

@@ -1,18 +1,16 @@
-"""What the daemon watches besides steps: temperature, joules, and clocks that others move."""
+"""What the daemon watches besides steps: temperature, and clocks that others move."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from e4_ros.energy.client.status_page import PageWriter
+from e4_ros.energy.daemon.activity import Activity
 from e4_ros.energy.daemon.core import DaemonCore
 from e4_ros.energy.daemon.realtime import set_fifo_priority
 from e4_ros.energy.daemon.server import DaemonServer
-from e4_ros.energy.meters.meters import Meter
 from e4_ros.energy.meters.thermal import ThermalZones, ZoneReading
 
 _log = logging.getLogger(__name__)
@@ -20,8 +18,8 @@ _log = logging.getLogger(__name__)
 COOL_DOWN_C = 5.0
 """How far below its limit each zone must cool before a lease is granted again."""
 
-_ENERGY_PERIOD_S = 0.02  # the longest time between two values of joules on the status page
-_CHECK_PERIOD_S = 0.1  # from one check of temperature and clocks to the next
+_PERIOD_S = 0.1  # from one check to the next while somebody needs the clocks, or one is not back
+_IDLE_PERIOD_S = 1.0
 
 
 class BoardMonitor:
@@ -30,9 +28,8 @@ class BoardMonitor:
     Args:
         core: daemon core whose clocks are read and, where that failed before, restored.
         server: server that ends the lease and refuses new ones when the board is too hot.
-        page: status page that shows the joules.
+        activity: who needs the daemon; the thread ends when that is stopped.
         root: folder that holds ``sys/``.
-        meter: energy meter, sampled by this thread; None where nothing counts joules.
         over_temperature_c: temperature in °C from which on, in a zone without a lower limit of its
             own, the clocks are restored and no lease is granted.
         priority: SCHED_FIFO priority of the thread, where permitted; 0: none. A thread without one
@@ -43,27 +40,22 @@ class BoardMonitor:
         self,
         core: DaemonCore,
         server: DaemonServer,
-        page: PageWriter,
+        activity: Activity,
         root: str | Path,
-        meter: Meter | None = None,
         over_temperature_c: float = 95.0,
         priority: int = 0,
     ) -> None:
         self._core = core
         self._server = server
-        self._page = page
+        self._activity = activity
         self._zones = ThermalZones(root, over_temperature_c)
-        self._meter = meter
-        self._period_s = min(_ENERGY_PERIOD_S, meter.period_s) if meter else _ENERGY_PERIOD_S
         self._priority = priority
         self._hot = ''
-        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name='e4-housekeeping', daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopping.set()
+    def join(self) -> None:
+        """Wait for the end of the thread, after the activity was stopped."""
         self._thread.join()
 
     def check(self) -> None:
@@ -92,11 +84,9 @@ class BoardMonitor:
 
     def _run(self) -> None:
         set_fifo_priority(self._priority)
-        next_look = 0.0
-        while not self._stopping.wait(self._period_s):
-            if self._meter is not None:
-                reading = self._meter.read()
-                self._page.set_energy(reading.energy_j, reading.source)
-            if time.monotonic() >= next_look:
-                next_look = time.monotonic() + _CHECK_PERIOD_S
-                self.check()
+        self.check()
+        while self._activity.wait(_PERIOD_S, self._idle_s()):
+            self.check()
+
+    def _idle_s(self) -> float:
+        return _PERIOD_S if self._core.problems or self._hot else _IDLE_PERIOD_S

@@ -16,6 +16,7 @@ from typing import Any
 from e4_ros.energy.client import protocol
 from e4_ros.energy.client.status_page import PageWriter
 from e4_ros.energy.daemon import access
+from e4_ros.energy.daemon.activity import Activity
 from e4_ros.energy.daemon.core import ClocksLost, DaemonCore
 from e4_ros.energy.daemon.lease import Lease, LeaseBook, LeaseError
 from e4_ros.energy.daemon.session import Session
@@ -33,6 +34,7 @@ class DaemonServer:
     Args:
         core: daemon core that applies plans and steps.
         page: status page, handed to clients read-only.
+        activity: told when a lease begins and ends.
         socket_path: path to listen at.
         group: name of the group whose members may connect; empty: only this user.
         watchdog_s: seconds without a message after which the clocks are restored.
@@ -46,6 +48,7 @@ class DaemonServer:
         self,
         core: DaemonCore,
         page: PageWriter,
+        activity: Activity,
         socket_path: str | Path,
         group: str = '',
         watchdog_s: float = 2.0,
@@ -55,6 +58,7 @@ class DaemonServer:
         self._leases = LeaseBook()
         self.socket_path = Path(socket_path)
         self._page = page
+        self._activity = activity
         self._gid = access.gid_of(group)
         self._watchdog_s = watchdog_s
         self._priority = priority
@@ -105,6 +109,7 @@ class DaemonServer:
                 return
             problems = self.core.end()
             self._leases.end(lease, reason)
+            self._activity.end(lease)
             if problems:
                 self._leases.refuse(self.core.refusal())
             _log.info('the lease of %s ended: %s', lease, reason)
@@ -199,6 +204,7 @@ class DaemonServer:
     def _begin(self, connection: socket.socket, request: dict[str, str]) -> None:
         client = request.get('client') or 'unnamed'
         lease = self._leases.claim(client, access.peer_of(connection), request.get('token', ''))
+        self._activity.begin(lease)
         _log.info('the lease goes to %s', lease)
         if self._thread is not None:
             self._thread.join()
