@@ -119,9 +119,9 @@ def restore(
     \b
         sudo e4 dvfs restore
     """  # noqa: D301
-    from e4_ros.energy.daemon.daemon import identify
     from e4_ros.energy.daemon.recovery import recover
     from e4_ros.energy.daemon.undo_log import UndoLog
+    from e4_ros.energy.identify import identify
 
     undo_log = UndoLog(_config(sysfs_root, state_dir, None).state_dir)
     undo_log.lock()

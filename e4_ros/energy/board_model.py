@@ -169,8 +169,8 @@ class BoardModel:
         return dict(self._default)
 
     def idle_point(self) -> dict[str, int]:
-        """The lowest clock of every domain, where load-driven governors end up without load."""
-        return {name: spec.frequencies_hz[0] for name, spec in self.board.domains.items()}
+        """The lowest allowed clock of every domain, where governors end up without load."""
+        return {name: spec.limits_hz[0] for name, spec in self.board.domains.items()}
 
     def points(self, domains: Sequence[str]) -> list[dict[str, int]]:
         """Every allowed combination of the tables of ``domains``, the last domain fastest."""

@@ -1,4 +1,4 @@
-"""Board descriptions: clock tables, rails, power and speed, each number with its source.
+"""Board descriptions: clock tables, power modes, rails, power and speed, each with its source.
 
 A board file (``config/boards/NAME.yaml``) describes a machine that can be simulated. A number is
 written ``[value, source]``; a guess says ``assumed``. Real machines are discovered, not looked up.
@@ -6,216 +6,108 @@ written ``[value, source]``; a guess says ``assumed``. Real machines are discove
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from e4_ros import paths
+from e4_ros.energy.board_parts import (
+    HZ_PER_MHZ,
+    ClockTable,
+    Compute,
+    DomainSpec,
+    IdleState,
+    Memory,
+    PowerMode,
+    PowerModel,
+    PowerMonitor,
+    Rail,
+    Sourced,
+    Strict,
+    SwitchCost,
+    Thermal,
+    Trip,
+    Zone,
+)
 
-_HZ_PER_MHZ = 1_000_000
+__all__ = [
+    'Board',
+    'BoardError',
+    'ClockTable',
+    'Compute',
+    'DomainSpec',
+    'IdleState',
+    'Memory',
+    'PowerMode',
+    'PowerModel',
+    'PowerMonitor',
+    'Rail',
+    'Sourced',
+    'SwitchCost',
+    'Thermal',
+    'Trip',
+    'Zone',
+    'board_names',
+    'load_board',
+]
 
 
 class BoardError(ValueError):
     """A board is unknown or its file is wrong; the message says where."""
 
 
-class Sourced(NamedTuple):
-    """A number and its source (``assumed`` where nobody published it)."""
-
-    value: float
-    source: str
-
-    @property
-    def assumed(self) -> bool:
-        """Whether the number is a guess."""
-        return self.source.startswith('assumed')
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra='forbid', frozen=True, defer_build=True)
-
-
-class ClockTable(_Strict):
-    """The frequencies a domain offers, in MHz as datasheets write them."""
-
-    mhz: tuple[float, ...] = Field(min_length=1)
-    source: str
-
-    @model_validator(mode='after')
-    def _ascending(self) -> ClockTable:
-        if any(a >= b for a, b in zip(self.mhz, self.mhz[1:], strict=False)) or self.mhz[0] <= 0:
-            raise ValueError('frequencies must be positive and ascending')
-        return self
-
-    @cached_property
-    def hz(self) -> tuple[int, ...]:
-        """The same table in hertz."""
-        return tuple(round(f * _HZ_PER_MHZ) for f in self.mhz)
-
-
-class PowerModel(_Strict):
-    """Power of one domain: ``static + dynamic * (f / f_top) ** exponent * activity`` (watts).
-
-    ``activity`` is ``idle_share`` when the domain waits and 1 when it is fully busy. ``dynamic_w``
-    belongs to the top of the table. The exponent stands for voltage that falls with frequency
-    (between 1, fixed voltage, and 3, voltage proportional to frequency).
-    """
-
-    static_w: Sourced
-    dynamic_w: Sourced
-    exponent: Sourced
-    idle_share: Sourced
-
-
-class SwitchCost(_Strict):
-    """What a clock change costs in seconds: the caller's stall, and the delay until it applies."""
-
-    stall_s: Sourced
-    effect_s: Sourced
-
-
-class Compute(_Strict):
-    """Speed of a processor: multiply-adds per clock cycle, and CPU cycles to start one layer."""
-
-    macs_per_cycle: Sourced
-    launch_cycles: Sourced
-
-
-class DomainSpec(_Strict):
-    """One domain of the board and where the kernel shows it (paths are relative to ``/``).
-
-    Attributes:
-        kind: kernel interface of the domain.
-        path: ``cpufreq``: folder of the policies; ``devfreq``: folder of the device, which holds
-            ``devfreq/<name>``; ``bpmp``: folder of the clock in debugfs.
-        policies: ``cpufreq`` only: numbers of the CPUs of each policy.
-        of_node: ``devfreq`` only: device tree name by which discovery recognises a GPU.
-        driver: ``cpufreq`` only: name of the kernel's driver.
-        governor: governor that the stock system runs.
-        governors: all governors that the kernel offers.
-        table: frequencies that the hardware offers.
-        cap_mhz: highest clock of the stock power mode, where it is below the table's top.
-        power: power of the domain by frequency and load.
-        switch: cost of a clock change.
-        compute: speed of the domain where it computes networks, else None.
-    """
-
-    kind: Literal['cpufreq', 'devfreq', 'bpmp']
-    path: str
-    policies: tuple[tuple[int, ...], ...] = ()
-    of_node: str = ''
-    driver: str = ''
-    governor: str = ''
-    governors: tuple[str, ...] = ()
-    table: ClockTable
-    cap_mhz: Sourced | None = None
-    power: PowerModel
-    switch: SwitchCost
-    compute: Compute | None = None
-
-    @property
-    def frequencies_hz(self) -> tuple[int, ...]:
-        """Ascending table in hertz."""
-        return self.table.hz
-
-    @property
-    def limits_hz(self) -> tuple[int, int]:
-        """Lowest and highest clock that the stock power mode allows."""
-        table = self.table.hz
-        if self.cap_mhz is None:
-            return table[0], table[-1]
-        cap = round(self.cap_mhz.value * _HZ_PER_MHZ)
-        return table[0], max((f for f in table if f <= cap), default=table[0])
-
-    @property
-    def allowed_hz(self) -> tuple[int, ...]:
-        """The part of the table that the stock power mode allows."""
-        return tuple(f for f in self.table.hz if f <= self.limits_hz[1])
-
-    @property
-    def cores(self) -> int:
-        """Number of CPUs behind the domain; 1 for anything that is not a CPU."""
-        return max(sum(len(cpus) for cpus in self.policies), 1)
-
-
-class Rail(_Strict):
-    """One channel of a power monitor and the loads behind it.
-
-    Attributes:
-        label: name of the rail.
-        loads: names of domains and of ``other_loads_w``; the word ``all`` for the board's input.
-        volts: nominal voltage.
-        device: name of the monitor among the board's ``monitors``.
-        channel: channel of the monitor (1 to 3 on an INA3221).
-    """
-
-    label: str
-    loads: tuple[str, ...]
-    volts: float = 5.0
-    device: str = ''
-    channel: int = 1
-
-
-class PowerMonitor(_Strict):
-    """A power monitor: hwmon ``ina3221`` or ``ina238``, the older iio form, or RAPL."""
-
-    kind: Literal['ina3221_hwmon', 'ina3221_iio', 'ina238_hwmon', 'rapl']
-    path: str
-    refresh_s: float = 0.007
-
-
-class Thermal(_Strict):
-    """First-order heating: towards ``ambient + resistance * power``, with a time constant."""
-
-    zones: tuple[str, ...]
-    resistance_c_per_w: Sourced
-    time_constant_s: Sourced
-    throttle_c: Sourced
-    ambient_c: float = 25.0
-
-
-class Memory(_Strict):
-    """Speed of the memory: bytes per cycle of the ``emc`` domain, or per second without one."""
-
-    bytes_per_cycle: Sourced | None = None
-    bytes_per_s: Sourced | None = None
-
-
-class Board(_Strict):
+class Board(Strict):
     """A machine as ``config/boards/NAME.yaml`` describes it.
 
     Attributes:
         name: name of the board in plans and commands; also that of its file.
         title: name of the board for people.
         model: text of ``/proc/device-tree/model`` (empty on a PC).
+        compatible: strings of ``/proc/device-tree/compatible`` that mean this board, module before
+            SoC.
+        generic: whether speed and power are guesses for a machine that nobody described.
         kernel: ``old`` (4.9, refuses min above max) or ``new`` (5.10 and later, PM QoS).
         domains: domain name → domain.
+        power_modes: name → power mode (``nvpmodel``); empty where the board has none.
+        shipped_mode: name of the mode that the board ships in.
+        mode: name of the mode that limits, cores and speed of the domains stand for, empty for the
+            whole board; :meth:`in_mode` sets it.
         other_loads_w: name → watts of a constant load that no clock changes.
         memory: speed of the memory.
         monitors: name → power monitor.
         rails: channels of the power monitors.
         thermal: heating of the board.
+        cooling: types of the cooling devices.
+        idle_states: states that the waiting board can fall into.
     """
 
     name: str
     title: str
     model: str = ''
+    compatible: tuple[str, ...] = ()
+    generic: bool = False
     kernel: Literal['old', 'new']
     domains: dict[str, DomainSpec]
+    power_modes: dict[str, PowerMode] = Field(default_factory=dict)
+    shipped_mode: str = ''
+    mode: str = ''
     other_loads_w: dict[str, Sourced]
     memory: Memory
-    monitors: dict[str, PowerMonitor] = {}
+    monitors: dict[str, PowerMonitor] = Field(default_factory=dict)
     rails: tuple[Rail, ...] = ()
     thermal: Thermal
+    cooling: tuple[str, ...] = ()
+    idle_states: tuple[IdleState, ...] = ()
 
     @model_validator(mode='after')
     def _consistent(self) -> Board:
-        known = {'all', *self.domains, *self.other_loads_w}
+        loads = {*self.domains, *self.other_loads_w}
         for rail in self.rails:
-            if unknown := set(rail.loads) - known:
+            if unknown := set(rail.loads) - {'all', *loads}:
                 raise ValueError(f'rail {rail.label}: unknown loads {sorted(unknown)}')
             if rail.device not in self.monitors:
                 raise ValueError(f'rail {rail.label}: no monitor {rail.device!r}')
@@ -224,7 +116,30 @@ class Board(_Strict):
         needed = 'bytes_per_cycle' if 'emc' in self.domains else 'bytes_per_s'
         if getattr(self.memory, needed) is None:
             raise ValueError(f'memory.{needed} is missing')
+        if self.shipped_mode and self.shipped_mode not in self.power_modes:
+            raise ValueError(f'shipped_mode: there is no power mode {self.shipped_mode!r}')
+        for name, mode in self.power_modes.items():
+            self._check_mode(name, mode)
+        for state in self.idle_states:
+            if unknown := set(state.saves) - loads:
+                raise ValueError(f'idle state {state.name}: unknown loads {sorted(unknown)}')
         return self
+
+    def _check_mode(self, name: str, mode: PowerMode) -> None:
+        if unknown := set(mode.limits_mhz) - set(self.domains):
+            raise ValueError(f'power mode {name}: unknown domains {sorted(unknown)}')
+        for domain, (low, high) in mode.limits_mhz.items():
+            if low is not None and high is not None and low > high:
+                raise ValueError(f'power mode {name}: {domain} has its lowest clock above its top')
+        cpus = {cpu for spec in self.domains.values() for group in spec.policies for cpu in group}
+        if missing := set(mode.cpus_online or ()) - cpus:
+            raise ValueError(f'power mode {name}: unknown CPUs {sorted(missing)}')
+        tpcs = _tpcs(self.domains)
+        if (mode.gpu_tpcs or 0) > tpcs:
+            raise ValueError(
+                f'power mode {name}: {mode.gpu_tpcs} TPCs of {tpcs}; '
+                'domains.gpu.compute.units says how many there are'
+            )
 
     @property
     def engine(self) -> str:
@@ -232,9 +147,67 @@ class Board(_Strict):
         gpu = self.domains.get('gpu')
         return 'gpu' if gpu is not None and gpu.compute is not None else 'cpu'
 
+    def in_mode(self, name: str) -> Board:
+        """The board in one of its power modes: limits, cores that are on, speed and power.
+
+        Cores and TPCs that a mode switches off neither compute nor draw power.
+
+        Raises:
+            BoardError: the board has no such mode.
+        """
+        if name not in self.power_modes:
+            known = ', '.join(self.power_modes) or 'none'
+            raise BoardError(f'{self.name} has no power mode {name!r}; it has {known}')
+        mode = self.power_modes[name]
+        before = self.power_modes.get(self.mode)
+        domains = {}
+        for domain, spec in self.domains.items():
+            low, high = mode.limits_mhz.get(domain, (None, None))
+            changed = spec.model_copy(
+                update={
+                    'limits_mhz': (low or spec.table.mhz[0], high or spec.table.mhz[-1]),
+                    'cpus_online': mode.cpus_online if spec.policies else None,
+                }
+            )
+            share = 1.0
+            if spec.policies:
+                share = len(changed.cpus) / max(len(spec.cpus), 1)
+            elif domain == 'gpu' and (tpcs := _tpcs(self.domains)):
+                share = (mode.gpu_tpcs or tpcs) / ((before and before.gpu_tpcs) or tpcs)
+            domains[domain] = changed if share == 1.0 else changed.sharing(share)
+        return self.model_copy(update={'domains': domains, 'mode': name})
+
+    def with_clocks(self, clocks: Mapping[str, tuple[tuple[int, ...], tuple[int, int]]]) -> Board:
+        """The board with the tables and limits that a machine was found to have.
+
+        Args:
+            clocks: domain → ascending frequencies, and lowest and highest allowed, all in hertz; a
+                domain that is missing stays as described, and one that the board lacks is ignored.
+        """
+        domains = dict(self.domains)
+        for name in domains.keys() & clocks.keys():
+            spec, (table_hz, limits_hz) = domains[name], clocks[name]
+            mhz = tuple(hz / HZ_PER_MHZ for hz in table_hz)
+            domains[name] = spec.model_copy(
+                update={
+                    'table': ClockTable(mhz=mhz, source='discovered'),
+                    'limits_mhz': tuple(hz / HZ_PER_MHZ for hz in limits_hz),
+                    'power': spec.power.at_top(mhz[-1] / spec.table.mhz[-1]),
+                }
+            )
+        return self.model_copy(update={'domains': domains})
+
+
+def _tpcs(domains: Mapping[str, DomainSpec]) -> int:
+    gpu = domains.get('gpu')
+    return gpu.compute.units if gpu is not None and gpu.compute is not None else 0
+
 
 def load_board(name: str) -> Board:
-    """Read ``config/boards/NAME.yaml``; ``name`` may also be the path of such a file.
+    """Read ``config/boards/NAME.yaml``; the board is in the power mode that it ships in.
+
+    Args:
+        name: name of the board, or path of such a file (ending in ``.yaml``).
 
     Raises:
         BoardError: there is no such board, or its file does not describe one.
@@ -257,6 +230,8 @@ def _boards_dir() -> Path:
 @lru_cache(maxsize=32)
 def _read(path: Path, _mtime_ns: int) -> Board:
     try:
-        return Board.model_validate(yaml.safe_load(path.read_text()))
+        text: Any = yaml.safe_load(path.read_text())
+        board = Board.model_validate(text)
     except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise BoardError(f'{path}: not a board description: {error}') from error
+    return board.in_mode(board.shipped_mode) if board.shipped_mode else board

@@ -1,7 +1,7 @@
 """The only process that writes sysfs: leases, plans, the undo log, recovery."""
 
 from e4_ros.energy.daemon.access import SocketPathError
-from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig, identify, parse_limits
+from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig, parse_limits
 from e4_ros.energy.daemon.hold_point import HeldPoint, hold, leased, parse_hz, parse_point
 from e4_ros.energy.daemon.lease import LeaseError
 from e4_ros.energy.daemon.recovery import recover
@@ -17,7 +17,6 @@ __all__ = [
     'UndoLog',
     'UndoLogError',
     'hold',
-    'identify',
     'leased',
     'parse_hz',
     'parse_limits',

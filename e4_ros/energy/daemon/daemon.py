@@ -19,8 +19,8 @@ from e4_ros.energy.daemon.recovery import recover
 from e4_ros.energy.daemon.server import DaemonServer
 from e4_ros.energy.daemon.undo_log import UndoLog
 from e4_ros.energy.domains.discovery import discover_some
+from e4_ros.energy.identify import identify
 from e4_ros.energy.meters.meters import open_meter
-from e4_ros.energy.virtual.board import board_of
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class DaemonConfig(BaseModel):
 
     Attributes:
         root: folder that holds ``sys/``; anything but ``/`` is a simulated board.
-        board: name of the board that plans must be made for; empty: found by :func:`identify`.
+        board: name of the board that plans must be made for; empty: found by `identify`.
         state_dir: folder of the undo log, writable by this user only.
         socket_path: path of the socket that clients connect to.
         group: name of the group whose members may connect; empty: only this user.
@@ -129,24 +129,6 @@ class Daemon:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def identify(root: str | Path = '/') -> str:
-    """Name of the machine's board.
-
-    A simulated board says its own; a real one is known by its device tree's model; any other
-    machine is ``pc``.
-    """
-    if (name := board_of(root)) is not None:
-        return name
-    try:
-        model = (Path(root) / 'proc/device-tree/model').read_bytes().rstrip(b'\0\n').decode()
-    except (OSError, UnicodeDecodeError):
-        return 'pc'
-    for name in board_names():
-        if load_board(name).model == model:
-            return name
-    return model.lower().replace(' ', '_')
 
 
 def parse_limits(texts: list[str]) -> dict[str, tuple[int, int]]:

@@ -66,9 +66,9 @@ def files(board: Board) -> dict[str, str]:
         texts['proc/device-tree/model'] = board.model + '\0'
     for spec in board.domains.values():
         texts.update(_KINDS[spec.kind](spec))
-    for zone, label in enumerate(board.thermal.zones):
-        folder = f'sys/class/thermal/thermal_zone{zone}'
-        texts[f'{folder}/type'] = label
+    for index, zone in enumerate(board.thermal.zones):
+        folder = f'sys/class/thermal/thermal_zone{index}'
+        texts[f'{folder}/type'] = zone.type
         texts[f'{folder}/temp'] = str(_NOMINAL_C * 1000)
     return {path: text if text.endswith('\0') else f'{text}\n' for path, text in texts.items()}
 

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from e4_ros.energy.board_model import works_of
-from e4_ros.energy.daemon.daemon import DaemonConfig, identify
+from e4_ros.energy.daemon.daemon import DaemonConfig
 from e4_ros.energy.daemon.hold_point import leased
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.domains.domain import Domain
+from e4_ros.energy.identify import identify
 from e4_ros.energy.virtual.board import board_of
 from e4_ros.profiling.measuring.host import (
     NothingToSetError,

@@ -107,3 +107,90 @@ def test_boards_are_immutable():
     board: Board = load_board('jetson_nano')
     with pytest.raises(ValueError, match='frozen'):
         board.name = 'other'
+
+
+def with_modes() -> dict:
+    data = raw('jetson_nano')
+    data['domains']['gpu']['compute']['units'] = 4
+    data['power_modes'] = {
+        'MAXN': {'id': 0, 'source': 'a test'},
+        '5W': {
+            'id': 1,
+            'limits_mhz': {'cpu': [204, 918], 'gpu': [None, 640]},
+            'cpus_online': [0, 1],
+            'gpu_tpcs': 2,
+            'source': 'a test',
+        },
+    }
+    data['shipped_mode'] = '5W'
+    return data
+
+
+def loaded(tmp_path, data: dict) -> Board:
+    path = tmp_path / 'mine.yaml'
+    path.write_text(yaml.safe_dump(data))
+    return load_board(str(path))
+
+
+def test_a_board_comes_in_the_mode_that_it_ships_in(tmp_path):
+    board = loaded(tmp_path, with_modes())
+    assert board.mode == '5W'
+    assert board.domains['cpu'].limits_hz == (204_000_000, 825_600_000)
+    assert board.domains['gpu'].limits_hz == (76_800_000, 614_400_000)
+    assert board.domains['cpu'].cores == 2
+
+
+def test_what_a_mode_switches_off_neither_computes_nor_draws(tmp_path):
+    board = loaded(tmp_path, with_modes())
+    whole = board.in_mode('MAXN')
+    for name in ('cpu', 'gpu'):
+        half, full = board.domains[name], whole.domains[name]
+        assert half.compute.macs_per_cycle.value * 2 == full.compute.macs_per_cycle.value
+        assert half.power.dynamic_w.value * 2 == full.power.dynamic_w.value
+        assert half.power.static_w.value * 2 == full.power.static_w.value
+    assert whole.domains['gpu'].compute == load_board('jetson_nano').domains[
+        'gpu'
+    ].compute.model_copy(update={'units': 4})
+
+
+def test_a_mode_and_back_is_the_same_board(tmp_path):
+    board = loaded(tmp_path, with_modes())
+    assert board.in_mode('MAXN').in_mode('5W') == board
+    assert board.in_mode('5W') == board
+
+
+def test_a_mode_that_the_board_lacks_is_named_with_those_it_has(tmp_path):
+    with pytest.raises(BoardError, match='5W, MAXN'):
+        loaded(tmp_path, with_modes()).in_mode('10W')
+
+
+@pytest.mark.parametrize(
+    ('change', 'complaint'),
+    [
+        (lambda d: d.update(shipped_mode='10W'), '10W'),
+        (lambda d: d['power_modes']['5W']['limits_mhz'].update(npu=[1, 2]), 'npu'),
+        (lambda d: d['power_modes']['5W']['limits_mhz'].update(cpu=[900, 300]), 'above its top'),
+        (lambda d: d['power_modes']['5W'].update(cpus_online=[0, 9]), 'unknown CPUs'),
+        (lambda d: d['power_modes']['5W'].update(cpus_online=[]), 'cpus_online'),
+        (lambda d: d['power_modes']['5W'].update(gpu_tpcs=8), '8 TPCs of 4'),
+        (lambda d: d['thermal']['zones'][0].update(trips=[['melting', 95]]), 'trips'),
+        (
+            lambda d: d.update(
+                idle_states=[
+                    {
+                        'name': 'c7',
+                        'min_residency_s': [0.03, 'x'],
+                        'exit_latency_s': [0.005, 'x'],
+                        'saves': {'npu': [1, 'x']},
+                    }
+                ]
+            ),
+            'idle state c7',
+        ),
+    ],
+)
+def test_a_wrong_mode_zone_or_idle_state_is_refused(tmp_path, change, complaint):
+    data = with_modes()
+    change(data)
+    with pytest.raises(BoardError, match=complaint):
+        loaded(tmp_path, data)

@@ -6,7 +6,6 @@ import pytest
 
 from e4_ros.energy.client.status_page import DaemonState, PageWriter
 from e4_ros.energy.daemon.core import MAX_FAILURES, ClocksLost, DaemonCore
-from e4_ros.energy.daemon.daemon import identify
 from e4_ros.energy.daemon.undo_log import UndoLog
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.errors import DeviceGone, DomainError, NotPermitted, WriteRefused
@@ -223,17 +222,6 @@ def test_plan_over_fewer_domains_restores_the_others(core, board_root, sweep, fi
     changed = {name for name, text in files(board_root).items() if before[name] != text}
     assert changed
     assert all('devfreq' in name for name in changed)
-
-
-def test_boards_are_known_by_name(board_root, tmp_path):
-    assert identify(board_root) == 'jetson_orin_nano'
-    assert identify(tmp_path) == 'pc'
-    model = tmp_path / 'proc/device-tree/model'
-    model.parent.mkdir(parents=True)
-    model.write_bytes(b'NVIDIA Jetson Nano Developer Kit\0')
-    assert identify(tmp_path) == 'jetson_nano'
-    model.write_bytes(b'Some Other Kit\0')
-    assert identify(tmp_path) == 'some_other_kit'
 
 
 def test_state_is_shown(core, page, sweep):

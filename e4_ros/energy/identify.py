@@ -1,0 +1,114 @@
+"""Which board a machine is, and what is known of it: described, or discovered and generic.
+
+Order of the evidence: a virtual board says its own name; then the text of the device tree's
+``model``; then its ``compatible`` strings, from the module to the SoC, so that a third-party
+carrier is known by the module that sits on it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from e4_ros import paths
+from e4_ros.energy.board_parts import HZ_PER_MHZ, ClockTable, DomainSpec
+from e4_ros.energy.boards import Board, board_names, load_board
+from e4_ros.energy.domains.discovery import discover
+from e4_ros.energy.domains.domain import Domain
+from e4_ros.energy.power_mode import SeenMode, read_power_mode
+from e4_ros.energy.virtual.board import board_of
+
+_DEVICE_TREE = 'proc/device-tree'
+_UNKNOWN = 'pc'
+
+
+def identify(root: str | Path = '/') -> str:
+    """Name of the machine's board: one that is described, else one made of its model's text.
+
+    A machine without a device tree (a PC, a container) is ``pc``.
+    """
+    if (name := board_of(root)) is not None:
+        return name
+    model = ' '.join(_strings(root, 'model'))
+    known = {name: load_board(name) for name in board_names()}
+    for name, board in known.items():
+        if model and board.model == model:
+            return name
+    for seen in _strings(root, 'compatible'):
+        for name, board in known.items():
+            if seen in board.compatible:
+                return name
+    return re.sub(r'[^a-z0-9]+', '_', model.lower()).strip('_') or _UNKNOWN
+
+
+def machine_board(root: str | Path = '/') -> Board:
+    """What is known of the machine below ``root``; never nothing.
+
+    A described board comes in the power mode that the machine is in, with the tables and limits
+    that were discovered in the place of its file's. An unknown machine gets its discovered tables
+    and a generic model of speed and power, which ``generic`` marks: `e4 profile --board here`
+    measures a table that replaces the guesses.
+    """
+    name, seen, found = identify(root), read_power_mode(root), discover(root)
+    if name not in board_names():
+        return _generic(name, Path(root), found)
+    board = load_board(name)
+    if seen is not None and (mode := _mode_of(board, seen)):
+        board = board.in_mode(mode)
+    return board.with_clocks({d.name: (d.frequencies_hz, d.limits_hz) for d in found})
+
+
+def _strings(root: str | Path, name: str) -> list[str]:
+    """Texts of a device tree property, which end with a zero byte each."""
+    try:
+        raw = (Path(root) / _DEVICE_TREE / name).read_bytes()
+    except OSError:
+        return []
+    return [text for part in raw.split(b'\0') if (text := part.decode(errors='replace').strip())]
+
+
+def _mode_of(board: Board, seen: SeenMode) -> str:
+    """The described mode that was seen, by name or else by number; empty if there is none."""
+    if seen.name in board.power_modes:
+        return seen.name
+    by_number = {mode.id: name for name, mode in board.power_modes.items()}
+    return '' if seen.name else by_number.get(seen.id, '')
+
+
+def _generic(name: str, root: Path, found: list[Domain]) -> Board:
+    """A board of guesses around discovered clocks; one CPU clock is assumed where none is found."""
+    text = (paths.config_dir() / 'generic_board.yaml').read_text()
+    guess = Board.model_validate(yaml.safe_load(text))
+    domains = {'cpu': guess.domains['cpu']}
+    for domain in found:
+        like = guess.domains.get(domain.name.rstrip('0123456789'))
+        if like is not None:
+            domains[domain.name] = _discovered(like, domain, root)
+    return guess.model_copy(
+        update={'name': name, 'title': f'{name}, not described', 'domains': domains}
+    )
+
+
+def _discovered(like: DomainSpec, domain: Domain, root: Path) -> DomainSpec:
+    mhz = tuple(hz / HZ_PER_MHZ for hz in domain.frequencies_hz)
+    spec = like.model_copy(
+        update={
+            'kind': domain.kind,
+            'table': ClockTable(mhz=mhz, source='discovered'),
+            'limits_mhz': tuple(hz / HZ_PER_MHZ for hz in domain.limits_hz),
+        }
+    )
+    policies = tuple(_cpus(policy) for policy in getattr(domain, 'policies', ()))
+    if not any(policies):
+        return spec
+    cores = sum(map(len, policies))
+    return spec.model_copy(update={'policies': policies}).sharing(cores / like.cores)
+
+
+def _cpus(policy: Path) -> tuple[int, ...]:
+    try:
+        return tuple(map(int, (policy / 'affected_cpus').read_text().split()))
+    except (OSError, ValueError):
+        return ()
