@@ -14,9 +14,10 @@ from pathlib import Path
 from e4_ros.benchmarks.boards import tree
 from e4_ros.benchmarks.boards.listing import Expected, Found, Listing
 from e4_ros.energy.client import DvfsClient
-from e4_ros.energy.daemon import Daemon, DaemonConfig, identify
+from e4_ros.energy.daemon import Daemon, DaemonConfig
 from e4_ros.energy.domains import Domain, discover
 from e4_ros.energy.errors import DomainError
+from e4_ros.energy.identify import identify
 from e4_ros.energy.meters import open_meter
 from e4_ros.energy.plan import FrequencyPlan, PlanPath
 
