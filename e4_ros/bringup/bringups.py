@@ -30,13 +30,6 @@ _IMAGE = Argument(
 )
 _CAMERA = '{camera}'
 _CAMERAS = next(spec for spec in perception.PARAMETERS if spec.name == 'cameras')
-_RELIABILITY = Argument(
-    'reliability',
-    '',
-    'QoS of the image subscription: best_effort (default), or reliable, which loses no large '
-    'images on the way.',
-    ('best_effort', 'reliable'),
-)
 _HELPER = Argument('helper', 'true', 'Start the DVFS daemon too, which steps the clocks.')
 _SENSORS = (
     Argument('camera_info', 'camera_info', 'Calibration of the camera.'),
@@ -83,28 +76,6 @@ def _sensors(values: Values) -> dict[str, str]:
     return {name: values[key] for key, name in inside.items() if values[key] != name}
 
 
-def _as_asked(values: Values) -> dict[str, str]:
-    """QoS overrides, which go by the names that topics have in the graph."""
-    if not values['reliability']:
-        return {}
-    topics = _topics(values).values()
-    return {n: v for image in topics for n, v in _reliability(image, values).items()}
-
-
-def _reliable(values: Values) -> dict[str, str]:
-    """Between the own processes nothing may get lost."""
-    return _reliability('image', {**values, 'reliability': 'reliable'})
-
-
-def _reliability(image: str, values: Values) -> dict[str, str]:
-    names = [image[1:]] if image.startswith('/') else [values['namespace'].strip('/'), image]
-    topic = '/' + '/'.join(filter(None, names))
-    return {
-        f'qos_overrides.{name}.subscription.reliability': values['reliability']
-        for name in (topic, f'{topic}/compressed')
-    }
-
-
 def _patience(values: Values) -> float:
     """A daemon that starts beside perception may be the later of the two."""
     return 10.0 if values['helper'] == 'true' else 0.0
@@ -121,14 +92,13 @@ _PERCEIVING = NodeEntry(
     'perception',
     perception.PARAMETERS,
     sets={'helper_wait_s': _patience},
-    qos=_as_asked,
     remappings=_image,
 )
 
 _PERCEPTION = Bringup(
     'perception',
     'Find objects in the images of one or several cameras, and step the clocks meanwhile.',
-    (_IMAGE, _RELIABILITY, _HELPER),
+    (_IMAGE, _HELPER),
     (_DAEMON, _PERCEIVING),
 )
 
@@ -151,9 +121,13 @@ _DEMO = Bringup(
         NodeEntry(
             'perception',
             perception.PARAMETERS,
-            sets={'image_transport': _always('raw'), 'helper_wait_s': _patience, **_ONE_CAMERA},
+            sets={
+                'image_transport': _always('raw'),
+                'reliability': _always('reliable'),  # nothing may get lost between our processes
+                'helper_wait_s': _patience,
+                **_ONE_CAMERA,
+            },
             defaults={'baseline_every': '1'},  # its tracker sees every image, as ours does
-            qos=_reliable,
         ),
         NodeEntry(
             'video_source',
@@ -178,9 +152,12 @@ _REPLAY = Bringup(
         NodeEntry(
             'perception',
             perception.PARAMETERS,
-            sets={'helper_wait_s': _patience, **_ONE_CAMERA},
+            sets={
+                'reliability': _always('reliable'),
+                'helper_wait_s': _patience,
+                **_ONE_CAMERA,
+            },
             defaults={'image_transport': 'auto'},  # the bag knows how its images are packed
-            qos=_reliable,
         ),
         NodeEntry(
             'replay',
@@ -207,7 +184,7 @@ _PROFILE = Bringup(
 _NAVIGATION = Bringup(
     'navigation',
     'Find objects in the images of a camera and place them in metres, for navigation.',
-    (_IMAGE, _RELIABILITY, _HELPER, *_SENSORS),
+    (_IMAGE, _HELPER, *_SENSORS),
     (
         _DAEMON,
         replace(_PERCEIVING, sets={**_PERCEIVING.sets, **_ONE_CAMERA}),

@@ -40,7 +40,6 @@ class NodeEntry:
             ``sets`` and for what is common to all nodes.
         sets: Parameters that the bringup itself sets, from the arguments.
         defaults: Texts of arguments that stand in the bringup instead of the params file's values.
-        qos: Gives QoS overrides from the arguments.
         remappings: Gives name in the node → name outside from the arguments.
         switch: Argument without which the node does not start; empty for always. The others do
             without a node that has one.
@@ -51,7 +50,6 @@ class NodeEntry:
     table: Sequence[ParameterSpec]
     sets: Mapping[str, Callable[[Values], Any]] = field(default_factory=dict)
     defaults: Values = field(default_factory=dict)
-    qos: Callable[[Values], dict[str, str]] = lambda _: {}
     remappings: Callable[[Values], dict[str, str]] = lambda _: {}
     switch: str = ''
     last: bool = False
@@ -136,7 +134,7 @@ class Bringup:
         parameters |= given | {name: make(texts) for name, make in entry.sets.items()}
         return NodeSpec(
             entry.executable,
-            parameters | entry.qos(texts),
+            parameters,
             entry.remappings(texts),
             last=entry.last,
             required=not entry.switch,

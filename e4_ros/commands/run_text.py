@@ -10,7 +10,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from e4_ros.evaluation.report.quality import Quality
     from e4_ros.evaluation.report.run_outputs import RunOutputs
-    from e4_ros.evaluation.report.summary import Summary
+    from e4_ros.evaluation.report.summary import Latency, Summary
 
 
 def summary_table(outputs: RunOutputs) -> Table:
@@ -47,8 +47,10 @@ def _add_exits(table: Table, summary: Summary) -> None:
 
 def _add_latencies(table: Table, summary: Summary) -> None:
     latency, full = summary.latency_ms, summary.full_latency_ms
-    spread = f'p50 {latency.p50:.2f}  p95 {latency.p95:.2f}  p99 {latency.p99:.2f}'
-    table.add_row('latency, mean', f'{latency.mean:.2f} ms', spread)
+    table.add_row('latency, mean', f'{latency.mean:.2f} ms', _spread(latency))
+    if (whole := summary.end_to_end_ms) is not None:
+        spread = f'{_spread(whole)}, from the stamp to the topic'
+        table.add_row('end to end, mean', f'{whole.mean:.2f} ms', spread)
     if full and summary.speedup_vs_full:
         tracked = '' if summary.risk is None else 'with the same tracker, on every frame; '
         note = f'{tracked}p50 {full.p50:.2f}'
@@ -57,6 +59,10 @@ def _add_latencies(table: Table, summary: Summary) -> None:
         table.add_row('speed-up', f'{summary.speedup_vs_full:.2f} ×', against)
     if summary.agreement is not None or summary.f1_vs_full is not None:
         table.add_row('agreement with it', *_agreement(summary))
+
+
+def _spread(latency: Latency) -> str:
+    return f'p50 {latency.p50:.2f}  p95 {latency.p95:.2f}  p99 {latency.p99:.2f}'
 
 
 def _agreement(summary: Summary) -> tuple[str, str]:

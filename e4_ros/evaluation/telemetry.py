@@ -26,7 +26,8 @@ _DETECTIONS, _TELEMETRY, _STATE = (
 )
 _DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 _BASELINE = '/baseline/'
-_RISK = 'risk_asked', 'risk_seen', 'key_frame_rate'  # absent in recordings of earlier versions
+_RISK = 'risk_asked', 'risk_seen', 'key_frame_rate'
+# Fields that are read with a default are absent in recordings of earlier versions.
 
 
 class TelemetryError(ValueError):
@@ -148,6 +149,7 @@ def _record(topics: _Topics, stamp_ns: int, index: int) -> FrameRecord:
         energy_source=telemetry.energy_source,
         full=full,
         risk=StreamRisk(*(float(getattr(telemetry, name, math.nan)) for name in _RISK)),
+        end_to_end_s=float(getattr(telemetry, 'end_to_end_s', math.nan)),
     )
 
 

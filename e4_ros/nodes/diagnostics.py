@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.lifecycle import LifecycleState, ManagedEntity, TransitionCallbackReturn
 from rclpy.node import Node
-from rclpy.subscription import Subscription
 
 from e4_ros.nodes.timers import steady_timer
 
@@ -60,11 +59,10 @@ def status(
     return DiagnosticStatus(name=name, level=level, message=wrong or fine, values=pairs)
 
 
-def why_silent(node: Node, subscription: Subscription, silence_s: float) -> str:
+def why_silent(node: Node, topic: str, silence_s: float) -> str:
     """What to do about a topic that brings nothing; empty while there is nothing to complain of."""
     if silence_s < SILENCE_S:
         return ''
-    topic = subscription.topic_name
     base = topic.removesuffix('/compressed')
     other = base if topic.endswith('/compressed') else f'{topic}/compressed'
     if not node.count_publishers(topic) and node.count_publishers(other):

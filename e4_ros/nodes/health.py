@@ -40,16 +40,29 @@ class Health:
         self._errors: deque[tuple[float, str]] = deque(maxlen=1000)
         self._told: dict[str, float] = {}
         self._last_image_s = time.monotonic()
+        self._came_s: deque[float] = deque(maxlen=10_000)
+        self._losses: deque[tuple[float, int]] = deque(maxlen=10_000)
         self._processed = self._dropped = self._lost = 0
 
     def arrived(self) -> None:
         """Note that an image came."""
-        self._last_image_s = time.monotonic()
+        now = time.monotonic()
+        with self._lock:
+            self._last_image_s = now
+            self._came_s.append(now)
 
     def lost(self, number: int) -> None:
         """Count images that the middleware lost on the way; they were never received."""
         with self._lock:
             self._lost += number
+            self._losses.append((time.monotonic(), number))
+
+    def lately(self) -> tuple[int, int]:
+        """Images that were lost on the way, and images that came, in the last `RECENT_S` s."""
+        since = time.monotonic() - RECENT_S
+        with self._lock:
+            lost = sum(number for when, number in self._losses if when >= since)
+            return lost, sum(when >= since for when in self._came_s)
 
     def processed(self, exit_name: str) -> Counts:
         """Count an answered image; the totals with it, none of another's in between."""
@@ -113,15 +126,11 @@ class Health:
             'frames_processed': counts.processed,
             'frames_dropped': counts.dropped,
             'lost_before_receipt': lost,
+            'lost_lately': self.lately()[0],
         }
         values |= {f'exit_share.{e}': f'{n / counts.processed:.3f}' for e, n in exits.items()}
         values |= {f'dropped.{reason}': number for reason, number in drops.items()}
         values |= {f'error.{i}': f'{n}× {t}' for i, (t, n) in enumerate(errors.items())}
-        if lost and not complaint:
-            complaint = (
-                f'{lost} images were lost on the way here: subscribe reliably '
-                '(launch with reliability:=reliable) or set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA'
-            )
         fine = f'{counts.processed} of {counts.received} images processed'
         return status('images', next(iter(errors), complaint), fine, values)
 

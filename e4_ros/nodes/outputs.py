@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from e4_ros.perception.annotate import Annotator
     from e4_ros.vision.inference.frame_result import FrameResult
     from e4_ros.vision.inference.stream_engine import StreamEngine
+
+_OLDEST_S = 60.0  # an older stamp is of another clock, as where a bag is played at its own times
 
 
 class Outputs(ManagedEntity):
@@ -68,10 +71,11 @@ class Outputs(ManagedEntity):
         """Publish detections and telemetry; the picture and vision_msgs while someone listens."""
         detections = record.result.detections
         self._detections.publish(self._to_detections(record.result, header, frame))
+        end_to_end_s = self._age_s(header)
         if self._array is not None and self._array.get_subscription_count():
             names = self._model.class_names
             self._array.publish(conversions.to_detection_2d_array(detections, header, names))
-        self._telemetry.publish(self._to_telemetry(header, record, at, plan_id))
+        self._telemetry.publish(self._to_telemetry(header, record, at, plan_id, end_to_end_s))
         if self._annotated.get_subscription_count():
             picture = (self._annotator or self._make_annotator()).draw(frame, record)
             self._annotated.publish(conversions.to_image(picture, header))
@@ -126,8 +130,17 @@ class Outputs(ManagedEntity):
             result.detections, header, model.name, model.task, model.class_names, (width, height)
         )
 
+    def _age_s(self, header: Header) -> float:
+        age_s = self._node.get_clock().now().nanoseconds * 1e-9 - conversions.seconds(header)
+        return age_s if 0 <= age_s <= _OLDEST_S else math.nan
+
     def _to_telemetry(
-        self, header: Header, record: FrameRecord, at: Counts, plan_id: str = ''
+        self,
+        header: Header,
+        record: FrameRecord,
+        at: Counts,
+        plan_id: str = '',
+        end_to_end_s: float = math.nan,
     ) -> ExitTelemetry:
         result = record.result
         return ExitTelemetry(
@@ -142,6 +155,7 @@ class Outputs(ManagedEntity):
             key_frame_rate=record.risk.key_frame_rate,
             segments=_to_segments(record),
             latency_s=float(result.latency_s),
+            end_to_end_s=end_to_end_s,
             energy_j=float(record.energy_j),
             energy_source=record.energy_source,
             frames_received=at.received,

@@ -54,6 +54,8 @@ class FrameRecord:
         energy_source: ``measured``, ``modelled`` or ``none``.
         full: The full network on the same frame, where the run compares.
         risk: What tracks may cost and cost, after this frame.
+        end_to_end_s: Seconds from the image's stamp to the publication of its answer; NaN where
+            nothing is published, or stamps say no time of the node's clock.
     """
 
     frame: int
@@ -66,6 +68,7 @@ class FrameRecord:
     energy_source: str = NO_SOURCE
     full: FrameResult | None = None
     risk: StreamRisk = NO_RISK
+    end_to_end_s: float = math.nan
 
     def mean_point(self) -> dict[str, float]:
         """Clock of each domain over the frame, in hertz, weighted by the segments' seconds."""

@@ -95,12 +95,8 @@ def until(condition) -> None:
 
 
 def overrides(**values) -> list[Parameter]:
-    reliably = {
-        f'qos_overrides./{name}/image.subscription.{policy}': wanted
-        for name in CAMERAS
-        for policy, wanted in (('reliability', 'reliable'), ('depth', 100))
-    }
-    given = {'threads': 1, 'helper': '', 'diagnostics_period_s': 0.1, **reliably, **values}
+    deep = {f'qos_overrides./{name}/image.subscription.depth': 100 for name in CAMERAS}
+    given = {'threads': 1, 'helper': '', 'diagnostics_period_s': 0.1, **deep, **values}
     return [Parameter(name, value=value) for name, value in given.items()]
 
 

@@ -94,7 +94,7 @@ def camera(ros_context, make):
         window_stride_s=2.0,
         min_score=0.0,
         diagnostics_period_s=0.1,
-        **{'qos_overrides./image.subscription.reliability': 'reliable'},
+        reliability='reliable',
     )
     camera = _Camera(ros_context)
     executor.add_node(perception)

@@ -106,7 +106,7 @@ class Graph:
             'ring_dir': str(ring),
             'ring_share': 1.0,
             'fit_options': ['--steps', '3', '--epochs', '1', '--no-gates'],
-            'qos_overrides./image.subscription.reliability': 'reliable',
+            'reliability': 'reliable',
             'qos_overrides./image.subscription.depth': 100,
             **parameters,
         }

@@ -131,7 +131,7 @@ def perceive(start, robot, **parameters) -> Perception:
         diagnostics_period_s=0.1,
         helper_retry_s=0.3,
         **{
-            'qos_overrides./image.subscription.reliability': 'reliable',
+            'reliability': 'reliable',
             'qos_overrides./image.subscription.depth': 100,
         },
         **parameters,

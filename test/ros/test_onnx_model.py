@@ -47,7 +47,7 @@ def seen_by(ros_context):
     def start(model, frame: np.ndarray):
         overrides = {
             'model': str(model), 'threads': 1, 'helper': '', 'diagnostics_period_s': 0.1,
-            'qos_overrides./image.subscription.reliability': 'reliable',
+            'reliability': 'reliable',
         }  # fmt: skip
         perception = Perception(
             context=ros_context,

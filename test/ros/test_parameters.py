@@ -14,6 +14,7 @@ from rcl_interfaces.msg import Parameter as ParameterMsg  # noqa: E402
 from rcl_interfaces.srv import GetParameters, ListParameters, SetParameters  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
 
 from e4_ros.bringup.parameter_spec import ParameterError  # noqa: E402
 from e4_ros.nodes.dvfs_helper import DvfsHelper  # noqa: E402
@@ -152,6 +153,7 @@ def test_a_running_node_takes_its_own_dump(start, tmp_path, kind, given):
         given = given | {'output': str(tmp_path / 'x.mcap')}
     node, user = start(kind, **given)
     if kind is Perception:
+        node.create_publisher(Image, 'image', 1)  # it listens once somebody publishes
         until(lambda: node._images and node._images.is_listening)
     if kind is DvfsHelper:
         until(lambda: node._served.daemon is not None)
@@ -159,7 +161,7 @@ def test_a_running_node_takes_its_own_dump(start, tmp_path, kind, given):
     names = {parameter.name for parameter in dumped}
     assert 'use_sim_time' in names
     if kind is Perception:
-        assert 'qos_overrides./image.subscription.reliability' in names
+        assert 'qos_overrides./image.subscription.depth' in names
     refusals = [result.reason for result in user.set(*dumped) if not result.successful]
     assert not refusals
     assert values_of(user.dump()) == values_of(dumped)

@@ -157,7 +157,7 @@ def graph(ros_context):
             Parameter('threads', value=1),
             Parameter('diagnostics_period_s', value=0.1),
             Parameter('helper_retry_s', value=0.3),
-            Parameter('qos_overrides./image.subscription.reliability', value='reliable'),
+            Parameter('reliability', value='reliable'),
             Parameter('qos_overrides./image.subscription.depth', value=100),
         ],
     )

@@ -93,7 +93,7 @@ def _time_bare(words: Iterable[str], env: dict[str, str] | None) -> float:
 
 def start_perception() -> Start:
     """Start perception beside a camera that runs already; stop it after its first answer."""
-    with _ros() as env, _camera(env) as camera, _node('perception', env, [_reliably()]) as process:
+    with _ros() as env, _camera(env) as camera, _node('perception', env, []) as process:
         visible_s = _await(camera, 'visible', process) - process.began_s
         first_s = _await(camera, 'first_detection', process) - process.began_s
         return Start(visible_s, first_s)
@@ -115,7 +115,7 @@ def run_perception(
         rate_hz: images a second of each.
         parameters: further parameters of the node, as ``name:=value``.
     """
-    given = [*parameters, *map(_reliably, cameras or [''])]
+    given = [*parameters]
     given += [f'cameras:=[{",".join(cameras)}]'] if cameras else []
     with contextlib.ExitStack() as stack:
         out = Path(stack.enter_context(tempfile.TemporaryDirectory())) / 'seen.json'
@@ -143,12 +143,6 @@ def run_daemon(seconds: float) -> float:
             if process.poll() is not None:
                 raise StartError(f'the daemon ended with {process.returncode}: {process.words()}')
             return _peak_mb(process.pid)
-
-
-def _reliably(camera: str = '') -> str:
-    """A camera's images lose none on the way; as a launch argument has it."""
-    topic = f'/{camera}/image' if camera else '/image'
-    return f'qos_overrides.{topic}.subscription.reliability:=reliable'
 
 
 class _Process(subprocess.Popen[bytes]):

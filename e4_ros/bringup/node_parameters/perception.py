@@ -146,6 +146,14 @@ PARAMETERS = (
         choices=('raw', 'compressed', 'auto'),
     ),
     ParameterSpec(
+        'reliability',
+        'auto',
+        'How images are subscribed: auto is reliable where every publisher of the topic is, else '
+        'best_effort, which loses most large images. It stands in the place of the QoS override '
+        'of that name.',
+        choices=('auto', 'reliable', 'best_effort'),
+    ),
+    ParameterSpec(
         'max_pixels',
         DEFAULT_MAX_PIXELS,
         'Images with more pixels are dropped; keeps a broken header from taking all memory.',

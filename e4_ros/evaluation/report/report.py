@@ -115,6 +115,9 @@ def _tiles(summary: Summary) -> str:
             f'{summary.peer} p50 {full.p50:.1f} ms' if full else '',
         ),
     ]
+    if (whole := summary.end_to_end_ms) is not None:
+        spread = f'{whole.p50:.1f}<small> / {whole.p95:.1f} / {whole.p99:.1f} ms</small>'
+        tiles.append(('Stamp to topic, p50 / p95 / p99', spread, 'waits and copies included'))
     if (risk := summary.risk) is not None:
         seen = 'n/a' if risk.seen is None else f'{risk.seen:.3f}'
         note = f'loss of a frame {seen}, {risk.asked:g} allowed'

@@ -27,7 +27,7 @@ from e4_ros.vision.inference.exit_thresholds import TRACK
 
 
 class Latency(BaseModel):
-    """Milliseconds from the start of a frame's computation to its detections."""
+    """Milliseconds of a frame: of its computation, or from its stamp to its publication."""
 
     model_config = ConfigDict(extra='forbid')
 
@@ -115,7 +115,9 @@ class Summary(BaseModel):
         frames_processed: Number of frames that were processed.
         frames_dropped: Number of frames that were replaced by newer ones or could not be read.
         exits: Exit → number of frames that took it.
-        latency_ms: Latency of a frame.
+        latency_ms: Latency of a frame, from the start of its computation to its detections.
+        end_to_end_ms: From an image's stamp to the publication of its detections; null where
+            nothing was published.
         full_latency_ms: Latency of the full network, interleaved frame by frame; null without a
             baseline.
         speedup_vs_full: Mean latency of the full network over mean latency of the run.
@@ -145,6 +147,7 @@ class Summary(BaseModel):
     frames_dropped: int
     exits: dict[str, int]
     latency_ms: Latency
+    end_to_end_ms: Latency | None = None
     full_latency_ms: FullLatency | None
     speedup_vs_full: Rounded | None
     f1_vs_full: Rounded | None
@@ -202,6 +205,8 @@ def summarise(
             f'{info.frames_dropped} dropped'
         )
     latency = np.array([record.result.latency_s for record in records]) * 1e3
+    end_to_end = np.array([record.end_to_end_s for record in records]) * 1e3
+    end_to_end = end_to_end[np.isfinite(end_to_end)]
     compared = [record for record in records if record.full is not None]
     full = np.array([record.full.latency_s for record in compared if record.full]) * 1e3
     joules = np.array([record.energy_j for record in records])
@@ -215,7 +220,8 @@ def summarise(
         frames_processed=len(records),
         frames_dropped=info.frames_dropped,
         exits={name: taken[name] for name in (*info.exits, *(taken.keys() - set(info.exits)))},
-        latency_ms=Latency(mean=float(latency.mean()), **_percentiles(latency, (50, 95, 99))),
+        latency_ms=_latency(latency),
+        end_to_end_ms=_latency(end_to_end) if len(end_to_end) else None,
         full_latency_ms=(
             FullLatency(mean=float(full.mean()), **_percentiles(full, (50,))) if compared else None
         ),
@@ -265,6 +271,10 @@ def _same_class(compared: Sequence[FrameRecord], task: str) -> float | None:
         return None
     ours = [record.result.detections for record in compared]
     return top1(ours, [record.full.detections for record in compared if record.full])
+
+
+def _latency(values_ms: np.ndarray) -> Latency:
+    return Latency(mean=float(values_ms.mean()), **_percentiles(values_ms, (50, 95, 99)))
 
 
 def _percentiles(values: np.ndarray, which: tuple[int, ...]) -> dict[str, float]:

@@ -80,45 +80,23 @@ def test_values_reach_the_nodes_as_what_they_are():
 
 
 @pytest.mark.parametrize(
-    ('image', 'namespace', 'topic'),
+    ('image', 'remapped'),
     [
-        ('image', '', '/image'),
-        ('image', '/robot/', '/robot/image'),
-        ('front/image', 'robot', '/robot/front/image'),
-        ('/camera/image_raw', 'robot', '/camera/image_raw'),
-    ],
-)
-def test_reliability_goes_by_the_names_of_the_graph(image, namespace, topic):
-    given = {'image': image, 'namespace': namespace, 'reliability': 'reliable', 'helper': 'false'}
-    (perception,) = BRINGUPS['perception'].specs(given)
-    overrides = {n: v for n, v in perception.parameters.items() if n.startswith('qos_overrides.')}
-    assert overrides == {
-        f'qos_overrides.{topic}.subscription.reliability': 'reliable',
-        f'qos_overrides.{topic}/compressed.subscription.reliability': 'reliable',
-    }
-
-
-@pytest.mark.parametrize(
-    ('image', 'remapped', 'topics'),
-    [
-        ('image', {}, ('/bot/front/image', '/bot/rear/image')),
+        ('image', {}),
         (
             'image_raw',
             {'front/image': 'front/image_raw', 'rear/image': 'rear/image_raw'},
-            ('/bot/front/image_raw', '/bot/rear/image_raw'),
         ),
         (
             '/{camera}_cam/image_raw',
             {'front/image': '/front_cam/image_raw', 'rear/image': '/rear_cam/image_raw'},
-            ('/front_cam/image_raw', '/rear_cam/image_raw'),
         ),
     ],
 )
-def test_each_of_several_cameras_has_its_topics(image, remapped, topics):
+def test_each_of_several_cameras_has_its_topics(image, remapped):
     given = {
         'image': image,
         'cameras': '[front, rear]',
-        'reliability': 'reliable',
         'namespace': 'bot',
         'helper': 'false',
     }
@@ -126,8 +104,6 @@ def test_each_of_several_cameras_has_its_topics(image, remapped, topics):
     assert perception.parameters['cameras'] == ['front', 'rear']
     compressed = {f'{k}/compressed': f'{v}/compressed' for k, v in remapped.items()}
     assert perception.remappings == remapped | compressed
-    named = {n.split('.')[1] for n in perception.parameters if n.startswith('qos_overrides.')}
-    assert named == {f'{topic}{kind}' for topic in topics for kind in ('', '/compressed')}
 
 
 def test_one_topic_is_not_for_several_cameras():
@@ -213,7 +189,11 @@ def test_what_is_not_given_is_left_to_the_params_file():
         ('perception', {'plan_domains': 'cpu'}, 'plan_domains takes a list of texts'),
         ('perception', {'replan': 'maybe'}, 'replan takes true or false (bool)'),
         ('perception', {'helper': 'dvfs_helper'}, 'helper takes true or false (bool)'),
-        ('perception', {'reliability': 'good'}, 'reliability is one of best_effort, reliable'),
+        (
+            'perception',
+            {'reliability': 'good'},
+            'reliability is one of auto, reliable, best_effort',
+        ),
         ('replay', {'speed': '0'}, 'speed is from 0.01 to 100.0, not 0.0'),
         ('demo', {'output': 'x'}, 'demo has no argument output'),
     ],

@@ -47,7 +47,21 @@ def test_diagnostics_say_what_was_counted():
     assert values['exit_share.full'] == '0.500'
     assert values['dropped.newer_image'] == '1'
     assert values['lost_before_receipt'] == '3'
-    assert '3 images were lost' in status.message
+
+
+def test_what_was_lost_on_the_way_is_forgotten_after_a_while(monkeypatch):
+    now_s = 100.0
+    monkeypatch.setattr(health_module.time, 'monotonic', lambda: now_s)
+    health = Health()
+    for _ in range(4):
+        health.arrived()
+    health.lost(3)
+    assert health.lately() == (3, 4)
+    now_s += health_module.RECENT_S + 0.1
+    health.arrived()
+    assert health.lately() == (0, 1)
+    values = {pair.key: pair.value for pair in health.status().values}
+    assert (values['lost_before_receipt'], values['lost_lately']) == ('3', '0')
 
 
 def test_the_newest_error_is_on_top_with_the_others_below():
