@@ -14,10 +14,11 @@ from pathlib import Path
 from typing_extensions import override
 
 from e4_ros.energy.domains.domain import limits_hz
+from e4_ros.energy.domains.emc_table import cap_hz, likely_hz, listed_hz
 from e4_ros.energy.domains.file_domain import FileDomain
 from e4_ros.energy.domains.pins import Pin, ValuePin
 from e4_ros.energy.domains.restore import restore_text
-from e4_ros.energy.domains.sysfs import KernelFiles, read_int, read_ints, read_text, relative
+from e4_ros.energy.domains.sysfs import KernelFiles, read_int, read_text, relative
 from e4_ros.energy.errors import DomainError
 
 TOP = 'sys'
@@ -25,13 +26,11 @@ EMC = 'sys/kernel/debug/bpmp/debug/clk/emc'
 RATE, LOCK = 'rate', 'mrq_rate_locked'
 FILES = (LOCK, RATE)
 
-# Where kernels list the rates, with the unit in hertz: mainline, JetPack 4. Newer BPMP firmware
-# has no list at all; then only its two ends are known to exist.
+# Where kernels list the rates, with the unit in hertz: mainline, JetPack 4.
 _TABLES = (
     ('sys/kernel/debug/emc/available_rates', 1),
     ('sys/kernel/debug/bpmp/debug/emc/possible_rates', 1000),
 )
-_CAPS = ('sys/kernel/nvpmodel_clk_cap/emc', 'sys/kernel/nvpmodel_emc_cap/emc_iso_cap')
 
 
 def find(root: Path) -> Iterator[EmcDomain]:
@@ -40,31 +39,18 @@ def find(root: Path) -> Iterator[EmcDomain]:
         yield EmcDomain(root, 'emc')
 
 
-def _table_hz(root: Path) -> tuple[int, ...]:
-    for place, unit in _TABLES:
-        if os.access(root / place, os.R_OK):
-            rates = tuple(rate * unit for rate in read_ints(root / place) if rate)
-            if rates:
-                return rates
-    return tuple(sorted({read_int(root / EMC / name) for name in ('min_rate', 'max_rate')}))
-
-
-def _cap_hz(root: Path, otherwise: int) -> int:
-    for place in _CAPS:
-        if os.access(root / place, os.R_OK):
-            return read_int(root / place) or otherwise
-    return otherwise
-
-
 class EmcDomain(FileDomain):
     """The memory clock, pinned by lock and rate."""
 
     kind = 'bpmp'
 
     def __init__(self, root: Path, name: str) -> None:
-        table, folder = _table_hz(root), root / EMC
+        folder = root / EMC
         low, high = (read_int(folder / end) for end in ('min_rate', 'max_rate'))
-        limits = limits_hz(table, low, min(high, _cap_hz(root, high)))
+        cap = min(high, cap_hz(root, high))
+        listed = next(filter(None, (listed_hz(root / p, unit) for p, unit in _TABLES)), ())
+        table = listed or likely_hz(root, low, high, (cap, read_int(folder / RATE)))
+        limits = limits_hz(table, low, cap)
         super().__init__(root, name, table, limits, (folder / file for file in FILES))
 
     @override

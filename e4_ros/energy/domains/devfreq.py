@@ -1,13 +1,18 @@
-"""GPU clocks through devfreq (`/sys/class/devfreq/*`), all Jetson path variants and Mali boards.
+"""GPU and memory clocks through devfreq (`/sys/class/devfreq/*`), on Jetsons and Rockchips.
 
-A devfreq device is a GPU if its device-tree node (or, without one, its own name) says so. Thor has
-two: `gpu-gpc-0`, the shader cores, becomes `gpu`, and `gpu-nvd-0`, the video engine, `gpu1`. The
-governor stays as it is (`nvhost_podgov` on a Jetson): min = max leaves it nothing to choose.
-Sources: drivers/devfreq/devfreq.c; the paths are those that jetson-stats 7.2 has seen.
+A devfreq device is a GPU or a memory if its device-tree node (or, without one, its own name) says
+so. Thor has two GPUs: `gpu-gpc-0`, the shader cores, becomes `gpu`, and `gpu-nvd-0`, the video
+engine, `gpu1`. The memory is `emc`: `bwmgr` of JetPack 7, whose limits are floor and cap of the
+bandwidth manager, or Rockchip's `dmc`. The governor stays as it is (`nvhost_podgov`, `bpmp-bwmgr`,
+`dmc_ondemand`): min = max leaves it nothing to choose.
+Sources: drivers/devfreq/devfreq.c, rk3399_dmc.c; NVIDIA's out-of-tree tegra-bpmp-bwmgr.c, which
+makes both files read-only where the BPMP knows no such request; the paths are those that
+jetson-stats 7.2 has seen.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,33 +26,71 @@ from e4_ros.energy.domains.restore import restore_range
 from e4_ros.energy.domains.sysfs import KernelFiles, read_int, read_ints, read_text, relative
 from e4_ros.energy.errors import DomainError
 
+_log = logging.getLogger(__name__)
+
 TOP = 'sys'
 LOW, HIGH = 'min_freq', 'max_freq'
 FILES = (LOW, HIGH)
 
-_GPU = re.compile(r'gpu|gm20b|gp10b|gv11b|ga10b|gb10b')
+# Not a bus between a GPU and the memory, as Qualcomm's gpubw.
+_GPU = re.compile(r'gpu(?!bw)|gm20b|gp10b|gv11b|ga10b|gb10b')
+_MEMORY = re.compile(r'^(bwmgr|dmc|emc)$')
 _PLACES = ('sys/class/devfreq/*', 'sys/devices/*/devfreq/*', 'sys/devices/platform/*/devfreq/*')
 _ROUNDING_HZ = 1000
 
 
 def is_gpu(device: Path) -> bool:
     """Whether a devfreq folder belongs to a GPU."""
+    return any(_GPU.search(name) for name in _names(device))
+
+
+def is_memory(device: Path) -> bool:
+    """Whether a devfreq folder belongs to the memory."""
+    return any(_MEMORY.match(name) for name in _names(device))
+
+
+def _names(device: Path) -> tuple[str, str]:
     try:
         node = read_text(device / 'device' / 'of_node' / 'name')
     except DomainError:
         node = ''
-    return bool(_GPU.search(node) or _GPU.search(device.name))
+    return node, device.name
 
 
 def find(root: Path) -> Iterator[DevfreqDomain]:
-    """The GPU domains below `root`; the class folder names each once, the others are fallbacks."""
+    """The GPU domains below `root`; a broken one is logged and left out."""
+    count = 0
+    for device in filter(is_gpu, _devices(root)):
+        if (domain := _domain(root, f'gpu{count or ""}', device)) is not None:
+            count += 1
+            yield domain
+
+
+def find_memory(root: Path) -> Iterator[DevfreqDomain]:
+    """The memory's domain below `root`, if devfreq knows it and lets its clock be set."""
+    for device in filter(is_memory, _devices(root)):
+        if any((device / file).stat().st_mode & 0o222 == 0 for file in FILES):
+            _log.info('%s cannot be set: its limits are read-only', device)
+        elif (domain := _domain(root, 'emc', device)) is not None:
+            yield domain
+
+
+def _devices(root: Path) -> Iterator[Path]:
+    """Every device once: the class folder names each, the other places are fallbacks."""
     seen: set[Path] = set()
     for place in _PLACES:
         for device in sorted(root.glob(place)):
-            if device.resolve() not in seen and is_gpu(device):
-                name = f'gpu{len(seen) or ""}'
+            if device.resolve() not in seen:
                 seen.add(device.resolve())
-                yield DevfreqDomain(root, name, device)
+                yield device
+
+
+def _domain(root: Path, name: str, device: Path) -> DevfreqDomain | None:
+    try:
+        return DevfreqDomain(root, name, device)
+    except DomainError as error:
+        _log.warning('a clock is left out: %s', error)
+        return None
 
 
 class DevfreqDomain(FileDomain):
@@ -56,7 +99,7 @@ class DevfreqDomain(FileDomain):
     kind = 'devfreq'
 
     def __init__(self, root: Path, name: str, device: Path) -> None:
-        table = read_ints(device / 'available_frequencies')
+        table = tuple(hz for hz in read_ints(device / 'available_frequencies') if hz > 0)
         if not table:
             raise DomainError(f'{device}/available_frequencies is empty')
         paths = [device / file for file in FILES]
@@ -72,7 +115,7 @@ class DevfreqDomain(FileDomain):
 
     @override
     def current_hz(self) -> int:
-        """Frequency of the GPU now; 0 while it is power-gated."""
+        """Frequency of the device now; 0 while a GPU is power-gated."""
         return read_int(self.device / 'cur_freq')
 
     @staticmethod

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
-from e4_ros.energy.domains import bpmp, cpufreq, devfreq, nvml
+from e4_ros.energy.domains import bpmp, cpufreq, devfreq, nvml, tegra210
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.domains.sysfs import KernelFiles
 from e4_ros.energy.errors import DomainError
@@ -18,13 +18,17 @@ _FINDERS: tuple[Callable[[Path], Iterator[Domain]], ...] = (
     cpufreq.find,
     devfreq.find,
     nvml.find,
+    # Of several ways to the memory's clock the first that is there: sysfs before debugfs.
+    devfreq.find_memory,
     bpmp.find,
+    tegra210.find,
 )
 _KINDS: dict[str, tuple[ModuleType, type[Domain]]] = {
     'cpufreq': (cpufreq, cpufreq.CpufreqDomain),
     'devfreq': (devfreq, devfreq.DevfreqDomain),
     'nvml': (nvml, nvml.NvmlDomain),
     'bpmp': (bpmp, bpmp.EmcDomain),
+    'tegra210': (tegra210, tegra210.Tegra210EmcDomain),
 }
 
 

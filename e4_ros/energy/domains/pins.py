@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from typing_extensions import override
@@ -36,6 +37,11 @@ class Pin(Protocol):
 
     def transition_writes(self, before: int, value: int) -> tuple[Write, ...]:
         """The writes that change the pin from `before` to `value`."""
+
+
+def at_most(table: Sequence[int], value: int) -> int:
+    """Highest entry of an ascending table that is not above `value`; the first if all are."""
+    return table[max(bisect_right(table, value) - 1, 0)]
 
 
 def settled(read: Callable[[], int], wanted: int, slack: int = 0) -> int:
@@ -114,3 +120,31 @@ class RangePin(Pin):
 
     def _order(self, before: int, value: int) -> tuple[KernelFile, KernelFile]:
         return (self._high, self._low) if value > before else (self._low, self._high)
+
+
+class RoundedPin(Pin):
+    """A pin with a table of its own, to whose entries the values are rounded down.
+
+    Args:
+        pin: the pin itself.
+        table: entries that it takes, ascending.
+    """
+
+    def __init__(self, pin: Pin, table: Sequence[int]) -> None:
+        self._pin = pin
+        self._table = table
+
+    @override
+    def write(self, value: int) -> None:
+        self._pin.write(at_most(self._table, value))
+
+    @override
+    def read(self, value: int) -> int:
+        own = at_most(self._table, value)
+        seen = self._pin.read(own)
+        return value if seen == own else seen
+
+    @override
+    def transition_writes(self, before: int, value: int) -> tuple[Write, ...]:
+        start, end = at_most(self._table, before), at_most(self._table, value)
+        return () if start == end else self._pin.transition_writes(start, end)

@@ -111,6 +111,7 @@ def test_every_known_place_of_a_gpu_is_found_once(
 ) -> None:
     _devfreq(tmp_path, path, node)
     _devfreq(tmp_path, 'sys/devices/platform/15340000.vic/devfreq/15340000.vic', 'vic')
+    _devfreq(tmp_path, 'sys/devices/platform/soc/devfreq/soc:qcom,gpubw', None)
     (gpu,) = discover(tmp_path)
     assert (gpu.name, gpu.frequencies_hz) == ('gpu', TABLE)
 
@@ -135,6 +136,72 @@ def test_big_and_little_cores_are_two_domains(tmp_path: Path) -> None:
     domains = {domain.name: domain for domain in discover(root)}
     assert domains['cpu1'].frequencies_hz == (600_000_000, 1_344_000_000)
     assert len(domains['cpu'].snapshot()) == len(domains['cpu1'].snapshot()) == 4
+
+
+def _cores(root: Path, policy: int, top: int, capacity: int | None = None) -> None:
+    folder = root / f'sys/devices/system/cpu/cpufreq/policy{policy}'
+    for path in folder.iterdir():
+        if path.name.endswith(('max_freq', 'cur_freq')) and not path.is_symlink():
+            path.write_text(f'{top}\n')
+    (folder / 'scaling_available_frequencies').write_text(f'{top} 729600 115200\n')
+    if capacity is not None:
+        (root / f'sys/devices/system/cpu/cpu{policy}/cpu_capacity').write_text(f'{capacity}\n')
+
+
+def test_binned_cores_of_one_kind_are_one_domain_with_the_highest_top(tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    _cores(root, 0, 2_400_000)
+    _cores(root, 4, 2_352_000)
+    before = _tree(root)
+    cpu = discover(root)[0]
+    assert cpu.allowed_hz == (115_200_000, 729_600_000, 2_400_000_000)
+    saved = cpu.snapshot()
+    cpu.open()
+    for hz in (*cpu.allowed_hz, *cpu.allowed_hz[::-1]):
+        assert cpu.set_hz(hz) == hz == cpu.current_hz()
+    assert len(cpu.transition_writes(115_200_000, 2_400_000_000)) == 4
+    assert cpu.restore(saved) == []
+    assert _tree(root) == before
+
+
+def test_the_fastest_cores_are_the_first_domain(tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    _cores(root, 0, 1_800_000, 530)
+    _cores(root, 4, 1_800_000, 1024)
+    domains = {domain.name: domain for domain in discover(root)}
+    assert all('policy4' in path for path in domains['cpu'].snapshot())
+    assert all('policy0' in path for path in domains['cpu1'].snapshot())
+
+
+def test_a_cap_on_one_of_several_policies_counts_for_all(tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    _cores(root, 0, 2_400_000)
+    _cores(root, 4, 2_352_000)
+    policy = root / 'sys/devices/system/cpu/cpufreq/policy4'
+    (policy / 'scaling_max_freq').write_text('2000000\n')
+    assert discover(root)[0].allowed_hz == (115_200_000, 729_600_000)
+
+
+def test_an_idle_core_does_not_look_as_if_it_were_slowed_down(tmp_path: Path) -> None:
+    root = write_tree('laptop_x86', tmp_path)
+    (cpu,) = discover(root)
+    policies = sorted((root / 'sys/devices/system/cpu/cpufreq').iterdir())
+    for policy in policies:
+        (policy / 'scaling_cur_freq').unlink()
+        (policy / 'scaling_cur_freq').write_text('400000\n')  # measured: it slept
+    cpu.open()
+    assert cpu.set_hz(cpu.allowed_hz[3]) == cpu.current_hz() == cpu.allowed_hz[3]
+
+
+@pytest.mark.parametrize('text', ['', 'abc\n', '0\n'])
+def test_a_broken_policy_does_not_hide_the_others(text: str, tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    policies = root / 'sys/devices/system/cpu/cpufreq'
+    (policies / 'policy4/scaling_available_frequencies').write_text(text)
+    (policies / 'policy_of_mine').mkdir()
+    cpu = discover(root)[0]
+    assert cpu.name == 'cpu'
+    assert all('policy0' in path for path in cpu.snapshot())
 
 
 @pytest.mark.parametrize('kernel', ['old', 'new'])
@@ -182,10 +249,79 @@ def test_the_memory_cap_of_nvpmodel_counts(tmp_path: Path) -> None:
     assert discover(root)[2].allowed_hz[-1] == 2_133_000_000
 
 
-def test_memory_without_a_list_of_rates_has_two(tmp_path: Path) -> None:
-    root = write_tree('jetson_orin_nano', tmp_path)
+EMC = 'sys/kernel/debug/bpmp/debug/clk/emc'
+
+
+def _unlisted(root: Path, compatible: str) -> Path:
     (root / 'sys/kernel/debug/emc/available_rates').unlink()
-    assert discover(root)[2].frequencies_hz == (204_000_000, 3_199_000_000)
+    (root / 'proc/device-tree/compatible').write_bytes(compatible.encode() + b'\0')
+    return root
+
+
+def test_memory_without_a_list_of_rates_has_those_known_of_its_soc(tmp_path: Path) -> None:
+    root = _unlisted(write_tree('jetson_orin_nano', tmp_path), 'maker,carrier\0nvidia,tegra234')
+    emc = discover(root)[2]
+    assert [hz // 100_000 for hz in emc.frequencies_hz] == [2040, 6656, 21330, 31990]
+
+
+def test_a_cap_on_memory_of_an_unknown_soc_leaves_more_than_its_floor(tmp_path: Path) -> None:
+    root = _unlisted(write_tree('jetson_orin_nano', tmp_path), 'nvidia,tegra999')
+    (root / 'sys/kernel/nvpmodel_clk_cap/emc').write_text('2133000000\n')
+    (root / EMC / 'rate').write_text('665600000\n')
+    emc = discover(root)[2]
+    assert emc.allowed_hz == (204_000_000, 665_600_000, 2_133_000_000)
+    assert emc.frequencies_hz[-1] == 3_199_000_000
+
+
+def _nano_memory(root: Path) -> Path:
+    clock = root / 'sys/kernel/debug/clk/override.emc'
+    clock.mkdir(parents=True)
+    for name, text in (('clk_rate', 1_600_000_000), ('clk_update_rate', 0), ('clk_state', 0)):
+        (clock / name).write_text(f'{text}\n')
+    ends = root / 'sys/kernel/debug/tegra_bwmgr'
+    ends.mkdir(parents=True)
+    (ends / 'emc_min_rate').write_text('204000000\n')
+    (ends / 'emc_max_rate').write_text('1600000000\n')
+    return clock
+
+
+def test_the_memory_of_a_nano_is_pinned_by_an_override_and_given_back(tmp_path: Path) -> None:
+    clock = _nano_memory(tmp_path)
+    before = _tree(tmp_path)
+    (emc,) = discover(tmp_path)
+    assert (emc.name, emc.frequencies_hz) == ('emc', (204_000_000, 1_600_000_000))
+    saved = emc.snapshot()
+    emc.open()
+    assert (clock / 'clk_update_rate').read_text() == '1600000000\n'  # as it was
+    assert emc.set_hz(204_000_000) == 204_000_000
+    assert (clock / 'clk_state').read_text() == '1\n'
+    assert restore_snapshot(tmp_path, emc.kind, saved) == []
+    emc.close()
+    assert _tree(tmp_path) == before
+
+
+def test_a_nano_that_lists_the_rates_of_its_memory_offers_these(tmp_path: Path) -> None:
+    _nano_memory(tmp_path)
+    rates = tmp_path / 'sys/kernel/debug/clk/emc/clk_possible_rates'
+    rates.parent.mkdir()
+    rates.write_text('40800 204000 800000 1600000 (kHz)\n')
+    (emc,) = discover(tmp_path)
+    assert emc.frequencies_hz == (204_000_000, 800_000_000, 1_600_000_000)
+
+
+@pytest.mark.parametrize('name', ['bwmgr', 'dmc'])
+def test_memory_of_devfreq_goes_before_that_of_debugfs(name: str, tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    _devfreq(root, f'sys/devices/platform/{name}/devfreq/{name}', None)
+    memory = [domain for domain in discover(root) if domain.name == 'emc']
+    assert [(domain.kind, domain.frequencies_hz) for domain in memory] == [('devfreq', TABLE)]
+
+
+def test_memory_whose_limits_are_read_only_is_set_through_debugfs(tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    _devfreq(root, 'sys/devices/platform/bwmgr/devfreq/bwmgr', None)
+    (root / 'sys/class/devfreq/bwmgr/max_freq').chmod(0o444)
+    assert [d.kind for d in discover(root) if d.name == 'emc'] == ['bpmp']
 
 
 @pytest.mark.parametrize(
