@@ -65,6 +65,18 @@ def get(
             typer.echo(f'{name} {one.current_hz()}')
 
 
+@group.command('rails')
+def rails(sysfs_root: options.SysfsRoot = _SLASH) -> None:
+    """Show what each power rail takes now, and which of them add up to the board.
+
+    \b
+        e4 dvfs rails
+    """  # noqa: D301
+    from e4_ros.commands.dvfs_text import rail_table
+
+    console.stdout().print(rail_table(sysfs_root))
+
+
 @group.command('set')
 def set_point(
     clocks: Annotated[list[str], typer.Argument(help='Like gpu=612MHz cpu=960MHz.')],

@@ -41,6 +41,27 @@ def _mhz_now(domain: Domain) -> str:
         return f'? ({error.strerror or error})'
 
 
+def rail_table(root: Path) -> Table:
+    """One row for each power rail below `root`.
+
+    Raises:
+        OSError: there is none, or none answers.
+    """
+    from rich.table import Table
+
+    from e4_ros.energy.meters.rails import counted, find_rails
+
+    found = {rail.label: rail.watts() for rail in find_rails(root)}
+    if not found:
+        raise OSError('no power rail answers here; `e4 doctor` says what else counts joules')
+    whole = counted(found)
+    total_w = sum(found[label] for label in whole)
+    table = Table('rail', 'now', 'counts', caption=f'the board takes {total_w:.2f} W')
+    for label, watts in found.items():
+        table.add_row(label, f'{watts:.2f} W', 'yes' if label in whole else 'no: a part')
+    return table
+
+
 def situation(root: Path, socket_path: Path) -> str:
     """Temperature, and what the daemon does, in one line."""
     from e4_ros.energy.client.client import DaemonError, DvfsClient

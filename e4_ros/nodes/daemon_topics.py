@@ -1,4 +1,4 @@
-"""What the DVFS daemon tells by topic: its state when that changes, joules all the time."""
+"""What the DVFS daemon tells by topic: its state when that changes, joules to who listens."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class DaemonTopics(ManagedEntity):
             message.header = self._header()
             self._shown = message
             self._state.publish(message)
-        if self._joules is not None:
+        if self._joules is not None and self._energy.get_subscription_count():
             self._energy.publish(self._joules.message(self._header()))
 
     def _header(self) -> Header:
@@ -64,16 +64,20 @@ class DaemonTopics(ManagedEntity):
 
 
 class Joules:
-    """A meter as messages: joules since activation, mean power since the message before."""
+    """A meter as messages: joules since activation, mean power since the message before.
+
+    Rails that are parts of others are read for nobody else: theirs are of the times at which
+    somebody listened.
+    """
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
-        self._start = self._before = meter.read()
+        self._start = self._before = meter.read(parts=True)
         self._before_s = time.monotonic()
 
     def message(self, header: Header) -> EnergyTelemetry:
         """What the rails say now."""
-        now, now_s = self._meter.read(), time.monotonic()
+        now, now_s = self._meter.read(parts=True), time.monotonic()
         elapsed_s = now_s - self._before_s
         before, start = self._before.rails_j, self._start.rails_j
         self._before, self._before_s = now, now_s

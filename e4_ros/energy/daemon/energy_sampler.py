@@ -45,6 +45,7 @@ class EnergySampler:
         set_fifo_priority(self._priority)
         while True:
             reading = self._meter.read()
-            self._page.set_energy(reading.energy_j, reading.source)
+            # Joules that stand still because a rail is silent are nobody's.
+            self._page.set_energy(reading.energy_j, 'none' if reading.silent else reading.source)
             if not self._activity.wait(self._period_s, IDLE_PERIOD_S):
                 return

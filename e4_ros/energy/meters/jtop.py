@@ -35,6 +35,9 @@ def total_watts() -> Callable[[], float] | None:
     def watts() -> float:
         if not client.is_alive():
             raise DomainError('the jtop service has gone; start it again with `systemctl`')
-        return client.power['tot']['power'] * _W_PER_MW
+        try:
+            return client.power['tot']['power'] * _W_PER_MW
+        except (KeyError, TypeError) as error:
+            raise DomainError(f'the jtop service shows no total power: {error!r}') from error
 
     return watts

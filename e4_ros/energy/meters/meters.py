@@ -7,19 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from e4_ros.energy.board_model import BoardModel
 from e4_ros.energy.boards import Board
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.errors import DomainError
 from e4_ros.energy.meters import jtop, nvml
+from e4_ros.energy.meters.modelled import modelled_loads
 from e4_ros.energy.meters.rails import counted, find_rails
 from e4_ros.energy.meters.rapl import find_zones
-from e4_ros.energy.meters.sources import CountedZone, EnergySource, SampledRail
+from e4_ros.energy.meters.sources import SILENT_S, CountedZone, EnergySource, SampledRail
 
 _log = logging.getLogger(__name__)
 
@@ -36,9 +35,11 @@ class EnergyReading:
     Attributes:
         energy_j: joules of the whole board, or of the part that has sensors; no rail counts twice.
         power_w: power of the same, at the last sample.
-        rails_j: label → joules of each rail. Rails may contain each other: do not add them up.
-        rails_w: label → watts of each rail at the last sample.
+        rails_j: label → joules of each rail that counts; of all that were ever read where parts
+            were asked for. These may contain each other: do not add them up.
+        rails_w: label → watts of the same at the last sample.
         source: whether the joules are `measured` or `modelled`.
+        silent: counted rails that have not answered for more than a second; joules are missing.
         missing_s: longest time in seconds for which a counted rail has no joules, because it did
             not answer; includes a gap that has not ended.
         time_s: time of the reading, by the meter's time source.
@@ -51,14 +52,18 @@ class EnergyReading:
     source: Literal['measured', 'modelled']
     missing_s: float = 0.0
     time_s: float = 0.0
+    silent: tuple[str, ...] = ()
 
 
 class Meter:
-    """A thread that samples the sources, and readings at any time.
+    """A thread that samples the sources that count, and readings at any time.
+
+    A read of a rail goes over a slow bus (I2C), so rails that are parts of others are left alone
+    until a reading asks for them.
 
     Args:
         name: name of the meter for people: `ina`, `jtop`, `counters`, `model`.
-        sources: rails and counters to sample.
+        sources: rails and counters.
         counted_labels: labels of the sources that add up to the whole board.
         source: whether the joules are `measured` or `modelled`.
         period_s: seconds between two samples.
@@ -77,7 +82,7 @@ class Meter:
         self.name = name
         self.source = source
         self._sources = tuple(sources)
-        self._counted = frozenset(counted_labels)
+        self._counted = tuple(source for source in sources if source.label in counted_labels)
         self.period_s = period_s
         self._now = now
         self._lock = threading.Lock()
@@ -86,7 +91,7 @@ class Meter:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._start_s = now()
-        self._sample()
+        self._sample(self._counted)
 
     def start(self) -> Meter:
         """Begin to sample in a thread of its own."""
@@ -94,26 +99,40 @@ class Meter:
         self._thread.start()
         return self
 
-    def read(self) -> EnergyReading:
-        """Sample now and return the sums. May wait for the sensor (INA3221: 13 ms)."""
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """Labels of the sources that add up to the whole board."""
+        return tuple(source.label for source in self._counted)
+
+    def read(self, parts: bool = False) -> EnergyReading:
+        """Sample now and return the sums. May wait for the sensor (INA3221: 13 ms a rail).
+
+        Args:
+            parts: whether to sample the rails that do not count, too. Their joules are those of the
+                times at which somebody asked at least every five seconds.
+        """
         with self._lock:
             time_s = self._now()
-            self._sample()
-            whole = [s for s in self._sources if s.label in self._counted]
+            shown = self._sources if parts else self._counted
+            self._sample(shown)
             return EnergyReading(
-                energy_j=sum(s.energy_j for s in whole),
-                power_w=sum(s.power_w for s in whole),
-                rails_j={s.label: s.energy_j for s in self._sources},
-                rails_w={s.label: s.power_w for s in self._sources},
+                energy_j=sum(s.energy_j for s in self._counted),
+                power_w=sum(s.power_w for s in self._counted),
+                rails_j={s.label: s.energy_j for s in shown},
+                rails_w={s.label: s.power_w for s in shown},
                 source=self.source,
-                missing_s=max(map(self._missing_s, whole), default=0.0),
+                missing_s=max(map(self._missing_s, self._counted), default=0.0),
                 time_s=time_s,
+                silent=tuple(s.label for s in self._counted if self._silent_s(s) > SILENT_S),
             )
 
-    def _missing_s(self, source: EnergySource) -> float:
+    def _silent_s(self, source: EnergySource) -> float:
         if source.label not in self._silent:
-            return source.missing_s
-        return source.missing_s + self._now() - self._answered_s.get(source.label, self._start_s)
+            return 0.0
+        return self._now() - self._answered_s.get(source.label, self._start_s)
+
+    def _missing_s(self, source: EnergySource) -> float:
+        return source.missing_s + self._silent_s(source)
 
     def close(self) -> None:
         """End the thread; may be called twice."""
@@ -128,13 +147,15 @@ class Meter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _sample(self) -> None:
-        for source in self._sources:
+    def _sample(self, sources: Sequence[EnergySource]) -> None:
+        for source in sources:
             now_s = self._now()
             try:
                 source.advance(now_s)
                 self._answered_s[source.label] = now_s
-                self._silent.discard(source.label)
+                if source.label in self._silent:
+                    self._silent.remove(source.label)
+                    _log.warning('rail %s answers again', source.label)
             except DomainError as error:
                 if source.label not in self._silent:
                     _log.warning('rail %s does not answer: %s', source.label, error)
@@ -143,7 +164,7 @@ class Meter:
     def _run(self) -> None:
         while not self._stopping.wait(self.period_s):
             with self._lock:
-                self._sample()
+                self._sample(self._counted)
 
 
 def open_meter(
@@ -169,10 +190,7 @@ def _measured(root: Path) -> Meter | None:
         return Meter('ina', sampled, counted(rail.label for rail in rails))
     live = root == Path('/')
     if live and (watts := jtop.total_watts()):
-        period_s = jtop.PERIOD_S
-        return Meter(
-            'jtop', [SampledRail('jtop', watts, 5 * period_s)], {'jtop'}, period_s=period_s
-        )
+        return Meter('jtop', [SampledRail('jtop', watts)], {'jtop'}, period_s=jtop.PERIOD_S)
     try:
         zones = find_zones(root)
     except DomainError as error:
@@ -187,11 +205,6 @@ def _measured(root: Path) -> Meter | None:
         {zone.label for zone in zones if zone.counted},
         period_s=_COUNTER_PERIOD_S,
     )
-
-
-def busy_load(board: Board) -> dict[str, float]:
-    """Domain → busy share of a board that infers without pause, one CPU waiting for the engine."""
-    return {'emc': 0.5, 'cpu': 1 / board.domains['cpu'].cores} | {board.engine: 1.0}
 
 
 def model_meter(
@@ -209,28 +222,6 @@ def model_meter(
             board that infers without pause.
         now: time source in seconds.
     """
-    power = _ModelPower(board, domains, load or (lambda: busy_load(board)))
-    labels = [*board.domains, *board.other_loads_w]
-    sources = [SampledRail(label, partial(power.watts, label)) for label in labels]
-    return Meter('model', sources, set(labels), 'modelled', _MODEL_PERIOD_S, now)
-
-
-class _ModelPower:
-    """Power of every load of a board; a request for the first one reads the clocks again."""
-
-    def __init__(
-        self, board: Board, domains: Sequence[Domain], load: Callable[[], Mapping[str, float]]
-    ) -> None:
-        self._model = BoardModel(board)
-        self._domains = [domain for domain in domains if domain.name in board.domains]
-        self._load = load
-        self._first = next(iter(board.domains))
-        self._watts: dict[str, float] = {}
-
-    def watts(self, label: str) -> float:
-        """Power of one load in watts."""
-        if label == self._first or not self._watts:
-            clocks = {domain.name: domain.current_hz() for domain in self._domains}
-            point = {name: hz for name, hz in clocks.items() if hz > 0}  # 0: power-gated
-            self._watts = self._model.power_w(point, self._load())
-        return self._watts[label]
+    sources = modelled_loads(board, domains, load)
+    labels = {source.label for source in sources}
+    return Meter('model', sources, labels, 'modelled', _MODEL_PERIOD_S, now)

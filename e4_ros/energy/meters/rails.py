@@ -1,11 +1,13 @@
 """Power rails of a board: INA3221 (hwmon, and the iio form of JetPack 4) and INA238.
 
-Sources: drivers/hwmon/ina3221.c, drivers/hwmon/ina238.c; the iio names and what to leave out
-(unconnected channels, the sum on channel 7) are what jetson-stats 7.2 has seen.
+Sources: drivers/hwmon/ina3221.c, drivers/hwmon/ina238.c, the labels of public listings, and
+docs/energy.md for which rail is a part of which. Left out: channels that are not connected, and the
+sum of shunt voltages.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -17,12 +19,18 @@ from e4_ros.energy.errors import DomainError
 
 _log = logging.getLogger(__name__)
 
-TOTALS = ('VDD_IN', 'POM_5V_IN')
-"""Rails that carry the whole board: where there is one, the others are parts of it."""
+INPUTS = ('VIN', 'VDD_IN', 'POM_5V_IN')
+"""Rails that carry the whole board: where there is one, the others are parts of it. `VIN` is what
+the carrier of a Thor takes, the module included; the others are a module's or a small board's."""
+
+PART_OF = {'VDDQ_VDD2_1V8AO': 'VIN_SYS_5V0'}
+"""Rail → rail that feeds it, where a board measures both and has no input of its own (AGX Orin)."""
 
 _MONITORS = ('sys/bus/i2c/devices/*/hwmon/hwmon*', 'sys/class/hwmon/hwmon*')
 _IIO = ('sys/bus/i2c/devices/*/iio:device*', 'sys/bus/i2c/drivers/ina3221x/*/iio:device*')
 _SUM_CHANNEL = '7'
+_NO_RAIL = re.compile(r'\bNC\b|^sum of ')
+_BELIEVED_W = (-50.0, 2000.0)  # an offset may show a rail without current a little below zero
 _W_PER_MV_MA = 1e-6
 _W_PER_UW = 1e-6
 
@@ -56,12 +64,15 @@ def find_rails(root: str | Path = '/') -> list[PowerRail]:
 
 
 def counted(labels: Iterable[str]) -> set[str]:
-    """Labels of the rails that add up to the board: the total if there is one, else all."""
+    """Labels of the rails that add up to the board, so that nothing counts twice.
+
+    The board's input where there is one; else all but the parts of others.
+    """
     labels = set(labels)
-    for total in TOTALS:
-        if total in labels:
-            return {total}
-    return labels
+    for whole in INPUTS:
+        if whole in labels:
+            return {whole}
+    return {label for label in labels if PART_OF.get(label) not in labels}
 
 
 def _answering(folder: Path, finder: Callable[[Path], Iterator[PowerRail]]) -> Iterator[PowerRail]:
@@ -70,7 +81,8 @@ def _answering(folder: Path, finder: Callable[[Path], Iterator[PowerRail]]) -> I
             try:
                 rail.watts()
             except DomainError as error:  # a channel that is switched off answers ENODATA
-                _log.info('rail %s is left out: %s', rail.label, error)
+                level = logging.WARNING if rail.label in INPUTS else logging.INFO
+                _log.log(level, 'rail %s is left out: %s', rail.label, error)
             else:
                 yield rail
     except DomainError as error:
@@ -86,9 +98,10 @@ def _hwmon(folder: Path) -> Iterator[PowerRail]:
             if _wanted(read_text(label), k) and amps.exists():
                 yield PowerRail(read_text(label), _product(folder / f'in{k}_input', amps))
     elif chip == 'ina238':
-        for power in sorted(folder.glob('power*_input')):
-            name = _text(power.with_name(power.name.replace('_input', '_label')))
-            yield PowerRail(name or folder.name, _scaled(power, _W_PER_UW))
+        # It has one channel, and most drivers no label. The one board that is known to carry it
+        # (Thor) has it at the carrier's input.
+        names = (_text(folder / name) for name in ('power1_label', 'in1_label', 'label'))
+        yield PowerRail(next(filter(None, names), 'VIN'), _scaled(folder / 'power1_input'))
 
 
 def _iio(folder: Path) -> Iterator[PowerRail]:
@@ -100,7 +113,7 @@ def _iio(folder: Path) -> Iterator[PowerRail]:
 
 
 def _wanted(label: str, channel: str) -> bool:
-    return channel != _SUM_CHANNEL and not re.search(r'\bNC\b', label) and bool(label)
+    return channel != _SUM_CHANNEL and not _NO_RAIL.search(label) and bool(label)
 
 
 def _text(path: Path) -> str:
@@ -109,9 +122,16 @@ def _text(path: Path) -> str:
 
 def _product(millivolts: Path, milliamperes: Path) -> Callable[[], float]:
     volts, amps = KernelFile(millivolts, readonly=True), KernelFile(milliamperes, readonly=True)
-    return lambda: volts.read_int() * amps.read_int() * _W_PER_MV_MA
+    return lambda: _believed(volts.read_int() * amps.read_int() * _W_PER_MV_MA, amps)
 
 
-def _scaled(path: Path, unit: float) -> Callable[[], float]:
-    file = KernelFile(path, readonly=True)
-    return lambda: file.read_int() * unit
+def _scaled(microwatts: Path) -> Callable[[], float]:
+    file = KernelFile(microwatts, readonly=True)
+    return lambda: _believed(file.read_int() * _W_PER_UW, file)
+
+
+def _believed(watts: float, file: KernelFile) -> float:
+    low, high = _BELIEVED_W
+    if not low <= watts <= high:
+        raise DomainError(errno.ERANGE, f'{file.path}: no board takes {watts:g} W')
+    return watts

@@ -7,7 +7,12 @@ from typing import Protocol
 
 from typing_extensions import override
 
-_LONGEST_GAP_S = 1.0
+from e4_ros.energy.errors import DomainError
+
+SILENT_S = 1.0
+"""A rail that does not answer for longer leaves a hole."""
+
+_LONGEST_GAP_S = 5.0
 
 
 class EnergySource(Protocol):
@@ -36,34 +41,37 @@ class EnergySource(Protocol):
 class SampledRail(EnergySource):
     """Power in watts, integrated by the trapezoidal rule over the times at which it was read.
 
+    Time between two samples counts as missing where it is longer than five seconds, or than
+    `SILENT_S` where the sensor was asked in between and did not answer.
+
     Args:
         label: name of the rail.
         watts: function that reads the sensor, in watts.
-        longest_gap_s: longest time between two samples over which power is integrated; a longer
-            one counts as missing.
     """
 
-    def __init__(
-        self, label: str, watts: Callable[[], float], longest_gap_s: float = _LONGEST_GAP_S
-    ) -> None:
+    def __init__(self, label: str, watts: Callable[[], float]) -> None:
         self.label = label
         self.energy_j = 0.0
         self.power_w = 0.0
         self.missing_s = 0.0
         self._watts = watts
-        self._longest_gap_s = longest_gap_s
         self._last_s: float | None = None
+        self._failed = False
 
     @override
     def advance(self, time_s: float) -> None:
-        watts = self._watts()
+        try:
+            watts = self._watts()
+        except DomainError:
+            self._failed = True
+            raise
         if self._last_s is not None:
             elapsed_s = time_s - self._last_s
-            if elapsed_s <= self._longest_gap_s:
+            if elapsed_s <= (SILENT_S if self._failed else _LONGEST_GAP_S):
                 self.energy_j += (self.power_w + watts) / 2 * elapsed_s
             else:
                 self.missing_s += elapsed_s
-        self._last_s, self.power_w = time_s, watts
+        self._last_s, self.power_w, self._failed = time_s, watts, False
 
 
 class CountedZone(EnergySource):

@@ -71,9 +71,11 @@ def _energy(root: Path) -> Iterator[Check]:
     meter = meters.open_meter(root)
     if meter is not None:
         with meter:
-            reading = meter.read()
-        rails = ', '.join(reading.rails_j)
-        yield Check('energy', 'rails', 'ok', f'{reading.source} by {meter.name}: {rails}')
+            reading = meter.read(parts=True)
+        found = f'{reading.source} by {meter.name}: {" + ".join(meter.counted)}'
+        if parts := [label for label in reading.rails_j if label not in meter.counted]:
+            found += f'; parts of it, read only where asked for: {", ".join(parts)}'
+        yield Check('energy', 'rails', 'ok', found)
         return
     try:
         find_zones(root)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,26 +13,16 @@ from e4_ros.energy.boards import load_board
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.errors import DomainError
 from e4_ros.energy.meters.meters import INA_PERIOD_S, Meter, model_meter, open_meter
-from e4_ros.energy.meters.rails import counted, find_rails
 from e4_ros.energy.meters.rapl import find_zones
 from e4_ros.energy.meters.sources import CountedZone, SampledRail
 from e4_ros.energy.virtual.board import write_tree
 from e4_ros.energy.virtual.mount import mounted
-
-HWMON = 'sys/bus/i2c/devices/1-0040/hwmon/hwmon3'
 
 
 def _write(folder: Path, **texts: object) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(f'{text}\n')
-
-
-def _channel(folder: Path, k: int, label: str, millivolts: int, milliamperes: int) -> None:
-    _write(
-        folder,
-        **{f'in{k}_label': label, f'in{k}_input': millivolts, f'curr{k}_input': milliamperes},
-    )
 
 
 def _zone(root: Path, name: str, label: str, joules: float, range_uj: int = 10_000_000) -> Path:
@@ -73,6 +64,44 @@ def test_the_trapezoid_weighs_uneven_times() -> None:
     assert (rail.power_w, rail.missing_s) == (4.0, 0.0)
 
 
+def test_a_pause_in_which_nobody_asked_is_no_hole() -> None:
+    now = 0.0
+    meter = Meter('ina', [SampledRail('VDD_IN', lambda: 5.0)], {'VDD_IN'}, now=lambda: now)
+    for now in (2.0, 4.0, 64.0):  # noqa: B007
+        reading = meter.read()
+    assert (reading.energy_j, reading.missing_s) == (20.0, 60.0)
+
+
+def test_a_rail_is_silent_once_joules_are_missing_and_no_more_when_it_answers() -> None:
+    now, dead = 0.0, True
+
+    def watts() -> float:
+        if dead:
+            raise DomainError('no answer')
+        return 5.0
+
+    meter = Meter('ina', [SampledRail('VDD_IN', watts)], {'VDD_IN'}, now=lambda: now)
+    silent = []
+    for now, dead in ((0.5, True), (2.0, True), (2.1, False)):  # noqa: B007
+        silent.append(meter.read().silent)
+    assert silent == [(), ('VDD_IN',), ()]
+
+
+def test_parts_are_read_only_for_whoever_asks() -> None:
+    asked: list[str] = []
+
+    def watts(label: str) -> float:
+        asked.append(label)
+        return 1.0
+
+    labels = ('VDD_IN', 'VDD_SOC')
+    rails = [SampledRail(label, partial(watts, label)) for label in labels]
+    meter = Meter('ina', rails, {'VDD_IN'})
+    assert set(meter.read().rails_j) == {'VDD_IN'}
+    assert set(asked) == {'VDD_IN'}
+    assert set(meter.read(parts=True).rails_j) == set(labels)
+
+
 def test_a_counter_is_exact_across_its_wraps() -> None:
     total_uj, range_uj = 0, 65_536
     zone = CountedZone('package-0', lambda: total_uj % range_uj * 1e-6, range_uj * 1e-6)
@@ -101,70 +130,7 @@ def test_a_hole_is_not_filled_and_is_told() -> None:
     assert missing_s == pytest.approx([0, 0.4, 0, 1.0, 4.0])
 
 
-def test_parts_are_not_added_to_their_total() -> None:
-    assert counted(['VDD_CPU_GPU_CV', 'VDD_IN', 'VDD_SOC']) == {'VDD_IN'}
-    assert counted(['POM_5V_GPU', 'POM_5V_IN']) == {'POM_5V_IN'}
-    assert counted(['VDD_GPU_SOC', 'VDD_CPU_CV']) == {'VDD_GPU_SOC', 'VDD_CPU_CV'}
-
-
-# -- sensors as files -------------------------------------------------------------------------
-
-
-def test_channels_that_are_no_rails_are_left_out(tmp_path: Path) -> None:
-    folder = tmp_path / HWMON
-    _write(folder, name='ina3221')
-    _channel(folder, 1, 'VDD_GPU_SOC', 20000, 400)
-    _channel(folder, 2, 'NC', 0, 0)
-    _channel(folder, 3, 'VIN_SYS_5V0', 5000, 1000)
-    _channel(folder, 7, 'sum of shunt voltages', 5, 5)
-    _write(folder, in4_input=3, in4_label='shunt 1')
-    _write(tmp_path / 'sys/bus/i2c/devices/1-0050/hwmon/hwmon4', name='tmp451', temp1_input=30000)
-    with open_meter(tmp_path) as meter:
-        reading = meter.read()
-    assert reading.rails_w == {'VDD_GPU_SOC': 8.0, 'VIN_SYS_5V0': 5.0}
-    assert reading.power_w == 13.0
-    assert reading.source == 'measured'
-
-
-def test_the_same_monitor_by_two_ways_is_one(tmp_path: Path) -> None:
-    folder = tmp_path / HWMON
-    _write(folder, name='ina3221')
-    _channel(folder, 1, 'VDD_GPU_SOC', 20000, 400)
-    (tmp_path / 'sys/class/hwmon').mkdir(parents=True)
-    (tmp_path / 'sys/class/hwmon/hwmon3').symlink_to(folder)
-    assert len(find_rails(tmp_path)) == 1
-
-
-def test_the_iio_form_of_jetpack_4(tmp_path: Path) -> None:
-    folder = tmp_path / 'sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0'
-    for k, (label, amps) in enumerate([('POM_5V_IN', 1000), ('POM_5V_GPU', 200), ('NC', 0)]):
-        _write(
-            folder,
-            **{
-                f'rail_name_{k}': label,
-                f'in_voltage{k}_input': 5000,
-                f'in_current{k}_input': amps,
-            },
-        )
-    with open_meter(tmp_path) as meter:
-        reading = meter.read()
-    assert reading.rails_w == {'POM_5V_IN': 5.0, 'POM_5V_GPU': 1.0}
-    assert reading.power_w == 5.0
-
-
-def test_an_ina238_counts_in_microwatts(tmp_path: Path) -> None:
-    _write(tmp_path / HWMON, name='ina238', power1_input=7_250_000, power1_label='VDD_IN')
-    (rail,) = find_rails(tmp_path)
-    assert (rail.label, rail.watts()) == ('VDD_IN', 7.25)
-
-
-def test_a_rail_that_does_not_answer_is_left_out(tmp_path: Path) -> None:
-    folder = tmp_path / HWMON
-    _write(folder, name='ina3221')
-    _channel(folder, 1, 'VDD_GPU_SOC', 20000, 400)
-    _channel(folder, 2, 'VDD_CPU_CV', 20000, 400)
-    (folder / 'curr2_input').write_text('')
-    assert [rail.label for rail in find_rails(tmp_path)] == ['VDD_GPU_SOC']
+# -- counters as files ------------------------------------------------------------------------
 
 
 def test_zones_inside_a_package_and_second_ways_to_it_are_not_counted(tmp_path: Path) -> None:
