@@ -126,26 +126,30 @@ def restore(
     sysfs_root: options.SysfsRoot = _SLASH,
     state_dir: options.StateDir = None,
 ) -> None:
-    """Restore what a daemon that was killed left behind. Does nothing if all is well.
+    """Restore what daemons of yours that were killed left behind. Does nothing if all is well.
 
     \b
         sudo e4 dvfs restore
     """  # noqa: D301
-    from e4_ros.energy.daemon.recovery import recover
+    from e4_ros.energy.daemon.board_lock import BoardLock
+    from e4_ros.energy.daemon.recovery import left_behind, recover_all
     from e4_ros.energy.daemon.undo_log import UndoLog
     from e4_ros.energy.identify import identify
 
-    undo_log = UndoLog(_config(sysfs_root, state_dir, None).state_dir)
-    undo_log.lock()
-    if forget:
-        aside = undo_log.set_aside()
-        typer.echo('there is no undo log' if aside is None else f'kept as {aside}')
-        return
-    if not undo_log.path.exists():
-        typer.echo('nothing to restore')
-        return
-    if problems := recover(undo_log, identify(sysfs_root), sysfs_root):
-        raise OSError('not everything was restored: ' + '; '.join(problems))
+    config = _config(sysfs_root, state_dir, None)
+    with contextlib.closing(UndoLog(config.state_dir)) as undo_log:
+        undo_log.lock()
+        if forget:
+            aside = undo_log.set_aside()
+            typer.echo('there is no undo log' if aside is None else f'kept as {aside}')
+            return
+        with BoardLock(config.root):
+            board = identify(config.root)
+            if not (undo_log.exists() or left_behind(undo_log, board, config.root)):
+                typer.echo('nothing to restore')
+                return
+            if problems := recover_all(undo_log, board, config.root):
+                raise OSError('not everything was restored: ' + '; '.join(problems))
     typer.echo('the clocks are as before')
 
 

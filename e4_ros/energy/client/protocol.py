@@ -27,6 +27,8 @@ STEP_SIZE = STEP_FORMAT.size
 MAX_MESSAGE = MAX_PLAN_BYTES + 1
 
 SOCKET_VARIABLE = 'E4_SOCKET'
+_SYSTEM = Path('/run/e4')
+_SOCKET = 'helper.sock'
 _LONGEST_PATH = 107  # sockaddr_un.sun_path without its end
 
 
@@ -37,17 +39,23 @@ class ProtocolError(ValueError):
 def runtime_dir() -> Path:
     """Default folder of the socket and the undo log.
 
-    ``/run/e4`` (the shipped unit makes it), else a folder of the user's own.
+    ``/run/e4`` for root, and for everybody once the shipped unit has made it; else a folder of the
+    user's own, which the daemon checks before it uses it.
     """
-    system = Path('/run/e4')
-    if os.access(system, os.W_OK) or (system / 'helper.sock').exists():
-        return system
-    return Path(os.environ.get('XDG_RUNTIME_DIR', f'/tmp/e4-{os.getuid()}')) / 'e4'
+    uid = os.geteuid()
+    if uid == 0 or os.access(_SYSTEM, os.W_OK) or os.access(_SYSTEM / _SOCKET, os.F_OK):
+        return _SYSTEM
+    return Path(os.environ.get('XDG_RUNTIME_DIR') or f'/tmp/e4-{uid}') / 'e4'
+
+
+def known_socket_paths() -> list[Path]:
+    """Where daemons listen that nobody told where: the system's, and those of users at hand."""
+    return [_SYSTEM / _SOCKET, *sorted(Path('/run/user').glob(f'*/e4/{_SOCKET}'))]
 
 
 def default_socket_path() -> Path:
     """``$E4_SOCKET``, or ``helper.sock`` in :func:`runtime_dir`."""
-    return Path(os.environ.get(SOCKET_VARIABLE) or runtime_dir() / 'helper.sock')
+    return Path(os.environ.get(SOCKET_VARIABLE) or runtime_dir() / _SOCKET)
 
 
 def check_socket_path(path: str | Path) -> str:

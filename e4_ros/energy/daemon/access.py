@@ -13,6 +13,7 @@ from pathlib import Path
 
 from e4_ros.energy.client.protocol import check_socket_path
 from e4_ros.energy.daemon.lease import Peer
+from e4_ros.energy.daemon.safe_folder import UnsafeFolder, open_folder
 
 _SO_PEERGROUPS = 59  # Linux 4.13; not in Python's socket
 _UCRED = struct.Struct('3i')
@@ -27,25 +28,24 @@ def listen(path: str | Path, gid: int | None = None) -> socket.socket:
 
     Args:
         path: path of the socket file. A stale socket there is replaced; anything else is left alone
-            and refused.
+            and refused. Its folder is made if it is missing, and must be one in which nobody else
+            can replace the socket.
         gid: number of the group whose members may connect (mode 0660); None: only this user (0600).
 
     Raises:
-        SocketPathError: a live socket or another file is at the path, or permission is missing.
+        SocketPathError: a live socket or another file is at the path, others may change its folder,
+            or permission is missing.
         ValueError: the path is too long for a socket.
     """
     text = check_socket_path(path)
-    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _clear_stale(text)
+    try:
+        folder = open_folder(Path(text).parent, shared=True)
+    except UnsafeFolder as error:
+        raise SocketPathError(error.errno, error.strerror) from error
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        # The mode of the unbound socket becomes the file's: nobody can connect in between.
-        os.fchmod(listener.fileno(), 0o600)
-        listener.bind(text)
-        if gid is not None:
-            if Path(text).stat().st_gid != gid:
-                os.chown(text, -1, gid)
-            Path(text).chmod(0o660)
+        _clear_stale(folder, text)
+        _bind(listener, folder, text, gid)
         listener.listen(64)
     except PermissionError as error:
         listener.close()
@@ -57,7 +57,20 @@ def listen(path: str | Path, gid: int | None = None) -> socket.socket:
     except OSError:
         listener.close()
         raise
+    finally:
+        os.close(folder)
     return listener
+
+
+def _bind(listener: socket.socket, folder: int, text: str, gid: int | None) -> None:
+    # The mode of the unbound socket becomes the file's: nobody can connect in between.
+    os.fchmod(listener.fileno(), 0o600)
+    name = Path(text).name
+    listener.bind(f'/proc/self/fd/{folder}/{name}')
+    if gid is not None:
+        if os.stat(name, dir_fd=folder).st_gid != gid:
+            os.chown(name, -1, gid, dir_fd=folder)
+        os.chmod(name, 0o660, dir_fd=folder)
 
 
 def peer_of(connection: socket.socket) -> Peer:
@@ -103,9 +116,10 @@ def gid_of(group: str) -> int | None:
         ) from None
 
 
-def _clear_stale(path: str) -> None:
+def _clear_stale(folder: int, path: str) -> None:
+    name = Path(path).name
     try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        if not stat.S_ISSOCK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
             raise SocketPathError(
                 errno.EEXIST, f'{path} exists and is not a socket; move it, or choose another path'
             )
@@ -114,9 +128,9 @@ def _clear_stale(path: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
         probe.setblocking(False)
         try:
-            probe.connect(path)
+            probe.connect(f'/proc/self/fd/{folder}/{name}')
         except ConnectionRefusedError:
-            os.unlink(path)  # noqa: PTH108 - the path may not be followed
+            os.unlink(name, dir_fd=folder)
             return
         except FileNotFoundError:
             return

@@ -6,16 +6,18 @@ import logging
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from e4_ros.energy.boards import board_names, load_board
 from e4_ros.energy.client.protocol import default_socket_path, runtime_dir
 from e4_ros.energy.client.status_page import DaemonState, PageWriter
+from e4_ros.energy.daemon import state_folders
 from e4_ros.energy.daemon.activity import Activity
+from e4_ros.energy.daemon.board_lock import BoardLock
 from e4_ros.energy.daemon.core import DaemonCore
 from e4_ros.energy.daemon.energy_sampler import EnergySampler
 from e4_ros.energy.daemon.monitor import BoardMonitor
-from e4_ros.energy.daemon.recovery import recover
+from e4_ros.energy.daemon.recovery import recover_all
 from e4_ros.energy.daemon.server import DaemonServer
 from e4_ros.energy.daemon.undo_log import UndoLog
 from e4_ros.energy.domains.discovery import discover_some
@@ -31,7 +33,7 @@ class DaemonConfig(BaseModel):
     Attributes:
         root: folder that holds ``sys/``; anything but ``/`` is a simulated board.
         board: name of the board that plans must be made for; empty: found by `identify`.
-        state_dir: folder of the undo log, writable by this user only.
+        state_dir: folder of the undo log, writable by this user only, as is every folder above.
         socket_path: path of the socket that clients connect to.
         group: name of the group whose members may connect; empty: only this user.
         limits_hz: domain → lowest and highest frequency in hertz, besides the machine's own limits.
@@ -43,7 +45,7 @@ class DaemonConfig(BaseModel):
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 
-    root: Path = Path('/')
+    root: Annotated[Path, AfterValidator(Path.absolute)] = Path('/')
     board: str = ''
     state_dir: Path = Field(default_factory=runtime_dir)
     socket_path: Path = Field(default_factory=default_socket_path)
@@ -58,7 +60,7 @@ class Daemon:
     """A running daemon; :meth:`stop` (or the end of the ``with`` block) restores every clock.
 
     Raises:
-        DaemonRunning: another daemon works with the state folder.
+        DaemonRunning: another daemon holds the board or works with the state folder.
         UndoLogError: the undo log of an earlier daemon is damaged or another machine's.
         SocketPathError: the socket cannot be made.
         DomainError: the machine has no frequency domain.
@@ -69,11 +71,14 @@ class Daemon:
         self.config = config
         board = config.board or identify(config.root)
         self._stopped = False
+        self._board_lock = BoardLock(config.root)
         self._undo_log = UndoLog(config.state_dir)
-        self._undo_log.lock()
         try:
+            self._undo_log.lock()
+            self._board_lock.lock()
+            state_folders.note(self._undo_log.directory)
             # Before discovery, which takes the limits it finds for the machine's own.
-            problems = recover(self._undo_log, board, config.root)
+            problems = recover_all(self._undo_log, board, config.root)
             domains = discover_some(config.root)
             self.page = PageWriter()
             self.activity = Activity()
@@ -90,7 +95,7 @@ class Daemon:
                 config.priority,
             )
         except BaseException:
-            self._undo_log.unlock()
+            self._unlock()
             raise
         known = board in board_names()
         self.meter = open_meter(config.root, load_board(board) if known else None, start=False)
@@ -122,7 +127,13 @@ class Daemon:
             self.meter.close()
         self.page.set_state(DaemonState.CLOSED)
         self.page.close()
-        self._undo_log.unlock()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._board_lock.held and not self._undo_log.exists():
+            state_folders.forget(self._undo_log.directory)
+        self._board_lock.unlock()
+        self._undo_log.close()
 
     def __enter__(self) -> Daemon:
         return self

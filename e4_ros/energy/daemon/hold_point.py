@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from e4_ros.energy.client.client import ClientState, DaemonError, DvfsClient
+from e4_ros.energy.client.protocol import known_socket_paths
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
+from e4_ros.energy.daemon.undo_log import DaemonRunning
 from e4_ros.energy.plan import FrequencyPlan, PlanPath
 
 _log = logging.getLogger(__name__)
@@ -114,20 +116,11 @@ def leased(config: DaemonConfig, client_name: str) -> Iterator[DvfsClient]:
 
     Raises:
         DaemonError: the daemon refuses, or somebody else holds the lease.
+        DaemonRunning: a daemon holds the board and listens at no place that is known.
         DomainError, OSError: no daemon runs, and this process cannot run one.
     """
     with contextlib.ExitStack() as stack:
-        client = stack.enter_context(DvfsClient(config.socket_path))
-        try:
-            client.status()
-        except DaemonError as error:
-            if error.errno == errno.EACCES:
-                raise
-            # No daemon runs: run one in this process, at a socket that nobody else finds.
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='e4-')))
-            own = config.model_copy(update={'socket_path': folder / 'helper.sock', 'group': ''})
-            stack.enter_context(Daemon(own))
-            client = stack.enter_context(DvfsClient(own.socket_path))
+        client = _client(config, stack)
         client.acquire(client_name)
         try:
             yield client
@@ -140,6 +133,47 @@ def leased(config: DaemonConfig, client_name: str) -> Iterator[DvfsClient]:
                 _log.warning('%s', error)
             raise
         client.release()
+
+
+def _client(config: DaemonConfig, stack: contextlib.ExitStack) -> DvfsClient:
+    """A client of the daemon that runs; where none does, of one in this process."""
+    client = stack.enter_context(DvfsClient(config.socket_path))
+    try:
+        served = client.status()['root']
+        if served == str(config.root):
+            return client
+        if 'socket_path' in config.model_fields_set:
+            raise ValueError(
+                f'the daemon at {config.socket_path} serves the clocks below {served}, and these '
+                f'are below {config.root}; name its root, or another socket'
+            )
+    except DaemonError as error:
+        if error.errno == errno.EACCES:
+            raise
+    # No daemon there: run one in this process, at a socket that nobody else finds.
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='e4-')))
+    own = config.model_copy(update={'socket_path': folder / 'helper.sock', 'group': ''})
+    try:
+        stack.enter_context(Daemon(own))
+    except DaemonRunning:
+        # It listens elsewhere. Whether it may be asked is for its socket to say.
+        other = _listening_for(config.root)
+        if other is None:
+            raise
+        return stack.enter_context(other)
+    return stack.enter_context(DvfsClient(own.socket_path))
+
+
+def _listening_for(root: Path) -> DvfsClient | None:
+    """A client of the daemon that holds the board below a root, if it listens at a known place."""
+    for path in known_socket_paths():
+        client = DvfsClient(path)
+        try:
+            if client.status()['root'] == str(root):
+                return client
+        except (DaemonError, KeyError):
+            continue
+    return None
 
 
 @contextlib.contextmanager

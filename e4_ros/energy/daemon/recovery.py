@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from e4_ros.energy.daemon.state_folders import forget, noted
 from e4_ros.energy.daemon.undo_log import Entry, Record, UndoLog, UndoLogError, boot_id
 from e4_ros.energy.domains.discovery import restore_snapshot
 from e4_ros.energy.errors import DomainError
@@ -54,6 +55,53 @@ def recover(undo_log: UndoLog, board: str, root: str | Path) -> list[str]:
         left += [entry] if wrong else []
     keep_only(undo_log, record, left)
     return problems
+
+
+def recover_all(undo_log: UndoLog, board: str, root: str | Path) -> list[str]:
+    """Restore what an undo log holds, and what this user's other daemons left when killed.
+
+    Args:
+        undo_log: the undo log of this daemon; the caller has locked it, and the board.
+        board: name of this board.
+        root: folder that holds ``sys/``.
+
+    Returns:
+        As `recover`; this daemon's undo log holds what is left.
+
+    Raises:
+        UndoLogError, OSError: as `recover`, or another's record could not be taken over.
+    """
+    problems = recover(undo_log, board, root)
+    for other in left_behind(undo_log, board, root):
+        if problems:
+            problems.append(f'{other.path} is of this board, too, and has to wait for the others')
+            continue
+        record = other.read()
+        if record is not None:
+            _log.warning('a daemon that was killed left clocks to restore: %s', other.path)
+            undo_log.write(record)
+            other.clear()
+        problems += recover(undo_log, board, root)
+    return problems
+
+
+def left_behind(undo_log: UndoLog, board: str, root: str | Path) -> list[UndoLog]:
+    """The undo logs of this user's other daemons that hold clocks of a board."""
+    found = []
+    for folder in noted():
+        if folder == undo_log.directory:
+            continue
+        try:
+            other = UndoLog(folder, make=False)
+            record = other.read()
+        except FileNotFoundError:
+            forget(folder)  # with the folder, what it held is gone for good
+        except (OSError, UndoLogError) as error:
+            _log.warning('not looked through for clocks to restore: %s', error)
+        else:
+            if record is not None and (record.board, record.root) == (board, str(root)):
+                found.append(other)
+    return found
 
 
 def keep_only(undo_log: UndoLog, record: Record, left: Sequence[Entry]) -> None:

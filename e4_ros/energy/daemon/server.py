@@ -123,6 +123,7 @@ class DaemonServer:
         lease, plan = self._leases.holder, self.core.plan
         return {
             'board': self.core.board,
+            'root': str(self.core.root),
             'holder': '' if lease is None else str(lease),
             'plan': '' if plan is None else plan.name,
             'watchdog_s': self._watchdog_s,

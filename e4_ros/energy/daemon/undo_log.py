@@ -7,13 +7,17 @@ holding the clocks, and can restore them from the file alone.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
-import stat
+import weakref
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+
+from e4_ros.energy.daemon.safe_folder import UnsafeFolder, open_folder
 
 FILE_NAME = 'undo_log.json'
 _OLDER_NAME = 'originals.json'
@@ -68,49 +72,60 @@ def boot_id() -> str:
 
 
 class UndoLog:
-    """One file in a state folder that only its owner may write.
+    """One file in a state folder that only root and this user may write.
+
+    The folder is opened once, and everything in it is done through its descriptor: whoever could
+    move the folder afterwards moves nothing that this undo log writes.
 
     Earlier releases called the file ``originals.json``; one that such a daemon left behind has the
     same content and is read, restored and removed in the same way.
 
     Args:
-        directory: the state folder; made if missing.
+        directory: the state folder.
+        make: whether to make it if it is missing.
 
     Raises:
-        UndoLogError: others may write the folder, so that the file could be anybody's.
-        OSError: the folder cannot be made.
+        UndoLogError: others could swap the folder or a parent, so that the file could be anybody's.
+        OSError: the folder is missing or cannot be made.
     """
 
-    def __init__(self, directory: str | Path) -> None:
-        self.directory = Path(directory)
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        info = self.directory.stat()
-        if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or info.st_uid not in (0, os.geteuid()):
-            raise UndoLogError(
-                f'{self.directory} may be written by others, who could then change what is written '
-                'back; choose a folder that only you may write'
-            )
+    def __init__(self, directory: str | Path, make: bool = True) -> None:
+        self.directory = Path(os.path.abspath(directory))  # noqa: PTH100 - no link is followed
+        try:
+            self._folder = open_folder(self.directory, make)
+        except UnsafeFolder as error:
+            raise UndoLogError(error.strerror) from error
+        self._close = weakref.finalize(self, os.close, self._folder)
         self._lock_fd = -1
 
     @property
     def path(self) -> Path:
-        """The file; the older name as long as a file of that name is there."""
-        older = self.directory / _OLDER_NAME
-        return older if older.exists() else self.directory / FILE_NAME
+        """The file, for people; the older name as long as a file of that name is there."""
+        return self.directory / self._name
+
+    @property
+    def _name(self) -> str:
+        return _OLDER_NAME if self._exists(_OLDER_NAME) else FILE_NAME
+
+    def exists(self) -> bool:
+        """Whether there is a file, whatever it holds."""
+        return self._exists(self._name)
 
     def lock(self) -> None:
         """Lock the folder until :meth:`unlock` or the end of the process, however it ends.
 
         Raises:
             DaemonRunning: another process has locked it.
+            OSError: it cannot be locked; the message names it.
         """
-        descriptor = os.open(self.directory / 'lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self._open('lock', os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             raise DaemonRunning(
-                f'a daemon is running on {self.directory}; stop it, and it restores every clock'
+                errno.EBUSY,
+                f'a daemon is running on {self.directory}; stop it, and it restores every clock',
             ) from None
         self._lock_fd = descriptor
 
@@ -121,17 +136,27 @@ class UndoLog:
             self._lock_fd = -1
 
     def write(self, record: Record) -> None:
-        """Write the record to disk; when this returns it survives a power cut."""
+        """Write the record to disk; when this returns it survives a power cut.
+
+        Raises:
+            OSError: the disk is full or broken; the message names the folder.
+        """
         content = {**record._asdict(), 'entries': [entry._asdict() for entry in record.entries]}
         body = json.dumps({'version': _VERSION, 'sha256': _digest(content), 'record': content})
-        partial = self.path.with_suffix('.partial')
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, 'w') as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self.path)
-        self._sync_directory()
+        name = self._name
+        partial = f'{Path(name).stem}.partial'
+        try:
+            descriptor = self._open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            with os.fdopen(descriptor, 'w') as file:
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+            self._replace(partial, name)
+            os.fsync(self._folder)
+        except OSError as error:
+            raise OSError(
+                error.errno, f'no undo log can be written in {self.directory}: {error.strerror}'
+            ) from error
 
     def read(self) -> Record | None:
         """The record on disk, or None.
@@ -140,7 +165,8 @@ class UndoLog:
             UndoLogError: the file is truncated, altered or not an undo log.
         """
         try:
-            text = self.path.read_bytes()
+            with os.fdopen(self._open(self._name, os.O_RDONLY), 'rb') as file:
+                text = file.read()
         except FileNotFoundError:
             return None
         try:
@@ -162,26 +188,44 @@ class UndoLog:
 
     def clear(self) -> None:
         """Remove the record: every clock is restored."""
-        self.path.unlink(missing_ok=True)
-        self._sync_directory()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._name, dir_fd=self._folder)
+        os.fsync(self._folder)
 
     def set_aside(self) -> Path | None:
         """Rename the file, whatever it holds, so that a daemon can start; return its new path."""
-        if not self.path.exists():
+        if not self.exists():
             return None
-        number = 1
-        while (aside := self.path.with_suffix(f'.aside{number}')).exists():
+        number, name = 1, self._name
+        while self._exists(aside := f'{Path(name).stem}.aside{number}'):
             number += 1
-        self.path.replace(aside)
-        self._sync_directory()
-        return aside
+        self._replace(name, aside)
+        os.fsync(self._folder)
+        return self.directory / aside
 
-    def _sync_directory(self) -> None:
-        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+    def close(self) -> None:
+        """Unlock and close the folder; nothing more can be done. May be called twice."""
+        self.unlock()
+        self._close()
+
+    def _open(self, name: str, flags: int) -> int:
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            flags |= os.O_NOFOLLOW | os.O_CLOEXEC
+            return os.open(name, flags, 0o600, dir_fd=self._folder)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise OSError(error.errno, f'{self.directory / name}: {error.strerror}') from error
+
+    def _replace(self, name: str, by: str) -> None:
+        os.replace(name, by, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+
+    def _exists(self, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
 
 
 def _digest(content: object) -> str:

@@ -18,6 +18,7 @@ from e4_ros.energy.daemon.core import ClocksLost, DaemonCore
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.daemon.undo_log import UndoLog, UndoLogError
 from e4_ros.energy.domains.discovery import discover
+from e4_ros.energy.virtual.board import write_tree
 from e4_ros.energy.virtual.mount import mounted
 
 
@@ -111,7 +112,8 @@ def test_daemon_without_a_socket_touches_nothing_and_leaves_no_lock(
     before = state_of(board_root)
     path = config.socket_path
     if kind == 'live':
-        other = DaemonConfig(root=board_root, state_dir=short_dir / 'other', socket_path=path)
+        tx2 = write_tree('jetson_tx2', short_dir / 'tx2')
+        other = DaemonConfig(root=tx2, state_dir=short_dir / 'other', socket_path=path)
         with Daemon(other), pytest.raises(SocketPathError, match='a daemon is running'):
             Daemon(config)
     else:

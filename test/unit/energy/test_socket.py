@@ -19,6 +19,7 @@ from e4_ros.energy.daemon import access
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig, parse_limits
 from e4_ros.energy.daemon.undo_log import DaemonRunning, UndoLogError
 from e4_ros.energy.errors import DomainError
+from e4_ros.energy.virtual.board import write_tree
 
 
 def until(condition, timeout_s: float = 60.0) -> bool:
@@ -387,13 +388,16 @@ def test_stranger_needs_the_group(short_dir, gid, groups, may):
 
 
 def test_second_daemon_on_the_same_state(daemon, config, short_dir):
+    root = write_tree('jetson_tx2', short_dir / 'tx2')
+    places = {'root': root, 'socket_path': short_dir / 'second.sock'}
     with pytest.raises(DaemonRunning, match='a daemon is running'):
-        Daemon(config.model_copy(update={'socket_path': short_dir / 'second.sock'}))
+        Daemon(config.model_copy(update=places))
 
 
 def test_second_daemon_on_the_same_socket(daemon, config, short_dir):
+    root = write_tree('jetson_tx2', short_dir / 'tx2')
     with pytest.raises(access.SocketPathError, match='somebody listens'):
-        Daemon(config.model_copy(update={'state_dir': short_dir / 'second'}))
+        Daemon(config.model_copy(update={'root': root, 'state_dir': short_dir / 'second'}))
 
 
 def test_damaged_undo_log_stops_the_start(config, board_root, files):
