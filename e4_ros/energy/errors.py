@@ -1,4 +1,4 @@
-"""Errors of clocks, and the two types in which clocks are saved and written."""
+"""Errors of clocks, and the types in which clocks are saved, written and checked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ Snapshot = dict[str, str]
 
 Write = tuple[int, bytes]
 """An open descriptor and the text for it."""
+
+Check = tuple[int, int, int]
+"""An open descriptor, the number that its file holds, and how far it may be rounded."""
 
 
 class DomainError(OSError):

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing_extensions import override
 
 from e4_ros.energy.domains.domain import limits_hz
-from e4_ros.energy.domains.emc_table import cap_hz, likely_hz, listed_hz
+from e4_ros.energy.domains.emc_table import cap_hz, capped_limits, likely_hz, listed_hz, under_cap
 from e4_ros.energy.domains.file_domain import FileDomain
 from e4_ros.energy.domains.pins import Pin, ValuePin
 from e4_ros.energy.domains.restore import restore_text
 from e4_ros.energy.domains.sysfs import KernelFiles, read_int, read_text, relative
-from e4_ros.energy.errors import DomainError
+from e4_ros.energy.errors import DomainError, Snapshot
 
 TOP = 'sys'
 EMC = 'sys/kernel/debug/bpmp/debug/clk/emc'
@@ -58,6 +58,15 @@ class EmcDomain(FileDomain):
         lock, rate = (self._files.keep(path) for path in self._paths)
         lock.write(b'1\n')
         return [ValuePin(rate)]
+
+    @override
+    def taken_over(self, saved: Snapshot) -> Snapshot:
+        rate, lock = (relative(self._root / EMC / name, self._root) for name in (RATE, LOCK))
+        return under_cap(saved, rate, lock, self.frequencies_hz, self._root)
+
+    @override
+    def machine_limits(self, saved: Mapping[str, str]) -> tuple[int, int]:
+        return capped_limits(self.frequencies_hz, self._root)
 
     @override
     def current_hz(self) -> int:

@@ -21,10 +21,17 @@ from typing_extensions import override
 
 from e4_ros.energy.domains.domain import limits_hz
 from e4_ros.energy.domains.file_domain import FileDomain
-from e4_ros.energy.domains.pins import Pin, RangePin
+from e4_ros.energy.domains.pins import Pin, RangePin, others_range
 from e4_ros.energy.domains.restore import restore_range
-from e4_ros.energy.domains.sysfs import KernelFiles, read_int, read_ints, read_text, relative
-from e4_ros.energy.errors import DomainError
+from e4_ros.energy.domains.sysfs import (
+    KernelFiles,
+    parse_int,
+    read_int,
+    read_ints,
+    read_text,
+    relative,
+)
+from e4_ros.energy.errors import DomainError, Snapshot
 
 _log = logging.getLogger(__name__)
 
@@ -112,6 +119,34 @@ class DevfreqDomain(FileDomain):
         low, high = (self._files.keep(path) for path in self._paths)
         # PM QoS counts in kHz: min rounds down to it, max up.
         return [RangePin(low, high, floor=0, slack=_ROUNDING_HZ - 1)]
+
+    @override
+    def taken_over(self, saved: Snapshot) -> Snapshot:
+        before = self._limits_in(saved)
+        try:
+            low, high = (self._files.read_int(path) for path in self._paths)
+        except DomainError:
+            return saved
+        if before is None:
+            return saved
+        ours = before if self._pinned is None else (self._pinned, self._pinned)
+        after = others_range(before, (low, high), ours, _ROUNDING_HZ - 1)
+        if after == before:
+            return saved
+        names = (relative(path, self._root) for path in self._paths)
+        return saved | dict(zip(names, map(str, after), strict=True))
+
+    @override
+    def machine_limits(self, saved: Mapping[str, str]) -> tuple[int, int]:
+        found = self._limits_in(saved)
+        return self.limits_hz if found is None else limits_hz(self.frequencies_hz, *found)
+
+    def _limits_in(self, saved: Mapping[str, str]) -> tuple[int, int] | None:
+        try:
+            low, high = (parse_int(saved[relative(p, self._root)], p) for p in self._paths)
+        except (DomainError, KeyError):
+            return None
+        return low, high
 
     @override
     def current_hz(self) -> int:

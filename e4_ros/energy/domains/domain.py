@@ -6,6 +6,7 @@ life of a domain under a lease is always::
     saved = domain.snapshot()          # into the undo log, before the first write
     domain.open()                      # may write: governor, lock
     applied_hz = domain.set_hz(hz)     # many times
+    saved = domain.taken_over(saved)   # often: what others wrote since stays
     problems = domain.restore(saved)
     domain.close()
 
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from e4_ros.energy.domains.sysfs import KernelFiles
-from e4_ros.energy.errors import DomainError, FrequencyNotInTable, Snapshot, Write
+from e4_ros.energy.errors import Check, DomainError, FrequencyNotInTable, Snapshot, Write
 
 
 class Domain(ABC):
@@ -33,6 +34,9 @@ class Domain(ABC):
         frequencies_hz: table of the frequencies that the hardware offers, in hertz, ascending.
         limits_hz: lowest and highest frequency that may be asked for, as the machine's own
             settings (nvpmodel, an administrator) allow; see `set_limits`.
+        pinned_hz: frequency that was written last; None before the first since `open`, and where a
+            write failed, so that the files may hold anything.
+        revision: number that changes when what a plan may use or must write is another.
     """
 
     kind: ClassVar[str]
@@ -44,6 +48,8 @@ class Domain(ABC):
             raise DomainError(f'{name}: the frequency table must be ascending and not empty')
         self.name = name
         self.frequencies_hz = frequencies_hz
+        self.pinned_hz: int | None = None
+        self.revision = 0
         self.set_limits(*limits_hz)
 
     def set_limits(self, low_hz: int, high_hz: int) -> None:
@@ -55,6 +61,46 @@ class Domain(ABC):
         """
         self.limits_hz = (low_hz, high_hz)
         self._allowed = frozenset(f for f in self.frequencies_hz if low_hz <= f <= high_hz)
+        self.revision += 1
+
+    def clamped(self, hz: int) -> int:
+        """The allowed frequency next below `hz` (the lowest where there is none)."""
+        if hz in self._allowed:
+            return hz
+        allowed = self.allowed_hz or self.frequencies_hz[:1]
+        return max((f for f in allowed if f <= hz), default=allowed[0])
+
+    def taken_over(self, saved: Snapshot) -> Snapshot:
+        """The saved state with what others wrote since in the place of what they replaced.
+
+        A file that holds neither what was saved nor what was pinned was written by somebody else
+        (nvpmodel, a battery manager): that is its state now, and what is restored in the end. Files
+        that cannot be read keep their saved text.
+        """
+        return saved
+
+    def machine_limits(self, saved: Mapping[str, str]) -> tuple[int, int]:
+        """The limits that a snapshot, and what else the machine says now, allow, in hertz."""
+        return self.limits_hz
+
+    def rediscover(self, saved: Mapping[str, str]) -> bool:
+        """Pin again, while open, clocks that had gone for a while and are back.
+
+        Args:
+            saved: saved state on disk; what it lacks is not written.
+
+        Returns:
+            Whether there were any.
+        """
+        return False
+
+    @staticmethod
+    def away_files(root: Path, snapshot: Mapping[str, str]) -> Snapshot:
+        """The part of a snapshot whose clocks are gone for now (offline CPUs), and may come back.
+
+        It can neither be read nor restored before.
+        """
+        return {}
 
     @property
     def allowed_hz(self) -> tuple[int, ...]:
@@ -94,7 +140,9 @@ class Domain(ABC):
         """
         if hz not in self._allowed:
             self.check(hz)
+        self.pinned_hz = None
         self._write(hz)
+        self.pinned_hz = hz
         return self.read_back(hz)
 
     def transition_writes(self, before_hz: int, hz: int) -> tuple[Write, ...]:
@@ -102,6 +150,13 @@ class Domain(ABC):
 
         A text that the kernel accepted unchanged reads back the same. Where a write fails or a text
         differs, `set_hz` and `read_back` handle it. Empty: the domain has only `set_hz`.
+        """
+        return ()
+
+    def transition_checks(self, before_hz: int) -> tuple[Check, ...]:
+        """What must still hold before the bare writes of a transition, else others wrote meanwhile.
+
+        Only files that the transition overwrites: what others wrote there would be lost.
         """
         return ()
 

@@ -11,8 +11,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from e4_ros.energy.domains.domain import limits_hz
+from e4_ros.energy.domains.pins import at_most
 from e4_ros.energy.domains.sysfs import read_int, read_text
-from e4_ros.energy.errors import DomainError
+from e4_ros.energy.errors import DomainError, Snapshot
 
 _CAPS = ('sys/kernel/nvpmodel_clk_cap/emc', 'sys/kernel/nvpmodel_emc_cap/emc_iso_cap')
 _COMPATIBLE = 'proc/device-tree/compatible'
@@ -32,6 +34,32 @@ def cap_hz(root: Path, otherwise: int) -> int:
         if os.access(root / place, os.R_OK):
             return read_int(root / place) or otherwise
     return otherwise
+
+
+def capped_limits(table_hz: tuple[int, ...], root: Path) -> tuple[int, int]:
+    """Limits of a memory clock under the cap that nvpmodel sets now."""
+    try:
+        return limits_hz(table_hz, table_hz[0], min(table_hz[-1], cap_hz(root, table_hz[-1])))
+    except DomainError:
+        return table_hz[0], table_hz[-1]
+
+
+def under_cap(
+    saved: Snapshot, rate: str, lock: str, table_hz: tuple[int, ...], root: Path
+) -> Snapshot:
+    """The saved state with a rate that was locked above today's cap brought down to it.
+
+    Args:
+        saved: saved state.
+        rate: name of the file with the rate.
+        lock: name of the file that says, by ``1``, whether somebody held the rate.
+        table_hz: rates of the clock, in hertz, ascending.
+        root: folder that holds ``sys/``.
+    """
+    high = capped_limits(table_hz, root)[1]
+    if saved.get(lock) != '1' or not saved.get(rate, '').isdigit() or int(saved[rate]) <= high:
+        return saved
+    return saved | {rate: str(at_most(table_hz, high))}
 
 
 def listed_hz(path: Path, unit: int) -> tuple[int, ...]:

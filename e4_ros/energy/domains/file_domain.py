@@ -12,7 +12,7 @@ from typing_extensions import override
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.domains.pins import Pin
 from e4_ros.energy.domains.sysfs import KernelFiles, read_text, relative, unwritable
-from e4_ros.energy.errors import DomainError, Snapshot, Write
+from e4_ros.energy.errors import Check, DomainError, Snapshot, Write
 
 
 class FileDomain(Domain):
@@ -44,6 +44,7 @@ class FileDomain(Domain):
         self._paths = tuple(paths)
         self._files = KernelFiles()
         self._pins: list[Pin] = []
+        self._is_open = False
 
     @abstractmethod
     def _open_pins(self) -> list[Pin]:
@@ -53,15 +54,14 @@ class FileDomain(Domain):
     def open(self) -> None:
         self.close()
         try:
-            self._pins = self._open_pins()
+            self._pins, self._is_open = self._open_pins(), True
         except DomainError:
             self.close()
             raise
 
     @override
     def _write(self, hz: int) -> None:
-        if not self._pins:
-            raise DomainError(f'{self.name} is not open')
+        self._must_be_open()
         for pin in self._pins:
             pin.write(hz // self.unit_hz)
 
@@ -77,18 +77,35 @@ class FileDomain(Domain):
         return tuple(write for pin in self._pins for write in pin.transition_writes(before, value))
 
     @override
+    def transition_checks(self, before_hz: int) -> tuple[Check, ...]:
+        before = before_hz // self.unit_hz
+        return tuple(check for pin in self._pins for check in pin.checks(before))
+
+    @override
     def snapshot(self) -> Snapshot:
         present = (path for path in self._paths if path.exists())
         return {relative(path, self._root): read_text(path) for path in present}
 
+    def _must_be_open(self) -> None:
+        if not self._is_open:
+            raise DomainError(f'{self.name} is not open')
+
+    def _forget_pins(self) -> None:
+        self._pins, self.pinned_hz, self._is_open = [], None, False
+
+    @property
+    def _pinned(self) -> int | None:
+        """What was written last, in the files' unit."""
+        return None if self.pinned_hz is None else self.pinned_hz // self.unit_hz
+
     @override
     def restore(self, snapshot: Mapping[str, str]) -> list[str]:
-        self._pins = []
+        self._forget_pins()
         return self.restore_files(self._root, snapshot, self._files)
 
     @override
     def close(self) -> None:
-        self._pins = []
+        self._forget_pins()
         self._files.close()
 
     @override

@@ -18,7 +18,7 @@ from typing import Protocol
 from typing_extensions import override
 
 from e4_ros.energy.domains.sysfs import KernelFile
-from e4_ros.energy.errors import Write, WriteRefused
+from e4_ros.energy.errors import Check, Write, WriteRefused
 
 SETTLE_S = 0.002
 """How long a value that reads back differently may take to be applied before it is reported."""
@@ -37,6 +37,9 @@ class Pin(Protocol):
 
     def transition_writes(self, before: int, value: int) -> tuple[Write, ...]:
         """The writes that change the pin from `before` to `value`."""
+
+    def checks(self, before: int) -> tuple[Check, ...]:
+        """What the files that such writes replace hold if nobody else wrote them."""
 
 
 def at_most(table: Sequence[int], value: int) -> int:
@@ -75,6 +78,10 @@ class ValuePin(Pin):
     @override
     def transition_writes(self, before: int, value: int) -> tuple[Write, ...]:
         return (self._file.write_of(b'%d\n' % value),)
+
+    @override
+    def checks(self, before: int) -> tuple[Check, ...]:
+        return ()
 
 
 class RangePin(Pin):
@@ -118,6 +125,10 @@ class RangePin(Pin):
     def transition_writes(self, before: int, value: int) -> tuple[Write, ...]:
         return tuple(file.write_of(b'%d\n' % value) for file in self._order(before, value))
 
+    @override
+    def checks(self, before: int) -> tuple[Check, ...]:
+        return (self._high.check_of(before, self._slack),)
+
     def _order(self, before: int, value: int) -> tuple[KernelFile, KernelFile]:
         return (self._high, self._low) if value > before else (self._low, self._high)
 
@@ -148,3 +159,28 @@ class RoundedPin(Pin):
     def transition_writes(self, before: int, value: int) -> tuple[Write, ...]:
         start, end = at_most(self._table, before), at_most(self._table, value)
         return () if start == end else self._pin.transition_writes(start, end)
+
+    @override
+    def checks(self, before: int) -> tuple[Check, ...]:
+        return self._pin.checks(at_most(self._table, before))
+
+
+def others_range(
+    saved: tuple[int, int], now: tuple[int, int], ours: tuple[int, int], slack: int = 0
+) -> tuple[int, int]:
+    """A min/max pair as others left it, from what is read while it may be pinned.
+
+    Args:
+        saved: the lower and the upper limit before.
+        now: both as they are read now.
+        ours: both as they would be read if nobody else had written them.
+        slack: largest difference that counts as equal.
+
+    Returns:
+        What others set last. A lower limit that is read as the upper one may only be held down by
+        it, and stays.
+    """
+    high = saved[1] if abs(now[1] - ours[1]) <= slack else now[1]
+    expected = (ours[0], min(ours[0], now[1]))
+    low = saved[0] if any(abs(now[0] - value) <= slack for value in expected) else now[0]
+    return low, high

@@ -28,7 +28,8 @@ def restore_range(
 ) -> list[str]:
     """Restore a min/max pair, whatever it is now.
 
-    What counts is how the pair reads in the end: a refused write in between may not matter.
+    What counts is how the pair reads in the end: a refused write in between may not matter. A lower
+    limit above the upper one, as when only that was lowered meanwhile, becomes the same.
 
     Args:
         files: the open files of the domain.
@@ -40,6 +41,8 @@ def restore_range(
     Returns:
         One line for each limit that could not be restored.
     """
+    if all(text.isdigit() for text in saved) and 0 < int(saved[1]) < int(saved[0]):
+        saved = saved[1], saved[1]
     refusals: dict[Path, str] = {}
     for path, text in ((low, floor), (high, saved[1]), (low, saved[0])):
         try:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from e4_ros.energy.errors import DeviceGone, DomainError, NotPermitted, Write, WriteRefused
+from e4_ros.energy.errors import Check, DeviceGone, DomainError, NotPermitted, Write, WriteRefused
 
 _PAGE = os.sysconf('SC_PAGE_SIZE')
 _PADDED = 16
@@ -120,6 +120,10 @@ class KernelFile:
         """Descriptor and text with which one bare `os.pwrite` does the same as `write`."""
         return self._fd, text.ljust(_PADDED, b'\n') if self._ordinary else text
 
+    def check_of(self, value: int, slack: int) -> Check:
+        """Descriptor, number and rounding with which one bare `os.pread` sees others' writes."""
+        return self._fd, value, slack
+
     def read_int(self) -> int:
         """Read the attribute's number."""
         try:
@@ -154,6 +158,10 @@ class KernelFiles:
         if path not in self._open:
             self._open[path] = KernelFile(path)
         return self._open[path]
+
+    def read_int(self, path: Path) -> int:
+        """Read a file's number, through the kept descriptor where there is one."""
+        return self._open[path].read_int() if path in self._open else read_int(path)
 
     def write(self, path: Path, text: str) -> None:
         """Write one line, through the kept descriptor where there is one."""

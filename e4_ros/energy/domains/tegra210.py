@@ -14,12 +14,12 @@ from pathlib import Path
 from typing_extensions import override
 
 from e4_ros.energy.domains.domain import limits_hz
-from e4_ros.energy.domains.emc_table import cap_hz, likely_hz, listed_hz
+from e4_ros.energy.domains.emc_table import cap_hz, capped_limits, likely_hz, listed_hz, under_cap
 from e4_ros.energy.domains.file_domain import FileDomain
 from e4_ros.energy.domains.pins import Pin, ValuePin
 from e4_ros.energy.domains.restore import restore_text
 from e4_ros.energy.domains.sysfs import KernelFiles, read_int, read_text, relative
-from e4_ros.energy.errors import DomainError
+from e4_ros.energy.errors import DomainError, Snapshot
 
 TOP = 'sys'
 OVERRIDE = 'sys/kernel/debug/clk/override.emc'
@@ -58,6 +58,15 @@ class Tegra210EmcDomain(FileDomain):
         rate.write(b'%d\n' % self.current_hz())
         state.write(b'1\n')
         return [ValuePin(rate)]
+
+    @override
+    def taken_over(self, saved: Snapshot) -> Snapshot:
+        rate, state = (relative(self._root / OVERRIDE / n, self._root) for n in (RATE, STATE))
+        return under_cap(saved, rate, state, self.frequencies_hz, self._root)
+
+    @override
+    def machine_limits(self, saved: Mapping[str, str]) -> tuple[int, int]:
+        return capped_limits(self.frequencies_hz, self._root)
 
     @override
     def current_hz(self) -> int:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -306,3 +307,41 @@ def test_an_unknown_board_or_fault_ends_with_a_reason(tmp_path: Path) -> None:
         assert ended.returncode != 0
         assert reason in ended.stderr
         assert 'Traceback' not in ended.stderr
+
+
+CPU = 'sys/devices/system/cpu/cpufreq/policy'
+
+
+def test_a_cpu_cap_that_others_lower_is_never_raised_again(orin: Path) -> None:
+    cpu = _domain(orin, 'cpu')
+    saved, high = cpu.snapshot(), orin / f'{CPU}0/scaling_max_freq'
+    before = high.read_text()
+    cpu.open()
+    cpu.set_hz(cpu.allowed_hz[-1])
+    lowered = cpu.allowed_hz[3]
+    high.write_text(f'{lowered // 1000}\n')
+    time.sleep(0.002)
+    after = cpu.taken_over(saved)
+    cpu.set_limits(*cpu.machine_limits(after))
+    assert cpu.allowed_hz[-1] == lowered
+    assert cpu.set_hz(cpu.clamped(cpu.frequencies_hz[-1])) == lowered
+    assert cpu.restore(saved) == []
+    cpu.close()
+    assert int(high.read_text()) * 1000 == lowered
+    high.write_text(before)
+    time.sleep(0.002)
+
+
+def test_a_cluster_that_refuses_everything_is_left_out(orin: Path) -> None:
+    cpu = _domain(orin, 'cpu')
+    saved, gone = cpu.snapshot(), cpu.policies[-1]
+    cpu.open()
+    cpu.set_hz(cpu.allowed_hz[0])
+    _faults(orin, f'unreadable:*{gone.name}*', f'ebusy:*{gone.name}*')
+    assert cpu.set_hz(cpu.allowed_hz[1]) == cpu.allowed_hz[1]
+    assert cpu.taken_over(saved) == saved
+    _faults(orin)
+    assert cpu.rediscover(saved) is True
+    assert int((gone / 'scaling_setspeed').read_text()) * 1000 == cpu.allowed_hz[1]
+    assert cpu.restore(saved) == []
+    cpu.close()
