@@ -183,12 +183,14 @@ class Expected(_Strict):
 
     Attributes:
         board: name of the board.
+        mode: power mode that nvpmodel's files show, as `SeenMode.key` says it; empty: none.
         domains: domain → what must be found of it.
         total: labels of the rails that add up to the whole board; empty: there is no meter.
         watts: their sum.
     """
 
     board: str
+    mode: str = ''
     domains: dict[str, Found]
     total: tuple[str, ...] = ()
     watts: float = 0.0

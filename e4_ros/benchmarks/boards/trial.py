@@ -17,12 +17,15 @@ from e4_ros.energy.client import DvfsClient
 from e4_ros.energy.daemon import Daemon, DaemonConfig
 from e4_ros.energy.domains import Domain, discover
 from e4_ros.energy.errors import DomainError
-from e4_ros.energy.identify import identify
+from e4_ros.energy.identify import identify, machine_board
 from e4_ros.energy.meters import open_meter
 from e4_ros.energy.plan import FrequencyPlan, PlanPath
+from e4_ros.energy.power_mode import read_power_mode
 
 _WATTS = 0.002  # rounding of millivolts and milliamperes
 _TAKES_S = 2.0
+_PLANNED = ('cpu', 'gpu')
+"""Domains that plans clock where nobody says which."""
 _UNSUPPORTED = '<unsupported>'
 """What `scaling_setspeed` reads under any governor but `userspace`; plain files have no kernel that
 would make it so again."""
@@ -46,12 +49,27 @@ def problems(listing: Listing) -> list[str]:
 def _looked_up(root: Path, expect: Expected) -> Iterator[str]:
     if (board := identify(root)) != expect.board:
         yield f'the board is {board!r}, listed {expect.board!r}'
+    mode = read_power_mode(root)
+    if (key := mode.key if mode else '') != expect.mode:
+        yield f'the power mode is {key!r}, listed {expect.mode!r}'
     domains = {domain.name: domain for domain in discover(root)}
+    yield from _described(root, domains)
     if set(domains) != set(expect.domains):
         yield f'domains {", ".join(sorted(domains))}, listed {", ".join(sorted(expect.domains))}'
     for name, found in expect.domains.items():
         if name in domains:
             yield from _compared(domains[name], found)
+
+
+def _described(root: Path, domains: dict[str, Domain]) -> Iterator[str]:
+    """What the machine's description says otherwise than the machine itself."""
+    board = machine_board(root)
+    for name, domain in domains.items():
+        if (spec := board.domains.get(name)) is None:
+            if name in _PLANNED:
+                yield f'its description has no {name}'
+        elif spec.allowed_hz != domain.allowed_hz:
+            yield f'its description allows {name} {spec.allowed_hz} Hz, it does {domain.allowed_hz}'
 
 
 def _compared(domain: Domain, found: Found) -> Iterator[str]:
