@@ -1,9 +1,10 @@
-"""Perception as it is, watched from within: for `e4 bench start`, `e4 bench frame` and a test.
+"""Perception as it is, watched from within: for `e4 bench start`, `frame` and `ros`, and a test.
 
 The node runs as ever; when the process ends it writes what an outsider cannot see to the file that
-``E4_BENCH_OUT`` names: the modules it has imported, for each image the time from its receipt until
-everything about it was published, less the time that the engine says it took, and its camera; and
-by camera how many images were received and processed.
+``E4_BENCH_OUT`` names: the modules it has imported; for each of the last images its camera, what
+the engine took, the time from its receipt until everything about it was published less that, and
+the time from its stamp to then; by camera how many images were received and processed since the
+last activation; over all activations how many came, were processed, dropped, or lost on the way.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ import json
 import os
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rclpy.lifecycle import ManagedEntity
+from rclpy.lifecycle import LifecycleState, ManagedEntity, TransitionCallbackReturn
 
+from e4_ros.nodes import conversions
 from e4_ros.nodes.image_input import AnyImage
 from e4_ros.nodes.images import Images
 from e4_ros.nodes.lifecycle import run
 from e4_ros.nodes.perception import Perception
+
+_KEPT = 4000
 
 
 class WatchedPerception(Perception):
@@ -32,23 +36,44 @@ class WatchedPerception(Perception):
         super().__init__(**kwargs)
         # The last messages with their times; kept, so that none's identity is another's.
         self._came: deque[tuple[AnyImage, float]] = deque(maxlen=4)
-        self.around_engine_s: list[float] = []
-        self.answered: list[str] = []
+        # Of the last images: what is kept is not to show in the memory of a long run.
+        self.around_engine_s = deque[float](maxlen=_KEPT)
+        self.end_to_end_s = deque[float](maxlen=_KEPT)
+        self.engine_s = deque[float](maxlen=_KEPT)
+        self.came = 0
+        self._earlier = Counter[str]()
+        self.answered = deque[str](maxlen=_KEPT)
 
     def stop(self) -> None:
         """Write down what was seen, when the node has stopped."""
         super().stop()
         seen: dict[str, Any] = {
             'modules': sorted(sys.modules),
-            'around_engine_s': self.around_engine_s,
-            'answered': self.answered,
+            'around_engine_s': [*self.around_engine_s],
+            'answered': [*self.answered],
+            'end_to_end_s': [*self.end_to_end_s],
+            'engine_s': [*self.engine_s],
+            'came': self.came,
         }
         if self._images is not None:
             counts = [each.health.counts() for each in self._images.inputs]
+            self._tally()
+            seen['fates'] = dict(self._earlier)
+            seen['lost'] = sum(each.health.lost_in_all for each in self._images.inputs)
             seen['counts'] = {
                 name: [n.received, n.processed] for name, n in zip(self._names, counts, strict=True)
             }
         Path(os.environ['E4_BENCH_OUT']).write_text(json.dumps(seen))
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Keep the counts, which begin anew."""
+        self._tally()
+        return super().on_activate(state)
+
+    def _tally(self) -> None:
+        for each in self._images.inputs if self._images is not None else ():
+            counts = each.health.counts()
+            self._earlier.update(processed=counts.processed, dropped=counts.dropped)
 
     def parts(self) -> Iterator[ManagedEntity]:
         """The parts, the images' watched."""
@@ -60,6 +85,7 @@ class WatchedPerception(Perception):
 
     def _watched(self, on_image: Callable[[AnyImage], None]) -> Callable[[AnyImage], None]:
         def watched(message: AnyImage) -> None:
+            self.came += 1
             self._came.append((message, time.perf_counter()))
             on_image(message)
 
@@ -72,6 +98,8 @@ class WatchedPerception(Perception):
     def _publish(self, place: int, header: Any, frame: Any, record: Any, *rest: Any) -> None:
         super()._publish(place, header, frame, record, *rest)
         published_s = time.perf_counter()
+        self.end_to_end_s.append(time.time() - conversions.seconds(header))
+        self.engine_s.append(record.result.latency_s)
         self.answered.append(self._names[place])
         for message, came_s in self._came:
             if message is self._in_hand:

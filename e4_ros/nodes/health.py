@@ -57,6 +57,11 @@ class Health:
             self._lost += number
             self._losses.append((time.monotonic(), number))
 
+    @property
+    def lost_in_all(self) -> int:
+        """Images that were lost on the way since activation."""
+        return self._lost
+
     def lately(self) -> tuple[int, int]:
         """Images that were lost on the way, and images that came, in the last `RECENT_S` s."""
         since = time.monotonic() - RECENT_S

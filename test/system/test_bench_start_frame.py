@@ -10,6 +10,8 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from e4_ros.benchmarks.ros import arrival, soak
+
 
 def bench(name, out, *words):
     command = [sys.executable, '-m', 'e4_ros.cli', 'bench', name, '--json', out, *words]
@@ -59,3 +61,22 @@ def test_two_cameras_are_compared_with_one_and_with_each_other(tmp_path):
     assert cameras['share_ratio'] >= 1
     assert all(0 < share <= 1 for share in cameras['answered'].values())
     assert 'bar 1.15' in said
+
+
+def test_every_image_that_is_sent_reliably_comes():
+    stay = arrival.send(1.0, (640, 480), 15.0)
+    assert 0 <= stay.sent - stay.received <= 2  # as many as the discovery of both sides takes
+    assert stay.processed > 0
+    assert not stay.warned
+    assert len(stay.end_to_end_ms) == stay.processed
+    assert all(
+        whole > engine > 0 for whole, engine in zip(stay.end_to_end_ms, stay.engine_ms, strict=True)
+    )
+
+
+def test_every_image_is_counted_whatever_is_killed_or_switched_off():
+    found = soak.measure(0.2, kill_s=4.0, cycle_s=5.0)
+    assert found['received'] == found['processed'] + found['dropped'] > 0
+    assert found['received'] + found['lost_counted'] <= found['sent']
+    assert found['kills'] == 3
+    assert found['cycles'] >= 1

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from e4_ros.benchmarks.dvfs.latency import memory_tree, serving
-from e4_ros.benchmarks.start.measure import StartError, run_perception
+from e4_ros.benchmarks.node_processes import StartError
+from e4_ros.benchmarks.start.measure import run_perception
 from e4_ros.bringup.supervisor import private_environment
 from e4_ros.vision.boxes import nms
 

@@ -1,4 +1,4 @@
-"""`e4 bench ros`: what a robot gets from the nodes: obstacles in metres, and several cameras."""
+"""`e4 bench ros`: what a robot gets from the nodes: images that arrive, obstacles, cameras."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class Part(str, Enum):
 
     OBSTACLES = 'obstacles'
     CAMERAS = 'cameras'
+    ARRIVAL = 'arrival'
+    SOAK = 'soak'
 
 
 def register(group: typer.Typer) -> None:
@@ -31,14 +33,24 @@ def ros(
         list[Part] | None, typer.Option('--part', help='What to measure; everything.')
     ] = None,
     quick: Annotated[
-        bool, typer.Option(help='Three distances instead of eight, and five seconds of cameras.')
+        bool,
+        typer.Option(help='Three distances instead of eight, five seconds of cameras, no soak.'),
     ] = False,
+    minutes: Annotated[float, typer.Option(help='Of the soak.', min=0.2)] = 30.0,
 ) -> None:
-    """Measure obstacles, errors and time, and what a second camera costs.
+    """Measure whether images arrive, obstacles, what a second camera costs, and half an hour.
 
     \b
         e4 bench ros --json out/bench/ros.json
         e4 bench ros --part cameras
+        e4 bench ros --part soak --minutes 5
+
+    Arrival: images of two sizes against publishers of both kinds, at the defaults: how many came,
+    how many were said to be lost, and whether the log says so. Then twice as many as the whole
+    network can answer: age of the answers. Then large images by each transport of DDS.
+
+    Soak: 15 images a second, while every 30 s the daemon is killed and every minute perception is
+    deactivated and activated again: is every image counted, and does memory stay?
 
     Obstacles: a pinhole camera over a plane looks at upright boxes of 0.4 × 0.4 × 1.7 m, 1 to 15 m
     away, some of which stand and some walk, from a robot that stands or drives. Every image is
@@ -52,7 +64,7 @@ def ros(
     """  # noqa: D301
     from e4_ros.benchmarks.machine import machine
 
-    wanted = parts or list(Part)
+    wanted = parts or [part for part in Part if part is not Part.SOAK or not quick]
     result: dict[str, Any] = {'machine': machine()}
     if Part.OBSTACLES in wanted:
         from e4_ros.benchmarks.ros import obstacles
@@ -68,8 +80,71 @@ def ros(
         check_ros()
         result['cameras'] = cameras.measure(5.0 if quick else 20.0)
         _print_cameras(result['cameras'])
+    if Part.ARRIVAL in wanted:
+        from e4_ros.benchmarks.ros import arrival
+        from e4_ros.bringup.supervisor import check_ros
+
+        check_ros()
+        result |= arrival.measure(5.0 if quick else 20.0)
+        _print_arrival(result)
+    if Part.SOAK in wanted:
+        from e4_ros.bringup.supervisor import check_ros
+
+        check_ros()
+        result['soak'] = _soak(0.5 if quick else minutes)
+        _print_soak(result['soak'])
     save_figures(result, out)
     typer.echo(f'wrote {out}')
+
+
+def _soak(minutes: float) -> dict[str, Any]:
+    from e4_ros import console
+    from e4_ros.benchmarks.ros import soak
+
+    with console.Phases(thread=False) as phases:
+        return soak.measure(minutes, tell=lambda at_min: phases('soak, minutes', at_min, minutes))
+
+
+def _print_arrival(result: dict[str, Any]) -> None:
+    from e4_ros import console
+    from e4_ros.benchmarks.ros.arrival import OVERLOAD_BAR, RECEIVED_BAR
+
+    say = console.stdout().print
+    for row in result['arrival']:
+        told = row['received'] >= row['sent'] or row['warned']
+        kept = 'kept' if told and row['accounted_share'] >= RECEIVED_BAR else 'missed'
+        say(
+            f'{row["size"]} at {row["rate_hz"]:g} Hz, {row["publisher"]}: {row["received"]} of '
+            f'{row["sent"]} came, {row["lost_counted"]} counted as lost'
+            f'{", warned" if row["warned"] else ""} ({RECEIVED_BAR:.0%}: {kept})'
+        )
+    busy = result['overload']
+    kept = 'kept' if busy['p95_in_frames'] <= OVERLOAD_BAR else 'missed'
+    say(
+        f'overload: 95 % of answers within {busy["end_to_end_p95_ms"]:.0f} ms of the stamp, '
+        f'{busy["p95_in_frames"]:.2f} frames (bar {OVERLOAD_BAR:g}: {kept})'
+    )
+    for row in result['transports']:
+        say(
+            f'1920x1080 by {row["transport"]}: {row["received"]} of {row["sent"]} came, '
+            f'{row["end_to_end_p50_ms"]:.1f} ms old; an image takes {row["camera_cpu_ms"]:.1f} ms '
+            f'of the camera and {row["perception_cpu_ms"]:.1f} ms of perception'
+        )
+
+
+def _print_soak(found: dict[str, Any]) -> None:
+    from e4_ros import console
+    from e4_ros.benchmarks.ros.soak import SLOPE_BAR_MB
+
+    counted = found['received'] == found['processed'] + found['dropped']
+    steady = found['rss_mb_per_10min'] <= SLOPE_BAR_MB
+    console.stdout().print(
+        f'{found["minutes"]:g} min, {found["kills"]} kills, {found["cycles"]} cycles: '
+        f'{found["received"]} images came, {found["processed"]} processed, {found["dropped"]} '
+        f'dropped ({"all counted" if counted else "NOT all counted"}); memory '
+        f'{found["rss_mb_per_10min"]:+.2f} MB in ten minutes (bar {SLOPE_BAR_MB:g}: '
+        f'{"kept" if steady else "missed"}); open files {found["fds"][0]}, then {found["fds"][1]}'
+    )
 
 
 def _print_cameras(found: dict[str, Any]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from e4_ros.benchmarks.start.measure import RATE_HZ, run_perception
+from e4_ros.benchmarks.node_processes import RATE_HZ
+from e4_ros.benchmarks.start.measure import run_perception
 
 CAMERAS = ('front', 'rear')
 RSS_BAR, SHARE_BAR = 1.15, 1.1

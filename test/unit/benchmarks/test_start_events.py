@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from e4_ros.benchmarks.start.measure import _await
+from e4_ros.benchmarks.node_processes import await_event
 
 IN_PIECES = r"""
 import os, time
@@ -16,4 +16,4 @@ for piece in (b'{"event": "earl', b'y", "at_s": 1.0}\n{"event": "re', b'ady", "a
 def test_an_event_that_arrives_in_pieces_is_read_whole():
     camera = subprocess.Popen([sys.executable, '-c', IN_PIECES], stdout=subprocess.PIPE)
     with camera:
-        assert _await(camera, 'ready') == 1.5
+        assert await_event(camera, 'ready') == 1.5
