@@ -182,6 +182,28 @@ def watch(
             ending.wait(interval)
 
 
+@group.command('status')
+def status(
+    sysfs_root: options.SysfsRoot = _SLASH,
+    socket_path: options.SocketPath = None,
+) -> None:
+    """Show clocks, temperature, lease, power mode and what slows the board down, once.
+
+    \b
+        e4 dvfs status
+    """  # noqa: D301
+    from e4_ros.commands.dvfs_text import brakes, clock_table, situation
+    from e4_ros.energy.power_mode import read_power_mode
+
+    config = _config(sysfs_root, None, socket_path)
+    caption = situation(sysfs_root, config.socket_path)
+    console.stdout().print(clock_table(_domains(sysfs_root), details=False, caption=caption))
+    if (mode := read_power_mode(sysfs_root)) is not None:
+        typer.echo(f'power mode: {mode.key}')
+    for line in brakes(sysfs_root):
+        typer.echo(f'slowed down: {line}')
+
+
 @group.command('serve')
 def serve(
     sysfs_root: options.SysfsRoot = _SLASH,

@@ -78,3 +78,11 @@ def situation(root: Path, socket_path: Path) -> str:
     if not status['holder']:
         return heat + 'daemon without a client'
     return heat + f'{status["holder"]}, plan {status["plan"] or "none"}'
+
+
+def brakes(root: Path) -> list[str]:
+    """What holds the clocks down, one line for each; empty where nothing does."""
+    from e4_ros.energy.meters.slowdowns import gated_tpcs, slowdowns
+
+    gated = gated_tpcs(root)
+    return [*slowdowns(root), *([f'{gated} TPCs of the GPU are off'] if gated else [])]

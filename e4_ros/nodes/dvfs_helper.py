@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import ManagedEntity
 
 from e4_ros.bringup.node_parameters.dvfs_helper import PARAMETERS
 from e4_ros.energy.daemon.realtime import log_asynchronously, setup_realtime
+from e4_ros.energy.meters.slowdowns import cooling_devices, gated_tpcs, slowdowns
+from e4_ros.energy.meters.thermal import ThermalZones
+from e4_ros.energy.power_mode import read_power_mode
 from e4_ros.nodes.daemon_topics import DaemonTopics
+from e4_ros.nodes.diagnostics import Diagnostics, status
 from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.served_daemon import ServedDaemon
 from e4_ros.srv import AcquireLease
+
+_DIAGNOSTICS_S = 5.0
 
 
 class DvfsHelper(AutostartNode):
@@ -26,6 +34,7 @@ class DvfsHelper(AutostartNode):
         super().__init__('dvfs_helper', PARAMETERS, **kwargs)
         self._served = ServedDaemon(self)
         self._topics = DaemonTopics(self, self._served)
+        self._diagnostics = Diagnostics(self, _DIAGNOSTICS_S, self._statuses)
         self.create_service(AcquireLease, '~/acquire', self._acquire)
 
     def parts(self) -> Iterator[ManagedEntity]:
@@ -34,6 +43,7 @@ class DvfsHelper(AutostartNode):
         Inactive, the node has checked its settings and holds the simulated board, if it has one;
         active, it serves.
         """
+        yield self._diagnostics
         yield self._served
         yield self._topics
 
@@ -53,6 +63,23 @@ class DvfsHelper(AutostartNode):
         response.board = daemon.core.board
         response.domains = list(daemon.core.domains)
         return response
+
+    def _statuses(self) -> list[DiagnosticStatus]:
+        config = self._served.config
+        return [] if config is None else [_board_status(config.root)]
+
+
+def _board_status(root: Path) -> DiagnosticStatus:
+    """Heat, power mode, and what slows the board down."""
+    slow, gated, mode = slowdowns(root), gated_tpcs(root), read_power_mode(root)
+    zones = ThermalZones(root).read()
+    values = {
+        'power_mode': '' if mode is None else mode.key,
+        'gated_tpcs': '' if gated is None else gated,
+        **{f'{z.kind}_c': f'{z.temperature_c:.1f} of {z.limit_c:g}' for z in zones},
+        **{device.kind: f'{device.state} of {device.most}' for device in cooling_devices(root)},
+    }
+    return status('board', '; '.join(slow), 'nothing slows it down', values)
 
 
 _INACTIVE = 'the daemon is not active: `ros2 lifecycle set /dvfs_helper activate`'

@@ -94,6 +94,12 @@ def hottest_c(root: str | Path = '/') -> float | None:
     return max((zone.temperature_c for zone in ThermalZones(root).read()), default=None)
 
 
+def nearest_to_limit(root: str | Path = '/') -> ZoneReading | None:
+    """The zone that is nearest to its limit, or the furthest above; None where there is none."""
+    zones = ThermalZones(root).read()
+    return max(zones, key=lambda zone: zone.temperature_c - zone.limit_c, default=None)
+
+
 def _trips_c(zone: Path) -> list[float]:
     """Passive and hot trips that are believed, with infinity behind them."""
     trips_c = [float('inf')]

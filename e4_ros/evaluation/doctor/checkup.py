@@ -25,6 +25,7 @@ def check_all(root: Path = Path('/')) -> list[Check]:
         software,
         devices,
         lambda: _clocks(root),
+        lambda: _brakes(root),
         lambda: _energy(root),
         _access,
     )
@@ -49,6 +50,27 @@ def _clocks(root: Path) -> Iterator[Check]:
             'clocks', 'domains', 'optional', 'none found: exits work, clocks stay as they are',
             'virtual machines and containers show none; on a robot, run this on the host',
         )  # fmt: skip
+
+
+def _brakes(root: Path) -> Iterator[Check]:
+    """What holds the clocks down, or may soon."""
+    from e4_ros.energy.meters.slowdowns import gated_tpcs, slowdowns
+    from e4_ros.energy.meters.thermal import nearest_to_limit
+
+    if (zone := nearest_to_limit(root)) is not None:
+        hot = zone.temperature_c >= zone.limit_c
+        yield Check(
+            'clocks', 'heat', 'optional' if hot else 'ok',
+            f'{zone.kind} {zone.temperature_c:.0f} °C, limit {zone.limit_c:g} °C',
+            'the daemon lends no clocks until the board is cooler' if hot else '',
+        )  # fmt: skip
+    if slow := slowdowns(root):
+        yield Check(
+            'clocks', 'slowed down', 'optional', '; '.join(slow),
+            'cool the board better, give it a stronger supply, or choose a lower power mode',
+        )  # fmt: skip
+    if gated := gated_tpcs(root):
+        yield Check('clocks', 'GPU cores', 'ok', f'{gated} TPCs are off (tpc_pg_mask)')
 
 
 def _how_to_write(files: list[Path]) -> str:

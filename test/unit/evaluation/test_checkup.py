@@ -52,8 +52,30 @@ def test_it_says_whether_damaged_jpegs_are_noticed(tmp_path, monkeypatch, there)
 
 def test_clocks_of_a_board_are_named(tmp_path):
     checks = check_all(write_tree('jetson_orin_nano', tmp_path / 'board'))
-    assert [check.name for check in checks if check.group == 'clocks'] == ['cpu', 'gpu', 'emc']
+    assert [check.name for check in checks if check.group == 'clocks'] == [
+        'cpu', 'gpu', 'emc', 'heat',
+    ]  # fmt: skip
     assert '306 MHz to 918 MHz, writable' in named(checks, 'gpu').found
+
+
+def test_what_holds_the_clocks_down_is_said(tmp_path):
+    root = write_tree('jetson_orin_nano', tmp_path / 'board')
+    zone = next(root.glob('sys/class/thermal/thermal_zone*/temp'))
+    zone.write_text('97000\n')
+    for path, text in {
+        'class/thermal/cooling_device9/type': 'devfreq-17000000.gpu',
+        'class/thermal/cooling_device9/cur_state': '2',
+        'class/thermal/cooling_device9/max_state': '9',
+        'devices/platform/gpu.0/tpc_pg_mask': '240',
+    }.items():
+        file = root / 'sys' / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f'{text}\n')
+    checks = check_all(root)
+    heat = named(checks, 'heat')
+    assert (heat.state, '97 °C, limit 95 °C' in heat.found) == ('optional', True)
+    assert 'devfreq-17000000.gpu cools (2 of 9)' in named(checks, 'slowed down').found
+    assert named(checks, 'GPU cores').found.startswith('4 TPCs are off')
 
 
 def test_a_clock_that_may_not_be_written_says_who_may(tmp_path, monkeypatch):
