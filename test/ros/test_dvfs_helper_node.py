@@ -19,6 +19,7 @@ pytestmark = pytest.mark.ros
 rclpy = pytest.importorskip('rclpy')
 srv = pytest.importorskip('e4_ros.srv', reason='the package is not built: make build')
 
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from e4_ros.msg import DvfsState, EnergyTelemetry  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
@@ -261,3 +262,13 @@ def test_bad_settings_are_told(start, root, parameters, says):
         if says in line:
             break
     assert says in line
+
+
+def test_diagnostics_say_how_warm_the_board_is(start, asker, root):
+    found = []
+    asker.create_subscription(DiagnosticArray, '/diagnostics', found.append, 10)
+    start(sysfs_root=root)
+    assert asker.until(lambda: any(message.status for message in found))
+    (board,) = next(message.status for message in found if message.status)
+    assert (board.name, board.message) == ('dvfs_helper: board', 'nothing slows it down')
+    assert any(pair.value.endswith('of 95') for pair in board.values)
