@@ -151,8 +151,9 @@ class BoardModel:
         specs = board.domains.values()
         self._column = {name: i for i, name in enumerate(self.domains)}
         self._top_hz = np.array([s.frequencies_hz[-1] for s in specs], float)
-        self._static_w = _column(specs, 'static_w')
-        self._dynamic_w = _column(specs, 'dynamic_w')
+        share = np.array([spec.share for spec in specs])
+        self._static_w = _column(specs, 'static_w') * share
+        self._dynamic_w = _column(specs, 'dynamic_w') * share
         self._exponent = _column(specs, 'exponent')
         self._idle_share = _column(specs, 'idle_share')
         self._other_w = sum(w.value for w in board.other_loads_w.values())
@@ -228,7 +229,7 @@ class BoardModel:
             compute = board.domains[name].compute
             assert compute is not None  # the board's validation saw to it
             engine_hz = clocks[:, self._column[name]]
-            compute_s = work.macs / (compute.macs_per_cycle.value * engine_hz)
+            compute_s = work.macs / (board.domains[name].macs_per_cycle * engine_hz)
             memory_s = work.bytes_moved / self._bytes_per_s(clocks)
             launch_cycles = work.layers * compute.launch_cycles.value
             host_s = (launch_cycles + _HOST_FACTOR * work.host_cycles) / cpu_hz

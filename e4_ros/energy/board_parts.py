@@ -66,15 +66,6 @@ class PowerModel(Strict):
     exponent: Sourced
     idle_share: Sourced
 
-    def times(self, factor: float) -> PowerModel:
-        """The power of a share of the domain's units (cores, TPCs); the others are gated."""
-        return self.model_copy(
-            update={
-                'static_w': self.static_w.times(factor),
-                'dynamic_w': self.dynamic_w.times(factor),
-            }
-        )
-
     def at_top(self, factor: float) -> PowerModel:
         """The same power, written for a table whose top is ``factor`` times this one's."""
         scale = factor**self.exponent.value
@@ -92,7 +83,7 @@ class Compute(Strict):
     """Speed of a processor.
 
     Attributes:
-        macs_per_cycle: multiply-adds per clock cycle of all units that are on.
+        macs_per_cycle: multiply-adds per clock cycle of all cores and units.
         launch_cycles: CPU cycles to start one layer.
         units: units that a power mode can switch off one by one (a GPU's TPCs); 0: none.
     """
@@ -101,10 +92,6 @@ class Compute(Strict):
     launch_cycles: Sourced
     units: int = Field(default=0, ge=0)
 
-    def times(self, factor: float) -> Compute:
-        """The speed of a share of the units."""
-        return self.model_copy(update={'macs_per_cycle': self.macs_per_cycle.times(factor)})
-
 
 class DomainSpec(Strict):
     """One domain of the board and where the kernel shows it (paths are relative to ``/``).
@@ -112,9 +99,11 @@ class DomainSpec(Strict):
     Attributes:
         kind: kernel interface of the domain.
         path: ``cpufreq``: folder of the policies; ``devfreq``: folder of the device, which holds
-            ``devfreq/<name>``; ``bpmp``: folder of the clock in debugfs.
+            ``devfreq/<name>``; ``bpmp``: folder of the clock in debugfs; ``tegra210``: folder of
+            the clock that overrides the memory's, in debugfs.
         policies: ``cpufreq`` only: numbers of the CPUs of each policy.
         of_node: ``devfreq`` only: device tree name by which discovery recognises a GPU.
+        cap: ``bpmp`` and ``tegra210`` only: file with which nvpmodel caps the clock.
         driver: ``cpufreq`` only: name of the kernel's driver.
         governor: governor that the stock system runs.
         governors: all governors that the kernel offers.
@@ -124,12 +113,14 @@ class DomainSpec(Strict):
         compute: speed of the domain where it computes networks, else None.
         limits_mhz: lowest and highest clock allowed; a board's power mode sets it, not its file.
         cpus_online: numbers of the CPUs that are on, None for all; set by the power mode as well.
+        units_online: number of the units (``compute.units``) that are on, None for all; likewise.
     """
 
-    kind: Literal['cpufreq', 'devfreq', 'bpmp', 'nvml']
+    kind: Literal['cpufreq', 'devfreq', 'bpmp', 'tegra210', 'nvml']
     path: str
     policies: tuple[tuple[int, ...], ...] = ()
     of_node: str = ''
+    cap: str = ''
     driver: str = ''
     governor: str = ''
     governors: tuple[str, ...] = ()
@@ -139,6 +130,7 @@ class DomainSpec(Strict):
     compute: Compute | None = None
     limits_mhz: tuple[float, float] | None = None
     cpus_online: tuple[int, ...] | None = None
+    units_online: int | None = None
 
     @property
     def frequencies_hz(self) -> tuple[int, ...]:
@@ -164,19 +156,27 @@ class DomainSpec(Strict):
     @property
     def cpus(self) -> tuple[int, ...]:
         """Numbers of the CPUs that are on; empty for anything that is not a CPU."""
-        every = sorted(cpu for cpus in self.policies for cpu in cpus)
         on = self.cpus_online
-        return tuple(cpu for cpu in every if on is None or cpu in on)
+        every = (cpu for cpus in self.policies for cpu in cpus)
+        return tuple(sorted(cpu for cpu in every if on is None or cpu in on))
 
     @property
     def cores(self) -> int:
         """Number of CPUs that are on behind the domain; 1 for anything that is not a CPU."""
         return max(len(self.cpus), 1)
 
-    def sharing(self, factor: float) -> DomainSpec:
-        """The domain with a share of its units on: slower, and its power less."""
-        compute = self.compute and self.compute.times(factor)
-        return self.model_copy(update={'compute': compute, 'power': self.power.times(factor)})
+    @property
+    def share(self) -> float:
+        """Share of the domain's cores or units that is on; the rest neither computes nor draws."""
+        if self.policies:
+            return len(self.cpus) / sum(map(len, self.policies))
+        units = self.compute.units if self.compute is not None else 0
+        return 1.0 if self.units_online is None or not units else self.units_online / units
+
+    @property
+    def macs_per_cycle(self) -> float:
+        """Multiply-adds per clock cycle of what is on; 0 where the domain computes no networks."""
+        return self.compute.macs_per_cycle.value * self.share if self.compute is not None else 0.0
 
 
 class PowerMode(Strict):

@@ -6,7 +6,7 @@ written ``[value, source]``; a guess says ``assumed``. Real machines are discove
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -82,6 +82,7 @@ class Board(Strict):
         rails: channels of the power monitors.
         thermal: heating of the board.
         cooling: types of the cooling devices.
+        over_current: folder (below the root) of the counters of over-current events.
         idle_states: states that the waiting board can fall into.
     """
 
@@ -101,6 +102,7 @@ class Board(Strict):
     rails: tuple[Rail, ...] = ()
     thermal: Thermal
     cooling: tuple[str, ...] = ()
+    over_current: str = ''
     idle_states: tuple[IdleState, ...] = ()
 
     @model_validator(mode='after')
@@ -116,7 +118,7 @@ class Board(Strict):
         needed = 'bytes_per_cycle' if 'emc' in self.domains else 'bytes_per_s'
         if getattr(self.memory, needed) is None:
             raise ValueError(f'memory.{needed} is missing')
-        if self.shipped_mode and self.shipped_mode not in self.power_modes:
+        if (self.shipped_mode or self.power_modes) and self.shipped_mode not in self.power_modes:
             raise ValueError(f'shipped_mode: there is no power mode {self.shipped_mode!r}')
         for name, mode in self.power_modes.items():
             self._check_mode(name, mode)
@@ -159,23 +161,26 @@ class Board(Strict):
             known = ', '.join(self.power_modes) or 'none'
             raise BoardError(f'{self.name} has no power mode {name!r}; it has {known}')
         mode = self.power_modes[name]
-        before = self.power_modes.get(self.mode)
         domains = {}
         for domain, spec in self.domains.items():
             low, high = mode.limits_mhz.get(domain, (None, None))
-            changed = spec.model_copy(
+            domains[domain] = spec.model_copy(
                 update={
                     'limits_mhz': (low or spec.table.mhz[0], high or spec.table.mhz[-1]),
                     'cpus_online': mode.cpus_online if spec.policies else None,
+                    'units_online': mode.gpu_tpcs if domain == 'gpu' else None,
                 }
             )
-            share = 1.0
-            if spec.policies:
-                share = len(changed.cpus) / max(len(spec.cpus), 1)
-            elif domain == 'gpu' and (tpcs := _tpcs(self.domains)):
-                share = (mode.gpu_tpcs or tpcs) / ((before and before.gpu_tpcs) or tpcs)
-            domains[domain] = changed if share == 1.0 else changed.sharing(share)
         return self.model_copy(update={'domains': domains, 'mode': name})
+
+    def with_cpus(self, online: Collection[int]) -> Board:
+        """The board with these of its CPUs online."""
+        cpus = tuple(sorted(online))
+        domains = {
+            name: spec.model_copy(update={'cpus_online': cpus}) if spec.policies else spec
+            for name, spec in self.domains.items()
+        }
+        return self.model_copy(update={'domains': domains})
 
     def with_clocks(self, clocks: Mapping[str, tuple[tuple[int, ...], tuple[int, int]]]) -> Board:
         """The board with the tables and limits that a machine was found to have.

@@ -103,8 +103,24 @@ def _discovered(like: DomainSpec, domain: Domain, root: Path) -> DomainSpec:
     policies = tuple(_cpus(policy) for policy in getattr(domain, 'policies', ()))
     if not any(policies):
         return spec
-    cores = sum(map(len, policies))
-    return spec.model_copy(update={'policies': policies}).sharing(cores / like.cores)
+    return spec.model_copy(
+        update={'policies': policies} | _for_cores(spec, sum(map(len, policies)))
+    )
+
+
+def _for_cores(one: DomainSpec, cores: int) -> dict[str, object]:
+    """Speed and power of so many cores, from those of one."""
+    assert one.compute is not None  # the generic board's file has it
+    power, speed = one.power, one.compute.macs_per_cycle
+    return {
+        'compute': one.compute.model_copy(update={'macs_per_cycle': speed.times(cores)}),
+        'power': power.model_copy(
+            update={
+                'static_w': power.static_w.times(cores),
+                'dynamic_w': power.dynamic_w.times(cores),
+            }
+        ),
+    }
 
 
 def _cpus(policy: Path) -> tuple[int, ...]:

@@ -11,15 +11,26 @@ so).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-from e4_ros.energy.boards import Board, BoardError, DomainSpec, load_board
+from e4_ros.energy.boards import Board, BoardError, Zone, load_board
+from e4_ros.energy.virtual import nvpmodel
+from e4_ros.energy.virtual.clock_files import (
+    CPUS,
+    clock_files,
+    cpu_files,
+    devfreq_folder,
+    policies,
+)
 
 MARK = 'etc/e4-virtual-board'
 """File of a virtual board's tree that holds the board's name."""
 
-_KHZ = 1000
+THERMAL = 'sys/class/thermal'
+HWMON = 'sys/class/hwmon'
+OVER_CURRENT = ('oc1', 'oc2', 'oc3')
+"""Inputs of a Jetson's `soctherm_oc`: under-voltage, average and instantaneous over-current."""
+
 _NOMINAL_C = 45
 
 
@@ -61,20 +72,28 @@ def board_of(root: str | Path) -> str | None:
 
 def files(board: Board) -> dict[str, str]:
     """Path below the root → text, of the files that a plain tree and a mounted one share."""
-    texts = {MARK: board.name}
+    texts = {MARK: board.name} | nvpmodel.files(board) | cpu_files(board)
     if board.model:
         texts['proc/device-tree/model'] = board.model + '\0'
+    if board.compatible:
+        texts['proc/device-tree/compatible'] = ''.join(f'{name}\0' for name in board.compatible)
     for spec in board.domains.values():
-        texts.update(_KINDS[spec.kind](spec))
+        texts.update(clock_files(spec))
     for index, zone in enumerate(board.thermal.zones):
-        folder = f'sys/class/thermal/thermal_zone{index}'
-        texts[f'{folder}/type'] = zone.type
-        texts[f'{folder}/temp'] = str(_NOMINAL_C * 1000)
+        texts.update(_zone(f'{THERMAL}/thermal_zone{index}', zone))
+    for index, kind in enumerate(board.cooling):
+        folder = f'{THERMAL}/cooling_device{index}'
+        texts |= {f'{folder}/type': kind, f'{folder}/max_state': '10', f'{folder}/cur_state': '0'}
+    if board.over_current:
+        texts[f'{board.over_current}/name'] = 'soctherm_oc'
+        for event in OVER_CURRENT:
+            texts[f'{board.over_current}/{event}_event_cnt'] = '0'
+            texts[f'{board.over_current}/{event}_throt_en'] = '1'
     return {path: text if text.endswith('\0') else f'{text}\n' for path, text in texts.items()}
 
 
 def links(board: Board) -> dict[str, str]:
-    """Path below the root → target of a symbolic link."""
+    """Path below the root → target of a symbolic link; CPUs that are off have theirs as well."""
     targets = {}
     for spec in board.domains.values():
         if spec.kind == 'devfreq':
@@ -84,21 +103,20 @@ def links(board: Board) -> dict[str, str]:
             targets[f'sys/class/devfreq/{name}'] = os.path.relpath(device, 'sys/class/devfreq')
         for folder, cpus in policies(spec):
             for cpu in cpus:
-                targets[f'sys/devices/system/cpu/cpu{cpu}/cpufreq'] = os.path.relpath(
-                    folder, f'sys/devices/system/cpu/cpu{cpu}'
-                )
+                targets[f'{CPUS}/cpu{cpu}/cpufreq'] = os.path.relpath(folder, f'{CPUS}/cpu{cpu}')
+    if board.over_current:
+        name = Path(board.over_current).name
+        targets[f'{HWMON}/{name}'] = os.path.relpath(board.over_current, HWMON)
     return targets
 
 
-def policies(spec: DomainSpec) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Folder (below the root) and CPU numbers of each cpufreq policy."""
-    for cpus in spec.policies:
-        yield f'{spec.path}/policy{cpus[0]}', cpus
-
-
-def devfreq_folder(spec: DomainSpec) -> str:
-    """Folder (below the root) of a devfreq device's attributes."""
-    return f'{spec.path}/devfreq/{Path(spec.path).name}'
+def _zone(folder: str, zone: Zone) -> dict[str, str]:
+    celsius = _NOMINAL_C if zone.constant_c is None else zone.constant_c
+    texts = {f'{folder}/type': zone.type, f'{folder}/temp': str(round(celsius * 1000))}
+    for index, trip in enumerate(zone.trips):
+        texts[f'{folder}/trip_point_{index}_type'] = trip.kind
+        texts[f'{folder}/trip_point_{index}_temp'] = str(round(trip.c * 1000))
+    return texts
 
 
 def _clock_links(board: Board) -> dict[str, str]:
@@ -109,56 +127,3 @@ def _clock_links(board: Board) -> dict[str, str]:
         if spec.kind == 'devfreq':
             targets[f'{devfreq_folder(spec)}/cur_freq'] = 'max_freq'
     return targets
-
-
-def _cpufreq(spec: DomainSpec) -> dict[str, str]:
-    table, (low, high) = spec.frequencies_hz, spec.limits_hz
-    texts = {}
-    for folder, cpus in policies(spec):
-        governors = [governor for governor in spec.governors if governor != 'userspace']
-        attributes = {
-            'affected_cpus': ' '.join(map(str, cpus)),
-            'cpuinfo_max_freq': table[-1] // _KHZ,
-            'cpuinfo_min_freq': table[0] // _KHZ,
-            'cpuinfo_transition_latency': 300_000,
-            'related_cpus': ' '.join(map(str, cpus)),
-            'scaling_available_governors': ' '.join(governors),
-            'scaling_driver': spec.driver,
-            'scaling_governor': spec.governor,
-            'scaling_max_freq': high // _KHZ,
-            'scaling_min_freq': low // _KHZ,
-            'scaling_setspeed': '<unsupported>',
-        }
-        if 'pstate' not in spec.driver:
-            attributes['scaling_available_frequencies'] = ' '.join(str(hz // _KHZ) for hz in table)
-        texts.update({f'{folder}/{name}': str(text) for name, text in attributes.items()})
-    return texts
-
-
-def _devfreq(spec: DomainSpec) -> dict[str, str]:
-    folder, (low, high) = devfreq_folder(spec), spec.limits_hz
-    attributes = {
-        'available_frequencies': ' '.join(map(str, spec.frequencies_hz)),
-        'available_governors': ' '.join(spec.governors),
-        'governor': spec.governor,
-        'max_freq': high,
-        'min_freq': low,
-        'name': Path(folder).name,
-    }
-    texts = {f'{folder}/{name}': str(text) for name, text in attributes.items()}
-    return texts | {f'{spec.path}/of_node/name': spec.of_node + '\0'}
-
-
-def _bpmp(spec: DomainSpec) -> dict[str, str]:
-    table, (_, high) = spec.frequencies_hz, spec.limits_hz
-    return {
-        f'{spec.path}/max_rate': str(table[-1]),
-        f'{spec.path}/min_rate': str(table[0]),
-        f'{spec.path}/mrq_rate_locked': '0',
-        f'{spec.path}/rate': str(high),
-        'sys/kernel/debug/emc/available_rates': ' '.join(map(str, table)),
-        'sys/kernel/nvpmodel_clk_cap/emc': str(high),
-    }
-
-
-_KINDS = {'cpufreq': _cpufreq, 'devfreq': _devfreq, 'bpmp': _bpmp}

@@ -6,6 +6,8 @@ Sources: drivers/cpufreq/cpufreq.c, cpufreq_userspace.c, intel_pstate.c.
 from __future__ import annotations
 
 import errno
+from collections.abc import Collection
+from dataclasses import replace
 
 from e4_ros.energy.boards import DomainSpec
 from e4_ros.energy.virtual.clocks import (
@@ -45,16 +47,48 @@ class VirtualPolicy:
         self.governor = spec.governor
         self._setspeed = 0
         self._heat_cap = self._table[-1]
+        self._on = set(cpus) & set(spec.cpus)
         self.load = 0.0
         self.clock = VirtualClock(low, spec.switch.effect_s.value, event_queue)
         self.retarget()
 
+    @property
+    def online(self) -> bool:
+        """Whether a CPU of the policy is on."""
+        return bool(self._on)
+
+    def switch(self, online: Collection[int]) -> None:
+        """Take CPUs on and off; a policy that comes back keeps its governor and limits."""
+        was, self._on = self.online, set(self._cpus) & set(online)
+        if self.online and not was:
+            self._setspeed = self.clock.commanded_hz // _KHZ
+            self.retarget()
+
     def attributes(self) -> dict[str, Attribute]:
-        """File name → attribute."""
+        """File name → attribute; without a CPU that is on, a file answers as the kernel's does."""
+        return {name: self._guarded(attribute) for name, attribute in self._files().items()}
+
+    def _guarded(self, attribute: Attribute) -> Attribute:
+        read, write = attribute.read, attribute.write
+
+        def guarded_read() -> object:
+            if not self.online and not self._old:
+                raise refuse(errno.EBUSY)
+            return read() if read is not None else ''
+
+        def guarded_write(text: str) -> None:
+            if not self.online:
+                raise refuse(errno.EINVAL if self._old else errno.EBUSY)
+            if write is not None:
+                write(text)
+
+        return replace(attribute, read=guarded_read, write=guarded_write if write else None)
+
+    def _files(self) -> dict[str, Attribute]:
         cpus = ' '.join(map(str, self._cpus))
         table, governors = self._table, ' '.join(self._spec.governors)
         files = {
-            'affected_cpus': Attribute(lambda: cpus),
+            'affected_cpus': Attribute(lambda: ' '.join(map(str, sorted(self._on)))),
             'cpuinfo_cur_freq': Attribute(lambda: self.clock.hz // _KHZ, root_only=True),
             'cpuinfo_max_freq': Attribute(lambda: table[-1]),
             'cpuinfo_min_freq': Attribute(lambda: table[0]),

@@ -1,6 +1,6 @@
-"""A devfreq device and a BPMP clock that obey the kernel's rules, before and after PM QoS.
+"""A devfreq device that obeys the kernel's rules, before and after PM QoS.
 
-Sources: drivers/devfreq/devfreq.c, governor_userspace.c; for the BPMP what jetson_clocks relies on.
+Sources: drivers/devfreq/devfreq.c, governor_userspace.c.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class VirtualDevfreq:
         self._spec, self._old = spec, old
         self._table = spec.frequencies_hz
         self._asked_low, self._asked_high = spec.limits_hz
+        self.online = True
         self.governor = spec.governor
         self._set_freq: int | None = None
         self._heat_cap = self._table[-1]
@@ -115,47 +116,3 @@ class VirtualDevfreq:
             raise refuse(errno.EINVAL)
         self._asked_high = hz if self._old else -(-hz // _KHZ) * _KHZ
         self.retarget()
-
-
-class VirtualBpmpClock:
-    """The attributes of a clock in the BPMP's debugfs: lock, rate, limits.
-
-    Unlocked, the bandwidth manager keeps the rate at the cap and a written rate has no effect.
-
-    Args:
-        spec: description of the domain: table and delays.
-        event_queue: event queue of the board.
-    """
-
-    def __init__(self, spec: DomainSpec, event_queue: EventQueue) -> None:
-        self._table = spec.frequencies_hz
-        self._cap = spec.limits_hz[1]
-        self._locked = 0
-        self.load = 0.0
-        self.clock = VirtualClock(self._cap, spec.switch.effect_s.value, event_queue)
-
-    def attributes(self) -> dict[str, Attribute]:
-        """File name → attribute. The rate reads as commanded, as with a real BPMP."""
-        return {
-            'max_rate': Attribute(lambda: self._table[-1], root_only=True),
-            'min_rate': Attribute(lambda: self._table[0], root_only=True),
-            'mrq_rate_locked': Attribute(lambda: self._locked, self._set_lock, root_only=True),
-            'rate': Attribute(lambda: self.clock.commanded_hz, self._set_rate, root_only=True),
-        }
-
-    def retarget(self) -> None:
-        """Let the bandwidth manager choose, unless it is locked out."""
-        if not self._locked:
-            self.clock.command(self._cap)
-
-    def cap_for_heat(self, hot: bool) -> None:
-        """Do nothing: heat does not slow the memory."""
-
-    def _set_lock(self, text: str) -> None:
-        self._locked = int(parse_number(text) != 0)
-        self.retarget()
-
-    def _set_rate(self, text: str) -> None:
-        hz = parse_number(text)
-        if self._locked:
-            self.clock.command(at_least(self._table, hz))

@@ -2,7 +2,9 @@
 
 Besides the files of a real machine, the folder `e4/` holds what a test reads and sets:
 `e4/load/DOMAIN` (a share 0 to 1, or `LOW HIGH PERIOD_S` for a square wave), `e4/energy_j` (the
-exact energy, against which a meter is tested), `e4/temperature_c`, and `e4/faults` (one on a line).
+exact energy, against which a meter is tested), `e4/temperature_c`, `e4/over_current` (events so
+far), `e4/faults` (one on a line), and `e4/power_mode`: written with a mode's name or number it does
+what `nvpmodel -m` does.
 """
 
 from __future__ import annotations
@@ -15,15 +17,18 @@ from typing import Literal
 
 from e4_ros.energy.boards import Board, DomainSpec
 from e4_ros.energy.virtual import board as board_files
-from e4_ros.energy.virtual.clocks import Attribute, EventQueue, refuse
+from e4_ros.energy.virtual import nvpmodel
+from e4_ros.energy.virtual.clock_files import CPUS, devfreq_folder, online, policies, spans
+from e4_ros.energy.virtual.clocks import Attribute, EventQueue, parse_number, refuse
 from e4_ros.energy.virtual.cpufreq import VirtualPolicy
-from e4_ros.energy.virtual.devfreq import VirtualBpmpClock, VirtualDevfreq
+from e4_ros.energy.virtual.devfreq import VirtualDevfreq
 from e4_ros.energy.virtual.faults import Faults
+from e4_ros.energy.virtual.memory_clock import VirtualMemoryClock
 from e4_ros.energy.virtual.physics import Physics
 from e4_ros.energy.virtual.sensors import monitor_attributes
 
 Kernel = Literal['old', 'new']
-_Owner = VirtualPolicy | VirtualDevfreq | VirtualBpmpClock
+_Owner = VirtualPolicy | VirtualDevfreq | VirtualMemoryClock
 
 
 class VirtualMachine:
@@ -37,7 +42,7 @@ class VirtualMachine:
 
     Attributes:
         attributes: path below the root → file.
-        links: path below the root → target of a symbolic link.
+        links: path below the root → target of a symbolic link, see :meth:`linked`.
     """
 
     def __init__(
@@ -58,14 +63,17 @@ class VirtualMachine:
             (path, Attribute(lambda text=text: text))  # type: ignore[misc]
             for path, text in board_files.files(board).items()
         )
+        self._online = online(board)
         owners: dict[str, list[_Owner]] = {}
         for name, spec in board.domains.items():
-            for folder, owner in self._owners(spec):
+            for owner, attributes in self._owners(spec):
                 owners.setdefault(name, []).append(owner)
-                for file, attribute in owner.attributes().items():
-                    self.attributes[f'{folder}/{file}'] = attribute
+                self.attributes.update(attributes)
+        self._policies = [o for os in owners.values() for o in os if isinstance(o, VirtualPolicy)]
         self._physics.start(owners)
         self.attributes.update(self._sensors())
+        self.attributes.update(self._cpus())
+        self.attributes.update(self._nvpmodel())
         self.attributes.update(self._controls())
         self.links = board_files.links(board)
 
@@ -103,6 +111,13 @@ class VirtualMachine:
         attribute = self.attributes.get(path)
         return attribute is not None and attribute.present() and not self.faults.gone(path)
 
+    def linked(self, path: str) -> bool:
+        """Whether a link is there now; a CPU that is off has none to its policy."""
+        if path not in self.links or self.faults.gone(path):
+            return False
+        cpu, _, name = path.removeprefix(f'{CPUS}/cpu').partition('/')
+        return name != 'cpufreq' or self._online[int(cpu)]
+
     def _attribute(self, path: str) -> Attribute:
         if not self.present(path):
             raise refuse(errno.ENODEV)
@@ -110,24 +125,89 @@ class VirtualMachine:
         self._physics.throttle()
         return self.attributes[path]
 
-    def _owners(self, spec: DomainSpec) -> Iterator[tuple[str, _Owner]]:
+    def _owners(self, spec: DomainSpec) -> Iterator[tuple[_Owner, dict[str, Attribute]]]:
+        """Devices of a domain, with their files by path."""
+        owner: _Owner
         if spec.kind == 'cpufreq':
-            for folder, cpus in board_files.policies(spec):
-                yield folder, VirtualPolicy(spec, cpus, self._old, self._event_queue)
+            for folder, cpus in policies(spec):
+                owner = VirtualPolicy(spec, cpus, self._old, self._event_queue)
+                yield owner, {f'{folder}/{n}': a for n, a in owner.attributes().items()}
         elif spec.kind == 'devfreq':
-            device = board_files.devfreq_folder(spec)
-            yield device, VirtualDevfreq(spec, self._old, self._event_queue)
+            folder = devfreq_folder(spec)
+            owner = VirtualDevfreq(spec, self._old, self._event_queue)
+            yield owner, {f'{folder}/{n}': a for n, a in owner.attributes().items()}
         else:
-            yield spec.path, VirtualBpmpClock(spec, self._event_queue)
+            owner = VirtualMemoryClock(spec, self._event_queue)
+            yield owner, owner.attributes()
 
     def _sensors(self) -> Iterator[tuple[str, Attribute]]:
         physics = self._physics
         for name, monitor in self.board.monitors.items():
             rails = [(r, physics.rails[r.label]) for r in self.board.rails if r.device == name]
             yield from monitor_attributes(monitor, rails)
-        for zone, _ in enumerate(self.board.thermal.zones):
-            path = f'sys/class/thermal/thermal_zone{zone}/temp'
-            yield path, Attribute(lambda: round(physics.temperature_c * 1000))
+        for index, zone in enumerate(self.board.thermal.zones):
+            if zone.constant_c is None:
+                path = f'{board_files.THERMAL}/thermal_zone{index}/temp'
+                yield path, Attribute(lambda: round(physics.temperature_c * 1000))
+        for index, kind in enumerate(self.board.cooling):
+            if 'fan' not in kind:
+                path = f'{board_files.THERMAL}/cooling_device{index}/cur_state'
+                yield path, Attribute(lambda: int(physics.hot))
+
+    def _cpus(self) -> Iterator[tuple[str, Attribute]]:
+        for cpu in self._online:
+            yield (
+                f'{CPUS}/cpu{cpu}/online',
+                Attribute(
+                    lambda cpu=cpu: int(self._online[cpu]),  # type: ignore[misc]
+                    lambda text, cpu=cpu: self._switch(cpu, text),  # type: ignore[misc]
+                ),
+            )
+        yield f'{CPUS}/online', Attribute(lambda: spans(c for c, on in self._online.items() if on))
+
+    def _switch(self, cpu: int, text: str) -> None:
+        """Take a CPU on or off; the last one stays."""
+        on = parse_number(text)
+        if on > 1:
+            raise refuse(errno.EINVAL)
+        after = self._online | {cpu: bool(on)}
+        if not any(after.values()):
+            raise refuse(errno.EBUSY)
+        self._online = after
+        for policy in self._policies:
+            policy.switch([c for c, on in after.items() if on])
+        self._changed()
+
+    def _changed(self) -> None:
+        on = [cpu for cpu, on in self._online.items() if on]
+        self._physics.change(self.board.with_cpus(on))
+
+    def _nvpmodel(self) -> Iterator[tuple[str, Attribute]]:
+        if not self.board.power_modes:
+            return
+        kept = nvpmodel.files(self.board)
+        for path in kept:
+            yield (
+                path,
+                Attribute(
+                    lambda path=path: kept[path],  # type: ignore[misc]
+                    lambda text, path=path: kept.update({path: text}),  # type: ignore[misc]
+                ),
+            )
+        yield 'e4/power_mode', Attribute(lambda: self.board.mode, self._set_mode)
+
+    def _set_mode(self, text: str) -> None:
+        word = text.strip()
+        ids = {str(mode.id): name for name, mode in self.board.power_modes.items()}
+        name = word if word in self.board.power_modes else ids.get(word)
+        if name is None:
+            raise refuse(errno.EINVAL)
+        self.board = self.board.in_mode(name)
+        for path, line in nvpmodel.writes(self.board):
+            write = self.attributes[path].write
+            assert write is not None  # nvpmodel's files can all be written
+            write(line)
+        self._changed()
 
     def _controls(self) -> Iterator[tuple[str, Attribute]]:
         physics = self._physics
@@ -139,6 +219,18 @@ class VirtualMachine:
                     lambda text, name=name: physics.set_load(  # type: ignore[misc]
                         name, text, self._event_queue
                     ),
+                ),
+            )
+        if self.board.over_current:
+            events = dict.fromkeys(board_files.OVER_CURRENT, 0)
+            for event in events:
+                path = f'{self.board.over_current}/{event}_event_cnt'
+                yield path, Attribute(lambda event=event: events[event])  # type: ignore[misc]
+            yield (
+                'e4/over_current',
+                Attribute(
+                    lambda: events['oc3'],
+                    lambda text: events.update(oc3=parse_number(text)),
                 ),
             )
         yield 'e4/energy_j', Attribute(lambda: repr(physics.energy_j))

@@ -74,7 +74,7 @@ class _Files:
     def getattr(self, path: str, fh: int | None = None) -> dict[str, int]:
         """Attributes of a file, folder or link."""
         path = path[1:]
-        if path in self._machine.links and not self._machine.faults.gone(path):
+        if self._machine.linked(path):
             return {'st_mode': stat.S_IFLNK | 0o777, 'st_nlink': 1, **self._owner}
         if path in self._children and self._shown(path):
             return {'st_mode': stat.S_IFDIR | 0o755, 'st_nlink': 2, **self._owner}
@@ -110,9 +110,7 @@ class _Files:
         if path in self._children:
             prefix = f'{path}/' if path else ''
             return any(self._shown(prefix + name) for name in self._children[path])
-        if path in self._machine.links:
-            return not self._machine.faults.gone(path)
-        return self._machine.present(path)
+        return self._machine.linked(path) or self._machine.present(path)
 
     def readlink(self, path: str) -> str:
         """Target of a link."""

@@ -27,6 +27,10 @@ class Clocked(Protocol):
     clock: VirtualClock
     load: float
 
+    @property
+    def online(self) -> bool:
+        """Whether the device is on."""
+
     def retarget(self) -> None:
         """Choose the frequency again."""
 
@@ -45,6 +49,7 @@ class Physics:
         rails: label → rail.
         energy_j: exact energy of the whole board since the start, in joules.
         temperature_c: temperature in °C, the first-order response to the board's power.
+        hot: whether the kernel caps the clocks for heat.
     """
 
     def __init__(self, board: Board) -> None:
@@ -65,13 +70,18 @@ class Physics:
         }
         self.energy_j = 0.0
         self.temperature_c = board.thermal.ambient_c
-        self._hot = False
+        self.hot = False
 
     def start(self, domains: Mapping[str, Sequence[Clocked]]) -> None:
         """Start with these devices, at the temperature of the idle board."""
         self._domains = domains
         self._update()
         self.temperature_c = self._settled_c()
+
+    def change(self, board: Board) -> None:
+        """Go on as this board: other cores or units are on."""
+        self._model = BoardModel(board)
+        self._state = ()
 
     def flow(self, start_s: float, end_s: float) -> None:
         """Add the energy and heat of an interval in which clocks and loads are constant."""
@@ -86,9 +96,9 @@ class Physics:
     def throttle(self) -> None:
         """Cap the clocks above the board's limit, remove the cap some degrees below it."""
         limit_c = self._board.thermal.throttle_c.value
-        hot = self.temperature_c > (limit_c - _COOLED_C if self._hot else limit_c)
-        if hot != self._hot:
-            self._hot = hot
+        hot = self.temperature_c > (limit_c - _COOLED_C if self.hot else limit_c)
+        if hot != self.hot:
+            self.hot = hot
             for owner in (o for owners in self._domains.values() for o in owners):
                 owner.cap_for_heat(hot)
 
@@ -135,7 +145,7 @@ class Physics:
         if state == self._state:
             return
         self._state = state
-        point = {n: sum(o.clock.hz for o in os) // len(os) for n, os in self._domains.items()}
+        point = {name: _mean_hz(owners) for name, owners in self._domains.items()}
         load = {name: owners[0].load for name, owners in self._domains.items()}
         self._rail_w = self._model.rail_power_w(point, load)
         self._total_w = self._model.total_w(point, load)
@@ -143,3 +153,9 @@ class Physics:
     def _settled_c(self) -> float:
         thermal = self._board.thermal
         return thermal.ambient_c + thermal.resistance_c_per_w.value * self._total_w
+
+
+def _mean_hz(owners: Sequence[Clocked]) -> int:
+    """Mean clock of those that are on; the power of a domain that is off does not depend on it."""
+    on = [owner for owner in owners if owner.online] or owners
+    return sum(owner.clock.hz for owner in on) // len(on)

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from e4_ros import paths
+from e4_ros.energy.board_model import BoardModel
 from e4_ros.energy.boards import Board, BoardError, Sourced, board_names, load_board
 
 JETSONS = [
@@ -144,13 +145,18 @@ def test_what_a_mode_switches_off_neither_computes_nor_draws(tmp_path):
     board = loaded(tmp_path, with_modes())
     whole = board.in_mode('MAXN')
     for name in ('cpu', 'gpu'):
-        half, full = board.domains[name], whole.domains[name]
-        assert half.compute.macs_per_cycle.value * 2 == full.compute.macs_per_cycle.value
-        assert half.power.dynamic_w.value * 2 == full.power.dynamic_w.value
-        assert half.power.static_w.value * 2 == full.power.static_w.value
-    assert whole.domains['gpu'].compute == load_board('jetson_nano').domains[
-        'gpu'
-    ].compute.model_copy(update={'units': 4})
+        assert board.domains[name].macs_per_cycle * 2 == whole.domains[name].macs_per_cycle
+    point = {'cpu': 204_000_000, 'gpu': 76_800_000}
+    half_w, whole_w = (BoardModel(b).power_w(point) for b in (board, whole))
+    assert half_w['cpu'] * 2 == pytest.approx(whole_w['cpu'])
+    assert half_w['gpu'] * 2 == pytest.approx(whole_w['gpu'])
+    assert half_w['emc'] == whole_w['emc']
+
+
+def test_cpus_may_go_offline_one_by_one(tmp_path):
+    board = loaded(tmp_path, with_modes()).in_mode('MAXN')
+    assert board.with_cpus([0, 1, 2]).domains['cpu'].share == 0.75
+    assert board.with_cpus([0, 1, 2]).with_cpus(range(4)).domains['cpu'].share == 1
 
 
 def test_a_mode_and_back_is_the_same_board(tmp_path):

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from e4_ros.energy.boards import load_board
+from e4_ros.energy.domains.discovery import discover
+from e4_ros.energy.identify import machine_board
+from e4_ros.energy.power_mode import read_power_mode
+from e4_ros.energy.virtual.board import write_tree
+from e4_ros.energy.virtual.machine import Kernel, VirtualMachine
+
+CPU = 'sys/devices/system/cpu'
+GPU = 'sys/devices/platform/bus@0/17000000.gpu/devfreq/17000000.gpu'
+
+
+class Machine:
+    """A virtual board whose time stands still until it is told to go on."""
+
+    def __init__(self, board: str = 'jetson_orin_nano', kernel: Kernel | None = None) -> None:
+        self.time_s = 100.0
+        self.machine = VirtualMachine(load_board(board), kernel, now=lambda: self.time_s)
+
+    def get(self, path: str) -> str:
+        return self.machine.read(path).decode().strip('\n\0')
+
+    def put(self, path: str, value: object) -> None:
+        self.machine.write(path, str(value).encode())
+        self.time_s += 0.1
+
+    def copy_to(self, root: Path) -> Path:
+        """What a reader finds there now, as plain files."""
+        for path in self.machine.attributes:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                (root / path).write_bytes(self.machine.read(path))
+            except OSError:
+                continue
+        return root
+
+
+@pytest.fixture(params=['old', 'new'])
+def machine(request) -> Machine:
+    return Machine(kernel=request.param)
+
+
+def test_a_mode_binds_clocks_and_is_shown(machine, tmp_path):
+    machine.put('e4/power_mode', '15W')
+    assert machine.get('e4/power_mode') == '15W'
+    assert machine.get(f'{CPU}/cpufreq/policy0/scaling_max_freq') == '1497600'
+    assert machine.get(f'{GPU}/max_freq') == '612000000'
+    assert machine.get('sys/kernel/nvpmodel_clk_cap/emc') == '2133000000'
+    seen = read_power_mode(machine.copy_to(tmp_path))
+    assert seen is not None
+    assert seen.key == 'nvpmodel:0:15W'
+    assert seen.limits_hz['gpu'] == (0, 612_000_000)
+    assert seen.limits_hz['cpu'] == (729_600_000, 1_497_600_000)
+
+
+def test_a_mode_may_be_named_by_its_number(machine):
+    machine.put('e4/power_mode', 2)
+    assert machine.get('e4/power_mode') == 'MAXN_SUPER'
+    assert machine.get(f'{GPU}/max_freq') == '1020000000'
+
+
+def test_every_mode_and_back_leaves_what_was_there(machine):
+    files = [f'{CPU}/cpufreq/policy4/scaling_{end}_freq' for end in ('min', 'max')]
+    files += [f'{GPU}/min_freq', f'{GPU}/max_freq', 'var/lib/nvpmodel/status']
+    before = [machine.get(path) for path in files]
+    for mode in (*load_board('jetson_orin_nano').power_modes, '25W'):
+        machine.put('e4/power_mode', mode)
+    assert [machine.get(path) for path in files] == before
+
+
+def test_a_mode_lowered_below_a_pinned_clock_binds_it(machine):
+    machine.put(f'{GPU}/min_freq', 918_000_000)
+    machine.put('e4/power_mode', '15W')
+    assert int(machine.get(f'{GPU}/cur_freq')) <= 612_000_000
+    assert int(machine.get(f'{GPU}/min_freq')) <= 612_000_000
+
+
+@pytest.mark.parametrize('text', ['10W', '9', '', '-1'])
+def test_a_mode_that_the_board_lacks_is_refused(machine, text):
+    with pytest.raises(OSError, match='Invalid') as refused:
+        machine.put('e4/power_mode', text)
+    assert refused.value.errno == errno.EINVAL
+    assert machine.get('e4/power_mode') == '25W'
+
+
+def test_a_machine_is_what_its_mode_makes_of_the_board(tmp_path):
+    machine = Machine()
+    machine.put('e4/power_mode', '15W')
+    board = machine_board(machine.copy_to(tmp_path))
+    assert board.mode == '15W'
+    assert board.domains['gpu'].limits_hz[1] == 612_000_000
+
+
+def test_a_plain_tree_can_be_written_in_any_mode(tmp_path):
+    root = write_tree(load_board('jetson_orin_nano').in_mode('15W'), tmp_path)
+    domains = {domain.name: domain for domain in discover(root)}
+    assert domains['cpu'].limits_hz == (729_600_000, 1_497_600_000)
+    assert read_power_mode(root).key == 'nvpmodel:0:15W'
+
+
+def test_a_cluster_goes_offline_and_comes_back_as_it_was():
+    machine, policy = Machine(), f'{CPU}/cpufreq/policy4'
+    machine.put(f'{policy}/scaling_governor', 'userspace')
+    for cpu in (4, 5):
+        machine.put(f'{CPU}/cpu{cpu}/online', 0)
+    assert machine.get(f'{CPU}/online') == '0-3'
+    assert not machine.machine.linked(f'{CPU}/cpu4/cpufreq')
+    with pytest.raises(OSError, match='busy') as refused:
+        machine.get(f'{policy}/scaling_max_freq')
+    assert refused.value.errno == errno.EBUSY
+    with pytest.raises(OSError, match='busy'):
+        machine.put(f'{policy}/scaling_max_freq', 729600)
+    machine.put(f'{CPU}/cpu5/online', 1)
+    assert machine.get(f'{policy}/affected_cpus') == '5'
+    assert machine.get(f'{policy}/scaling_governor') == 'userspace'
+    assert machine.get(f'{policy}/scaling_max_freq') == '1344000'
+
+
+def test_an_old_kernel_shows_an_offline_cluster_and_refuses_writes():
+    machine, policy = Machine(kernel='old'), f'{CPU}/cpufreq/policy4'
+    for cpu in (4, 5):
+        machine.put(f'{CPU}/cpu{cpu}/online', 0)
+    assert machine.get(f'{policy}/affected_cpus') == ''
+    assert machine.get(f'{policy}/scaling_max_freq') == '1344000'
+    with pytest.raises(OSError, match='Invalid'):
+        machine.put(f'{policy}/scaling_max_freq', 729600)
+
+
+def test_the_last_cpu_stays_on():
+    machine = Machine()
+    for cpu in range(5):
+        machine.put(f'{CPU}/cpu{cpu}/online', 0)
+    with pytest.raises(OSError, match='busy'):
+        machine.put(f'{CPU}/cpu5/online', 0)
+    assert machine.get(f'{CPU}/online') == '5'
+
+
+def test_cpus_that_are_off_draw_nothing():
+    machine = Machine()
+
+    def watts() -> float:
+        before = float(machine.get('e4/energy_j'))
+        machine.time_s += 10
+        return (float(machine.get('e4/energy_j')) - before) / 10
+
+    machine.put('e4/load/cpu', 1)
+    all_on = watts()
+    for cpu in (1, 2, 3, 4, 5):
+        machine.put(f'{CPU}/cpu{cpu}/online', 0)
+    assert watts() < all_on - 1
