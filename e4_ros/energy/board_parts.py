@@ -103,6 +103,7 @@ class DomainSpec(Strict):
             the clock that overrides the memory's, in debugfs.
         policies: ``cpufreq`` only: numbers of the CPUs of each policy.
         of_node: ``devfreq`` only: device tree name by which discovery recognises a GPU.
+        rates: ``bpmp`` and ``tegra210`` only: file in which the kernel lists the rates, in kHz.
         cap: ``bpmp`` and ``tegra210`` only: file with which nvpmodel caps the clock.
         driver: ``cpufreq`` only: name of the kernel's driver.
         governor: governor that the stock system runs.
@@ -120,6 +121,7 @@ class DomainSpec(Strict):
     path: str
     policies: tuple[tuple[int, ...], ...] = ()
     of_node: str = ''
+    rates: str = ''
     cap: str = ''
     driver: str = ''
     governor: str = ''

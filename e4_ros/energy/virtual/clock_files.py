@@ -106,9 +106,8 @@ def _bpmp(spec: DomainSpec) -> dict[str, str]:
         f'{spec.path}/min_rate': str(table[0]),
         f'{spec.path}/mrq_rate_locked': '0',
         f'{spec.path}/rate': str(high),
-        'sys/kernel/debug/emc/available_rates': ' '.join(map(str, table)),
     }
-    return texts | ({spec.cap: str(high)} if spec.cap else {})
+    return texts | _listed(spec)
 
 
 def _tegra210(spec: DomainSpec) -> dict[str, str]:
@@ -121,7 +120,14 @@ def _tegra210(spec: DomainSpec) -> dict[str, str]:
         f'{spec.path}/clk_update_rate': str(high),
         'sys/kernel/debug/clk/emc/clk_rate': str(high),
     }
-    return texts | ({spec.cap: str(high)} if spec.cap else {})
+    return texts | _listed(spec)
+
+
+def _listed(spec: DomainSpec) -> dict[str, str]:
+    texts = {spec.cap: str(spec.limits_hz[1])} if spec.cap else {}
+    if spec.rates:
+        texts[spec.rates] = ' '.join(str(hz // _KHZ) for hz in spec.frequencies_hz)
+    return texts
 
 
 _KINDS = {'cpufreq': _cpufreq, 'devfreq': _devfreq, 'bpmp': _bpmp, 'tegra210': _tegra210}

@@ -144,6 +144,7 @@ def _cores(root: Path, policy: int, top: int, capacity: int | None = None) -> No
         if path.name.endswith(('max_freq', 'cur_freq')) and not path.is_symlink():
             path.write_text(f'{top}\n')
     (folder / 'scaling_available_frequencies').write_text(f'{top} 729600 115200\n')
+    (folder / 'scaling_min_freq').write_text('115200\n')
     if capacity is not None:
         (root / f'sys/devices/system/cpu/cpu{policy}/cpu_capacity').write_text(f'{capacity}\n')
 
@@ -253,7 +254,6 @@ EMC = 'sys/kernel/debug/bpmp/debug/clk/emc'
 
 
 def _unlisted(root: Path, compatible: str) -> Path:
-    (root / 'sys/kernel/debug/emc/available_rates').unlink()
     (root / 'proc/device-tree/compatible').write_bytes(compatible.encode() + b'\0')
     return root
 

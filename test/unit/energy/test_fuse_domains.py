@@ -220,7 +220,7 @@ def test_restoring_goes_on_after_an_error_and_says_what_is_missing(orin: Path) -
     cpu = _domain(orin, 'cpu')
     saved = cpu.snapshot()
     cpu.open()
-    cpu.set_hz(499_200_000)
+    cpu.set_hz(806_400_000)
     _faults(orin, 'eio:*policy0/scaling_governor')
     (line,) = restore_snapshot(orin, cpu.kind, saved)
     assert 'policy0/scaling_governor' in line
