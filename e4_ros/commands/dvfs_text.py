@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -75,9 +75,9 @@ def situation(root: Path, socket_path: Path) -> str:
         return heat + 'no daemon'
     if status['problems']:
         return heat + 'not restored: ' + '; '.join(status['problems'])
-    if not status['holder']:
+    if not status['leases']:
         return heat + 'daemon without a client'
-    return heat + f'{status["holder"]}, plan {status["plan"] or "none"}'
+    return heat + ' · '.join(map(_lease_text, status['leases']))
 
 
 def brakes(root: Path) -> list[str]:
@@ -86,3 +86,9 @@ def brakes(root: Path) -> list[str]:
 
     gated = gated_tpcs(root)
     return [*slowdowns(root), *([f'{gated} TPCs of the GPU are off'] if gated else [])]
+
+
+def _lease_text(lease: dict[str, Any]) -> str:
+    alone = ', alone' if lease['exclusive'] else ''
+    plan = lease['plan'] or 'none'
+    return f'{lease["client"]} (pid {lease["pid"]}{alone}), plan {plan}'

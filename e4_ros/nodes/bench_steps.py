@@ -32,10 +32,10 @@ def _serve(root: str, state_dir: str, socket_path: str) -> None:
     with Daemon(config) as daemon:
 
         def hear(message: UInt32) -> None:
-            daemon.core.step(0, message.data)
+            daemon.core.step(daemon.server.leases[0], 0, message.data)
 
         def serve(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-            daemon.core.step(0, int(request.data))
+            daemon.core.step(daemon.server.leases[0], 0, int(request.data))
             return response
 
         node.create_subscription(UInt32, 'step', hear, 10)
@@ -81,7 +81,7 @@ def _measure(socket_path: str, steps: str) -> None:
 
 
 def _fuzz(socket_path: str, requests: str) -> None:
-    """Ask the real node for the lease under hostile names while another client holds the lease."""
+    """Ask the real node for the lease under hostile names while another needs the clocks alone."""
     rng = random.Random(1)
     rclpy.init()
     node = rclpy.create_node('bench_stranger')
@@ -90,7 +90,7 @@ def _fuzz(socket_path: str, requests: str) -> None:
         raise TimeoutError('no DVFS daemon on the ROS graph')
     stolen = tried = 0
     with DvfsClient(socket_path) as holder:
-        holder.acquire('holder')
+        holder.acquire('holder', exclusive=True)
         for _ in range(int(requests)):
             future = acquire.call_async(AcquireLease.Request(client=_nonsense(rng)))
             rclpy.spin_until_future_complete(node, future, timeout_sec=10)

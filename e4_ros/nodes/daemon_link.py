@@ -1,4 +1,4 @@
-"""Perception's link to the DVFS daemon: gets the lease, keeps asking, and says how it stands."""
+"""Perception's link to the DVFS daemon: gets a lease, keeps asking, and says how it stands."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class DaemonLink:
             self._answer = self._service.call_async(request)
             self._answer.add_done_callback(self._answered)
         else:
-            self._take('', '', f'there is no {self._service.srv_name}, and ')
+            self._take('', f'there is no {self._service.srv_name}, and ')
 
     def _answered(self, future: Future) -> None:
         if future is not self._answer:
@@ -125,15 +125,15 @@ class DaemonLink:
         self._answer = None
         answer: AcquireLease.Response = future.result()
         if answer.success:
-            self._take(answer.socket_path, answer.token)
+            self._take(answer.socket_path)
         else:
             self._say(answer.message, final=True)
 
-    def _take(self, socket_path: str, token: str, introduction: str = '') -> None:
+    def _take(self, socket_path: str, introduction: str = '') -> None:
         """Take the lease at a socket; an empty path is the one of a daemon without ROS."""
         client = DvfsClient(socket_path or None)
         try:
-            client.acquire(self._name, token)
+            client.acquire(self._name)
             self.live = self._take_plan(client)
         except (ValueError, OSError) as error:
             client.close()

@@ -10,9 +10,10 @@ from rclpy.timer import Timer
 from std_msgs.msg import Header
 
 from e4_ros.energy.daemon.daemon import Daemon
+from e4_ros.energy.daemon.lease import Lease
 from e4_ros.energy.meters.meters import Meter
 from e4_ros.energy.virtual.board import board_of
-from e4_ros.msg import DomainState, DvfsState, EnergyTelemetry
+from e4_ros.msg import DomainState, DvfsState, EnergyTelemetry, LeaseState
 from e4_ros.nodes.parameters import value
 from e4_ros.nodes.served_daemon import ServedDaemon
 from e4_ros.nodes.timers import steady_timer
@@ -93,15 +94,13 @@ class Joules:
 
 def state_message(daemon: Daemon) -> DvfsState:
     """What the daemon holds and has done; the header is left open."""
-    core, lease = daemon.core, daemon.server.holder
+    core = daemon.core
     counters = daemon.page.counters()
     hertz = core.applied_hz()
     return DvfsState(
         board=core.board,
         simulated=board_of(core.root) is not None,
-        lease_held=lease is not None,
-        lease_holder='' if lease is None else str(lease),
-        plan='' if core.plan is None else core.plan.name,
+        leases=[lease_message(lease) for lease in daemon.server.leases],
         domains=[
             DomainState(name=name, frequency_hz=hertz[name], available_hz=table)
             for name, table in core.frequencies_hz.items()
@@ -110,4 +109,18 @@ def state_message(daemon: Daemon) -> DvfsState:
         steps_applied=counters.applied,
         steps_skipped=counters.skipped,
         writes_failed=counters.failed,
+    )
+
+
+def lease_message(lease: Lease) -> LeaseState:
+    """Who holds a lease, and what it does."""
+    plan = lease.plan
+    return LeaseState(
+        client=lease.client,
+        pid=lease.peer.pid,
+        uid=lease.peer.uid,
+        exclusive=lease.exclusive,
+        plan='' if plan is None else plan.name,
+        awake=lease.awake,
+        steps_received=lease.steps.read().received,
     )

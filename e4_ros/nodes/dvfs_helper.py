@@ -1,6 +1,6 @@
-"""The DVFS daemon as a ROS node: the lease by service, clocks and joules by topic.
+"""The DVFS daemon as a ROS node: the way to a lease by service, clocks and joules by topic.
 
-Plans, steps and the lease's end take the socket that `~/acquire` names.
+A lease, its plans and its steps take the socket that `~/acquire` names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from e4_ros.energy.daemon.realtime import log_asynchronously, setup_realtime
 from e4_ros.energy.meters.slowdowns import cooling_devices, gated_tpcs, slowdowns
 from e4_ros.energy.meters.thermal import ThermalZones
 from e4_ros.energy.power_mode import read_power_mode
-from e4_ros.nodes.daemon_topics import DaemonTopics
+from e4_ros.nodes.daemon_topics import DaemonTopics, lease_message
 from e4_ros.nodes.diagnostics import Diagnostics, status
 from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.served_daemon import ServedDaemon
@@ -54,7 +54,8 @@ class DvfsHelper(AutostartNode):
         try:
             if daemon is None or config is None:
                 raise ValueError(_INACTIVE)
-            response.token = daemon.server.reserve(request.client)
+            response.leases = [lease_message(lease) for lease in daemon.server.leases]
+            daemon.server.check(request.client)
         except ValueError as error:
             response.message = str(error)
             return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -139,7 +140,7 @@ def begin_lease(asker, make_plan) -> DvfsClient:
     answer = asker.acquire('robot')
     assert answer.success, answer.message
     client = DvfsClient(answer.socket_path)
-    client.acquire('robot', answer.token)
+    client.acquire('robot')
     plan = plan_for(client, make_plan)
     client.set_plan(plan)
     assert client.step(0, 1)
@@ -154,8 +155,10 @@ def test_a_lease_over_ros(start, asker, root, make_plan):
     assert asker.state.board == BOARD
     assert asker.state.simulated
     client = begin_lease(asker, make_plan)
-    assert asker.until(lambda: asker.state.plan == 'climb' and asker.state.steps_applied == 1)
-    assert asker.state.lease_holder.startswith('robot')
+    assert asker.until(lambda: asker.state.leases and asker.state.steps_applied == 1)
+    (lease,) = asker.state.leases
+    assert (lease.client, lease.pid, lease.plan) == ('robot', os.getpid(), 'climb')
+    assert (lease.exclusive, lease.awake, lease.steps_received) == (False, True, 1)
     shown = {domain.name: domain.frequency_hz for domain in asker.state.domains}
     assert shown == client.applied().point
 
@@ -163,11 +166,17 @@ def test_a_lease_over_ros(start, asker, root, make_plan):
     assert asker.energy.source == 'modelled'
     assert len(asker.energy.rails) == len(asker.energy.power_w) == len(asker.energy.energy_j)
 
-    refused = asker.acquire('second')
-    assert not refused.success
-    assert 'held by robot' in refused.message
-
+    second = asker.acquire('second')
+    assert second.success
+    assert [lease.client for lease in second.leases] == ['robot']
     client.release()
+    with DvfsClient(second.socket_path) as alone:
+        alone.acquire('e4 profile', exclusive=True)
+        refused = asker.acquire('second')
+        assert not refused.success
+        assert 'e4 profile' in refused.message
+        assert 'needs the clocks alone' in refused.message
+        assert refused.leases[0].exclusive
     assert snapshot(root) == before
     assert not client.step(0, 2)
     assert client.state is ClientState.CLOSED

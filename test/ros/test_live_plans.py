@@ -62,7 +62,7 @@ class Robot(Node):
         self._stamp = 1000.0
 
     def _look(self, state: DvfsState) -> None:
-        self.plan = state.plan
+        self.plan = state.leases[0].plan if state.leases else ''
 
     def _read(self, message: DiagnosticArray) -> None:
         values = {}

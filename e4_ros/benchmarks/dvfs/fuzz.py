@@ -1,7 +1,7 @@
 """Random and hostile datagrams: from strangers without a lease, and from a holder gone mad.
 
-Meanwhile another client's lease must stand, no clock may leave the table, and the daemon must go
-on.
+Meanwhile another client's exclusive lease must stand, no clock may leave the table, and the daemon
+must go on.
 """
 
 from __future__ import annotations
@@ -89,10 +89,10 @@ def _texts(domain: Domain) -> set[str]:
 def _strangers(
     rng: random.Random, tries: int, path: Path, watch: _Watch, told: Callable[[int], None]
 ) -> tuple[int, int]:
-    """Connections without a lease, while another client holds it; returns crashes and thefts."""
+    """Connections without a lease beside an exclusive one; returns crashes and thefts."""
     crashes = stolen = 0
     with DvfsClient(path, _PATIENCE_S) as holder:
-        holder.acquire('holder')
+        holder.acquire('holder', exclusive=True)
         plan = alternating_plan(holder.board, holder.frequencies_hz)
         holder.set_plan(plan)
         for number in range(tries):
@@ -119,7 +119,7 @@ def _knock(path: Path, message: bytes) -> bool:
             answer = stranger.recv(65536)
         except (BrokenPipeError, ConnectionResetError):
             return False  # it hung up, as it may
-    return bool(answer) and 'token' in json.loads(answer)
+    return bool(answer) and 'slot' in json.loads(answer)
 
 
 def _mad_holder(
@@ -172,7 +172,7 @@ def _message(rng: random.Random, board: str, tables: dict[str, tuple[int, ...]])
         numbers = (rng.randrange(256), rng.randrange(65536), rng.randrange(65536))
         return protocol.STEP_FORMAT.pack(protocol.STEP, *numbers)
     if kind == 2:
-        fields = {rng.choice(('client', 'token', 'x')): rng.choice(_TEXTS) for _ in range(3)}
+        fields = {rng.choice(('client', 'exclusive', 'x')): rng.choice(_TEXTS) for _ in range(3)}
         return protocol.pack_request(rng.randrange(2, 8), **fields)
     if kind == 3:
         return bytes([rng.randrange(256)]) + rng.choice((b'{}', b'[]', b'null', b'[' * 9000, b'"'))

@@ -1,4 +1,4 @@
-"""The client's end of the daemon's socket: acquire the lease, set a plan, step through it.
+"""The client's end of the daemon's socket: acquire a lease, set a plan, step through it.
 
 with DvfsClient() as clocks:
     clocks.acquire('perception')
@@ -10,26 +10,28 @@ with DvfsClient() as clocks:
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from e4_ros.energy.client import protocol
-from e4_ros.energy.client.connection import Connection, DaemonError
+from e4_ros.energy.client.connection import Connection, DaemonError, LeasesInTheWay
 from e4_ros.energy.client.status_page import Counters, PageReader
 from e4_ros.energy.client.this_cpu import this_cpu
 from e4_ros.energy.plan import MAX_PLAN_BYTES, FrequencyPlan, PlanError
 
-__all__ = ['Applied', 'ClientState', 'DaemonError', 'DvfsClient']
+__all__ = ['Applied', 'ClientState', 'DaemonError', 'DvfsClient', 'LeasesInTheWay']
 
+_ASK_AGAIN_S = 0.1
 
 _CPU_EVERY = 16
 """Every so many steps one tells the daemon which CPU to keep off; asking takes microseconds."""
 
 
 class ClientState(Enum):
-    """Whether a client holds the lease.
+    """Whether a client holds a lease.
 
     ``CLOSED``: it does not. ``HELD``: it does. ``LOST``: it did, until the daemon ended it or died.
     """
@@ -64,7 +66,7 @@ class DvfsClient:
         timeout_s: longest time in seconds that a request may take.
 
     Attributes:
-        state: whether the lease is held.
+        state: whether a lease is held.
         lost_because: why the lease was lost; empty before that.
         board: name of the board; known from `acquire` on, like the next two.
         frequencies_hz: domain → ascending table of the frequencies in hertz that a plan may use.
@@ -94,24 +96,46 @@ class DvfsClient:
         """Names of the board's domains."""
         return tuple(self.frequencies_hz)
 
-    def acquire(self, name: str, token: str = '') -> None:
-        """Connect and acquire the lease, again if an earlier one was lost.
+    def acquire(self, name: str, exclusive: bool = False, wait_s: float = 0.0) -> None:
+        """Connect and acquire a lease, again if an earlier one was lost.
+
+        Leases share the clocks: each has the highest frequency that one of them wants.
 
         Args:
             name: name of the lease's holder, for people.
-            token: token of a reservation made through the ROS service, if there was one.
+            exclusive: whether nobody else may hold a lease meanwhile, as measuring needs it.
+            wait_s: longest time in seconds to wait for others that leave no room for this lease.
 
         Raises:
-            DaemonError: no daemon, no permission, or the lease is another client's.
+            LeasesInTheWay: others leave no room for this lease; the message says who.
+            DaemonError: no daemon, no permission, or no lease is granted now.
         """
+        until = time.monotonic() + wait_s
+        while True:
+            try:
+                self._acquire(name, exclusive)
+                return
+            except LeasesInTheWay:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(_ASK_AGAIN_S)
+
+    def _acquire(self, name: str, exclusive: bool) -> None:
         with self._request_lock:
             if self.state is ClientState.HELD:
-                raise DaemonError('this client holds the lease already')
+                raise DaemonError('this client holds a lease already')
             self.close()
             connection = Connection(self.socket_path, self._timeout_s)
             with self._lock:
                 self._connection = connection
-            answer = self._ask(protocol.pack_request(protocol.ACQUIRE, client=name, token=token))
+            fields = {'client': name, 'exclusive': 'yes' if exclusive else ''}
+            try:
+                answer = self._ask(protocol.pack_request(protocol.ACQUIRE, **fields))
+            except DaemonError:
+                with self._lock:
+                    if self._connection is connection:
+                        self.close()
+                raise
             with self._lock:
                 if self._connection is not connection:
                     raise DaemonError('the client was closed meanwhile')
@@ -188,12 +212,12 @@ class DvfsClient:
             return 0 if self._page is None else self._page.changed_ns
 
     def counters(self) -> Counters:
-        """The daemon's counters of steps; zeros without a lease."""
+        """The daemon's counters of this lease's steps; zeros without a lease."""
         with self._lock:
             return Counters(0, 0, 0) if self._page is None else self._page.counters()
 
     def status(self) -> dict[str, Any]:
-        """The daemon's board, holder, plan, problems and domains; no lease is needed.
+        """The daemon's board, leases, problems and domains; no lease is needed.
 
         Raises:
             DaemonError: no daemon, or no permission.
@@ -209,7 +233,9 @@ class DvfsClient:
             other.close()
 
     def release(self) -> None:
-        """Release the lease; when this returns the clocks are restored. Nothing without a lease.
+        """Release the lease; when this returns the clocks are what others want, or restored.
+
+        Nothing without a lease.
 
         Raises:
             DaemonError: the daemon could not restore every clock; the message says which.
@@ -265,14 +291,15 @@ class DvfsClient:
                 self._lose()
             raise DaemonError(error.errno, f'{self.lost_because} ({error.strerror})') from error
         if page_fd is not None:
-            page = PageReader(page_fd, len(answer['domains']))
+            page = PageReader(page_fd, len(answer['domains']), answer['slot'])
             with self._lock:
                 if self._connection is connection:
                     self._page = page
                 else:
                     page.close()
         if not answer['ok']:
-            raise DaemonError(answer['error'])
+            kind = LeasesInTheWay if answer['others'] else DaemonError
+            raise kind(answer['error'])
         return answer
 
     def _lose(self) -> None:

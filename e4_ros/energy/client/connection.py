@@ -20,6 +20,10 @@ class DaemonError(OSError):
     """The daemon is not there, or refuses; the message says why."""
 
 
+class LeasesInTheWay(DaemonError):  # noqa: N818
+    """The leases of others leave no room for one more, or one wants the clocks alone."""
+
+
 class Connection:
     """A connected socket.
 

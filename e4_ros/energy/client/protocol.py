@@ -107,6 +107,11 @@ def pack_answer(**fields: Any) -> bytes:
     return json.dumps({'ok': True, **fields}).encode()
 
 
-def pack_refusal(error: object) -> bytes:
-    """The datagram of an answer that refuses a request, with the reason."""
-    return json.dumps({'ok': False, 'error': str(error)[:2000]}).encode()
+def pack_refusal(error: object, others: bool = False) -> bytes:
+    """The datagram of an answer that refuses a request, with the reason.
+
+    Args:
+        error: the reason, in words.
+        others: whether it would be granted if others had no lease, so that waiting helps.
+    """
+    return json.dumps({'ok': False, 'error': str(error)[:2000], 'others': others}).encode()

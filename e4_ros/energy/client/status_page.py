@@ -16,16 +16,19 @@ from enum import IntEnum
 from typing import NamedTuple
 
 MAX_DOMAINS = 16
+MAX_LEASES = 16
+"""Leases whose counters have room on the page."""
 
-_MAGIC = 0xE4D5F50002
+_MAGIC = 0xE4D5F50003
 _SIZE = mmap.PAGESIZE
 _TRIES = 1000  # a daemon killed in the middle of a change leaves the number odd for ever
 _F_SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; not in Python's fcntl
 
 # Indices of the words.
 _W_MAGIC, _W_STATE, _W_CLOCK_SEQ, _W_ENERGY_SEQ, _W_ENERGY, _W_SOURCE = range(6)
-_W_APPLIED, _W_SKIPPED, _W_FAILED, _W_CHANGED_NS = range(6, 10)
+_W_CHANGED_NS = 6
 _W_HZ = 16
+_W_COUNTERS = 32  # three words for each lease, and three that nobody reads
 
 _SOURCES = ('none', 'measured', 'modelled')
 
@@ -44,7 +47,7 @@ class DaemonState(IntEnum):
 
 
 class Counters(NamedTuple):
-    """Steps since the daemon started."""
+    """Steps of one lease, or of all since the daemon started."""
 
     applied: int
     skipped: int
@@ -54,6 +57,47 @@ class Counters(NamedTuple):
     def received(self) -> int:
         """Number of all steps."""
         return self.applied + self.skipped + self.failed
+
+
+class StepCounters:
+    """The counters of one lease on the page, which only the daemon writes.
+
+    Args:
+        words: the page's words.
+        slot: place of the counters on the page.
+    """
+
+    __slots__ = ('_applied', '_words', 'slot')
+
+    def __init__(self, words: memoryview, slot: int) -> None:
+        self.slot = slot
+        self._words = words
+        self._applied = _W_COUNTERS + 3 * slot
+
+    def count_applied(self) -> None:
+        """Count a step that changed what its lease wants."""
+        self._words[self._applied] += 1
+
+    def count_skipped(self) -> None:
+        """Count a step that changed nothing, or that a newer one superseded."""
+        self._words[self._applied + 1] += 1
+
+    def count_failed(self) -> None:
+        """Count a step that the kernel refused."""
+        self._words[self._applied + 2] += 1
+
+    def read(self) -> Counters:
+        """The numbers so far."""
+        return Counters(*self._words[self._applied : self._applied + 3])
+
+    def begin(self) -> None:
+        """Begin at zero."""
+        for index in range(self._applied, self._applied + 3):
+            self._words[index] = 0
+
+    def end(self) -> None:
+        """Count where nobody reads: the thread of a lease that ended may be late with a step."""
+        self._applied = _W_COUNTERS + 3 * MAX_LEASES
 
 
 class PageWriter:
@@ -79,6 +123,23 @@ class PageWriter:
         self.words = memoryview(self._map).cast('Q')
         self._doubles = memoryview(self._map).cast('B').cast('d')
         self.words[_W_MAGIC] = _MAGIC
+        self._live: list[StepCounters] = []
+        self._ended = Counters(0, 0, 0)
+
+    def open_counters(self) -> StepCounters:
+        """Counters for a lease that begins, at zero; for one caller at a time."""
+        taken = {counters.slot for counters in self._live}
+        slot = next(slot for slot in range(MAX_LEASES) if slot not in taken)
+        counters = StepCounters(self.words, slot)
+        counters.begin()
+        self._live.append(counters)
+        return counters
+
+    def close_counters(self, counters: StepCounters) -> None:
+        """Keep the numbers of a lease that ended; its slot is another's from then on."""
+        self._ended = _sum(self._ended, counters.read())
+        self._live.remove(counters)
+        counters.end()
 
     def set_state(self, state: DaemonState) -> None:
         """Publish what the daemon is doing."""
@@ -112,21 +173,9 @@ class PageWriter:
         self.words[_W_SOURCE] = _SOURCES.index(source)
         self.words[_W_ENERGY_SEQ] += 1
 
-    def count_applied(self) -> None:
-        """Count a step that changed the clocks."""
-        self.words[_W_APPLIED] += 1
-
-    def count_skipped(self) -> None:
-        """Count a step that changed nothing, or that a newer one superseded."""
-        self.words[_W_SKIPPED] += 1
-
-    def count_failed(self) -> None:
-        """Count a step that the kernel refused."""
-        self.words[_W_FAILED] += 1
-
     def counters(self) -> Counters:
-        """Numbers of applied, skipped and failed steps."""
-        return Counters(*self.words[_W_APPLIED : _W_FAILED + 1])
+        """Numbers of applied, skipped and failed steps of all leases since the daemon started."""
+        return _sum(self._ended, *(counters.read() for counters in self._live))
 
     def close(self) -> None:
         """Unmap the page; clients keep their mapping."""
@@ -142,12 +191,13 @@ class PageReader:
     Args:
         fd: descriptor that came with the answer to `ACQUIRE`; closed by the reader.
         domains: number of the board's domains.
+        slot: place of the lease's counters.
 
     Raises:
         ValueError: the descriptor is not a status page, or of another version.
     """
 
-    def __init__(self, fd: int, domains: int) -> None:
+    def __init__(self, fd: int, domains: int, slot: int) -> None:
         try:
             seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
             if not seals & fcntl.F_SEAL_SHRINK or os.fstat(fd).st_size < _SIZE:
@@ -160,6 +210,7 @@ class PageReader:
         self._hz = self._words[_W_HZ : _W_HZ + domains]
         if self._words[_W_MAGIC] != _MAGIC:
             raise ValueError('the status page is of another version of the daemon')
+        self._steps = StepCounters(self._words, slot)
 
     def clocks(self) -> list[int]:
         """Applied frequency of each domain in hertz, in the daemon's order."""
@@ -182,8 +233,8 @@ class PageReader:
         return energy, _SOURCES[source]
 
     def counters(self) -> Counters:
-        """Numbers of applied, skipped and failed steps."""
-        return Counters(*self._words[_W_APPLIED : _W_FAILED + 1])
+        """Numbers of the lease's applied, skipped and failed steps."""
+        return self._steps.read()
 
     @property
     def changed_ns(self) -> int:
@@ -200,3 +251,7 @@ class PageReader:
         for view in (self._hz, self._words, self._doubles):
             view.release()
         self._map.close()
+
+
+def _sum(*several: Counters) -> Counters:
+    return Counters(*(sum(numbers) for numbers in zip(*several, strict=True)))

@@ -1,9 +1,14 @@
-"""A compiled plan: the target of each step, and the bare writes from one target to another."""
+"""A compiled plan: the target of each step, and the bare writes from one target to another.
+
+Several leases want several targets at the same time; what the clocks get is a target, too, made
+once for each combination that comes up.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 from e4_ros.energy.domains.domain import Domain
@@ -12,6 +17,11 @@ from e4_ros.energy.plan import FrequencyPlan
 
 Setting = tuple[int, Domain, int]
 """Slot of the domain on the status page, the domain, and its frequency in hertz."""
+
+Table = list[list['Target | None']]
+"""Targets by exit index and segment index; None where the plan has no operating point."""
+
+_MOST_COMBINATIONS = 4096
 
 
 class Transition(NamedTuple):
@@ -41,9 +51,14 @@ class Target:
     transitions: dict[Target, Transition] = field(default_factory=dict)
 
     def transition_to(self, other: Target) -> Transition | None:
-        """The (remembered) transition to another target; None if a domain has no bare writes."""
+        """The (remembered) transition to another target.
+
+        None if that has other domains, or one without bare writes.
+        """
         if (known := self.transitions.get(other)) is not None:
             return known
+        if [slot for slot, _, _ in self.point] != [slot for slot, _, _ in other.point]:
+            return None
         writes: list[Write] = []
         settings = []
         for (slot, domain, before_hz), (_, _, hertz) in zip(self.point, other.point, strict=True):
@@ -57,18 +72,56 @@ class Target:
         return self.transitions[other]
 
 
-def compile_plan(plan: FrequencyPlan, domains: Mapping[str, Domain]) -> list[list[Target | None]]:
-    """Targets by exit index and segment index; None where the plan has no operating point."""
+class SharedTargets:
+    """The targets of several leases together: each domain's highest frequency among them."""
+
+    def __init__(self) -> None:
+        self._of: dict[tuple[Target, ...], Target] = {}
+        self._with: dict[tuple[Setting, ...], Target] = {}
+
+    def highest(self, targets: tuple[Target, ...]) -> Target:
+        """The target of all; equal points share one object, so that no switch is made for nothing.
+
+        Args:
+            targets: what each lease wants; not empty.
+        """
+        if len(targets) == 1:
+            return targets[0]
+        if (known := self._of.get(targets)) is not None:
+            return known
+        if len(self._of) >= _MOST_COMBINATIONS:
+            self.clear()
+        highest: dict[int, Setting] = {}
+        for slot, domain, hertz in (setting for target in targets for setting in target.point):
+            if slot not in highest or hertz > highest[slot][2]:
+                highest[slot] = (slot, domain, hertz)
+        point = tuple(highest[slot] for slot in sorted(highest))
+        if point not in self._with:
+            self._with[point] = next((t for t in targets if t.point == point), Target(point))
+        self._of[targets] = self._with[point]
+        return self._of[targets]
+
+    def clear(self) -> None:
+        """Forget all, and all transitions to it: a plan, or a domain's descriptors, are others."""
+        for target in {*self._of.values(), *(t for targets in self._of for t in targets)}:
+            target.transitions.clear()
+        self._of.clear()
+        self._with.clear()
+
+
+def compile_plan(plan: FrequencyPlan, domains: Mapping[str, Domain]) -> Table:
+    """The targets of a plan's steps; domains in their own order, whatever the plan's is."""
     slots = {name: slot for slot, name in enumerate(domains)}
     shared: dict[tuple[int, ...], Target] = {}
 
     def target(point: Mapping[str, int]) -> Target:
         key = tuple(point[name] for name in plan.domains)
         if key not in shared:
-            shared[key] = Target(tuple((slots[n], domains[n], point[n]) for n in plan.domains))
+            settings = ((slots[n], domains[n], point[n]) for n in plan.domains)
+            shared[key] = Target(tuple(sorted(settings, key=itemgetter(0))))
         return shared[key]
 
-    table: list[list[Target | None]] = []
+    table: Table = []
     for path in plan.paths.values():
         row: list[Target | None] = [None] * len(plan.segments)
         for segment, point in zip(path.segments, path.points, strict=True):

@@ -1,39 +1,42 @@
-"""The daemon's core: a plan in force, its steps, and the rollback. No sockets, no ROS.
+"""The daemon's core: what each lease wants, and clocks that serve them all. No sockets, no ROS.
 
-The clocks are *acquired* (their state saved in the undo log, their domains opened) when a plan
-comes into force, and *restored* when the plan ends, when steps stop coming, or when the board
-refuses a write. Between the two only :meth:`DaemonCore.step` writes, and a step either applies its
-whole operating point or leaves the one before.
+Clocks are *acquired* (their state saved in the undo log, their domains opened) for a lease when its
+plan comes into force, and *restored* when nobody wants them any more: the plan ends, its steps stop
+coming, or the board refuses a write. Where several leases want a clock, it has the highest of their
+frequencies. Between acquiring and restoring only steps write, and a step either applies its whole
+operating point or leaves the one before.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-import time
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import RLock
+from typing import NoReturn
 
 from e4_ros.energy.client.status_page import MAX_DOMAINS, DaemonState, PageWriter
-from e4_ros.energy.daemon.compiled_plan import Target, Transition, compile_plan, narrowed
+from e4_ros.energy.daemon.compiled_plan import SharedTargets, Target, compile_plan, narrowed
+from e4_ros.energy.daemon.lease import Lease
 from e4_ros.energy.daemon.ownership import Ownership
+from e4_ros.energy.daemon.pinned_clocks import PinnedClocks
 from e4_ros.energy.daemon.undo_log import UndoLog
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.errors import DeviceGone, DomainError
 from e4_ros.energy.plan import FrequencyPlan
 
-_LONGEST = 64  # more than any attribute that holds one number
+_log = logging.getLogger(__name__)
 
 MAX_FAILURES = 8
-"""Steps in a row that may fail (and be rolled back) before the clocks are restored."""
+"""Steps in a row that may fail (and be rolled back) before the lease has its clocks no more."""
 
 
 class ClocksLost(DomainError):  # noqa: N818
-    """The board no longer accepts operating points; every clock was restored."""
+    """The board no longer accepts a lease's operating points; it has no clocks any more."""
 
 
 class DaemonCore:
-    """Applies the steps of one plan to the domains of one board; safe to use from several threads.
+    """Applies the steps of leases to the domains of one board; safe to use from several threads.
 
     Args:
         board: name of the board; a plan for another board is refused.
@@ -64,15 +67,13 @@ class DaemonCore:
         self.root = Path(root)
         self.domains = {domain.name: domain for domain in domains}
         self.limits_hz = narrowed(self.domains, limits_hz or {})
-        self.plan: FrequencyPlan | None = None
         self._ownership = Ownership(board, self.root, self.domains, undo_log, problems)
         self._page = page
-        self._lock = threading.RLock()
-        self._table: list[list[Target | None]] = []
-        self._current: Target | None = None
-        self._applied = [0] * len(domains)
-        self._failures = 0
-        self._changes = 0
+        self._clocks = PinnedClocks(tuple(domains), page)
+        self._lock = RLock()
+        self._leases: list[Lease] = []
+        self._alone: Lease | None = None  # the only lease that is awake
+        self._shared = SharedTargets()
         self.refresh()
 
     @property
@@ -96,74 +97,91 @@ class DaemonCore:
     def applied_hz(self) -> dict[str, int]:
         """Each domain's frequency in hertz, as last written or read."""
         with self._lock:
-            return dict(zip(self.domains, self._applied, strict=True))
+            return dict(zip(self.domains, self._clocks.applied, strict=True))
 
-    def set_plan(self, plan: FrequencyPlan) -> None:
-        """Put a plan in force and acquire the clocks that it needs.
+    def begin(self, lease: Lease) -> None:
+        """Take in a lease: from now on it may have a plan."""
+        with self._lock:
+            lease.steps = self._page.open_counters()
+            self._leases.append(lease)
+
+    def set_plan(self, lease: Lease, plan: FrequencyPlan) -> None:
+        """Put a plan in force for a lease and acquire the clocks that it needs.
 
         Raises:
             PlanError: the plan does not fit the board; the plan before stays in force.
-            DomainError, OSError: the clocks could not be acquired; all are as before, and no plan
-                is in force.
+            DomainError, OSError: the clocks could not be acquired; those of others are as before,
+                and the lease has no plan.
         """
         plan.check_board(self.board)
         tables = {name: domain.frequencies_hz for name, domain in self.domains.items()}
         plan.check_domains(tables, self.limits_hz)
         table = compile_plan(plan, self.domains)
         with self._lock:
-            if self._ownership.acquired != list(plan.domains):
-                self.end()
+            if lease.plan is None or set(lease.plan.domains) != set(plan.domains):
+                lease.target = None
+            lease.plan, lease.table, lease.awake = plan, table, True
+            try:
                 self._ownership.acquire(plan.domains)
-            self.plan = plan
-            self._table = table
-            self._current = None
-            self._page.set_state(DaemonState.ACTIVE)
+            except BaseException:
+                self._drop_plan(lease)
+                raise
+            self._settle()
 
-    def step(self, path: int, segment: int) -> None:
+    def step(self, lease: Lease, path: int, segment: int) -> None:
         """Apply the operating point of a segment; indices that the plan lacks change nothing.
 
         Args:
+            lease: whose plan it is.
             path: index of the exit in the plan's ``exits``.
             segment: index of the segment in the plan's ``segments``.
 
         Raises:
-            ClocksLost: the board refused; every clock was restored and no plan is in force.
+            ClocksLost: the board refused; what the lease had was restored, and it has no plan.
         """
         with self._lock:
-            current = self._current
             try:
-                target = self._table[path][segment]
+                wanted = lease.table[path][segment]
             except IndexError:
-                target = None
-            if target is None or target is current:
-                self._page.count_skipped()
+                wanted = None
+            if wanted is None:
+                lease.steps.count_skipped()
                 return
-            transition = None if current is None else current.transition_to(target)
-            if transition is None or not self._apply(transition):
-                try:
-                    target = self._apply_checked(path, segment)
-                except OSError as error:
-                    self._roll_back(current, error)
-                    return
-            self._current = target
-            self._changes += 1
-            self._failures = 0
-            self._page.count_applied()
+            if lease is self._alone:
+                target = wanted
+            elif lease.awake:
+                target = self._together(lease, wanted)
+            else:
+                self._wake(lease, path, segment)
+                return
+            before = self._clocks.target
+            if target is before:
+                lease.target = wanted
+                lease.steps.count_skipped()
+                return
+            try:
+                self._clocks.change(target)
+            except OSError as error:
+                self._roll_back(lease, before, error)
+                return
+            lease.target = wanted
+            lease.failures = 0
+            lease.steps.count_applied()
 
-    def rest(self) -> None:
-        """Restore the clocks until the next step; the plan stays in force."""
+    def rest(self, lease: Lease) -> None:
+        """Want nothing until the lease's next step; its plan stays in force."""
         with self._lock:
-            if self._ownership.acquired:
-                self._restore_saved()
-                self._page.set_state(DaemonState.RESTING)
+            if lease.awake:
+                lease.awake, lease.target = False, None
+                self._settle()
 
-    def end(self) -> list[str]:
-        """Restore the clocks and drop the plan; return what could not be restored."""
+    def end(self, lease: Lease) -> list[str]:
+        """Drop a lease and what it wants; return what could not be restored."""
         with self._lock:
-            self._table, self.plan = [], None
-            if self._ownership.acquired:
-                self._restore_saved()
-            self._page.set_state(DaemonState.IDLE)
+            if lease in self._leases:
+                self._leases.remove(lease)
+                self._drop_plan(lease)
+                self._page.close_counters(lease.steps)
             return self._ownership.problems
 
     def recover(self) -> list[str]:
@@ -176,75 +194,84 @@ class DaemonCore:
 
     def refresh(self) -> None:
         """Publish the clocks as they are read; the next step pins anew one that others moved."""
-        seen = self._changes
-        current = [_current_hz(domain) for domain in self.domains.values()]
-        with self._lock:
-            if seen == self._changes and current != self._applied:
-                self._current = None
-                self._applied[:] = current
-                self._page.set_clocks(current, time.monotonic_ns())
+        self._clocks.refresh(self._lock)
 
-    def _apply(self, transition: Transition) -> bool:
-        """Write, then read back. False: a write failed, and any clock may be at either point."""
-        self._current = None
-        exact = True
+    def _together(self, lease: Lease, wanted: Target) -> Target:
+        """What all leases want, if this one wants `wanted`."""
+        targets = tuple(
+            wanted if other is lease else other.target
+            for other in self._leases
+            if other is lease or other.target is not None
+        )
+        return self._shared.highest(targets)  # type: ignore[arg-type]
+
+    def _wake(self, lease: Lease, path: int, segment: int) -> None:
+        """Acquire what a lease needs that rested, and apply its step with all checks."""
+        assert lease.plan is not None
         try:
-            for descriptor, text in transition.writes:
-                os.pwrite(descriptor, text, 0)
-            written_ns = time.monotonic_ns()
-            for descriptor, text in transition.writes:
-                exact = exact and os.pread(descriptor, _LONGEST, 0) == text
-            for slot, domain, hertz in transition.settings:
-                self._applied[slot] = hertz if exact else domain.read_back(hertz)
-        except OSError:
-            return False
-        self._page.set_clocks(self._applied, written_ns)
-        return True
+            self._ownership.acquire(lease.plan.domains)
+            # Domains that were opened again have other descriptors.
+            lease.table = compile_plan(lease.plan, self.domains)
+            wanted = lease.table[path][segment]
+            assert wanted is not None
+            self._clocks.pin(self._together(lease, wanted))
+        except OSError as error:
+            lease.steps.count_failed()
+            self._lose(lease, error)
+        lease.awake, lease.target = True, wanted
+        lease.failures = 0
+        lease.steps.count_applied()
+        self._settle()
 
-    def _apply_checked(self, path: int, segment: int) -> Target:
-        """Set every domain of a target with all checks; acquires the clocks first if they rest."""
-        if not self._ownership.acquired and self.plan is not None:
-            self._ownership.acquire(self.plan.domains)
-            self._table = compile_plan(self.plan, self.domains)
-            self._page.set_state(DaemonState.ACTIVE)
-        target = self._table[path][segment]
-        assert target is not None
-        self._set(target)
-        return target
-
-    def _set(self, target: Target) -> None:
-        for slot, domain, hertz in target.point:
-            self._applied[slot] = domain.set_hz(hertz)
-        self._page.set_clocks(self._applied, time.monotonic_ns())
-
-    def _roll_back(self, before: Target | None, error: OSError) -> None:
-        """Return to the operating point before a failed step, or else to the saved state."""
-        self._page.count_failed()
-        self._failures += 1
-        self._current = None
+    def _settle(self) -> None:
+        """After leases woke, rest or ended: the clocks that are wanted now, the others restored."""
+        awake = [lease for lease in self._leases if lease.awake]
+        self._alone = awake[0] if len(awake) == 1 else None
+        self._shared.clear()
+        targets = tuple(lease.target for lease in awake if lease.target is not None)
+        wanted = {domain.name for target in targets for _, domain, _ in target.point}
+        needed = {name for lease in awake if lease.plan for name in lease.plan.domains}
+        unwanted = (self._clocks.pinned - wanted) | ({*self._ownership.acquired} - needed)
         try:
-            if before is None or isinstance(error, DeviceGone) or self._failures > MAX_FAILURES:
+            if unwanted:
+                self._ownership.restore(unwanted)
+                self._clocks.forget(unwanted)
+                # Some may be open for a lease that has not stepped yet.
+                self._ownership.acquire(needed)
+            if targets:
+                self._clocks.keep(self._shared.highest(targets))
+        except OSError as error:
+            _log.error('every clock is restored, because %s', error)
+            self._rest_all()
+            return
+        has_plan = any(lease.plan for lease in self._leases)
+        if not has_plan:
+            self._ownership.forget()
+        state = DaemonState.RESTING if has_plan else DaemonState.IDLE
+        self._page.set_state(DaemonState.ACTIVE if awake else state)
+
+    def _rest_all(self) -> None:
+        """Restore every clock; each lease tries anew with its next step."""
+        for lease in self._leases:
+            lease.awake, lease.target = False, None
+        self._settle()
+
+    def _drop_plan(self, lease: Lease) -> None:
+        lease.plan, lease.table = None, []
+        lease.awake, lease.target = False, None
+        self._settle()
+
+    def _roll_back(self, lease: Lease, before: Target | None, error: OSError) -> None:
+        """Return to the operating point before a failed step, or else take the lease's clocks."""
+        lease.steps.count_failed()
+        lease.failures += 1
+        try:
+            if before is None or isinstance(error, DeviceGone) or lease.failures > MAX_FAILURES:
                 raise error
-            for slot, domain, hertz in before.point:
-                # What the failed step did not reach may go on refusing writes, and needs none.
-                if domain.read_back(hertz) != hertz:
-                    self._applied[slot] = domain.set_hz(hertz)
-            self._page.set_clocks(self._applied, time.monotonic_ns())
+            self._clocks.bring_back(before)
         except OSError as last:
-            self.end()
-            raise ClocksLost(f'the clocks were restored, because {last}') from error
-        self._current = before
+            self._lose(lease, last)
 
-    def _restore_saved(self) -> None:
-        self._ownership.restore()
-        self._current = None
-        self._changes += 1
-        self._applied[:] = [_current_hz(domain) for domain in self.domains.values()]
-        self._page.set_clocks(self._applied, time.monotonic_ns())
-
-
-def _current_hz(domain: Domain) -> int:
-    try:
-        return domain.current_hz()
-    except OSError:
-        return 0
+    def _lose(self, lease: Lease, error: OSError) -> NoReturn:
+        self._drop_plan(lease)
+        raise ClocksLost(f'the clocks were restored, because {error}') from error

@@ -103,25 +103,27 @@ class HeldPoint:
 
 
 @contextlib.contextmanager
-def leased(config: DaemonConfig, client_name: str) -> Iterator[DvfsClient]:
-    """Hold the lease within the ``with`` block; afterwards the clocks are as before.
+def leased(config: DaemonConfig, client_name: str, wait_s: float = 0.0) -> Iterator[DvfsClient]:
+    """Hold an exclusive lease within the ``with`` block; afterwards the clocks are as before.
 
     Args:
         config: settings of the daemon: where it listens and, if none does, how to run one in this
             process.
         client_name: name of the lease's holder, shown to others.
+        wait_s: longest time in seconds to wait until nobody else holds a lease.
 
     Yields:
         The client that holds the lease.
 
     Raises:
-        DaemonError: the daemon refuses, or somebody else holds the lease.
+        LeasesInTheWay: others hold leases; the message says who.
+        DaemonError: the daemon refuses.
         DaemonRunning: a daemon holds the board and listens at no place that is known.
         DomainError, OSError: no daemon runs, and this process cannot run one.
     """
     with contextlib.ExitStack() as stack:
         client = _client(config, stack)
-        client.acquire(client_name)
+        client.acquire(client_name, exclusive=True, wait_s=wait_s)
         try:
             yield client
         except BaseException:
@@ -178,7 +180,10 @@ def _listening_for(root: Path) -> DvfsClient | None:
 
 @contextlib.contextmanager
 def hold(
-    point: dict[str, int], config: DaemonConfig, client_name: str = 'e4 dvfs set'
+    point: dict[str, int],
+    config: DaemonConfig,
+    client_name: str = 'e4 dvfs set',
+    wait_s: float = 0.0,
 ) -> Iterator[HeldPoint]:
     """Hold an operating point within the ``with`` block; afterwards the clocks are as before.
 
@@ -186,15 +191,17 @@ def hold(
         point: domain → frequency in hertz.
         config: settings of the daemon; see :func:`leased`.
         client_name: name of the lease's holder, shown to others.
+        wait_s: longest time in seconds to wait until nobody else holds a lease.
 
     Yields:
         The point that is held.
 
     Raises:
-        DaemonError: the daemon refuses, or somebody else holds the lease.
+        LeasesInTheWay: others hold leases; the message says who.
+        DaemonError: the daemon refuses.
         PlanError, DomainError: the point cannot be set.
     """
-    with leased(config, client_name) as client:
+    with leased(config, client_name, wait_s) as client:
         client.set_plan(_plan_of(point, client.board))
         held = HeldPoint(client)
         try:

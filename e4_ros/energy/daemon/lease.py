@@ -1,24 +1,30 @@
-"""Who may change clocks: one lease at a time.
+"""Who may change clocks: several clients at a time, or one alone.
 
-A lease is claimed on a connection and ends with it. Through ROS, where a caller has no connection
-yet, it is reserved first: the token then shows on the socket that the caller is the same.
+A lease is claimed on a connection and ends with it. Leases share the clocks, each domain at the
+highest frequency that one of them wants; an exclusive lease, as measuring needs it, shares with
+nobody.
 """
 
 from __future__ import annotations
 
-import hmac
-import secrets
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-RESERVATION_S = 5.0
-"""How long a token from :meth:`LeaseBook.reserve` waits for its connection."""
+from e4_ros.energy.client.status_page import MAX_LEASES, StepCounters
+
+if TYPE_CHECKING:
+    from e4_ros.energy.daemon.compiled_plan import Target
+    from e4_ros.energy.plan import FrequencyPlan
 
 
 class LeaseError(ValueError):
-    """The lease is another client's or nobody's; the message says whose."""
+    """No lease is granted; the message says why."""
+
+
+class LeaseHeld(LeaseError):  # noqa: N818
+    """No lease is granted as long as others hold theirs; the message says who they are."""
 
 
 class Peer(NamedTuple):
@@ -31,106 +37,94 @@ class Peer(NamedTuple):
 
 @dataclass(eq=False)
 class Lease:
-    """The right to change clocks.
+    """The right to change clocks, and what its holder wants of them.
+
+    What follows ``since_s`` is the core's and changes under its lock.
 
     Attributes:
         client: name of the holder, for people.
-        token: secret that shows the right in a request that does not come over the connection.
         peer: process, user and group at the other end of the connection.
+        exclusive: whether nobody else may hold a lease meanwhile.
         reason: why the lease ended; empty while it is held.
         since_s: when the lease began, on the monotonic clock.
+        plan: the plan in force; None before there is one.
+        table: targets of the plan by exit index and segment index.
+        awake: whether clocks are acquired for it: from its plan or step on, until it rests.
+        target: what its last step wants; None before the first, and while it rests.
+        failures: steps in a row that failed and were rolled back.
+        steps: counters of its steps on the status page.
     """
 
     client: str
-    token: str
     peer: Peer
+    exclusive: bool = False
     reason: str = ''
     since_s: float = field(default_factory=time.monotonic)
+    plan: FrequencyPlan | None = None
+    table: list[list[Target | None]] = field(default_factory=list)
+    awake: bool = False
+    target: Target | None = None
+    failures: int = 0
+    steps: StepCounters = field(init=False)
 
     def __str__(self) -> str:
         return f'{self.client} (pid {self.peer.pid}, uid {self.peer.uid})'
 
 
 class LeaseBook:
-    """Grants at most one lease; safe to use from several threads."""
+    """Says who may hold a lease; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lease: Lease | None = None
-        self._reserved = ('', '', 0.0)  # token, client, until
+        self._held: tuple[Lease, ...] = ()
         self._refusal = ''
 
     @property
-    def holder(self) -> Lease | None:
-        """The lease that is held, if any."""
-        return self._lease
+    def held(self) -> tuple[Lease, ...]:
+        """The leases that are held, the oldest first."""
+        return self._held
 
     def refuse(self, reason: str) -> None:
         """Grant no lease, for this reason; an empty reason ends that."""
         self._refusal = reason
 
-    def reserve(self, client: str) -> str:
-        """Keep the lease for whoever presents the returned token within `RESERVATION_S`.
+    def check(self, client: str, exclusive: bool = False) -> None:
+        """Raise what :meth:`claim` would raise now."""
+        if not (0 < len(client) <= 200 and client.isprintable()):
+            raise LeaseError('a client needs a printable name of at most 200 characters')
+        if self._refusal:
+            raise LeaseError(self._refusal)
+        held = self._held
+        if exclusive and held:
+            raise LeaseHeld(
+                f'{client} needs the clocks alone, and {_names(held)} '
+                f'hold{"s" if len(held) == 1 else ""} a lease; end that first, or wait for it'
+            )
+        if held and held[0].exclusive:
+            raise LeaseHeld(f'{held[0]} needs the clocks alone; try again when it has ended')
+        if len(held) >= MAX_LEASES:
+            raise LeaseHeld(f'{MAX_LEASES} clients hold a lease, and no more can: {_names(held)}')
+
+    def claim(self, client: str, peer: Peer, exclusive: bool = False) -> Lease:
+        """Take a lease.
 
         Raises:
-            LeaseError: the lease is held or reserved, or none is granted now.
+            LeaseHeld: what others hold leaves no room for it.
+            LeaseError: the name is none, or no lease is granted now.
         """
-        _check_name(client)
         with self._lock:
-            self._must_be_free('')
-            token = secrets.token_hex(16)
-            self._reserved = (token, client, time.monotonic() + RESERVATION_S)
-            return token
-
-    def claim(self, client: str, peer: Peer, token: str = '') -> Lease:
-        """Take the lease.
-
-        Raises:
-            LeaseError: the lease is held or reserved by another, or none is granted now.
-        """
-        _check_name(client)
-        with self._lock:
-            self._must_be_free(token)
-            if token and not hmac.compare_digest(token.encode(), self._reserved[0].encode()):
-                raise LeaseError('this token is unknown or too old; acquire again')
-            self._lease = Lease(client, token or secrets.token_hex(16), peer)
-            self._reserved = ('', '', 0.0)
-            return self._lease
-
-    def check(self, token: str) -> Lease:
-        """Return the lease that is held, if the token is its token.
-
-        Raises:
-            LeaseError: no lease is held, or the token is another's.
-        """
-        lease = self._lease
-        if lease is None:
-            raise LeaseError('no lease is held; acquire one first')
-        if not hmac.compare_digest(token.encode(), lease.token.encode()):
-            raise LeaseError(f'the lease is held by {lease}')
-        return lease
+            self.check(client, exclusive)
+            lease = Lease(client, peer, exclusive)
+            self._held = (*self._held, lease)
+            return lease
 
     def end(self, lease: Lease, reason: str) -> None:
         """End a lease; ending one twice changes nothing."""
         with self._lock:
-            if self._lease is lease:
+            if lease in self._held:
                 lease.reason = reason
-                self._lease = None
-
-    def _must_be_free(self, token: str) -> None:
-        if self._refusal:
-            raise LeaseError(self._refusal)
-        if self._lease is not None:
-            raise LeaseError(f'the lease is held by {self._lease}; one client at a time')
-        reserved, client, until = self._reserved
-        if not reserved:
-            return
-        if time.monotonic() >= until:
-            self._reserved = ('', '', 0.0)
-        elif not (token and hmac.compare_digest(token.encode(), reserved.encode())):
-            raise LeaseError(f'the lease is reserved for {client}; try again later')
+                self._held = tuple(other for other in self._held if other is not lease)
 
 
-def _check_name(client: str) -> None:
-    if not (0 < len(client) <= 200 and client.isprintable()):
-        raise LeaseError('a client needs a printable name of at most 200 characters')
+def _names(leases: tuple[Lease, ...]) -> str:
+    return ', '.join(map(str, leases))

@@ -27,7 +27,7 @@ class BoardMonitor:
 
     Args:
         core: daemon core whose clocks are read and, where that failed before, restored.
-        server: server that ends the lease and refuses new ones when the board is too hot.
+        server: server that ends the leases and refuses new ones when the board is too hot.
         activity: who needs the daemon; the thread ends when that is stopped.
         root: folder that holds ``sys/``.
         over_temperature_c: temperature in °C from which on, in a zone without a lower limit of its
@@ -67,7 +67,7 @@ class BoardMonitor:
         self._core.refresh()
 
     def _check_temperature(self, zones: Sequence[ZoneReading]) -> None:
-        """End the lease from the moment one zone reaches its limit until all have cooled down."""
+        """End the leases from the moment one zone reaches its limit until all have cooled down."""
         hot = next((zone for zone in zones if zone.temperature_c >= zone.limit_c), None)
         if hot is not None and not self._hot:
             self._hot = (
@@ -76,8 +76,7 @@ class BoardMonitor:
                 f'{hot.limit_c - COOL_DOWN_C:g} °C'
             )
             self._server.refuse_leases(self._hot)
-            if (lease := self._server.holder) is not None:
-                self._server.end(lease, self._hot)
+            self._server.end_all(self._hot)
             _log.warning(self._hot)
         elif all(zone.temperature_c < zone.limit_c - COOL_DOWN_C for zone in zones):
             self._hot = ''

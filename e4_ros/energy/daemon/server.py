@@ -1,4 +1,4 @@
-"""The daemon's socket: one thread accepts, one serves the client that holds the lease."""
+"""The daemon's socket: one thread accepts, and each lease has one that serves its client."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from e4_ros.energy.client import protocol
 from e4_ros.energy.client.status_page import PageWriter
 from e4_ros.energy.daemon import access
 from e4_ros.energy.daemon.activity import Activity
 from e4_ros.energy.daemon.core import ClocksLost, DaemonCore
-from e4_ros.energy.daemon.lease import Lease, LeaseBook, LeaseError
+from e4_ros.energy.daemon.lease import Lease, LeaseBook, LeaseError, LeaseHeld
 from e4_ros.energy.daemon.session import Session
 from e4_ros.energy.plan import FrequencyPlan, PlanError
 
@@ -28,8 +28,13 @@ _HELLO_S = 2.0  # longest time from a connection to its first message
 _MAX_WAITING = 32
 
 
+class _Served(NamedTuple):
+    connection: socket.socket
+    thread: threading.Thread
+
+
 class DaemonServer:
-    """Lets one client at a time take the lease and drive the core.
+    """Lets clients take leases and drive the core.
 
     Args:
         core: daemon core that applies plans and steps.
@@ -37,8 +42,8 @@ class DaemonServer:
         activity: told when a lease begins and ends.
         socket_path: path to listen at.
         group: name of the group whose members may connect; empty: only this user.
-        watchdog_s: seconds without a message after which the clocks are restored.
-        priority: SCHED_FIFO priority of the thread that applies steps, where permitted; 0: none.
+        watchdog_s: seconds without a step after which a lease rests.
+        priority: SCHED_FIFO priority of the threads that apply steps, where permitted; 0: none.
 
     Raises:
         SocketPathError, ValueError: the socket cannot be made.
@@ -63,8 +68,7 @@ class DaemonServer:
         self._watchdog_s = watchdog_s
         self._priority = priority
         self._control = threading.RLock()
-        self._connection: socket.socket | None = None
-        self._thread: threading.Thread | None = None
+        self._served: dict[Lease, _Served] = {}
         self._listener = access.listen(socket_path, self._gid)
         self._inode = self.socket_path.stat().st_ino
         self._wake, self._woken = socket.socketpair()
@@ -74,73 +78,59 @@ class DaemonServer:
     # --- requests, from any thread ---
 
     @property
-    def holder(self) -> Lease | None:
-        """The lease that is held, if any."""
-        return self._leases.holder
+    def leases(self) -> tuple[Lease, ...]:
+        """The leases that are held, the oldest first."""
+        return self._leases.held
 
-    def reserve(self, client: str) -> str:
-        """Reserve the lease for a client that has no connection yet; return its token.
-
-        Raises:
-            LeaseError: the lease is held or reserved, or none is granted now.
-        """
-        return self._leases.reserve(client)
+    def check(self, client: str) -> None:
+        """Raise LeaseError where a client of this name would get no lease now."""
+        self._leases.check(client)
 
     def refuse_leases(self, reason: str) -> None:
         """Grant no lease from now on, for this reason; an empty reason ends that."""
         self._leases.refuse(reason)
 
-    def set_plan(self, token: str, plan: FrequencyPlan) -> None:
-        """Put a plan in force for the lease that the token belongs to.
-
-        Raises:
-            LeaseError: the token belongs to no lease that is held.
-            PlanError, OSError: see :meth:`DaemonCore.set_plan`.
-        """
-        with self._control:
-            lease = self._leases.check(token)
-            self.core.set_plan(plan)
-            _log.info('%s set plan %r', lease, plan.name)
-
     def end(self, lease: Lease, reason: str, hang_up: bool = True) -> None:
-        """Restore the clocks, then end the lease, then hang up. A second call changes nothing."""
+        """Take a lease's clocks, then end it, then hang up. A second call changes nothing."""
         with self._control:
-            if self._leases.holder is not lease:
+            if lease not in self._leases.held:
                 return
-            problems = self.core.end()
+            problems = self.core.end(lease)
             self._leases.end(lease, reason)
             self._activity.end(lease)
             if problems:
                 self._leases.refuse(self.core.refusal())
             _log.info('the lease of %s ended: %s', lease, reason)
-            if hang_up and self._connection is not None:
+            if hang_up and (served := self._served.get(lease)) is not None:
                 with contextlib.suppress(OSError):
-                    self._connection.send(protocol.pack_refusal(reason), socket.MSG_DONTWAIT)
-                    self._connection.shutdown(socket.SHUT_RDWR)
+                    served.connection.send(protocol.pack_refusal(reason), socket.MSG_DONTWAIT)
+                    served.connection.shutdown(socket.SHUT_RDWR)
+
+    def end_all(self, reason: str) -> None:
+        """End every lease; every clock is restored then."""
+        for lease in self._leases.held:
+            self.end(lease, reason)
 
     def status(self) -> dict[str, Any]:
-        """Board, lease, plan, problems and domains, as plain data."""
-        lease, plan = self._leases.holder, self.core.plan
+        """Board, leases, problems and domains, as plain data."""
         return {
             'board': self.core.board,
             'root': str(self.core.root),
-            'holder': '' if lease is None else str(lease),
-            'plan': '' if plan is None else plan.name,
+            'leases': [_facts(lease) for lease in self._leases.held],
             'watchdog_s': self._watchdog_s,
             'problems': list(self.core.problems),
             'domains': {name: list(table) for name, table in self.core.frequencies_hz.items()},
         }
 
     def stop(self) -> None:
-        """End the lease, close the socket and remove its file. May be called twice."""
+        """End the leases, close the socket and remove its file. May be called twice."""
         if self._wake.fileno() < 0:
             return
         self._wake.close()
         self._acceptor.join()
-        if (lease := self._leases.holder) is not None:
-            self.end(lease, 'the daemon stopped')
-        if self._thread is not None:
-            self._thread.join()
+        self.end_all('the daemon stopped')
+        for served in list(self._served.values()):
+            served.thread.join()
         with contextlib.suppress(FileNotFoundError):
             if os.lstat(self.socket_path).st_ino == self._inode:
                 self.socket_path.unlink()
@@ -196,33 +186,35 @@ class DaemonServer:
             elif message:
                 connection.send(protocol.pack_refusal('acquire a lease first'), socket.MSG_DONTWAIT)
         except (LeaseError, protocol.ProtocolError) as error:
+            refusal = protocol.pack_refusal(error, others=isinstance(error, LeaseHeld))
             with contextlib.suppress(OSError):
-                connection.send(protocol.pack_refusal(error), socket.MSG_DONTWAIT)
+                connection.send(refusal, socket.MSG_DONTWAIT)
         except OSError as error:
             _log.debug('a connection ended before its lease: %s', error)
         connection.close()
 
     def _begin(self, connection: socket.socket, request: dict[str, str]) -> None:
         client = request.get('client') or 'unnamed'
-        lease = self._leases.claim(client, access.peer_of(connection), request.get('token', ''))
-        self._activity.begin(lease)
-        _log.info('the lease goes to %s', lease)
-        if self._thread is not None:
-            self._thread.join()
-        self._connection = connection
-        self._thread = threading.Thread(
-            target=self._serve, args=(connection, lease), name='e4-steps', daemon=True
-        )
-        answer = protocol.pack_answer(token=lease.token, **self.status())
+        with self._control:
+            exclusive = bool(request.get('exclusive'))
+            lease = self._leases.claim(client, access.peer_of(connection), exclusive)
+            self.core.begin(lease)
+            self._activity.begin(lease)
+            thread = threading.Thread(
+                target=self._serve, args=(connection, lease), name='e4-steps', daemon=True
+            )
+            self._served[lease] = _Served(connection, thread)
+        _log.info('%s has %s lease', lease, 'an exclusive' if exclusive else 'a')
+        answer = protocol.pack_answer(slot=lease.steps.slot, **self.status())
         # If this fails, the thread sees the end of the connection too, and ends the lease.
         with contextlib.suppress(OSError):
             socket.send_fds(connection, [answer], [self._page.fd])
-        self._thread.start()
+        thread.start()
 
-    # --- the thread that serves the lease ---
+    # --- the threads that serve the leases ---
 
     def _serve(self, connection: socket.socket, lease: Lease) -> None:
-        session = Session(self.core, self._page, connection, partial(self._answer, lease))
+        session = Session(self.core, lease, connection, partial(self._answer, lease))
         reason = 'the client left'
         try:
             session.run(self._watchdog_s, self._priority)
@@ -233,8 +225,16 @@ class DaemonServer:
             reason = f'the connection broke: {error}'
         finally:
             self.end(lease, reason)
-            self._connection = None
+            with self._control:
+                del self._served[lease]
             connection.close()
+
+    def _set_plan(self, lease: Lease, plan: FrequencyPlan) -> None:
+        with self._control:
+            if lease.reason:
+                raise LeaseError(lease.reason)
+            self.core.set_plan(lease, plan)
+            _log.info('%s set plan %r', lease, plan.name)
 
     def _answer(self, lease: Lease, request: bytes) -> tuple[bytes, bool]:
         """The answer to a request of the lease's holder, and whether the connection stays open."""
@@ -243,7 +243,7 @@ class DaemonServer:
             if len(request) > protocol.MAX_MESSAGE:
                 raise protocol.ProtocolError(f'more than {protocol.MAX_MESSAGE} bytes are too long')
             if kind == protocol.SET_PLAN:
-                self.set_plan(lease.token, FrequencyPlan.from_json(request[1:]))
+                self._set_plan(lease, FrequencyPlan.from_json(request[1:]))
                 answer = protocol.pack_answer()
             elif kind == protocol.RELEASE:
                 # Freed before it is answered, so that the client may acquire again at once.
@@ -256,3 +256,15 @@ class DaemonServer:
         except (LeaseError, PlanError, protocol.ProtocolError, OSError) as error:
             answer = protocol.pack_refusal(error)
         return answer, goes_on
+
+
+def _facts(lease: Lease) -> dict[str, Any]:
+    return {
+        'client': lease.client,
+        'pid': lease.peer.pid,
+        'uid': lease.peer.uid,
+        'exclusive': lease.exclusive,
+        'plan': '' if lease.plan is None else lease.plan.name,
+        'awake': lease.awake,
+        'steps': sum(lease.steps.read()),
+    }

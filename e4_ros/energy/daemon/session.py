@@ -1,4 +1,4 @@
-"""One client with the lease: its steps and requests, until the connection ends."""
+"""One client with a lease: its steps and requests, until the connection ends."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import os
 import socket
 import struct
 import termios
+import time
 from array import array
 from collections.abc import Callable
 from fcntl import ioctl
+from functools import partial
 
 from e4_ros.energy.client import protocol
-from e4_ros.energy.client.status_page import PageWriter
 from e4_ros.energy.client.this_cpu import UNKNOWN_CPU, this_cpu
 from e4_ros.energy.daemon.core import DaemonCore
+from e4_ros.energy.daemon.lease import Lease
 from e4_ros.energy.daemon.realtime import migrate_off_cpu, set_fifo_priority
 
 _MAX_SUPERSEDED = 64  # skipped steps in a row, after which one is applied whatever comes behind
@@ -26,7 +28,7 @@ class Session:
 
     Args:
         core: daemon core that applies the steps.
-        page: status page, whose counter of skipped steps includes those that newer ones superseded.
+        lease: whose steps they are; its skipped steps include those that newer ones superseded.
         connection: the connected socket of the client that holds the lease.
         answer: function from a request's bytes to its answer and whether the connection stays open.
     """
@@ -34,12 +36,12 @@ class Session:
     def __init__(
         self,
         core: DaemonCore,
-        page: PageWriter,
+        lease: Lease,
         connection: socket.socket,
         answer: Callable[[bytes], tuple[bytes, bool]],
     ) -> None:
         self._core = core
-        self._page = page
+        self._lease = lease
         self._connection = connection
         self._answer = answer
         self._patience = _MAX_SUPERSEDED
@@ -48,11 +50,12 @@ class Session:
         """Serve until the connection ends.
 
         Args:
-            watchdog_s: seconds without a message after which the clocks are restored.
+            watchdog_s: seconds without a step after which the lease rests. Requests put that off
+                once at most.
             priority: SCHED_FIFO priority of the calling thread, where permitted; 0: none.
 
         Raises:
-            ClocksLost: the board refused; every clock was restored.
+            ClocksLost: the board refused; what the lease had was restored.
             OSError: the connection broke.
         """
         set_fifo_priority(priority)
@@ -61,21 +64,23 @@ class Session:
         seconds, rest = divmod(watchdog_s, 1)
         timeout = struct.pack('ll', int(seconds), int(rest * 1e6))
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
-        self._drive()
+        self._drive(watchdog_s)
 
-    def _drive(self) -> None:
+    def _drive(self, watchdog_s: float) -> None:
         """Apply steps, the newest first, until the connection ends. The fast path is this loop."""
         buffer = bytearray(protocol.MAX_MESSAGE + 1)
         cpus = os.sched_getaffinity(0)
-        receive, step = self._connection.recv_into, self._core.step
+        receive, step = self._connection.recv_into, partial(self._core.step, self._lease)
         descriptor, waiting = self._connection.fileno(), array('i', [0])
+        asked_s = 0.0  # when the first request after a step came; 0 before there is one
         while True:
             try:
                 size = receive(buffer, 0, socket.MSG_TRUNC)
             except BlockingIOError:
-                self._core.rest()
+                self._core.rest(self._lease)
                 continue
             if size == protocol.STEP_SIZE and buffer[0] == protocol.STEP:
+                asked_s = 0.0
                 path, segment = buffer[1], buffer[2] | buffer[3] << 8
                 cpu = buffer[4] | buffer[5] << 8
                 if waiting[0] and self._superseded():
@@ -91,6 +96,10 @@ class Session:
                 self._connection.send(answer, socket.MSG_DONTWAIT)
                 if not goes_on:
                     return
+                now_s = time.monotonic()
+                asked_s = asked_s or now_s
+                if now_s - asked_s > watchdog_s:
+                    self._core.rest(self._lease)
             # Asked after each message, not before: it would delay the step, and a step that was
             # waited for has no newer one behind it.
             ioctl(descriptor, termios.FIONREAD, waiting)
@@ -102,7 +111,7 @@ class Session:
             size = self._connection.recv_into(head, 0, _PEEK)
             if size == protocol.STEP_SIZE and head[0] == protocol.STEP and self._patience:
                 self._patience -= 1
-                self._page.count_skipped()
+                self._lease.steps.count_skipped()
                 return True
         self._patience = _MAX_SUPERSEDED
         return False

@@ -1,8 +1,12 @@
-"""The undo log: the state of the clocks before a lease changed them, safe on disk.
+"""The undo log: the state of the clocks before leases changed them, safe on disk.
 
-Written and fsynced before the first change, removed after the last clock was restored. Whoever
-finds one (the next daemon, ``e4 dvfs restore``, the unit's ExecStopPost) knows that a process died
-holding the clocks, and can restore them from the file alone.
+Written and fsynced before the first change, removed with the last lease after the last clock was
+restored. Whoever finds one (the next daemon, ``e4 dvfs restore``, the unit's ExecStopPost) knows
+that a process died holding leases, and can restore the clocks from the file alone.
+
+A lease that steps once in a while rests in between. Then the log stays, and its first line says
+which of its clocks are in force: one character each, overwritten in place and not fsynced. That is
+enough: the line is for a daemon that was killed, and a power cut ends with every clock anyway.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import hashlib
 import json
 import os
 import weakref
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -23,6 +28,7 @@ FILE_NAME = 'undo_log.json'
 _OLDER_NAME = 'originals.json'
 
 _VERSION = 1
+_RESTS, _IN_FORCE = b'-+'
 
 
 class UndoLogError(ValueError):
@@ -135,20 +141,25 @@ class UndoLog:
             os.close(self._lock_fd)
             self._lock_fd = -1
 
-    def write(self, record: Record) -> None:
+    def write(self, record: Record, in_force: Sequence[bool] = ()) -> None:
         """Write the record to disk; when this returns it survives a power cut.
+
+        Args:
+            record: the saved state.
+            in_force: which of its entries are in force; see `mark`. Empty: all of them.
 
         Raises:
             OSError: the disk is full or broken; the message names the folder.
         """
         content = {**record._asdict(), 'entries': [entry._asdict() for entry in record.entries]}
         body = json.dumps({'version': _VERSION, 'sha256': _digest(content), 'record': content})
+        marks = _marks(in_force or [True] * len(record.entries))
         name = self._name
         partial = f'{Path(name).stem}.partial'
         try:
             descriptor = self._open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            with os.fdopen(descriptor, 'w') as file:
-                file.write(body)
+            with os.fdopen(descriptor, 'wb') as file:
+                file.write(marks + b'\n' + body.encode())
                 file.flush()
                 os.fsync(file.fileno())
             self._replace(partial, name)
@@ -158,8 +169,25 @@ class UndoLog:
                 error.errno, f'no undo log can be written in {self.directory}: {error.strerror}'
             ) from error
 
+    def mark(self, in_force: Sequence[bool]) -> bool:
+        """Say which entries of the record on disk are in force, the others being restored.
+
+        Returns:
+            Whether it could be said; if not, whoever reads the log takes it as it was.
+        """
+        try:
+            descriptor = self._open(self._name, os.O_WRONLY)
+        except OSError:
+            return False
+        try:
+            return os.pwrite(descriptor, _marks(in_force), 0) == len(in_force)
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+
     def read(self) -> Record | None:
-        """The record on disk, or None.
+        """The record on disk with the entries that are in force, or None.
 
         Raises:
             UndoLogError: the file is truncated, altered or not an undo log.
@@ -170,7 +198,8 @@ class UndoLog:
         except FileNotFoundError:
             return None
         try:
-            content = json.loads(text)
+            marks, _, body = text.rpartition(b'\n')
+            content = json.loads(body)
             record = content['record']
             if content['version'] != _VERSION or content['sha256'] != _digest(record):
                 raise ValueError('its checksum is wrong')
@@ -179,6 +208,7 @@ class UndoLog:
             )
             for entry in entries:
                 _check_files(entry.snapshot)
+            entries = _in_force(entries, marks)
             return Record(record['board'], record['root'], record['boot_id'], entries)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UndoLogError(
@@ -230,6 +260,19 @@ class UndoLog:
 
 def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _marks(in_force: Sequence[bool]) -> bytes:
+    return bytes(_IN_FORCE if yes else _RESTS for yes in in_force)
+
+
+def _in_force(entries: tuple[Entry, ...], marks: bytes) -> tuple[Entry, ...]:
+    """The marked entries; all of them where an earlier release marked none."""
+    if not marks:
+        return entries
+    if len(marks) != len(entries) or set(marks) - {_RESTS, _IN_FORCE}:
+        raise ValueError('its first line is not one mark for each clock')
+    return tuple(e for e, mark in zip(entries, marks, strict=True) if mark == _IN_FORCE)
 
 
 def _check_files(snapshot: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ from e4_ros.energy.client.status_page import PageWriter
 from e4_ros.energy.daemon.access import SocketPathError
 from e4_ros.energy.daemon.core import ClocksLost, DaemonCore
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
+from e4_ros.energy.daemon.lease import Lease, Peer
 from e4_ros.energy.daemon.undo_log import UndoLog, UndoLogError
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.virtual.board import write_tree
@@ -73,8 +74,8 @@ def test_wrong_plan_leaves_point_plan_and_lease(corrupt, says, holder, board_roo
     before = point_of(board_root)
     with pytest.raises(DaemonError, match=says):
         holder.set_plan(sweep(**corrupt))
-    assert point_of(board_root) == before == daemon.core.plan.point('full', 1)
-    assert holder.status()['plan'] == 'sweep'
+    assert point_of(board_root) == before == daemon.server.leases[0].plan.point('full', 1)
+    assert [lease['plan'] for lease in holder.status()['leases']] == ['sweep']
     assert holder.step(0, 2)
 
 
@@ -91,14 +92,13 @@ def test_a_plan_that_is_wrong_in_its_last_point_sets_not_even_the_first(holder, 
 def test_lease_that_is_not_held_changes_nothing(daemon, config, board_root, sweep):
     before = state_of(board_root)
     plan = sweep(daemon.core.frequencies_hz)
-    with pytest.raises(ValueError, match='no lease is held'):
-        daemon.server.set_plan('a token', plan)
     with DvfsClient(config.socket_path) as holder:
-        holder.acquire('holder')
-        with pytest.raises(ValueError, match='held by holder'):
-            daemon.server.set_plan('a token', plan)
-        with pytest.raises(DaemonError, match='held by holder'):
-            DvfsClient(config.socket_path).acquire('another')
+        holder.acquire('holder', exclusive=True)
+        stranger = DvfsClient(config.socket_path)
+        with pytest.raises(DaemonError, match=r'holder .* needs the clocks alone'):
+            stranger.acquire('another')
+        with pytest.raises(DaemonError, match='acquire the lease first'):
+            stranger.set_plan(plan)
     assert state_of(board_root) == before
 
 
@@ -130,7 +130,8 @@ def test_daemon_without_a_socket_touches_nothing_and_leaves_no_lock(
 @pytest.mark.parametrize('damage', ['truncated', 'altered', 'of another board'])
 def test_daemon_with_a_bad_undo_log_applies_nothing_of_it(damage, config, board_root, sweep):
     with Daemon(config) as daemon:
-        daemon.core.set_plan(sweep(daemon.core.frequencies_hz))
+        daemon.core.begin(lease := Lease('test', Peer(1, 2, 3)))
+        daemon.core.set_plan(lease, sweep(daemon.core.frequencies_hz))
         path = config.state_dir / 'undo_log.json'
         whole = path.read_text()
     held = state_of(board_root)
@@ -166,12 +167,13 @@ def stepped(orin_mount, sweep) -> Iterator[tuple[DaemonCore, Path, list[dict[str
     with tempfile.TemporaryDirectory() as name:
         core = DaemonCore('jetson_orin_nano', orin_mount, discover(orin_mount), UndoLog(name), page)
         tables = {name: core.frequencies_hz[name] for name in ('cpu', 'gpu')}
-        core.set_plan(sweep(tables))
+        core.begin(lease := Lease('test', Peer(1, 2, 3)))
+        core.set_plan(lease, sweep(tables))
         for segment in (0, 1, 0):
-            core.step(0, segment)
-        yield core, orin_mount, before
+            core.step(lease, 0, segment)
+        yield core, lease, orin_mount, before
         fail(orin_mount)
-        core.end()
+        core.end(lease)
         assert core.recover() == []
     assert state_of(orin_mount) == before
     page.close()
@@ -187,44 +189,44 @@ def pinned(root: Path) -> tuple[str, str, str]:
 @pytest.mark.fuse
 @pytest.mark.parametrize('kind', ['ebusy', 'eio', 'eacces'])
 def test_step_that_is_refused_half_way_leaves_the_point_before(kind, stepped):
-    core, root, _ = stepped
+    core, lease, root, _ = stepped
     before = pinned(root)
     fail(root, f'{kind}:*17000000.gpu/m*_freq')
-    core.step(0, 1)  # the CPU has been written by then
+    core.step(lease, 0, 1)  # the CPU has been written by then
     assert pinned(root) == before
-    assert core.applied_hz().items() >= core.plan.point('full', 0).items()
+    assert core.applied_hz().items() >= lease.plan.point('full', 0).items()
     fail(root)
-    core.step(0, 1)
-    assert core.applied_hz().items() >= core.plan.point('full', 1).items()
+    core.step(lease, 0, 1)
+    assert core.applied_hz().items() >= lease.plan.point('full', 1).items()
 
 
 @pytest.mark.fuse
 @pytest.mark.parametrize('kind', ['ebusy', 'eio', 'eacces'])
 def test_step_that_cannot_be_rolled_back_restores_everything(kind, stepped):
-    core, root, saved = stepped
+    core, lease, root, saved = stepped
     fail(root, f'{kind}:*/policy4/scaling_setspeed')  # policy0 has been written by then
     with pytest.raises(ClocksLost):
-        core.step(0, 1)
-    assert core.plan is None
+        core.step(lease, 0, 1)
+    assert lease.plan is None
     assert state_of(root) == saved
 
 
 @pytest.mark.fuse
 def test_value_that_does_not_stick_is_shown_as_it_is(stepped):
-    core, root, _ = stepped
+    core, lease, root, _ = stepped
     fail(root, 'stuck:*17000000.gpu/m*_freq')
-    core.step(0, 1)
-    assert core.applied_hz()['gpu'] == core.plan.point('full', 0)['gpu']
-    assert core.applied_hz()['cpu'] == core.plan.point('full', 1)['cpu']
+    core.step(lease, 0, 1)
+    assert core.applied_hz()['gpu'] == lease.plan.point('full', 0)['gpu']
+    assert core.applied_hz()['cpu'] == lease.plan.point('full', 1)['cpu']
 
 
 @pytest.mark.fuse
 def test_device_that_goes_away_in_a_step_ends_the_plan_and_restores(stepped):
-    core, root, saved = stepped
+    core, lease, root, saved = stepped
     fail(root, 'gone:*17000000.gpu/*')
     with pytest.raises(ClocksLost, match='disappeared'):
-        core.step(0, 1)
-    assert core.plan is None
+        core.step(lease, 0, 1)
+    assert lease.plan is None
     there = [domain.snapshot() for domain in discover(root)]
     assert len(there) == len(saved) - 1
     assert all(snapshot in saved for snapshot in there)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from e4_ros.energy.client.client import DaemonError, DvfsClient
@@ -63,8 +65,21 @@ def test_point_that_cannot_be_held_changes_nothing(config, board_root, files):
 def test_lease_of_another_is_respected(config):
     with Daemon(config), DvfsClient(config.socket_path) as other:
         other.acquire('robot')
-        with pytest.raises(DaemonError, match='held by robot'), hold(POINT, config):
-            pass
+        with pytest.raises(DaemonError, match='needs the clocks alone, and robot'):  # noqa: SIM117
+            with hold(POINT, config):
+                pass
+
+
+def test_end_of_another_lease_is_waited_for(config):
+    with Daemon(config), DvfsClient(config.socket_path) as other:
+        other.acquire('robot')
+        leaving = threading.Timer(0.2, other.release)
+        leaving.start()
+        with hold(POINT, config, wait_s=60) as held:
+            assert held.lost_because == ''
+            with pytest.raises(DaemonError, match=r'e4 dvfs set .* needs the clocks alone'):
+                other.acquire('robot')
+        leaving.join()
 
 
 def test_losing_the_daemon_is_noticed(config):

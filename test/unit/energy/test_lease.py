@@ -2,64 +2,53 @@ from __future__ import annotations
 
 import pytest
 
-from e4_ros.energy.daemon import lease
-from e4_ros.energy.daemon.lease import LeaseBook, LeaseError, Peer
+from e4_ros.energy.client.status_page import MAX_LEASES
+from e4_ros.energy.daemon.lease import LeaseBook, LeaseError, LeaseHeld, Peer
 
 PEER = Peer(1, 2, 3)
 
 
-def test_one_at_a_time():
+def test_several_hold_leases_at_the_same_time():
     book = LeaseBook()
-    first = book.claim('first', PEER)
-    with pytest.raises(LeaseError, match='held by first'):
-        book.claim('second', PEER)
-    with pytest.raises(LeaseError, match='held by first'):
-        book.reserve('second')
+    first, second = book.claim('first', PEER), book.claim('second', PEER)
+    assert book.held == (first, second)
     book.end(first, 'done')
-    second = book.claim('second', PEER)
     book.end(first, 'again')
-    assert book.holder is second
-    assert first.reason == 'done'
+    assert book.held == (second,)
+    assert (first.reason, second.reason) == ('done', '')
 
 
-def test_reservation_is_for_its_token_only():
+def test_who_needs_the_clocks_alone_is_told_who_holds_leases():
     book = LeaseBook()
-    token = book.reserve('robot')
-    with pytest.raises(LeaseError, match='reserved for robot'):
-        book.claim('thief', PEER)
-    with pytest.raises(LeaseError, match='reserved for robot'):
-        book.claim('thief', PEER, 'guess')
-    with pytest.raises(LeaseError, match='reserved for robot'):
-        book.reserve('robot')
-    assert book.claim('robot', PEER, token).token == token
+    front = book.claim('front', PEER)
+    with pytest.raises(
+        LeaseHeld, match=r'e4 profile needs the clocks alone, and front \(pid 1, .* a'
+    ):
+        book.claim('e4 profile', PEER, exclusive=True)
+    book.claim('rear', PEER)
+    with pytest.raises(LeaseHeld, match=r'front \(.*\), rear \(.*\) hold a lease; end that first'):
+        book.check('e4 profile', exclusive=True)
+    assert front in book.held
 
 
-def test_token_is_good_once():
+def test_nobody_shares_with_who_needs_the_clocks_alone():
     book = LeaseBook()
-    token = book.reserve('robot')
-    book.end(book.claim('robot', PEER, token), 'done')
-    with pytest.raises(LeaseError, match='unknown or too old'):
-        book.claim('robot', PEER, token)
+    alone = book.claim('e4 profile', PEER, exclusive=True)
+    for exclusive in (False, True):
+        with pytest.raises(LeaseHeld, match='e4 profile'):
+            book.claim('robot', PEER, exclusive)
+    book.end(alone, 'done')
+    book.check('robot')
+    assert book.held == ()
+    assert book.claim('robot', PEER) in book.held
 
 
-def test_reservation_runs_out(monkeypatch):
-    monkeypatch.setattr(lease, 'RESERVATION_S', 0.0)
+def test_there_is_room_for_so_many():
     book = LeaseBook()
-    token = book.reserve('late')
-    book.end(book.claim('prompt', PEER), 'done')
-    with pytest.raises(LeaseError, match='unknown or too old'):
-        book.claim('late', PEER, token)
-
-
-def test_token_proves_the_lease():
-    book = LeaseBook()
-    with pytest.raises(LeaseError, match='no lease is held'):
-        book.check('')
-    held = book.claim('robot', PEER)
-    assert book.check(held.token) is held
-    for wrong in ('', 'wrong', held.token[:-1], 'ü'):
-        with pytest.raises(LeaseError, match='held by robot'):
-            book.check(wrong)
+    for number in range(MAX_LEASES):
+        book.claim(f'robot {number}', PEER)
+    with pytest.raises(LeaseHeld, match='no more can: robot 0'):
+        book.claim('one more', PEER)
 
 
 def test_refusal_has_its_reason():

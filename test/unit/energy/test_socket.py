@@ -14,7 +14,7 @@ import time
 import pytest
 
 from e4_ros.energy.client import protocol
-from e4_ros.energy.client.client import ClientState, DaemonError, DvfsClient
+from e4_ros.energy.client.client import ClientState, DaemonError, DvfsClient, LeasesInTheWay
 from e4_ros.energy.daemon import access
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig, parse_limits
 from e4_ros.energy.daemon.undo_log import DaemonRunning, UndoLogError
@@ -58,7 +58,7 @@ def test_a_whole_lease(daemon, client, plan, board_root, files):
         assert client.domains == ('cpu', 'gpu', 'emc')
         assert client.step(0, 2)
         assert until(lambda: client.applied().point == plan.point('full', 2))
-        assert client.status()['plan'] == 'sweep'
+        assert [lease['plan'] for lease in client.status()['leases']] == ['sweep']
         assert files(board_root) != before
     assert files(board_root) == before
     assert client.state is ClientState.CLOSED
@@ -89,7 +89,7 @@ def test_a_client_is_used_from_several_threads(daemon, client, plan, sweep):
     try:
         for turn in range(20):
             client.set_plan(other_plan if turn % 2 else plan)
-            assert client.status()['plan'] == 'sweep'
+            assert client.status()['leases'][0]['plan'] == 'sweep'
             if turn % 5 == 4:
                 client.release()
                 client.acquire('test')
@@ -133,22 +133,27 @@ def test_steps_wait_for_no_request(daemon, client, plan):
     assert client.state is ClientState.CLOSED
 
 
-def test_second_client_is_refused_until_the_first_leaves(daemon, client, plan, config):
+def test_who_needs_the_clocks_alone_waits_until_others_have_left(daemon, client, plan, config):
     begin(client, plan)
     other = DvfsClient(config.socket_path)
-    with pytest.raises(DaemonError, match='held by test'):
-        other.acquire('other')
-    assert other.status()['holder'].startswith('test')
+    with pytest.raises(LeasesInTheWay, match='other needs the clocks alone, and test'):
+        other.acquire('other', exclusive=True)
+    assert [lease['client'] for lease in other.status()['leases']] == ['test']
     client.release()
-    other.acquire('other')
-    other.release()
+    other.acquire('other', exclusive=True)
+    with pytest.raises(LeasesInTheWay, match=r'other .* needs the clocks alone; try again'):
+        client.acquire('test')
+    leaving = threading.Timer(0.2, other.release)
+    leaving.start()
+    client.acquire('test', wait_s=60)
+    leaving.join()
 
 
 def test_clocks_are_restored_when_the_client_hangs_up(daemon, client, plan, board_root, files):
     before = files(board_root)
     begin(client, plan)
     client.close()
-    assert until(lambda: daemon.server.holder is None)
+    assert until(lambda: not daemon.server.leases)
     assert files(board_root) == before
 
 
@@ -208,7 +213,7 @@ def test_heat_restores_the_clocks_and_ends_the_lease(daemon, client, plan, board
     begin(client, plan)
     before = DvfsClient(config.socket_path)
     warm(zone, '99000\n')
-    assert until(lambda: daemon.server.holder is None)
+    assert until(lambda: not daemon.server.leases)
     assert not client.step(0, 2)
     assert 'too hot: 99.0' in client.lost_because
     with pytest.raises(DaemonError, match='too hot'):
@@ -252,15 +257,6 @@ def test_requests_without_a_lease(daemon, client, plan):
     client.release()
 
 
-def test_reserved_lease_goes_to_the_token(daemon, client):
-    token = daemon.server.reserve('robot')
-    with pytest.raises(DaemonError, match='reserved for robot'):
-        client.acquire('thief')
-    client.acquire('robot', token)
-    client.release()
-    assert daemon.server.holder is None
-
-
 def test_a_lease_that_ends_as_it_is_released_is_no_complaint(daemon, client, monkeypatch):
     client.acquire('robot')
     answer = daemon.server._answer
@@ -272,7 +268,7 @@ def test_a_lease_that_ends_as_it_is_released_is_no_complaint(daemon, client, mon
     monkeypatch.setattr(daemon.server, '_answer', stop_first)
     client.release()
     assert client.state is ClientState.CLOSED
-    assert daemon.server.holder is None
+    assert not daemon.server.leases
 
 
 def test_newest_of_many_steps_wins(daemon, client, plan):

@@ -106,9 +106,13 @@ class Recording:
             'DomainState', name='gpu', frequency_hz=10**9,
             available_hz=np.array([3 * 10**8, 10**9], np.uint64),
         )  # fmt: skip
+        lease = self.make(
+            'LeaseState', client='perception', pid=1, uid=2, exclusive=False, plan='plan',
+            awake=True, steps_received=1,
+        )  # fmt: skip
         self.write('/dvfs_helper/state', self.make(
             'DvfsState', header=self.header(1), board='jetson_orin_nano', simulated=True,
-            lease_held=True, lease_holder='perception', plan='plan', domains=[domain],
+            leases=[lease], domains=[domain],
             steps_received=1, steps_applied=1, steps_skipped=0, writes_failed=0,
         ))  # fmt: skip
 
