@@ -10,6 +10,7 @@ import typer
 
 PARTS = {
     'listings': 'public_listings',
+    'holes': 'holes',
 }
 """Part, which is its key in the JSON file, → module of this folder.
 

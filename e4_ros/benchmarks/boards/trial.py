@@ -8,12 +8,11 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 from e4_ros.benchmarks.boards import tree
 from e4_ros.benchmarks.boards.listing import Expected, Found, Listing
-from e4_ros.energy.client import DvfsClient
+from e4_ros.energy.client import ClientState, DaemonError, DvfsClient
 from e4_ros.energy.daemon import Daemon, DaemonConfig
 from e4_ros.energy.domains import Domain, discover
 from e4_ros.energy.errors import DomainError
@@ -26,8 +25,11 @@ _WATTS = 0.002  # rounding of millivolts and milliamperes
 _TAKES_S = 2.0
 _PLANNED = ('cpu', 'gpu')
 """Domains that plans clock where nobody says which."""
-_UNSUPPORTED = '<unsupported>'
-"""What `scaling_setspeed` reads under any governor but `userspace`; plain files have no kernel that
+REFUSED = 'no lease: '
+"""How a line begins that says why no lease was given, or why it was taken away."""
+
+_SPEED = 'scaling_setspeed'
+"""Under any governor but `userspace` it reads `<unsupported>`; plain files have no kernel that
 would make it so again."""
 
 
@@ -114,18 +116,31 @@ def leased(root: Path, state: Path, listed: dict[str, Found]) -> list[str]:
     Returns:
         One line for everything that is wrong.
     """
-    before, wrong = _texts(root), []
+    before = _texts(root)
+    try:
+        wrong = _stepped(root, state, listed)
+    except (DomainError, DaemonError) as error:
+        wrong = [f'{REFUSED}{error}']
+    after = _texts(root)
+    return wrong + [
+        f'{name} reads {after.get(name)!r}, it was {text!r}'
+        for name, text in before.items()
+        if after.get(name) != text and not (name.endswith(_SPEED) and not text.isdigit())
+    ]
+
+
+def _stepped(root: Path, state: Path, listed: dict[str, Found]) -> list[str]:
+    wrong: list[str] = []
     config = DaemonConfig(root=root, state_dir=state, socket_path=state / 'socket', priority=0)
-    with ExitStack() as stack:
-        daemon = stack.enter_context(Daemon(config))
-        client = stack.enter_context(DvfsClient(config.socket_path))
+    with Daemon(config) as daemon, DvfsClient(config.socket_path) as client:
         client.acquire('bench')
         plan = _ends_plan(client.board, client.frequencies_hz)
         client.set_plan(plan)
         for segment in (0, 1, 0):
             client.step(0, segment)
-            point = plan.point('full', segment) or {}
-            wrong += _pinned(daemon, point)
+            wrong += _pinned(daemon, plan.point('full', segment) or {})
+            if client.state is ClientState.LOST:
+                raise DaemonError(client.lost_because)
         domains = daemon.core.domains
         for name, found in listed.items():
             if name in domains:
@@ -133,12 +148,7 @@ def leased(root: Path, state: Path, listed: dict[str, Found]) -> list[str]:
                 writes = len(domains[name].transition_writes(ends[0], ends[-1]))
                 if len(ends) > 1 and writes > found.writes:
                     wrong.append(f'a step of {name} takes {writes} writes, listed {found.writes}')
-    after = _texts(root)
-    return wrong + [
-        f'{name} reads {after.get(name)!r}, it was {text!r}'
-        for name, text in before.items()
-        if after.get(name) != text and text != _UNSUPPORTED
-    ]
+    return wrong
 
 
 def _ends_plan(board: str, tables_hz: dict[str, tuple[int, ...]]) -> FrequencyPlan:
@@ -178,4 +188,4 @@ def _read_back(domain: Domain, hz: int) -> int:
 
 def _texts(root: Path) -> dict[str, str]:
     found = (path for path in root.rglob('*') if path.is_file() and not path.is_symlink())
-    return {path.relative_to(root).as_posix(): path.read_text().strip() for path in found}
+    return {path.relative_to(root).as_posix(): path.read_text().strip('\0\n ') for path in found}

@@ -18,7 +18,7 @@ from e4_ros.energy.domains.emc_table import cap_hz, capped_limits, likely_hz, li
 from e4_ros.energy.domains.file_domain import FileDomain
 from e4_ros.energy.domains.pins import Pin, ValuePin
 from e4_ros.energy.domains.restore import restore_text
-from e4_ros.energy.domains.sysfs import KernelFiles, read_int, read_text, relative
+from e4_ros.energy.domains.sysfs import KernelFiles, read_clock, read_text, relative
 from e4_ros.energy.errors import DomainError, Snapshot
 
 TOP = 'sys'
@@ -46,10 +46,10 @@ class EmcDomain(FileDomain):
 
     def __init__(self, root: Path, name: str) -> None:
         folder = root / EMC
-        low, high = (read_int(folder / end) for end in ('min_rate', 'max_rate'))
+        low, high = (read_clock(folder / end) for end in ('min_rate', 'max_rate'))
         cap = min(high, cap_hz(root, high))
         listed = next(filter(None, (listed_hz(root / p, unit) for p, unit in _TABLES)), ())
-        table = listed or likely_hz(root, low, high, (cap, read_int(folder / RATE)))
+        table = listed or likely_hz(root, low, high, (cap, read_clock(folder / RATE)))
         limits = limits_hz(table, low, cap)
         super().__init__(root, name, table, limits, (folder / file for file in FILES))
 
@@ -70,7 +70,7 @@ class EmcDomain(FileDomain):
 
     @override
     def current_hz(self) -> int:
-        return read_int(self._root / EMC / RATE)
+        return read_clock(self._root / EMC / RATE)
 
     @staticmethod
     @override

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from e4_ros.energy.domains.cpufreq_domain import CpufreqDomain
-from e4_ros.energy.domains.cpufreq_policy import FILES, Policy, online
-from e4_ros.energy.domains.sysfs import read_int, read_ints
+from e4_ros.energy.domains.cpufreq_policy import FILES, GOVERNOR, HIGH, LOW, Policy, online
+from e4_ros.energy.domains.sysfs import read_clock, read_clocks, read_int, read_text
 from e4_ros.energy.errors import DomainError
 
 __all__ = ['FILES', 'POLICIES', 'TOP', 'CpufreqDomain', 'find', 'policy_table_hz']
@@ -29,6 +29,9 @@ POLICIES = f'{CPUS}/cpufreq'
 
 _KHZ = 1000
 _STEP_KHZ = 100_000
+_NO_CPU_KHZ = 100_000_000
+_NUMBERS = (LOW, HIGH, 'cpuinfo_min_freq', 'scaling_cur_freq')
+_WORDS = (GOVERNOR, 'scaling_available_governors')
 _ALIKE = 0.9
 """Cores are of one kind if they have this share of the capacity of the best of them: a favoured
 core has some per cent more than its kind, an efficient one three quarters of a fast one at most."""
@@ -42,8 +45,10 @@ def policy_table_hz(policy: Path) -> tuple[int, ...]:
     """
     table = policy / 'scaling_available_frequencies'
     if table.exists():
-        return tuple(khz * _KHZ for khz in read_ints(table) if khz > 0)
-    low, high = read_int(policy / 'cpuinfo_min_freq'), read_int(policy / 'cpuinfo_max_freq')
+        return tuple(khz * _KHZ for khz in read_clocks(table))
+    low, high = (read_clock(policy / f'cpuinfo_{end}_freq') for end in ('min', 'max'))
+    if not 0 < low <= high <= _NO_CPU_KHZ:
+        raise DomainError(f'{policy} offers {low} to {high} kHz')
     inner = range((low // _STEP_KHZ + 1) * _STEP_KHZ, high, _STEP_KHZ)
     return tuple(khz * _KHZ for khz in sorted({low, *inner, high}))
 
@@ -69,6 +74,10 @@ def _online(root: Path) -> list[Policy]:
             table_hz = policy_table_hz(path)
             if not table_hz:
                 raise DomainError(f'{path} offers no frequency')
+            for file in _NUMBERS:
+                read_clock(path / file)
+            if not all(read_text(path / file) for file in _WORDS):
+                raise DomainError(f'{path} has no governor')
             found.append(Policy(path, table_hz, table_hz[-1]))
         except DomainError as error:
             _log.warning('a CPU clock is left out: %s', error)

@@ -24,7 +24,7 @@ from e4_ros.energy.domains.cpufreq_policy import (
 from e4_ros.energy.domains.domain import limits_hz
 from e4_ros.energy.domains.file_domain import FileDomain
 from e4_ros.energy.domains.pins import Pin, at_most
-from e4_ros.energy.domains.sysfs import KernelFiles, read_int, read_text
+from e4_ros.energy.domains.sysfs import KernelFiles, read_clock, read_text
 from e4_ros.energy.errors import DomainError, Snapshot
 
 _KHZ = 1000
@@ -56,7 +56,7 @@ class CpufreqDomain(FileDomain):
             own = [hz // _KHZ for hz in policy.table_hz]
             pin = PolicyPin(root, policy.path, self._files, own, wider=own != table_khz)
             self._members.append(pin)
-        now = [(read_int(path / LOW), read_int(path / HIGH)) for path in self.policies]
+        now = [(read_clock(path / LOW), read_clock(path / HIGH)) for path in self.policies]
         self.set_limits(*self._limits(zip(self._members, now, strict=True)))
 
     def _limits(self, found: Iterable[tuple[PolicyPin, tuple[int, int]]]) -> tuple[int, int]:
@@ -193,10 +193,10 @@ def _current_khz(policy: Path) -> int:
     """What a policy is set to now, or runs at where nobody has set it."""
     if _MEASURES.search(_or_empty(policy / 'scaling_driver')):
         if _or_empty(policy / GOVERNOR) == 'userspace':
-            return read_int(policy / SETSPEED)
-        if (high := read_int(policy / HIGH)) == read_int(policy / LOW):
+            return read_clock(policy / SETSPEED)
+        if (high := read_clock(policy / HIGH)) == read_clock(policy / LOW):
             return high
-    return read_int(policy / 'scaling_cur_freq')
+    return read_clock(policy / 'scaling_cur_freq')
 
 
 def _or_empty(path: Path) -> str:

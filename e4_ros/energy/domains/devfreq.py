@@ -26,8 +26,8 @@ from e4_ros.energy.domains.restore import restore_range
 from e4_ros.energy.domains.sysfs import (
     KernelFiles,
     parse_int,
-    read_int,
-    read_ints,
+    read_clock,
+    read_clocks,
     read_text,
     relative,
 )
@@ -76,10 +76,17 @@ def find(root: Path) -> Iterator[DevfreqDomain]:
 def find_memory(root: Path) -> Iterator[DevfreqDomain]:
     """The memory's domain below `root`, if devfreq knows it and lets its clock be set."""
     for device in filter(is_memory, _devices(root)):
-        if any((device / file).stat().st_mode & 0o222 == 0 for file in FILES):
-            _log.info('%s cannot be set: its limits are read-only', device)
-        elif (domain := _domain(root, 'emc', device)) is not None:
+        domain = _domain(root, 'emc', device)
+        if domain is not None and all(_settable(device / file) for file in FILES):
             yield domain
+
+
+def _settable(path: Path) -> bool:
+    """Whether anybody may write a file; root may open even one that nobody may write."""
+    try:
+        return path.stat().st_mode & 0o222 != 0
+    except OSError:
+        return False
 
 
 def _devices(root: Path) -> Iterator[Path]:
@@ -106,11 +113,11 @@ class DevfreqDomain(FileDomain):
     kind = 'devfreq'
 
     def __init__(self, root: Path, name: str, device: Path) -> None:
-        table = tuple(hz for hz in read_ints(device / 'available_frequencies') if hz > 0)
+        table = read_clocks(device / 'available_frequencies')
         if not table:
             raise DomainError(f'{device}/available_frequencies is empty')
         paths = [device / file for file in FILES]
-        low, high = map(read_int, paths)
+        low, high = map(read_clock, paths)
         super().__init__(root, name, table, limits_hz(table, low, high), paths)
         self.device = device
 
@@ -151,7 +158,7 @@ class DevfreqDomain(FileDomain):
     @override
     def current_hz(self) -> int:
         """Frequency of the device now; 0 while a GPU is power-gated."""
-        return read_int(self.device / 'cur_freq')
+        return read_clock(self.device / 'cur_freq')
 
     @staticmethod
     @override

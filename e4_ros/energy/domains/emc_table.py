@@ -13,7 +13,7 @@ from pathlib import Path
 
 from e4_ros.energy.domains.domain import limits_hz
 from e4_ros.energy.domains.pins import at_most
-from e4_ros.energy.domains.sysfs import read_int, read_text
+from e4_ros.energy.domains.sysfs import read_clock, read_text
 from e4_ros.energy.errors import DomainError, Snapshot
 
 _CAPS = ('sys/kernel/nvpmodel_clk_cap/emc', 'sys/kernel/nvpmodel_emc_cap/emc_iso_cap')
@@ -32,7 +32,7 @@ def cap_hz(root: Path, otherwise: int) -> int:
     """Highest rate that nvpmodel allows; `otherwise` where it sets no cap."""
     for place in _CAPS:
         if os.access(root / place, os.R_OK):
-            return read_int(root / place) or otherwise
+            return read_clock(root / place) or otherwise
     return otherwise
 
 
@@ -84,7 +84,12 @@ def likely_hz(root: Path, low: int, high: int, seen: Iterable[int]) -> tuple[int
         low: lowest rate, in hertz.
         high: highest rate, in hertz.
         seen: rates that were read somewhere: the cap, the rate now.
+
+    Raises:
+        DomainError: there is none, because the ends make no sense.
     """
+    if not 0 < high >= low:
+        raise DomainError(f'the memory clock ranges from {low} to {high} Hz')
     rates = {low, high, *seen}
     try:
         socs = read_text(root / _COMPATIBLE).split('\0')

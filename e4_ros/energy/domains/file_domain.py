@@ -67,6 +67,7 @@ class FileDomain(Domain):
 
     @override
     def read_back(self, hz: int) -> int:
+        self._must_be_open()
         wanted = hz // self.unit_hz
         seen = [pin.read(wanted) for pin in self._pins]
         return self.unit_hz * max(seen, key=lambda value: abs(value - wanted))

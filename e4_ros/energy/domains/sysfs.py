@@ -11,6 +11,7 @@ from e4_ros.energy.errors import Check, DeviceGone, DomainError, NotPermitted, W
 
 _PAGE = os.sysconf('SC_PAGE_SIZE')
 _PADDED = 16
+_NO_CLOCK = 2**50  # also in kHz far above what anything runs at
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _GONE = {errno.ENOENT, errno.ENODEV, errno.ENXIO}
 
@@ -56,9 +57,22 @@ def read_int(path: Path) -> int:
     return parse_int(read_text(path), path)
 
 
-def read_ints(path: Path) -> tuple[int, ...]:
-    """Content of an attribute file that holds a table, ascending and without duplicates."""
-    return tuple(sorted({parse_int(word, path) for word in read_text(path).split()}))
+def read_clock(path: Path) -> int:
+    """Content of an attribute file that holds a frequency, in whatever unit.
+
+    Raises:
+        DomainError: it holds none: a negative number, or one beyond all clocks.
+    """
+    value = read_int(path)
+    if not 0 <= value < _NO_CLOCK:
+        raise DomainError(errno.EBADMSG, f'{path} holds {value} where a frequency belongs')
+    return value
+
+
+def read_clocks(path: Path) -> tuple[int, ...]:
+    """Content of an attribute file that lists frequencies: ascending, each once, without 0."""
+    found = {parse_int(word, path) for word in read_text(path).split()}
+    return tuple(sorted(value for value in found if 0 < value < _NO_CLOCK))
 
 
 def relative(path: Path, root: Path) -> str:

@@ -18,7 +18,7 @@ from e4_ros.energy.domains.emc_table import cap_hz, capped_limits, likely_hz, li
 from e4_ros.energy.domains.file_domain import FileDomain
 from e4_ros.energy.domains.pins import Pin, ValuePin
 from e4_ros.energy.domains.restore import restore_text
-from e4_ros.energy.domains.sysfs import KernelFiles, read_int, read_text, relative
+from e4_ros.energy.domains.sysfs import KernelFiles, read_clock, read_text, relative
 from e4_ros.energy.errors import DomainError, Snapshot
 
 TOP = 'sys'
@@ -44,10 +44,10 @@ class Tegra210EmcDomain(FileDomain):
 
     def __init__(self, root: Path, name: str) -> None:
         folder = root / OVERRIDE
-        low, high = (read_int(root / end) for end in _ENDS)
+        low, high = (read_clock(root / end) for end in _ENDS)
         cap = min(high, cap_hz(root, high))
         listed = [hz for hz in listed_hz(root / _RATES, _KHZ) if low <= hz <= high]
-        table = tuple(listed) or likely_hz(root, low, high, (cap, read_int(folder / NOW)))
+        table = tuple(listed) or likely_hz(root, low, high, (cap, read_clock(folder / NOW)))
         limits = limits_hz(table, low, cap)
         super().__init__(root, name, table, limits, (folder / file for file in FILES))
 
@@ -70,7 +70,7 @@ class Tegra210EmcDomain(FileDomain):
 
     @override
     def current_hz(self) -> int:
-        return read_int(self._root / OVERRIDE / NOW)
+        return read_clock(self._root / OVERRIDE / NOW)
 
     @staticmethod
     @override

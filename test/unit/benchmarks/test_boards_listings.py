@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from e4_ros.benchmarks.boards import listing, trial
+from e4_ros.benchmarks.boards import holes, listing, trial
 
-# Known by their module or counted without what VIN_SYS_5V0 contains: not yet.
+# Known by their module: not yet.
 NOT_YET = {
     'agx_orin_jp5_preview',
-    'agx_orin_jp6_30w',
-    'agx_orin_jp72',
     'agx_orin_lanner_50w',
     'orin_nano_as_nx',
     'raspberry_pi_5',
-    'thor_jp72_maxn',
 }
 
 
@@ -48,3 +45,16 @@ def test_what_is_not_as_listed_is_a_problem() -> None:
     problems = trial.problems(shown.model_copy(update={'expect': expect}))
     for words in ("'jetson_tx2'", 'power mode', 'domains', '22, listed 3', '9.000 W', '2 writes'):
         assert any(words in problem for problem in problems), words
+
+
+@pytest.mark.parametrize('name', listing.names())
+def test_a_listing_with_holes_is_answered_without_an_error(name: str) -> None:
+    shown = listing.load(name)
+    assert holes.problems(shown, seed=len(name), lease=False) == []
+
+
+@pytest.mark.parametrize('name', ['nano_jp4_maxn', 'agx_xavier_jp5_30w'])
+def test_a_lease_on_a_machine_with_holes_is_refused_in_words_or_given_back(name: str) -> None:
+    shown = listing.load(name)
+    for seed in range(3):
+        assert holes.problems(shown, seed) == []

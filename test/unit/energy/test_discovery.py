@@ -348,6 +348,46 @@ def test_a_broken_gpu_does_not_hide_the_other_clocks(text: str, tmp_path: Path) 
     assert [domain.name for domain in discover(root)] == ['cpu', 'emc']
 
 
+@pytest.mark.parametrize(
+    ('file', 'text'),
+    [
+        ('scaling_max_freq', '-1'),
+        ('scaling_cur_freq', '9' * 40),
+        ('scaling_governor', ''),
+        ('scaling_available_governors', ''),
+        ('cpuinfo_min_freq', 'n/a'),
+    ],
+)
+def test_a_policy_that_could_not_be_pinned_or_restored_is_left_out(
+    file: str, text: str, tmp_path: Path
+) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    path = root / 'sys/devices/system/cpu/cpufreq/policy4' / file
+    path.unlink()
+    path.write_text(f'{text}\n')
+    cpu = discover(root)[0]
+    assert cpu.name == 'cpu'
+    assert all('policy0' in name for name in cpu.snapshot())
+
+
+@pytest.mark.parametrize('text', ['-1', '9' * 40, '', 'n/a'])
+def test_a_clock_that_reads_garbage_now_says_so(text: str, tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    gpu = discover(root)[1]
+    path = root / 'sys/class/devfreq/17000000.gpu/cur_freq'
+    path.unlink()
+    path.write_text(f'{text}\n')
+    with pytest.raises(DomainError, match='where a'):
+        gpu.current_hz()
+
+
+@pytest.mark.parametrize('file', ['min_rate', 'max_rate', 'rate'])
+def test_memory_with_ends_that_make_no_sense_is_left_out(file: str, tmp_path: Path) -> None:
+    root = _unlisted(write_tree('jetson_orin_nano', tmp_path), 'nvidia,tegra234')
+    (root / EMC / file).write_text('-5\n')
+    assert [domain.name for domain in discover(root)] == ['cpu', 'gpu']
+
+
 def test_an_empty_root_has_no_clocks(tmp_path: Path) -> None:
     assert discover(tmp_path) == []
 
