@@ -7,12 +7,7 @@ import pytest
 from e4_ros.benchmarks.boards import holes, listing, trial
 
 # Known by their module: not yet.
-NOT_YET = {
-    'agx_orin_jp5_preview',
-    'agx_orin_lanner_50w',
-    'orin_nano_as_nx',
-    'raspberry_pi_5',
-}
+NOT_YET = {'agx_xavier_jp5_30w', 'orin_nx_jp5_maxn', 'raspberry_pi_5', 'thor_jp72_maxn'}
 
 
 @pytest.mark.parametrize('name', listing.names())
