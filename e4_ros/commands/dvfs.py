@@ -153,6 +153,24 @@ def restore(
     typer.echo('the clocks are as before')
 
 
+@group.command('restorer')
+def restorer(
+    out: Annotated[Path, typer.Argument(help='File to write.')],
+) -> None:
+    """Write a program that restores clocks without this workspace: `python3 FILE STATE_DIR`.
+
+    The system unit runs it after the daemon (docs/threats.md); write it anew after an update.
+
+    \b
+        e4 dvfs restorer restore-clocks
+        sudo install -D -m 755 restore-clocks /usr/local/lib/e4/restore-clocks
+    """  # noqa: D301
+    from e4_ros.energy.daemon.restorer import write_restorer
+
+    write_restorer(out)
+    typer.echo(f'wrote {out}')
+
+
 @group.command('watch')
 def watch(
     sysfs_root: options.SysfsRoot = _SLASH,

@@ -11,6 +11,7 @@ import typer
 PARTS = {
     'listings': 'public_listings',
     'holes': 'holes',
+    'two_daemons': 'two_daemons',
 }
 """Part, which is its key in the JSON file, → module of this folder.
 
@@ -53,6 +54,9 @@ def boards(
     Listings: each is a tree of plain files that shows what one machine's sysfs and procfs were
     published to hold. Its clocks, limits and joules must be found as listed, a lease must be given
     and clock steps taken, and every file must read as before in the end.
+
+    Two daemons: daemons with different folders want the same board while they and their clients
+    are killed at random moments. No two may serve it at once, and no clock may stay pinned.
 
     The file is written anew after each part.
     """  # noqa: D301

@@ -48,11 +48,11 @@ class Trial(NamedTuple):
 
 def try_kill(rng: random.Random, root: Path, folder: Path, victim: str) -> Trial:
     """Kill at a random moment of a random plan."""
-    _shuffle_state(rng, root)
+    shuffle_state(rng, root)
     before = saved(root)
     config = DaemonConfig(root=root, state_dir=folder / 'state', socket_path=folder / 's')
-    daemon = _fork_daemon(config)
-    client = _fork_client(config.socket_path, rng.getrandbits(64))
+    daemon = fork_daemon(config)
+    client = fork_client(config.socket_path, rng.getrandbits(64))
     undo_log = config.state_dir / FILE_NAME
     # Some moments count from the client's start, most from when it has taken the clocks.
     if rng.random() < 0.8:
@@ -64,22 +64,22 @@ def try_kill(rng: random.Random, root: Path, folder: Path, victim: str) -> Trial
     began = time.monotonic()
     second = None
     if victim == 'client':
-        _kill(client)
+        kill(client)
     elif victim == 'daemon by SIGTERM':
         os.kill(daemon, signal.SIGTERM)
     else:
         if victim == 'client, then daemon':
-            _kill(client)
+            kill(client)
             time.sleep(rng.uniform(0, 0.01))
-        _kill(daemon)
+        kill(daemon)
         began = time.monotonic()
-        second = _fork_daemon(config, wait=False)
+        second = fork_daemon(config, wait=False)
     lost, restore_s = wait_for(before, undo_log, began)
     for process in (client, daemon, second):
         if process is not None:
-            _end(process)
+            end(process)
     # A plan that came into force after the check must have been rolled back as well.
-    lost = lost or _difference(before, saved(root))
+    lost = lost or difference(before, saved(root))
     if not lost and undo_log.exists():
         lost = 'an undo log was left behind'
     return Trial(taken, lost, restore_s)
@@ -95,7 +95,7 @@ def wait_for(before: SavedState, undo_log: Path, began: float) -> tuple[str, flo
         time.sleep(0.0005)
     while True:
         elapsed_s = time.monotonic() - began
-        lost = _difference(before, {path: _text(path) for path in before})
+        lost = difference(before, {path: _text(path) for path in before})
         if not lost or elapsed_s > PATIENCE_S:
             return lost, elapsed_s
         time.sleep(0.001)
@@ -107,7 +107,8 @@ def saved(root: Path) -> SavedState:
     return {root / name: _text(root / name) for name in names}
 
 
-def _difference(before: SavedState, now: SavedState) -> str:
+def difference(before: SavedState, now: SavedState) -> str:
+    """What is not as it was saved; empty if all is."""
     return '; '.join(
         f'{path} is {now.get(path)!r}, was {text!r}'
         for path, text in before.items()
@@ -122,7 +123,7 @@ def _text(path: Path) -> str:
         return f'unreadable: {error}'
 
 
-def _shuffle_state(rng: random.Random, root: Path) -> None:
+def shuffle_state(rng: random.Random, root: Path) -> None:
     """Leave other governors and limits behind, as a power mode or an administrator would."""
     for path in saved(root):
         if path.name in _GOVERNORS:
@@ -142,7 +143,12 @@ def _try_write(path: Path, text: str) -> None:
         path.write_text(f'{text}\n')
 
 
-def _fork_daemon(config: DaemonConfig, wait: bool = True) -> int:
+def fork_daemon(config: DaemonConfig, wait: bool = True) -> int:
+    """A daemon in a process of its own, which ends in order at SIGTERM.
+
+    Raises:
+        RuntimeError: it did not start; the process has ended.
+    """
     reading, writing = os.pipe()
 
     def be_daemon() -> None:
@@ -155,13 +161,17 @@ def _fork_daemon(config: DaemonConfig, wait: bool = True) -> int:
 
     process = _fork(be_daemon)
     os.close(writing)
-    if wait and os.read(reading, 1) != b'!':
-        raise RuntimeError('the daemon did not start')
+    started = not wait or os.read(reading, 1) == b'!'
     os.close(reading)
+    if not started:
+        os.waitpid(process, 0)
+        raise RuntimeError('the daemon did not start')
     return process
 
 
-def _fork_client(socket_path: Path, seed: int) -> int:
+def fork_client(socket_path: Path, seed: int) -> int:
+    """A client in a process of its own, with the lease and random plans until it is killed."""
+
     def be_client() -> None:
         rng = random.Random(seed)
         client = DvfsClient(socket_path)
@@ -189,12 +199,13 @@ def _fork(be: Callable[[], None]) -> int:
     os._exit(0)
 
 
-def _kill(process: int) -> None:
+def kill(process: int) -> None:
+    """Kill a process and wait until it is gone."""
     os.kill(process, signal.SIGKILL)
     os.waitpid(process, 0)
 
 
-def _end(process: int) -> None:
+def end(process: int) -> None:
     """End a process in order; it may have ended, and been waited for, already."""
     with contextlib.suppress(ProcessLookupError, ChildProcessError):
         os.kill(process, signal.SIGTERM)

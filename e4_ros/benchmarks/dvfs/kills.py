@@ -115,7 +115,7 @@ def run_kills(
         tempfile.TemporaryDirectory(prefix='e4', dir=memory) as states,
         contextlib.ExitStack() as stack,
     ):
-        places = list(_places(Path(name), stack, random.Random(seed), boards))
+        places = list(places_to_try(Path(name), stack, random.Random(seed), boards))
         workers = min(len(os.sched_getaffinity(0)), len(places))
         readers = []
         for worker in range(workers):
@@ -130,9 +130,10 @@ def run_kills(
     return result
 
 
-def _places(
+def places_to_try(
     folder: Path, stack: contextlib.ExitStack, rng: random.Random, most: int | None
 ) -> Iterator[Place]:
+    """Boards to try: both kernels' file systems, or plain trees where nothing can be mounted."""
     names = board_names()
     for name in rng.sample(names, min(most or len(names), len(names))):
         if mount_problem() is not None:
