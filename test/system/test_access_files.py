@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from e4_ros.benchmarks.boards import listing, tree
 from e4_ros.benchmarks.dvfs.bench_plans import alternating_plan
 from e4_ros.energy.client.client import DvfsClient
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
@@ -73,6 +74,26 @@ def test_exactly_the_files_of_the_domains_are_opened(root):
     pins = {'scaling_governor', 'scaling_min_freq', 'scaling_max_freq', 'scaling_setspeed'}
     assert names <= pins | {'min_freq', 'max_freq', 'rate', 'mrq_rate_locked'}
     assert not any(path.stat().st_mode & stat.S_IWOTH for path in root.rglob('*') if path.is_file())
+
+
+@pytest.mark.other_user
+@pytest.mark.parametrize('name', ['nano_jp4_maxn', 'thor_jp72_maxn', 'rk3588_vendor'])
+def test_the_memory_of_listed_machines_is_opened_too(name, tmp_path):
+    tree.write(listing.load(name), tmp_path)
+    grant(tmp_path)
+    (memory,) = (domain for domain in discover(tmp_path) if domain.name == 'emc')
+    modes = [(tmp_path / path).stat().st_mode for path in memory.snapshot()]
+    assert len(modes) == 2
+    assert all(mode & stat.S_IWGRP for mode in modes)
+
+
+@pytest.mark.other_user
+def test_memory_that_firmware_lets_nobody_set_stays_read_only(tmp_path):
+    tree.write(listing.load('thor_jp72_maxn'), tmp_path)
+    for file in ('min_freq', 'max_freq'):
+        (tmp_path / 'sys/class/devfreq/bwmgr' / file).chmod(0o444)
+    grant(tmp_path)
+    assert 'emc' not in {domain.name for domain in discover(tmp_path)}
 
 
 @pytest.mark.other_user

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from e4_ros.energy.domains.cpufreq_domain import CpufreqDomain
@@ -59,10 +60,17 @@ def find(root: Path) -> Iterator[CpufreqDomain]:
     Policies whose CPUs are all offline do not count; a broken one is logged and left out.
     """
     for index, group in enumerate(_kinds(_online(root))):
+        best = max(policy.capacity for policy in group)
         try:
-            yield CpufreqDomain(root, f'cpu{index or ""}', group)
+            yield CpufreqDomain(root, f'cpu{index or ""}', group, partial(_alike, root, best))
         except DomainError as error:
             _log.warning('CPU clocks are left out: %s', error)
+
+
+def _alike(root: Path, capacity: int) -> list[Policy]:
+    """The policies that are online now and of the kind whose best core has that capacity."""
+    span = _ALIKE * capacity, capacity / _ALIKE
+    return [policy for policy in _online(root) if span[0] <= policy.capacity <= span[1]]
 
 
 def _online(root: Path) -> list[Policy]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from typing_extensions import override
@@ -39,25 +39,43 @@ class CpufreqDomain(FileDomain):
     Its table is that of the policy with the highest top. A policy that lacks an entry takes its own
     next lower one, and its limits count where they are tighter than its own hardware's. One whose
     CPUs go offline (a lower power mode does that) is left out, without an error, until they are
-    back.
+    back; one whose CPUs were offline before (a higher mode brings them) joins with the next
+    snapshot.
+
+    Args:
+        root: folder that holds ``sys/``.
+        name: name of the domain; see `Domain`.
+        policies: its policies.
+        alike: function that returns the policies that belong to it now.
     """
 
     kind = 'cpufreq'
     unit_hz = _KHZ
 
-    def __init__(self, root: Path, name: str, policies: Sequence[Policy]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        name: str,
+        policies: Sequence[Policy],
+        alike: Callable[[], Sequence[Policy]] = tuple,
+    ) -> None:
         table_hz = max((policy.table_hz for policy in policies), key=lambda table: table[-1])
         self._members: list[PolicyPin] = []
-        paths = [policy.path / file for policy in policies for file in FILES]
-        super().__init__(root, name, table_hz, (table_hz[0], table_hz[-1]), paths)
-        self.policies = tuple(policy.path for policy in policies)
-        table_khz = [hz // _KHZ for hz in table_hz]
+        super().__init__(root, name, table_hz, (table_hz[0], table_hz[-1]), ())
+        self.policies: tuple[Path, ...] = ()
+        self._alike = alike
+        self._join(policies)
+        now = [(read_clock(one.path / LOW), read_clock(one.path / HIGH)) for one in policies]
+        self.set_limits(*self._limits(zip(self._members, now, strict=True)))
+
+    def _join(self, policies: Iterable[Policy]) -> None:
+        table_khz = [hz // _KHZ for hz in self.frequencies_hz]
         for policy in policies:
             own = [hz // _KHZ for hz in policy.table_hz]
-            pin = PolicyPin(root, policy.path, self._files, own, wider=own != table_khz)
+            pin = PolicyPin(self._root, policy.path, self._files, own, wider=own != table_khz)
             self._members.append(pin)
-        now = [(read_clock(path / LOW), read_clock(path / HIGH)) for path in self.policies]
-        self.set_limits(*self._limits(zip(self._members, now, strict=True)))
+            self.policies += (policy.path,)
+            self._paths += tuple(policy.path / file for file in FILES)
 
     def _limits(self, found: Iterable[tuple[PolicyPin, tuple[int, int]]]) -> tuple[int, int]:
         """The limits of all; one at its own top has no cap."""
@@ -162,6 +180,8 @@ class CpufreqDomain(FileDomain):
     @override
     def snapshot(self) -> Snapshot:
         saved: Snapshot = {}
+        if not self._is_open:
+            self._join(policy for policy in self._alike() if policy.path not in self.policies)
         for policy in self._members:
             if online(policy.folder):
                 saved |= policy.snapshot()

@@ -40,7 +40,7 @@ LOW, HIGH = 'min_freq', 'max_freq'
 FILES = (LOW, HIGH)
 
 # Not a bus between a GPU and the memory, as Qualcomm's gpubw.
-_GPU = re.compile(r'gpu(?!bw)|gm20b|gp10b|gv11b|ga10b|gb10b')
+_GPU = re.compile(r'gpu(?!bw)|gm20b|gp10b|gv11b|ga10b|gb10b|mali|kgsl')
 _MEMORY = re.compile(r'^(bwmgr|dmc|emc)$')
 _PLACES = ('sys/class/devfreq/*', 'sys/devices/*/devfreq/*', 'sys/devices/platform/*/devfreq/*')
 _ROUNDING_HZ = 1000

@@ -104,6 +104,9 @@ def test_a_forged_snapshot_writes_nothing(kind: str, name: str, tmp_path: Path) 
         ('sys/devices/platform/bus@0/17000000.gpu/devfreq/17000000.gpu', 'gpu'),
         ('sys/class/devfreq/gpu-gpc-0', None),
         ('sys/devices/platform/fb000000.gpu/devfreq/fb000000.gpu', 'gpu'),
+        ('sys/devices/platform/fb000000.gpu/devfreq/fb000000.gpu-panthor', None),
+        ('sys/devices/platform/soc/devfreq/3d00000.qcom,kgsl-3d0', None),
+        ('sys/devices/platform/ff9a0000.mali/devfreq/ff9a0000.mali', None),
     ],
 )
 def test_every_known_place_of_a_gpu_is_found_once(
@@ -214,6 +217,23 @@ def test_a_cluster_that_nvpmodel_took_offline_does_not_count(kernel: str, tmp_pa
         affected.unlink()
     cpu = discover(root)[0]
     assert not any('policy4' in name for name in cpu.snapshot())
+
+
+def test_a_cluster_that_comes_online_later_is_pinned_with_its_kind(tmp_path: Path) -> None:
+    root = write_tree('jetson_orin_nano', tmp_path)
+    affected = root / 'sys/devices/system/cpu/cpufreq/policy4/affected_cpus'
+    affected.write_text('\n')
+    cpu = discover(root)[0]
+    assert len(cpu.snapshot()) == 4
+    affected.write_text('4 5\n')  # a higher power mode
+    before = _tree(root)
+    saved = cpu.snapshot()
+    assert len(saved) == 8
+    cpu.open()
+    assert cpu.set_hz(cpu.allowed_hz[2]) == cpu.allowed_hz[2]
+    assert len(cpu.transition_writes(cpu.allowed_hz[2], cpu.allowed_hz[3])) == 4
+    assert cpu.restore(saved) == []
+    assert _tree(root) == before
 
 
 def test_a_driver_without_a_table_offers_multiples_of_its_bus_clock(tmp_path: Path) -> None:
