@@ -98,10 +98,10 @@ def _metered(root: Path, expect: Expected) -> Iterator[str]:
             yield f'no meter, listed {", ".join(expect.total)}'
         return
     with meter:
-        watts = meter.read().power_w
-    if not expect.total:
-        yield f'a meter {meter.name}, listed none'
-    elif abs(watts - expect.watts) > _WATTS:
+        counted, watts = set(meter.counted), meter.read().power_w
+    if counted != set(expect.total):
+        yield f'counts {", ".join(sorted(counted))}, listed {", ".join(sorted(expect.total))}'
+    if abs(watts - expect.watts) > _WATTS:
         yield f'the board takes {watts:.3f} W, listed {expect.watts:.3f} W'
 
 

@@ -20,11 +20,11 @@ _CAPS = ('sys/kernel/nvpmodel_clk_cap/emc', 'sys/kernel/nvpmodel_emc_cap/emc_iso
 _COMPATIBLE = 'proc/device-tree/compatible'
 
 # tegra234: `CurrentFreq` of public `jetson_clocks --show` of Orin Nano. tegra194: caps of the power
-# modes in NVIDIA's developer guide. tegra186: EMC_FREQ of public tegrastats of a TX2.
+# modes of Xavier NX and AGX. tegra186: caps of a TX2's nvpmodel.conf, EMC_FREQ of its tegrastats.
 _KNOWN_HZ = {
     'nvidia,tegra234': (204_000_000, 665_600_000, 2_133_000_000, 3_199_000_000),
     'nvidia,tegra194': (204_000_000, 1_600_000_000, 1_866_000_000, 2_133_000_000),
-    'nvidia,tegra186': (102_000_000, 1_866_000_000),
+    'nvidia,tegra186': (102_000_000, 1_331_200_000, 1_600_000_000, 1_866_000_000),
 }
 
 
