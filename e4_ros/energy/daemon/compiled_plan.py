@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from e4_ros.energy.domains.domain import Domain
-from e4_ros.energy.errors import Write
+from e4_ros.energy.errors import Check, Write
 from e4_ros.energy.plan import FrequencyPlan
 
 Setting = tuple[int, Domain, int]
@@ -31,10 +31,12 @@ class Transition(NamedTuple):
         writes: the writes for the domains whose frequency differs, in an order that the kernel
             accepts.
         settings: the same domains with their new frequencies.
+        checks: what the files that the writes replace hold, if nobody else wrote them meanwhile.
     """
 
     writes: tuple[Write, ...]
     settings: tuple[Setting, ...]
+    checks: tuple[Check, ...]
 
 
 @dataclass(eq=False)
@@ -60,15 +62,17 @@ class Target:
         if [slot for slot, _, _ in self.point] != [slot for slot, _, _ in other.point]:
             return None
         writes: list[Write] = []
-        settings = []
+        settings: list[Setting] = []
+        checks: list[Check] = []
         for (slot, domain, before_hz), (_, _, hertz) in zip(self.point, other.point, strict=True):
             if hertz != before_hz:
                 needed = domain.transition_writes(before_hz, hertz)
                 if not needed:
                     return None
                 writes += needed
+                checks += domain.transition_checks(before_hz)
                 settings.append((slot, domain, hertz))
-        self.transitions[other] = Transition(tuple(writes), tuple(settings))
+        self.transitions[other] = Transition(tuple(writes), tuple(settings), tuple(checks))
         return self.transitions[other]
 
 
@@ -110,14 +114,18 @@ class SharedTargets:
 
 
 def compile_plan(plan: FrequencyPlan, domains: Mapping[str, Domain]) -> Table:
-    """The targets of a plan's steps; domains in their own order, whatever the plan's is."""
+    """The targets of a plan's steps; domains in their own order, whatever the plan's is.
+
+    A frequency outside a domain's limits of now becomes the next one within them.
+    """
     slots = {name: slot for slot, name in enumerate(domains)}
     shared: dict[tuple[int, ...], Target] = {}
 
     def target(point: Mapping[str, int]) -> Target:
-        key = tuple(point[name] for name in plan.domains)
+        key = tuple(domains[name].clamped(point[name]) for name in plan.domains)
         if key not in shared:
-            settings = ((slots[n], domains[n], point[n]) for n in plan.domains)
+            pairs = zip(plan.domains, key, strict=True)
+            settings = ((slots[name], domains[name], hertz) for name, hertz in pairs)
             shared[key] = Target(tuple(sorted(settings, key=itemgetter(0))))
         return shared[key]
 
@@ -128,6 +136,24 @@ def compile_plan(plan: FrequencyPlan, domains: Mapping[str, Domain]) -> Table:
             row[segment] = target(point)
         table.append(row)
     return table
+
+
+def within(
+    domains: Mapping[str, Domain], limits_hz: Mapping[str, tuple[int, int]]
+) -> dict[str, tuple[int, int]]:
+    """As `narrowed`, of limits that may have changed since; the machine's own count for more.
+
+    Where they leave a domain none of what the configuration asks for, the nearest that they allow
+    is left.
+    """
+    result = {}
+    for name, domain in domains.items():
+        given = limits_hz.get(name, domain.limits_hz)
+        low, high = max(given[0], domain.limits_hz[0]), min(given[1], domain.limits_hz[1])
+        if not any(low <= hz <= high for hz in domain.frequencies_hz):
+            low = high = domain.clamped(given[0])
+        result[name] = (low, high)
+    return result
 
 
 def narrowed(

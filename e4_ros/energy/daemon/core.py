@@ -16,7 +16,13 @@ from threading import RLock
 from typing import NoReturn
 
 from e4_ros.energy.client.status_page import MAX_DOMAINS, DaemonState, PageWriter
-from e4_ros.energy.daemon.compiled_plan import SharedTargets, Target, compile_plan, narrowed
+from e4_ros.energy.daemon.compiled_plan import (
+    SharedTargets,
+    Target,
+    compile_plan,
+    narrowed,
+    within,
+)
 from e4_ros.energy.daemon.lease import Lease
 from e4_ros.energy.daemon.ownership import Ownership
 from e4_ros.energy.daemon.pinned_clocks import PinnedClocks
@@ -66,7 +72,8 @@ class DaemonCore:
         self.board = board
         self.root = Path(root)
         self.domains = {domain.name: domain for domain in domains}
-        self.limits_hz = narrowed(self.domains, limits_hz or {})
+        self._configured_hz = dict(limits_hz or {})
+        narrowed(self.domains, self._configured_hz)
         self._ownership = Ownership(board, self.root, self.domains, undo_log, problems)
         self._page = page
         self._clocks = PinnedClocks(tuple(domains), page)
@@ -74,15 +81,20 @@ class DaemonCore:
         self._leases: list[Lease] = []
         self._alone: Lease | None = None  # the only lease that is awake
         self._shared = SharedTargets()
+        self._revision = 0
         self.refresh()
+
+    @property
+    def limits_hz(self) -> dict[str, tuple[int, int]]:
+        """Domain → lowest and highest frequency that a plan may use now, in hertz."""
+        return within(self.domains, self._configured_hz)
 
     @property
     def frequencies_hz(self) -> dict[str, tuple[int, ...]]:
         """What a plan may use: each domain's table within its limits."""
         return {
-            name: tuple(f for f in domain.frequencies_hz if low <= f <= high)
-            for name, domain in self.domains.items()
-            for low, high in [self.limits_hz[name]]
+            name: tuple(f for f in self.domains[name].frequencies_hz if low <= f <= high)
+            for name, (low, high) in self.limits_hz.items()
         }
 
     @property
@@ -102,6 +114,7 @@ class DaemonCore:
     def begin(self, lease: Lease) -> None:
         """Take in a lease: from now on it may have a plan."""
         with self._lock:
+            self._ownership.read_limits()
             lease.steps = self._page.open_counters()
             self._leases.append(lease)
 
@@ -116,8 +129,11 @@ class DaemonCore:
         plan.check_board(self.board)
         tables = {name: domain.frequencies_hz for name, domain in self.domains.items()}
         plan.check_domains(tables, self.limits_hz)
+        compiled_for = self._revision
         table = compile_plan(plan, self.domains)
         with self._lock:
+            if self._revision != compiled_for:
+                table = compile_plan(plan, self.domains)
             if lease.plan is None or set(lease.plan.domains) != set(plan.domains):
                 lease.target = None
             lease.plan, lease.table, lease.awake = plan, table, True
@@ -159,11 +175,18 @@ class DaemonCore:
                 lease.target = wanted
                 lease.steps.count_skipped()
                 return
-            try:
-                self._clocks.change(target)
-            except OSError as error:
-                self._roll_back(lease, before, error)
-                return
+            if not self._clocks.change(target):
+                self._follow()
+                if not lease.awake:
+                    self._wake(lease, path, segment)
+                    return
+                wanted = lease.table[path][segment]
+                assert wanted is not None
+                try:
+                    self._clocks.pin(self._together(lease, wanted))
+                except OSError as error:
+                    self._roll_back(lease, before, error)
+                    return
             lease.target = wanted
             lease.failures = 0
             lease.steps.count_applied()
@@ -192,9 +215,50 @@ class DaemonCore:
         with self._lock:
             return self._ownership.retry()
 
+    def follow(self) -> None:
+        """Take over at once what others changed: limits, and which CPUs are online.
+
+        What is above a new limit is lowered; plans stay, with what is above it cut off.
+        """
+        with self._lock:
+            self._follow()
+
+    @property
+    def holds_clocks(self) -> bool:
+        """Whether any clock is acquired, so that others' writes have to be told from its own."""
+        return bool(self._ownership.acquired)
+
+    @property
+    def waits_for_cpus(self) -> bool:
+        """Whether CPUs that are offline have a state to be restored; `recover` tries it."""
+        return self._ownership.waits_for_cpus
+
     def refresh(self) -> None:
         """Publish the clocks as they are read; the next step pins anew one that others moved."""
         self._clocks.refresh(self._lock)
+
+    def _follow(self) -> None:
+        changed = self._ownership.take_over()
+        if changed:
+            self._clocks.target = None  # others have replaced what it says
+        if self._recompile() or changed:
+            self._settle()
+
+    def _recompile(self) -> bool:
+        """Compile every plan anew if a domain's limits or descriptors are others; whether so."""
+        revision = sum(domain.revision for domain in self.domains.values())
+        if revision == self._revision:
+            return False
+        self._revision = revision
+        for lease in self._leases:
+            if lease.plan is not None:
+                table = compile_plan(lease.plan, self.domains)
+                rows = zip(lease.table, table, strict=True)
+                same = {old: new for pair in rows for old, new in zip(*pair, strict=True)}
+                lease.target = same.get(lease.target)
+                lease.table = table
+        self._shared.clear()
+        return True
 
     def _together(self, lease: Lease, wanted: Target) -> Target:
         """What all leases want, if this one wants `wanted`."""
@@ -210,8 +274,7 @@ class DaemonCore:
         assert lease.plan is not None
         try:
             self._ownership.acquire(lease.plan.domains)
-            # Domains that were opened again have other descriptors.
-            lease.table = compile_plan(lease.plan, self.domains)
+            self._recompile()
             wanted = lease.table[path][segment]
             assert wanted is not None
             self._clocks.pin(self._together(lease, wanted))
@@ -228,8 +291,7 @@ class DaemonCore:
         awake = [lease for lease in self._leases if lease.awake]
         self._alone = awake[0] if len(awake) == 1 else None
         self._shared.clear()
-        targets = tuple(lease.target for lease in awake if lease.target is not None)
-        wanted = {domain.name for target in targets for _, domain, _ in target.point}
+        wanted = {domain.name for t in _targets(awake) for _, domain, _ in t.point}
         needed = {name for lease in awake if lease.plan for name in lease.plan.domains}
         unwanted = (self._clocks.pinned - wanted) | ({*self._ownership.acquired} - needed)
         try:
@@ -238,7 +300,8 @@ class DaemonCore:
                 self._clocks.forget(unwanted)
                 # Some may be open for a lease that has not stepped yet.
                 self._ownership.acquire(needed)
-            if targets:
+            self._recompile()
+            if targets := _targets(awake):
                 self._clocks.keep(self._shared.highest(targets))
         except OSError as error:
             _log.error('every clock is restored, because %s', error)
@@ -275,3 +338,7 @@ class DaemonCore:
     def _lose(self, lease: Lease, error: OSError) -> NoReturn:
         self._drop_plan(lease)
         raise ClocksLost(f'the clocks were restored, because {error}') from error
+
+
+def _targets(leases: Sequence[Lease]) -> tuple[Target, ...]:
+    return tuple(lease.target for lease in leases if lease.target is not None)

@@ -20,6 +20,7 @@ COOL_DOWN_C = 5.0
 
 _PERIOD_S = 0.1  # from one check to the next while somebody needs the clocks, or one is not back
 _IDLE_PERIOD_S = 1.0
+_LOOKS = 5  # at what others write, for one check, while clocks are pinned
 
 
 class BoardMonitor:
@@ -63,6 +64,8 @@ class BoardMonitor:
         self._check_temperature(self._zones.read())
         if self._core.problems and not self._core.recover():
             _log.info('every clock is restored now')
+        elif self._core.waits_for_cpus:
+            self._core.recover()
         self._server.refuse_leases(self._hot or self._core.refusal())
         self._core.refresh()
 
@@ -84,8 +87,17 @@ class BoardMonitor:
     def _run(self) -> None:
         set_fifo_priority(self._priority)
         self.check()
-        while self._activity.wait(_PERIOD_S, self._idle_s()):
-            self.check()
+        looks = 0
+        while self._activity.wait(self._busy_s(), self._idle_s()):
+            looks += 1
+            self._core.follow()
+            if not self._core.holds_clocks or looks >= _LOOKS:
+                looks = 0
+                self.check()
+
+    def _busy_s(self) -> float:
+        # Sysfs does not notify of what others write, and a limit shall bind within 50 ms.
+        return _PERIOD_S / _LOOKS if self._core.holds_clocks else _PERIOD_S
 
     def _idle_s(self) -> float:
         return _PERIOD_S if self._core.problems or self._hot else _IDLE_PERIOD_S

@@ -2,16 +2,20 @@
 
 This module knows neither plans nor steps. Clocks are *acquired* (saved state on disk, domains open)
 or they are not; what could not be restored stays in `problems`, and in the undo log, until it is.
-The undo log is written once and kept while leases are held, however often their clocks rest.
+The undo log is written once and kept while leases are held, however often their clocks rest. What
+others change meanwhile becomes the saved state. CPUs that are offline when theirs is to be restored
+are no problem: the undo log keeps it until they are back.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from e4_ros.energy.daemon.recovery import gone, keep_only, recover
+from e4_ros.energy.daemon.outside_changes import OutsideChanges
+from e4_ros.energy.daemon.recovery import gone, keep_only, parted, recover
 from e4_ros.energy.daemon.undo_log import Entry, Record, UndoLog, UndoLogError, boot_id
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.errors import DomainError
@@ -46,6 +50,9 @@ class Ownership:
         self._saved: dict[str, Entry] = {}  # what the undo log holds for the leases of now
         self._acquired: list[str] = []
         self._stuck: dict[str, list[str]] = {}  # domain -> what could not be restored
+        self._away: dict[str, Entry] = {}  # domain -> saved state of its CPUs that are offline
+        self._on_disk: tuple[Entry, ...] = ()
+        self._outside = OutsideChanges(root)
 
     @property
     def problems(self) -> list[str]:
@@ -72,15 +79,20 @@ class Ownership:
             raise DomainError(str(error)) from error
         if left:
             raise DomainError(self.refusal())
+        if not self._acquired:
+            self._outside.look()  # what was set before is in the files
         chosen = [self._domains[name] for name in new]
-        saved = self._saved | {d.name: Entry(d.name, d.kind, d.snapshot()) for d in chosen}
-        in_force = [name in new or self._in_force(name) for name in saved]
-        if saved != self._saved or not self._undo_log.mark(in_force):
-            self._undo_log.write(self._record(saved), in_force)
-        self._saved = saved
+        before = self._saved
+        self._saved = before | {d.name: Entry(d.name, d.kind, d.snapshot()) for d in chosen}
         self._acquired += new
         try:
+            self._write()
+        except BaseException:
+            self._saved, self._acquired = before, self._acquired[: -len(new)]
+            raise
+        try:
             for domain in chosen:
+                self._limit(domain)
                 domain.open()
         except BaseException:
             self.restore(new)
@@ -88,21 +100,55 @@ class Ownership:
 
     def restore(self, names: Iterable[str]) -> None:
         """Restore and close domains that are acquired; the undo log remembers their state."""
-        for name in set(names).intersection(self._acquired):
+        names = set(names).intersection(self._acquired)
+        self.take_over()  # what others wrote a moment ago stays, too
+        for name in names:
             self._acquired.remove(name)
             self._restore(name)
             self._domains[name].close()
-        self._undo_log.mark([self._in_force(name) for name in self._saved])
+        if self._outside.look():  # the power mode was set meanwhile: what it says goes
+            for name in names:
+                self._take_over(name)
+                self._restore(name)
+        self._write_or_log()
         if self._stuck:
             _log.error('not restored, will be tried again: %s', '; '.join(self.problems))
+
+    def take_over(self) -> bool:
+        """Take what others changed since the last call as the saved state, on disk too.
+
+        The limits of the acquired domains follow; CPUs that are back from offline are pinned again.
+
+        Returns:
+            Whether others changed anything, so that the clocks have to be set anew.
+        """
+        self._outside.look()
+        changed = [name for name in self._acquired if self._take_over(name)]
+        back = [name for name in list(self._away) if self._restore_back(name)]
+        if changed or back:
+            self._write_or_log()
+        for name in self._acquired:
+            try:
+                changed += [name] * self._domains[name].rediscover(self._saved[name].snapshot)
+            except DomainError as error:
+                _log.warning('back, and not pinned: %s', error)
+            self._limit(self._domains[name])
+        return bool(changed)
+
+    def read_limits(self) -> None:
+        """Let the limits of domains that nobody acquired follow what others set."""
+        for name, domain in self._domains.items():
+            if name not in self._acquired:
+                with contextlib.suppress(DomainError):
+                    domain.set_limits(*domain.machine_limits(domain.snapshot()))
 
     def forget(self) -> None:
         """Remove from the undo log what was restored, once no lease has a plan any more."""
         if self._saved:
-            left = [self._saved[name] for name in self._stuck]
-            keep_only(self._undo_log, self._record(self._saved), left)
+            left = [*(self._saved[name] for name in self._stuck), *self._away.values()]
+            keep_only(self._undo_log, self._record(), left)
             self._left = self.problems
-            self._saved, self._stuck = {}, {}
+            self._saved, self._stuck, self._on_disk = {}, {}, ()
 
     def recover(self) -> list[str]:
         """Restore what the undo log holds and nobody acquired; return what could not be restored.
@@ -112,10 +158,15 @@ class Ownership:
         """
         if not self._saved:
             self._left = recover(self._undo_log, self._board, self._root)
+            record = self._undo_log.read()
+            left = () if record is None else record.entries
+            away = [parted(entry, self._root)[0] for entry in left]
+            self._away = {entry.name: entry for entry in away if entry.snapshot}
+            self._on_disk = ()
         elif self._stuck:
             for name in list(self._stuck):
                 self._restore(name)
-            self._undo_log.mark([self._in_force(name) for name in self._saved])
+            self._write_or_log()
         return self.problems
 
     def retry(self) -> list[str]:
@@ -125,6 +176,11 @@ class Ownership:
         except UndoLogError as error:
             self._left = [str(error)]
             return self.problems
+
+    @property
+    def waits_for_cpus(self) -> bool:
+        """Whether saved state of CPUs that are offline waits for them, and nobody's lease does."""
+        return bool(self._away) and not self._saved
 
     def refusal(self) -> str:
         """Why nothing can be acquired now; empty when it can."""
@@ -136,14 +192,69 @@ class Ownership:
             + '; the daemon keeps trying, or put its undo log away with `e4 dvfs restore --forget`'
         )
 
+    def _take_over(self, name: str) -> bool:
+        """Take over what others changed of a domain; whether its saved state is another."""
+        before = entry = self._saved[name]
+        if name in self._away:
+            still, back = parted(self._away[name], self._root)
+            entry = entry._replace(snapshot={**entry.snapshot, **back.snapshot})
+            self._keep_away(still)
+        snapshot = self._outside.taken_over(self._domains[name], entry.snapshot)
+        self._saved[name] = entry._replace(snapshot=snapshot)
+        return self._saved[name] != before
+
+    def _limit(self, domain: Domain) -> None:
+        """Let a domain's limits follow its saved state, and what else the machine says."""
+        limits = self._outside.limits(domain, self._saved[domain.name].snapshot)
+        if limits != domain.limits_hz:
+            _log.info('%s may have %d to %d Hz from now on', domain.name, *limits)
+            domain.set_limits(*limits)
+
     def _restore(self, name: str) -> None:
         self._stuck.pop(name, None)
         entry = self._saved[name]
-        if not gone(entry, self._root) and (wrong := self._domains[name].restore(entry.snapshot)):
+        if gone(entry, self._root):
+            return
+        away, here = parted(entry, self._root)
+        wrong = self._domains[name].restore(here.snapshot)
+        if wrong and (later := parted(entry, self._root)[0]) != away:
+            away, wrong = later, []  # they went offline in the middle of it
+        if wrong:
             self._stuck[name] = wrong
+        if away.snapshot:
+            before = self._away.get(name, away).snapshot  # of an earlier lease
+            self._away[name] = away._replace(snapshot=away.snapshot | before)
 
-    def _in_force(self, name: str) -> bool:
-        return name in self._acquired or name in self._stuck
+    def _restore_back(self, name: str) -> bool:
+        """Restore CPUs that were offline when their lease ended; whether any were back."""
+        if name in self._acquired or name not in self._domains:
+            return False
+        still, back = parted(self._away[name], self._root)
+        if not back.snapshot or self._domains[name].restore(back.snapshot):
+            return False
+        self._keep_away(still)
+        return True
 
-    def _record(self, saved: Mapping[str, Entry]) -> Record:
-        return Record(self._board, str(self._root), boot_id(), tuple(saved.values()))
+    def _keep_away(self, away: Entry) -> None:
+        self._away.pop(away.name, None)
+        if away.snapshot:
+            self._away[away.name] = away
+
+    def _write(self) -> None:
+        """Bring the undo log up to date: marks where they say it all, else the whole record."""
+        record = self._record()
+        busy = {*self._acquired, *self._stuck}
+        marks = [entry.name in busy for entry in self._saved.values()] + [True] * len(self._away)
+        if record.entries != self._on_disk or not self._undo_log.mark(marks):
+            self._undo_log.write(record, marks)
+            self._on_disk = record.entries
+
+    def _write_or_log(self) -> None:
+        try:
+            self._write()
+        except OSError as error:  # what is there restores more than it should, but loses nothing
+            _log.error('the undo log is not up to date: %s', error)
+
+    def _record(self) -> Record:
+        entries = (*self._saved.values(), *self._away.values())
+        return Record(self._board, str(self._root), boot_id(), entries)

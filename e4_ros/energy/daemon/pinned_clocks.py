@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 
 from e4_ros.energy.client.status_page import PageWriter
 from e4_ros.energy.daemon.compiled_plan import Target, Transition
-from e4_ros.energy.domains.domain import Domain
+from e4_ros.energy.domains.domain import UNKNOWN_HZ, Domain
 
 _LONGEST = 64  # more than any attribute that holds one number
 
@@ -35,25 +35,27 @@ class PinnedClocks:
         self._page = page
         self._changes = 0
 
-    def change(self, target: Target) -> None:
-        """Pin to another target, by bare writes where they are known.
+    def change(self, target: Target) -> bool:
+        """Pin to another target by bare writes.
 
-        Raises:
-            OSError: a write failed; any clock may be where it was or where it should be.
+        Returns:
+            Whether it was done. It was not where there are none, one failed, or somebody else wrote
+            a file that they would replace; `pin` then does it, or says what is wrong.
         """
         before = self.target
         transition = None if before is None else before.transition_to(target)
         self.target = None
-        if transition is None or not self._write(transition):
-            self.pin(target)
-        self.target = target
         self._changes += 1
+        if transition is None or not self._write(transition):
+            return False
+        self.target = target
+        return True
 
     def keep(self, target: Target) -> None:
         """Pin to a target unless the clocks are there, be it on the way of another object.
 
         Raises:
-            OSError: as for `change`.
+            OSError: as for `pin`.
         """
         if self.target is None or self.target.point != target.point:
             self.pin(target)
@@ -63,7 +65,7 @@ class PinnedClocks:
         """Set every domain of a target with all checks.
 
         Raises:
-            OSError: as for `change`.
+            OSError: a write failed; any clock may be where it was or where it should be.
         """
         self.target = None
         for slot, domain, hertz in target.point:
@@ -76,15 +78,17 @@ class PinnedClocks:
         """Return to the target before a change that failed.
 
         Raises:
-            OSError: as for `change`.
+            OSError: as for `pin`.
         """
         self.target = None
-        for slot, domain, hertz in target.point:
+        # Limits may have changed since.
+        point = tuple((slot, domain, domain.clamped(hz)) for slot, domain, hz in target.point)
+        for slot, domain, hertz in point:
             # What the failed change did not reach may go on refusing writes, and needs none.
             if domain.read_back(hertz) != hertz:
                 self.applied[slot] = domain.set_hz(hertz)
         self._publish()
-        self.target = target
+        self.target = target if point == target.point else None
 
     def forget(self, names: set[str]) -> None:
         """Know that domains were restored, and read every clock anew."""
@@ -108,18 +112,27 @@ class PinnedClocks:
                 self._page.set_clocks(current, time.monotonic_ns())
 
     def _write(self, transition: Transition) -> bool:
-        """Write, then read back. False: a write failed, and any clock may be at either point."""
+        """Write, then read back. False: a write failed, and any clock may be at either point.
+
+        Also False, and nothing was written, where somebody else wrote since.
+        """
         applied = self.applied
         exact = True
         try:
+            for descriptor, value, slack in transition.checks:
+                if abs(int(os.pread(descriptor, _LONGEST, 0)) - value) > slack:
+                    return False
             for descriptor, text in transition.writes:
                 os.pwrite(descriptor, text, 0)
             written_ns = time.monotonic_ns()
             for descriptor, text in transition.writes:
                 exact = exact and os.pread(descriptor, _LONGEST, 0) == text
             for slot, domain, hertz in transition.settings:
+                domain.pinned_hz = hertz
                 applied[slot] = hertz if exact else domain.read_back(hertz)
-        except OSError:
+        except (OSError, ValueError):
+            for _, domain, _ in transition.settings:
+                domain.pinned_hz = UNKNOWN_HZ
             return False
         self._page.set_clocks(applied, written_ns)
         return True

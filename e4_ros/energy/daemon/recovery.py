@@ -8,7 +8,7 @@ from pathlib import Path
 
 from e4_ros.energy.daemon.state_folders import forget, noted
 from e4_ros.energy.daemon.undo_log import Entry, Record, UndoLog, UndoLogError, boot_id
-from e4_ros.energy.domains.discovery import restore_snapshot
+from e4_ros.energy.domains.discovery import away_files, restore_snapshot
 from e4_ros.energy.errors import DomainError
 
 _log = logging.getLogger(__name__)
@@ -47,14 +47,34 @@ def recover(undo_log: UndoLog, board: str, root: str | Path) -> list[str]:
         if gone(entry, Path(root)):
             _log.warning('%s has disappeared with its clock; nothing to restore', entry.name)
             continue
-        try:
-            wrong = restore_snapshot(root, entry.kind, entry.snapshot)
-        except DomainError as error:
-            wrong = [str(error)]
+        wrong, away = _restore(root, entry)
         problems += wrong
-        left += [entry] if wrong else []
+        if wrong:
+            left.append(entry)
+        elif away.snapshot:
+            _log.info('%s is offline in part, which is restored when it is back', entry.name)
+            left.append(away)
     keep_only(undo_log, record, left)
     return problems
+
+
+def _restore(root: str | Path, entry: Entry) -> tuple[list[str], Entry]:
+    """Restore what is there of an entry: what could not be, and the part that is gone for now."""
+    away, here = parted(entry, root)
+    try:
+        wrong = restore_snapshot(root, here.kind, here.snapshot)
+    except DomainError as error:
+        wrong = [str(error)]
+    if wrong and len((later := parted(entry, root)[0]).snapshot) > len(away.snapshot):
+        return _restore(root, entry) if later.snapshot != entry.snapshot else ([], later)
+    return wrong, away
+
+
+def parted(entry: Entry, root: str | Path) -> tuple[Entry, Entry]:
+    """An entry in two: what is gone for now (offline CPUs), and the rest."""
+    away = away_files(root, entry.kind, entry.snapshot)
+    here = {name: text for name, text in entry.snapshot.items() if name not in away}
+    return entry._replace(snapshot=away), entry._replace(snapshot=here)
 
 
 def recover_all(undo_log: UndoLog, board: str, root: str | Path) -> list[str]:
@@ -79,7 +99,9 @@ def recover_all(undo_log: UndoLog, board: str, root: str | Path) -> list[str]:
         record = other.read()
         if record is not None:
             _log.warning('a daemon that was killed left clocks to restore: %s', other.path)
-            undo_log.write(record)
+            kept = undo_log.read()  # of clusters that are offline
+            entries = () if kept is None else kept.entries
+            undo_log.write(record._replace(entries=entries + record.entries))
             other.clear()
         problems += recover(undo_log, board, root)
     return problems
@@ -108,7 +130,7 @@ def keep_only(undo_log: UndoLog, record: Record, left: Sequence[Entry]) -> None:
     """Remove from an undo log what was restored: only the rest is written at the next try."""
     if not left:
         undo_log.clear()
-    elif len(left) < len(record.entries):
+    elif tuple(left) != record.entries:
         try:
             undo_log.write(record._replace(entries=tuple(left)))
         except OSError as error:  # all of it is still there

@@ -21,7 +21,7 @@ from e4_ros.energy.domains.cpufreq_policy import (
     online,
     restore_policy,
 )
-from e4_ros.energy.domains.domain import limits_hz
+from e4_ros.energy.domains.domain import UNKNOWN_HZ, limits_hz
 from e4_ros.energy.domains.file_domain import FileDomain
 from e4_ros.energy.domains.pins import Pin, at_most
 from e4_ros.energy.domains.sysfs import KernelFiles, read_clock, read_text
@@ -139,7 +139,7 @@ class CpufreqDomain(FileDomain):
         for policy in self._members:
             if policy.pin is None and policy.limits(saved) and online(policy.folder):
                 policy.hold(self._lowest)
-                if policy.pin is not None and self._pinned is not None:
+                if policy.pin is not None and self._pinned:
                     policy.pin.write(self._pinned)
         if len(self._held) > before:
             self._held_changed()
@@ -149,7 +149,8 @@ class CpufreqDomain(FileDomain):
     def taken_over(self, saved: Snapshot) -> Snapshot:
         changed: Snapshot = {}
         for policy in self._members:
-            changed |= policy.taken_over(saved, self._pinned)
+            unknown = self.pinned_hz == UNKNOWN_HZ
+            changed |= policy.taken_over(saved, self._pinned, unknown)
         return saved | changed if changed else saved
 
     @override

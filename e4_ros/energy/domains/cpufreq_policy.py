@@ -78,6 +78,8 @@ class PolicyPin:
             lowest: lowest frequency that will be asked for.
         """
         self._opened_to = None
+        if not online(self.folder):
+            return
         try:
             pin = self._own_pin(lowest)
             self.pin = RoundedPin(pin, self.table) if self._wider else pin
@@ -128,18 +130,19 @@ class PolicyPin:
             return None
         return low, high
 
-    def taken_over(self, saved: Snapshot, pinned: int | None) -> Snapshot:
+    def taken_over(self, saved: Snapshot, pinned: int | None, unknown: bool) -> Snapshot:
         """What others changed: to be put over the saved state. See `Domain.taken_over`.
 
         Args:
             saved: the saved state of the domain.
             pinned: what its policies were pinned to last; None if nothing was written.
+            unknown: whether a write failed, so that limits that are pins may be anything.
         """
         before = self.limits(saved)
         try:
             if before is None:
-                return self.snapshot()
-            if self.pin is None:
+                return self.snapshot() if online(self.folder) else {}
+            if self.pin is None or (unknown and not self._by_speed):
                 return {}
             low, high = (self._files.read_int(self.folder / name) for name in (LOW, HIGH))
         except DomainError:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from e4_ros.energy.domains.domain import limits_hz
+from e4_ros.energy.domains.domain import UNKNOWN_HZ, limits_hz
 from e4_ros.energy.domains.file_domain import FileDomain
 from e4_ros.energy.domains.pins import Pin, RangePin, others_range
 from e4_ros.energy.domains.restore import restore_range
@@ -134,7 +134,7 @@ class DevfreqDomain(FileDomain):
             low, high = (self._files.read_int(path) for path in self._paths)
         except DomainError:
             return saved
-        if before is None:
+        if before is None or self.pinned_hz == UNKNOWN_HZ:
             return saved
         ours = before if self._pinned is None else (self._pinned, self._pinned)
         after = others_range(before, (low, high), ours, _ROUNDING_HZ - 1)
@@ -142,6 +142,14 @@ class DevfreqDomain(FileDomain):
             return saved
         names = (relative(path, self._root) for path in self._paths)
         return saved | dict(zip(names, map(str, after), strict=True))
+
+    @override
+    def in_mode(self, saved: Snapshot, low_hz: int, high_hz: int) -> Snapshot:
+        ends = self.frequencies_hz[0], self.frequencies_hz[-1]
+        limits = (str(max(ends[0], min(hz, ends[1]))) for hz in (low_hz, high_hz))
+        names = (relative(path, self._root) for path in self._paths)
+        changed = dict(zip(names, limits, strict=True))
+        return saved if changed.items() <= saved.items() else saved | changed
 
     @override
     def machine_limits(self, saved: Mapping[str, str]) -> tuple[int, int]:

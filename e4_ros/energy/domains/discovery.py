@@ -10,7 +10,7 @@ from types import ModuleType
 from e4_ros.energy.domains import bpmp, cpufreq, devfreq, nvml, tegra210
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.domains.sysfs import KernelFiles
-from e4_ros.energy.errors import DomainError
+from e4_ros.energy.errors import DomainError, Snapshot
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +61,11 @@ def discover_some(root: str | Path = '/') -> list[Domain]:
             f'there is no clock to set below {root}; `e4 virtual-board` serves a board to try'
         )
     return domains
+
+
+def away_files(root: str | Path, kind: str, snapshot: Mapping[str, str]) -> Snapshot:
+    """The part of a snapshot whose clocks are gone for now; see `Domain.away_files`."""
+    return _KINDS[kind][1].away_files(Path(root), snapshot) if kind in _KINDS else {}
 
 
 def restore_snapshot(root: str | Path, kind: str, snapshot: Mapping[str, str]) -> list[str]:

@@ -24,6 +24,9 @@ from typing import ClassVar
 from e4_ros.energy.domains.sysfs import KernelFiles
 from e4_ros.energy.errors import Check, DomainError, FrequencyNotInTable, Snapshot, Write
 
+UNKNOWN_HZ = -1
+"""`Domain.pinned_hz` after a write that failed: the files may hold anything."""
+
 
 class Domain(ABC):
     """One clock, or several that always move together.
@@ -34,8 +37,8 @@ class Domain(ABC):
         frequencies_hz: table of the frequencies that the hardware offers, in hertz, ascending.
         limits_hz: lowest and highest frequency that may be asked for, as the machine's own
             settings (nvpmodel, an administrator) allow; see `set_limits`.
-        pinned_hz: frequency that was written last; None before the first since `open`, and where a
-            write failed, so that the files may hold anything.
+        pinned_hz: frequency that was written last; None before the first since `open`, `UNKNOWN_HZ`
+            where a write failed.
         revision: number that changes when what a plan may use or must write is another.
     """
 
@@ -82,6 +85,13 @@ class Domain(ABC):
     def machine_limits(self, saved: Mapping[str, str]) -> tuple[int, int]:
         """The limits that a snapshot, and what else the machine says now, allow, in hertz."""
         return self.limits_hz
+
+    def in_mode(self, saved: Snapshot, low_hz: int, high_hz: int) -> Snapshot:
+        """The saved state with the limits of a power mode that was set since.
+
+        Only of files that pins write themselves, where the mode's own writes may be hidden or lost.
+        """
+        return saved
 
     def rediscover(self, saved: Mapping[str, str]) -> bool:
         """Pin again, while open, clocks that had gone for a while and are back.
@@ -140,7 +150,7 @@ class Domain(ABC):
         """
         if hz not in self._allowed:
             self.check(hz)
-        self.pinned_hz = None
+        self.pinned_hz = UNKNOWN_HZ
         self._write(hz)
         self.pinned_hz = hz
         return self.read_back(hz)

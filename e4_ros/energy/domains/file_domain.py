@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from e4_ros.energy.domains.domain import Domain
+from e4_ros.energy.domains.domain import UNKNOWN_HZ, Domain
 from e4_ros.energy.domains.pins import Pin
 from e4_ros.energy.domains.sysfs import KernelFiles, read_text, relative, unwritable
 from e4_ros.energy.errors import Check, DomainError, Snapshot, Write
@@ -55,6 +55,7 @@ class FileDomain(Domain):
         self.close()
         try:
             self._pins, self._is_open = self._open_pins(), True
+            self.revision += 1  # with other descriptors
         except DomainError:
             self.close()
             raise
@@ -96,8 +97,9 @@ class FileDomain(Domain):
 
     @property
     def _pinned(self) -> int | None:
-        """What was written last, in the files' unit."""
-        return None if self.pinned_hz is None else self.pinned_hz // self.unit_hz
+        """What was written last, in the files' unit; None where nothing was, or nobody knows."""
+        hertz = self.pinned_hz
+        return None if hertz is None or hertz == UNKNOWN_HZ else hertz // self.unit_hz
 
     @override
     def restore(self, snapshot: Mapping[str, str]) -> list[str]:

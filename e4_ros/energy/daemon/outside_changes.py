@@ -1,0 +1,73 @@
+"""What others do to clocks that are pinned: another power mode, a new cap, heat.
+
+Three things lower a limit. Somebody writes it: that is the new limit, and stays. nvpmodel changes
+the power mode: it writes the same files, and says so in its status, which counts where a pin hides
+or has just replaced what it wrote. Heat: the kernel's cap shows in the same files, as long as a
+cooling device is at work, and goes again by itself; it binds, and is never taken for the state to
+restore.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from e4_ros.energy.domains.domain import Domain
+from e4_ros.energy.errors import Snapshot
+from e4_ros.energy.meters.slowdowns import heat_state
+from e4_ros.energy.power_mode import STATUS, SeenMode, read_power_mode
+
+
+class OutsideChanges:
+    """Keeps what was seen of power mode and heat; not safe to use from several threads.
+
+    Args:
+        root: folder that holds ``sys/`` and ``var/``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._status = root / STATUS
+        self._stamp = self._read_stamp()
+        self._mode: SeenMode | None = None  # the mode that was set since the look before
+        self._heat = 0
+        self._heat_caps_hz: dict[str, int] = {}
+
+    def look(self) -> bool:
+        """Look at power mode and heat; `taken_over` and `limits` go by what was seen last.
+
+        Returns:
+            Whether the power mode was set since the look before.
+        """
+        stamp = self._read_stamp()
+        set_now = stamp != self._stamp
+        self._stamp = stamp
+        self._mode = read_power_mode(self._root) if set_now else None
+        if self._heat_caps_hz and heat_state(self._root) != self._heat:
+            self._heat_caps_hz.clear()
+        return set_now
+
+    def taken_over(self, domain: Domain, saved: Snapshot) -> Snapshot:
+        """The saved state with what others changed; unchanged, the same object."""
+        seen = domain.taken_over(saved)
+        if seen is not saved:
+            high_hz = domain.machine_limits(seen)[1]
+            heat = heat_state(self._root) if high_hz < domain.machine_limits(saved)[1] else 0
+            if heat:
+                self._heat, self._heat_caps_hz[domain.name] = heat, high_hz
+                seen = saved
+        if self._mode is not None and domain.name in self._mode.limits_hz:
+            return domain.in_mode(seen, *self._mode.limits_hz[domain.name])
+        return seen
+
+    def limits(self, domain: Domain, saved: Snapshot) -> tuple[int, int]:
+        """The limits of a domain in hertz, under heat with the cap of that."""
+        low, high = domain.machine_limits(saved)
+        high = min(high, self._heat_caps_hz.get(domain.name, high))
+        return min(low, high), high
+
+    def _read_stamp(self) -> tuple[int, bytes]:
+        """What changes whenever nvpmodel writes its status; the same where there is none."""
+        try:
+            return self._status.stat().st_mtime_ns, self._status.read_bytes()
+        except OSError:
+            return 0, b''

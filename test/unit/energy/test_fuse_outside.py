@@ -1,0 +1,202 @@
+"""CPUs that go offline while a lease holds the clocks, and power modes as nvpmodel sets them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from e4_ros.energy.client.status_page import PageWriter
+from e4_ros.energy.daemon.core import DaemonCore
+from e4_ros.energy.daemon.lease import Lease, Peer
+from e4_ros.energy.daemon.recovery import recover
+from e4_ros.energy.daemon.undo_log import UndoLog
+from e4_ros.energy.domains.discovery import discover
+from e4_ros.energy.virtual.mount import mounted
+
+pytestmark = pytest.mark.fuse
+
+BOARD = 'jetson_orin_nano'
+
+
+@pytest.fixture(scope='module', params=['old', 'new'])
+def mount(request, tmp_path_factory):
+    with mounted(BOARD, tmp_path_factory.mktemp('orin') / 'root', request.param) as root:
+        yield root
+
+
+@pytest.fixture
+def root(mount):
+    """The board as it was at its start; a test must leave it so, but for CPUs and power mode."""
+    yield mount
+    (mount / 'e4/power_mode').write_text('MAXN_SUPER\n')
+    (mount / 'e4/power_mode').write_text('25W\n')
+    Cluster(mount).on()
+
+
+@pytest.fixture
+def undo_log(short_dir):
+    return UndoLog(short_dir / 'state')
+
+
+@pytest.fixture
+def core(root, undo_log):
+    page = PageWriter()
+    yield DaemonCore(BOARD, root, discover(root), undo_log, page)
+    page.close()
+
+
+@pytest.fixture
+def begin(core, sweep):
+    """Begin a lease, pinned to the second point of its plan."""
+    leases = []
+
+    def begin():
+        lease = Lease('test', Peer(0, 0, 0))
+        core.begin(lease)
+        core.set_plan(lease, sweep(core.frequencies_hz))
+        core.step(lease, 0, 1)
+        leases.append(lease)
+        return lease
+
+    yield begin
+    for lease in leases:
+        core.end(lease)
+
+
+class Cluster:
+    """The second cluster of the board."""
+
+    name = 'policy4'
+
+    def __init__(self, root):
+        self._root = root
+
+    def _switch(self, text):
+        for cpu in (4, 5):
+            (self._root / f'sys/devices/system/cpu/cpu{cpu}/online').write_text(text)
+
+    def off(self):
+        self._switch('0\n')
+
+    def on(self):
+        self._switch('1\n')
+
+    def read(self, name):
+        path = self._root / 'sys/devices/system/cpu/cpufreq' / self.name / name
+        return path.read_text().strip()
+
+
+@pytest.fixture
+def cluster(root):
+    return Cluster(root)
+
+
+def test_a_cluster_that_goes_offline_and_comes_back_in_a_lease_changes_nothing_else(
+    core, begin, cluster
+):
+    before = cluster.read('scaling_governor')
+    lease = begin()
+    cluster.off()
+    for segment in (0, 3, 1):
+        core.step(lease, 0, segment)
+        assert core.applied_hz() == lease.plan.point('full', segment)
+    core.follow()
+    assert core.problems == []
+    cluster.on()
+    core.follow()
+    core.step(lease, 0, 2)
+    assert int(cluster.read('scaling_setspeed')) * 1000 == lease.plan.point('full', 2)['cpu']
+    assert core.end(lease) == []
+    assert cluster.read('scaling_governor') == before
+
+
+def test_what_is_offline_at_the_end_waits_and_new_leases_are_given(core, begin, cluster, undo_log):
+    before = cluster.read('scaling_governor')
+    lease = begin()
+    cluster.off()
+    assert core.end(lease) == []
+    assert (core.refusal(), core.waits_for_cpus) == ('', True)
+    (kept,) = undo_log.read().entries
+    assert {name.split('/')[-2] for name in kept.snapshot} == {cluster.name}
+    assert core.end(begin()) == []
+    assert cluster.name in str(undo_log.read())
+    cluster.on()
+    assert cluster.read('scaling_governor') == 'userspace'
+    assert core.recover() == []
+    assert cluster.read('scaling_governor') == before
+    assert undo_log.read() is None
+
+
+def test_a_cluster_that_is_back_in_the_next_lease_gets_what_it_had_before_the_first(
+    core, begin, cluster, undo_log
+):
+    before = cluster.read('scaling_governor')
+    lease = begin()
+    cluster.off()
+    core.end(lease)
+    lease = begin()
+    cluster.on()
+    core.follow()
+    assert int(cluster.read('scaling_setspeed')) * 1000 == lease.plan.point('full', 1)['cpu']
+    assert core.end(lease) == []
+    assert cluster.read('scaling_governor') == before
+    assert undo_log.read() is None
+
+
+def test_a_cluster_that_is_back_while_all_leases_rest_is_restored(core, begin, cluster):
+    before = cluster.read('scaling_governor')
+    lease = begin()
+    cluster.off()
+    core.rest(lease)
+    cluster.on()
+    core.follow()
+    assert cluster.read('scaling_governor') == before
+
+
+def test_recovery_leaves_what_is_offline_in_the_undo_log(core, begin, root, cluster, undo_log):
+    before = cluster.read('scaling_governor')
+    lease = begin()
+    record = undo_log.read()
+    cluster.off()
+    core.end(lease)
+    undo_log.write(record)  # as if the daemon had been killed in the lease
+    assert recover(undo_log, BOARD, root) == []
+    (kept,) = undo_log.read().entries
+    assert {name.split('/')[-2] for name in kept.snapshot} == {cluster.name}
+    cluster.on()
+    assert recover(undo_log, BOARD, root) == []
+    assert undo_log.read() is None
+    assert cluster.read('scaling_governor') == before
+
+
+@pytest.mark.parametrize('segment', [0, 1, 3])
+@pytest.mark.parametrize('how', ['follow', 'step', 'end'])
+def test_a_lower_power_mode_binds_at_once_and_stays(core, begin, root, how, segment):
+    lease = begin()
+    core.step(lease, 0, segment)
+    (root / 'e4/power_mode').write_text('15W\n')
+    time.sleep(0.002)
+    if how == 'follow':
+        core.follow()
+        assert core.frequencies_hz['gpu'][-1] == 612_000_000
+    if how != 'end':
+        core.step(lease, 0, 2)
+    assert core.end(lease) == []
+    time.sleep(0.002)
+    assert limits(root) == {'cpu': 1497_600_000, 'gpu': 612_000_000, 'emc': 2133_000_000}
+
+
+def test_a_higher_power_mode_may_be_used_at_once_and_stays(core, begin, root):
+    lease = begin()
+    (root / 'e4/power_mode').write_text('MAXN_SUPER\n')
+    time.sleep(0.002)
+    core.follow()
+    assert core.frequencies_hz['gpu'][-1] == 1020_000_000
+    core.end(lease)
+    time.sleep(0.002)
+    assert limits(root) == {'cpu': 1728_000_000, 'gpu': 1020_000_000, 'emc': 3199_000_000}
+
+
+def limits(root):
+    return {domain.name: domain.limits_hz[1] for domain in discover(root)}
