@@ -213,7 +213,10 @@ class Job:
         tables = {name: tuple(spec.allowed_hz) for name, spec in self.board.domains.items()}
         wishes = Wishes(options.deadline_s, given, str(options.plan), replan=False)
         board = BoardState(self.board.name, tables)
-        decision = controller.decide(Observation(board=board, wishes=wishes))
+        seen = Observation(board=board, wishes=wishes)
+        decision = controller.decide(seen)
+        if given is None:
+            controller.check(seen)  # nothing is learnt here that could prove the model wrong
         refuse_unknown(decision, _CARRIED, '`e4 run`')
         if decision.point is not None:
             return constant_plan(decision.point, self.board.name, stream)

@@ -82,14 +82,22 @@ class Outcome:
             the frame's arrival.
         energy_j: joules of the frame; NaN where unknown.
         period_s: seconds since the answer before; None: unknown, or the stream had stopped.
-        last_point: domain → clock in hertz that the frame's last segment had; empty: unknown.
+        segment_s: seconds of each segment that ran, in the order of the exit's path; empty:
+            unknown, or not at the board's clocks (nothing computes at those of a virtual board).
+        points: domain → clock in hertz that each of them ended with; empty: unknown.
     """
 
     exit: str
     latency_s: float
     energy_j: float = math.nan
     period_s: float | None = None
-    last_point: OperatingPoint = field(default_factory=dict)
+    segment_s: Sequence[float] = ()
+    points: Sequence[OperatingPoint] = ()
+
+    @property
+    def last_point(self) -> OperatingPoint:
+        """Domain → clock in hertz that the frame's last segment had; empty: unknown."""
+        return self.points[-1] if self.points else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,10 +74,17 @@ class LiveControl:
         """
         result = record.result
         self._state = StreamState(result.diversity, result.gate_scores, waiting)
-        last_point = record.points[-1] if record.points else {}
-        period_s = self._period_s()
+        live = self._lease()
+        segment_s = result.segment_s if live is not None and live.computes_at_clocks else ()
         self.loop.submit(
-            Outcome(result.exit, result.latency_s, record.energy_j, period_s, last_point)
+            Outcome(
+                result.exit,
+                result.latency_s,
+                record.energy_j,
+                self._period_s(),
+                segment_s,
+                record.points,
+            )
         )
 
     def take_lease(self, client: DvfsClient, wishes: Wishes) -> LivePlan:

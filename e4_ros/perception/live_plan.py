@@ -26,6 +26,8 @@ class LivePlan:
         tables: domain → the clocks that it may have now, ascending hertz.
         made: number of plans that were put in force.
         clocks: steps the clocks of the frames along the plan.
+        computes_at_clocks: whether frames take as long as these clocks let them; below a virtual
+            board's root they do not, and what they take says nothing of the plan.
 
     Raises:
         ControllerError: ``first`` leaves the clocks alone.
@@ -38,6 +40,7 @@ class LivePlan:
     ) -> None:
         self.tables = tables_of(client.frequencies_hz)
         self.made = 1
+        self.computes_at_clocks = client.root == '/'
         self._client, self._stream, self._between_frames = client, stream, between_frames
         self._decided: FrequencyPlan | OperatingPoint | None = None
         active = self._wanted(first)

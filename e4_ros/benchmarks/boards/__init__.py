@@ -12,6 +12,7 @@ PARTS = {
     'listings': 'public_listings',
     'holes': 'holes',
     'two_daemons': 'two_daemons',
+    'wrong_table': 'wrong_table',
 }
 """Part, which is its key in the JSON file, → module of this folder.
 
@@ -57,6 +58,9 @@ def boards(
 
     Two daemons: daemons with different folders want the same board while they and their clients
     are killed at random moments. No two may serve it at once, and no clock may stay pinned.
+
+    Wrong table: boards that are half and twice as fast as their files say are played with the
+    controller `e4`; frames until it is late in fewer than 2 % of the next hundred.
 
     The file is written anew after each part.
     """  # noqa: D301

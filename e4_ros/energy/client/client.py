@@ -68,7 +68,8 @@ class DvfsClient:
     Attributes:
         state: whether a lease is held.
         lost_because: why the lease was lost; empty before that.
-        board: name of the board; known from `acquire` on, like the next two.
+        board: name of the board; known from `acquire` on, like the next three.
+        root: folder that holds the board's ``sys/``; anything but ``/`` is a simulated board.
         frequencies_hz: domain → ascending table of the frequencies in hertz that a plan may use.
         watchdog_s: seconds without a step after which the daemon restores the clocks.
         unsent: number of steps for which the socket had no room.
@@ -78,6 +79,7 @@ class DvfsClient:
         self.socket_path = str(socket_path or protocol.default_socket_path())
         self.state = ClientState.CLOSED
         self.board = ''
+        self.root = '/'
         self.frequencies_hz: dict[str, tuple[int, ...]] = {}
         self.watchdog_s = float('inf')
         self.unsent = 0
@@ -139,7 +141,7 @@ class DvfsClient:
             with self._lock:
                 if self._connection is not connection:
                     raise DaemonError('the client was closed meanwhile')
-                self.board = answer['board']
+                self.board, self.root = answer['board'], answer['root']
                 self.watchdog_s = answer['watchdog_s']
                 self.frequencies_hz = {n: tuple(hz) for n, hz in answer['domains'].items()}
                 self.state = ClientState.HELD

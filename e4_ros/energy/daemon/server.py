@@ -112,7 +112,7 @@ class DaemonServer:
             self.end(lease, reason)
 
     def status(self) -> dict[str, Any]:
-        """Board, leases, problems and domains, as plain data."""
+        """Board, root of its files, leases, problems and domains, as plain data."""
         return {
             'board': self.core.board,
             'root': str(self.core.root),

@@ -21,11 +21,13 @@ class Frame:
         arrival_s: when it arrives, in seconds on the timeline.
         depth: number of segments that it runs where frames may stop early.
         exit: name of the exit that it stops at then.
+        longer: how many times as long as the costs say its segments take.
     """
 
     arrival_s: float
     depth: int
     exit: str = 'full'
+    longer: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -187,20 +187,24 @@ class Timeline:
         self.wait(frame.arrival_s)
         began_j = self.energy_j
         depth = len(self._latency) if self._full else frame.depth
+        segment_s, points = [], []
         for segment in range(depth):
+            began_s = self.now_s
             if self.steps is not None:
                 self._ask(self.steps[segment], segment)
             left = 1.0
             while left > 1e-12:
-                whole = self._latency[segment][self._point]
+                whole = self._latency[segment][self._point] * frame.longer
                 step = min(left * whole, self._next_event_s() - self.now_s)
                 self._advance(step, self._power[segment][self._point], segment)
                 left -= step / whole
+            segment_s.append(self.now_s - began_s)
+            points.append(self._hertz(self._clocks))
         latency_s = self.now_s - frame.arrival_s
         if arrivals is not None:
             arrived = np.searchsorted(arrivals, self.now_s, side='right')
             self._waiting = int(arrived - np.searchsorted(arrivals, frame.arrival_s, side='right'))
-        self._answer(frame, latency_s, self.energy_j - began_j)
+        self._answer(frame, latency_s, self.energy_j - began_j, segment_s, points)
         return latency_s
 
     def wait(self, until_s: float) -> None:
@@ -244,12 +248,19 @@ class Timeline:
 
     # -- decisions ------------------------------------------------------------------------------
 
-    def _answer(self, frame: Frame, latency_s: float, energy_j: float) -> None:
+    def _answer(
+        self,
+        frame: Frame,
+        latency_s: float,
+        energy_j: float,
+        segment_s: Sequence[float],
+        points: Sequence[OperatingPoint],
+    ) -> None:
         """A frame was answered: tell the controller, and ask it where it decides per frame."""
         before, self._answered_s = self._answered_s, self.now_s
         period_s = None if before is None else self.now_s - before
         name = frame.exit if not self._full else 'full'
-        self._last = Outcome(name, latency_s, energy_j, period_s, self._hertz(self._clocks))
+        self._last = Outcome(name, latency_s, energy_j, period_s, segment_s, points)
         self.controller.observe(self._last)
         if self.controller.interval_s is None:
             wanted = self._taken(self.controller.decide(self.seen()))

@@ -2,7 +2,10 @@
 
 It begins with the user's plan or one made on the board's model. When the exits drift, the deadline
 or the limits change, or clocks are held down by heat or a power mode, it plans again: milliseconds,
-beside the frames. The user's own plan gives way to limits only, and comes back with them.
+beside the frames. The user's own plan gives way to limits, and comes back with them; and, where a
+deadline is set, to frames that keep coming late.
+
+How long the segments really took corrects what a plan counts on: see `profiling.planning.feedback`.
 """
 
 from __future__ import annotations
@@ -12,14 +15,25 @@ from collections.abc import Mapping
 from e4_ros.energy.board_model import BoardModel
 from e4_ros.energy.boards import BoardError, load_board
 from e4_ros.energy.plan import FrequencyPlan
-from e4_ros.perception.active_plan import limits_of, within
-from e4_ros.perception.controller import BoardState, Decision, Observation, Outcome, Wishes
+from e4_ros.perception.active_plan import deepest_points, limits_of, within
+from e4_ros.perception.controller import (
+    BoardState,
+    Decision,
+    Observation,
+    OperatingPoint,
+    Outcome,
+    Wishes,
+)
 from e4_ros.perception.controllers.base import DepthOnly
 from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.controllers.fixed import cost_table
 from e4_ros.profiling.planning.ceiling import Ceiling
+from e4_ros.profiling.planning.feedback import Feedback
 from e4_ros.profiling.planning.objective import SwitchCost
 from e4_ros.profiling.planning.replan import Replanner
+
+_SETTLED_S = 0.02
+"""A pause after which the clocks of a frame's first segment are in effect."""
 
 
 class E4(DepthOnly):
@@ -38,8 +52,11 @@ class E4(DepthOnly):
         self._limits: dict[str, tuple[int, int]] = {}
         self._ceiling = Ceiling()
         self._replanner: Replanner | None = None
+        self._feedback: Feedback | None = None
         self._wishes = Wishes()
         self._plan: FrequencyPlan | None = None
+        self._refused: FrequencyPlan | None = None  # the user's, under which frames were late
+        self._ended_at: OperatingPoint | None = None  # of the frame before
         self._why = self._problem = ''
         self.made = 0
 
@@ -61,10 +78,11 @@ class E4(DepthOnly):
             self._begin(board, wishes)
         else:
             self._follow(board, wishes)
-        return Decision(self.thresholds, plan=self._plan, why=self._why, problem=self._problem)
+        problem = self._problem or self._late_anyway()
+        return Decision(self.thresholds, plan=self._plan, why=self._why, problem=problem)
 
     def observe(self, outcome: Outcome) -> None:
-        """Plan again if the exits have drifted or clocks are held down."""
+        """Plan again if the exits drifted, frames come late, or clocks are held down."""
         replanner = self._replanner
         known = outcome.exit in self._context.stream.paths
         if replanner is None or not self._wishes.replan or not known:
@@ -73,6 +91,7 @@ class E4(DepthOnly):
             better = replanner.observe(outcome.exit, outcome.period_s)
             if better is not None and not self._keeps_given:
                 self._here(replanner.why)
+            self._learn(outcome)
             if outcome.last_point and self._held_down(outcome):
                 held = bool(self._ceiling.highest_hz)
                 self._keep_limits('clocks are held down' if held else 'trying all clocks again')
@@ -87,9 +106,10 @@ class E4(DepthOnly):
             raise BoardError(f'nothing is known of board {self._board!r}: a plan file is needed')
 
     def facts(self) -> Mapping[str, str]:
-        """The exit shares that the plan counts on."""
+        """The exit shares that the plan counts on, and how right it was about latency."""
         shares = self.exit_shares or {}
-        return {f'plan_share.{name}': f'{share:.3f}' for name, share in shares.items()}
+        found = {f'plan_share.{name}': f'{share:.3f}' for name, share in shares.items()}
+        return found if self._feedback is None else {**found, **self._feedback.facts()}
 
     # -- how ------------------------------------------------------------------------------------
 
@@ -97,9 +117,20 @@ class E4(DepthOnly):
     def _keeps_given(self) -> bool:
         return self._plan is not None and self._plan is self._wishes.plan
 
+    def _late_anyway(self) -> str:
+        """That the deadline cannot be kept, as far as is known by now; empty where it can."""
+        wanted_s, replanner = self._wishes.deadline_s, self._replanner
+        if replanner is None or not 0 < wanted_s < replanner.fastest_s:
+            return ''
+        return (
+            f'deadline_s is {1e3 * wanted_s:.3g} ms, and frames take up to '
+            f'{1e3 * replanner.fastest_s:.3g} ms at the fastest clocks'
+        )
+
     def _begin(self, board: BoardState, wishes: Wishes) -> None:
         """A board that was not there before."""
         replanner = self._make_replanner(board, wishes)
+        self._feedback = None if replanner is None else Feedback(replanner)
         self._board, self._replanner, self._wishes = board.name, replanner, wishes
         self._limits, self._ceiling = limits_of(board.tables), Ceiling()
         if wishes.plan is not None:
@@ -117,6 +148,8 @@ class E4(DepthOnly):
         if self._replanner is None:
             return
         if wishes.deadline_s != before.deadline_s:
+            if self._refused is not None and self._refused is wishes.plan:
+                self._given()
             try:
                 better = self._replanner.set_deadline(wishes.deadline_s)
             except ValueError as error:
@@ -128,6 +161,29 @@ class E4(DepthOnly):
         if limits != self._limits and wishes.replan:
             self._limits = limits
             self._keep_limits('the limits changed')
+
+    def _learn(self, outcome: Outcome) -> None:
+        """Compare what the segments took with what was expected of them."""
+        path, feedback = self._context.stream.paths[outcome.exit], self._feedback
+        assert feedback is not None
+        if not len(path) == len(outcome.segment_s) == len(outcome.points):
+            return
+        before, self._ended_at = self._ended_at, outcome.last_point
+        if outcome.period_s is None:
+            before = None
+        elif outcome.period_s - sum(outcome.segment_s) > _SETTLED_S:
+            before = outcome.points[0]
+        given = self._keeps_given
+        bound = before is not None and (not given or self._wishes.deadline_s > 0)
+        assert self._plan is not None
+        points = deepest_points(self._plan)
+        asked = [points[row] for row in path]
+        better = feedback.observe(path, outcome.segment_s, outcome.points, before, asked, bound)
+        if given and feedback.alarmed:
+            self._refused = self._plan
+            self._here('frames came late under the plan file')
+        elif better is not None and not given:
+            self._here(feedback.why)
 
     def _make_replanner(self, board: BoardState, wishes: Wishes) -> Replanner | None:
         try:
@@ -159,7 +215,7 @@ class E4(DepthOnly):
 
     def _given(self) -> None:
         """Put the user's plan in force."""
-        self._plan = self._wishes.plan
+        self._plan, self._refused = self._wishes.plan, None
         self._why, self._problem = f'from {self._wishes.plan_origin}', ''
 
     def _held_down(self, outcome: Outcome) -> bool:
@@ -184,7 +240,8 @@ class E4(DepthOnly):
             changed = self._replanner.set_limits(limits) is not None
         except ValueError as error:
             problem = f'{why}, and no plan fits: {error}'
-        if self._wishes.plan is not None and within(self._wishes.plan, limits):
+        given = self._wishes.plan
+        if given is not None and given is not self._refused and within(given, limits):
             if not self._keeps_given:
                 self._given()
         elif problem:

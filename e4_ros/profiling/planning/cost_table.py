@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -113,6 +113,11 @@ class CostTable:
         segments = tuple(work.name for work in works)
         devices = tuple(work.device for work in works)
         return cls(board.name, model, segments, devices, names, axes, latency_s, energy_j)
+
+    def scaled(self, factors: Floats) -> CostTable:
+        """The table with each segment so many times as long, ``(S,)``, at the same power."""
+        times = np.asarray(factors, float)[:, None]
+        return replace(self, latency_s=self.latency_s * times, energy_j=self.energy_j * times)
 
     # -- points ---------------------------------------------------------------------------------
 

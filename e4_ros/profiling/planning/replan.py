@@ -1,10 +1,10 @@
 """Replanning while a stream runs, when the plan's assumptions no longer hold.
 
-The shares of the exits drift, cameras change their frame rate, power modes change, boards get hot.
-Planning takes milliseconds, so it can happen between frames; but a new plan for a small difference
-would only add noise. So the shares must drift by more than a tenth, the frame rate by a fifth,
-and a new plan must save more than ``gain``. A plan that became invalid (its deadline or a limit
-changed) is replaced whatever the new one costs.
+The shares of the exits drift, cameras change their frame rate, power modes change, boards get hot,
+and segments take longer than the table says. Planning takes milliseconds, so it can happen between
+frames; but a new plan for a small difference would only add noise. So the shares must drift by more
+than a tenth, the frame rate by a fifth, and a new plan must save more than ``gain``. A plan that
+became invalid (its deadline, its costs or a limit changed) is replaced whatever the new one costs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from e4_ros.energy.plan import FrequencyPlan
-from e4_ros.profiling.planning.cost_table import CostTable, Indices
+from e4_ros.profiling.planning.cost_table import CostTable, Floats, Indices
 from e4_ros.profiling.planning.delays import slowest_path_s
 from e4_ros.profiling.planning.objective import Problem, SwitchCost, make_problem, with_pause
 from e4_ros.profiling.planning.planner import search, to_plan
@@ -34,8 +34,9 @@ class Replanner:
         table: cost table of all allowed operating points.
         exit_paths: exit → indices of the segments that run on the way to it.
         exit_shares: exit → expected share (or count) at the beginning.
-        deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible
-            latency within the current limits, and no longer than from one frame to the next.
+        deadline_s: bound for the slowest path in seconds; one that the table cannot keep brings
+            the fastest plan; 0: three times the fastest possible latency within the current
+            limits, and no longer than from one frame to the next.
         switch: cost of a clock change.
         gain: share of the energy that a new plan must save; above idle energy, with ``idle_w``.
         memory: number of frames over which shares and frame rate are averaged.
@@ -45,6 +46,9 @@ class Replanner:
     Attributes:
         plan: the plan in force.
         why: reason for the plan that :meth:`observe` returned last.
+        switch: cost of a clock change.
+        deadline_s: bound that frames are to keep, in seconds; chosen here where none was given.
+        fastest_s: what the slowest path takes at the fastest clocks, in seconds.
     """
 
     def __init__(
@@ -60,19 +64,26 @@ class Replanner:
         idle_w: Callable[[Mapping[str, int]], float] | None = None,
     ) -> None:
         self._whole, self._table = table, table
+        self._limits_hz: Mapping[str, tuple[int, int]] = {}
+        self._factors, self._margin = np.ones(len(table.segments)), 1.0
         self._idle_of, self._memory, self.why = idle_w, memory, ''
         self._period_s = self._planned_period_s = 0.0
         self._periods = 0
         self._idle_table: CostTable | None = None  # what `_idle_w` belongs to
-        self._paths, self._switch = exit_paths, switch
+        self._paths, self.switch = exit_paths, switch
         self._gain, self._keep = gain, 1 - 1 / memory
         total = sum(exit_shares.values())
         self._shares = {e: exit_shares.get(e, 0.0) / total for e in exit_paths}
         self._planned = dict(self._shares)
         self._deadline_s = deadline_s
-        problem = self._problem()
+        self._searched = problem = self._problem()
         self._points = search(problem).points
         self.plan = to_plan(problem, exit_paths, self._points)
+
+    @property
+    def costs(self) -> CostTable:
+        """The table as it was given, limits and corrections aside."""
+        return self._whole
 
     @property
     def exit_shares(self) -> dict[str, float]:
@@ -123,12 +134,9 @@ class Replanner:
         Raises:
             PlanningError: no plan meets the deadline; the plan in force stays.
         """
-        before, self._deadline_s = self._deadline_s, deadline_s
-        try:
-            return self._replace(self._gain)
-        except ValueError:
-            self._deadline_s = before
-            raise
+        self.check_deadline(deadline_s)
+        self._deadline_s = deadline_s
+        return self._replace(self._gain)
 
     def set_limits(self, limits_hz: Mapping[str, tuple[int, int]]) -> FrequencyPlan | None:
         """Change the allowed clocks; return a new plan if the old one leaves them or is worse.
@@ -140,27 +148,69 @@ class Replanner:
         Raises:
             PlanningError: no plan within the limits meets the deadline; the plan in force stays.
         """
-        before = self._table
-        self._table = _limited(self._whole, limits_hz)
+        before = self._table, self._limits_hz
+        in_time = self.fastest_s <= self.deadline_s
+        self._table = _limited(self._whole, limits_hz).scaled(self._factors)
+        self._limits_hz = limits_hz
         try:
+            if in_time:
+                self.check_deadline(self._deadline_s)
             return self._replace(self._gain)
         except ValueError:
-            self._table = before
+            self._table, self._limits_hz = before
             raise
+
+    def correct(self, factors: Floats, margin: float = 1.0) -> FrequencyPlan | None:
+        """Take over how long the segments really take; return a new plan if the old one is late.
+
+        Costs that no clocks bring within the deadline are planned for with the fastest ones.
+
+        Args:
+            factors: measured over expected seconds of each segment, ``(S,)``.
+            margin: how many times as long as a plan's latency the deadline shall be.
+        """
+        self._factors, self._margin = factors, margin
+        self._table = _limited(self._whole, self._limits_hz).scaled(factors)
+        return self._replace(self._gain)
 
     def check_deadline(self, deadline_s: float) -> None:
         """Raise :class:`PlanningError` where no plan would meet ``deadline_s``."""
-        make_problem(self._table, self._paths, self._shares, deadline_s, self._switch)
+        make_problem(self._table, self._paths, self._shares, deadline_s, self.switch)
+
+    def drift(self, factors: Floats) -> float:
+        """How far factors would move the latency that the plan counts on, in logarithms.
+
+        That of the slowest path or of the mean frame, whichever moves further.
+
+        Args:
+            factors: measured over expected seconds of each segment, ``(S,)``.
+        """
+        problem, rows = self._searched, np.arange(len(factors))
+        planned_s = problem.table.latency_s[rows, self._points]
+        moved_s = planned_s * factors / self._factors
+        weights = np.stack([problem.timed, problem.reach])
+        logs = np.log(weights @ moved_s) - np.log(weights @ planned_s)
+        return float(logs[np.abs(logs).argmax()])
+
+    def longer_by(self, factors: Floats) -> float:
+        """How many times as long as the given table says the slowest path takes."""
+        table, timed = self._whole.latency_s.min(axis=1), self._searched.timed
+        return float(timed @ (table * factors) / (timed @ table))
 
     def _problem(self) -> Problem:
-        problem = make_problem(
-            self._table, self._paths, self._shares, self._deadline_s, self._switch
-        )
+        problem = make_problem(self._table, self._paths, self._shares, 0.0, self.switch)
+        self.fastest_s, self.deadline_s = problem.fastest_s, self._deadline_s
+        if not self._deadline_s:
+            self.deadline_s = self._own_bound(problem)
+        bound_s = max(self.deadline_s / self._margin, problem.fastest_s)
+        return replace(problem, deadline_s=bound_s)
+
+    def _own_bound(self, problem: Problem) -> float:
+        """The bound where none was given: slower than the camera, frames would be lost."""
         longest_s = _OF_PERIOD * self._planned_period_s
-        if self._deadline_s or not 0 < longest_s < problem.deadline_s:
-            return problem
-        # Slower than the camera, frames would be lost.
-        return replace(problem, deadline_s=max(longest_s, problem.fastest_s))
+        if 0 < longest_s < problem.deadline_s:
+            return max(longest_s, problem.fastest_s)
+        return problem.deadline_s
 
     def _counted(self, problem: Problem, plan: FrequencyPlan) -> Problem:
         """The problem with the waits between frames that ``plan`` leaves."""
@@ -182,6 +232,7 @@ class Replanner:
             problem = self._counted(frames, plan)
             found = search(problem)
             plan = to_plan(frames, self._paths, found.points)
+        self._searched = problem
         old = self._old_points(problem)
         if old is not None and slowest_path_s(problem, old) <= problem.deadline_s:
             _, old_j = problem.cost(old)

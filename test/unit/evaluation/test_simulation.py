@@ -234,3 +234,33 @@ def test_frames_that_wait_are_seen():
     arrivals = np.array([f.arrival_s for f in stream])
     timeline.run_frame(stream[0], arrivals)
     assert timeline.seen().stream.waiting == 2
+
+
+@pytest.mark.parametrize('board', ['jetson_nano', 'jetson_orin_nano'])
+@pytest.mark.parametrize('truth', [0.5, 2.0])
+def test_a_board_file_that_is_wrong_by_two_is_corrected_while_frames_run(board, truth):
+    m = machine(board)
+    m = replace(m, table=m.table.scaled(np.full(3, truth)))
+    deadline_s = 1.5 * float(m.table.latency_s.sum(axis=0).min())
+    e4 = make_controller('e4', CONTEXT)
+    timeline = Timeline(m, e4, Wishes(deadline_s))
+    late = [
+        timeline.run_frame(frame) > deadline_s * (1 + 1e-9)
+        for frame in frames(140, 1.5 * deadline_s)
+    ]
+    assert np.mean(late[30:130]) < 0.02
+    assert float(e4.facts()['latency_factor']) == pytest.approx(truth, rel=0.1)
+
+
+def test_a_deadline_that_a_slow_file_calls_impossible_is_kept_once_frames_are_seen():
+    m = machine()
+    deadline_s = 0.75 * float(m.table.latency_s.sum(axis=0).min())
+    e4 = make_controller('e4', CONTEXT)
+    timeline = Timeline(replace(m, table=m.table.scaled(np.full(3, 0.5))), e4, Wishes(deadline_s))
+    assert 'at the fastest clocks' in e4.decide(timeline.seen()).problem
+    for frame in frames(50, 2 * deadline_s):
+        assert timeline.run_frame(frame) <= deadline_s
+    decision = e4.decide(timeline.seen())
+    assert decision.problem == ''
+    top = {name: axis[-1] for name, axis in zip(m.table.domains, m.table.axes_hz, strict=True)}
+    assert any(point != top for point in decision.plan.paths['full'].points)

@@ -117,7 +117,7 @@ def test_a_plan_for_another_device_is_refused_before_the_helper_hears_of_it(daem
     control = DaemonControl(client, WORKS, plan)
     with pytest.raises(PlanError, match="made for 'cpu'"):
         control.replace(elsewhere)
-    assert daemon.core.plan == plan
+    assert daemon.server.leases[0].plan == plan
 
 
 def test_clocks_the_model_does_not_have_are_ignored():
@@ -202,7 +202,7 @@ def test_another_plan_is_stepped_through_from_the_next_frame_on(daemon, client, 
     perceiver.process(FRAME, 0.0, 0)
     point = {'cpu': 729_600_000, 'gpu': 510_000_000}
     clocks.replace(only(plan, point))
-    assert daemon.core.plan.name == 'another'
+    assert daemon.server.leases[0].plan.name == 'another'
     record = perceiver.process(FRAME, 0.1, 1)
     assert all(seen.items() >= point.items() for seen in record.points)
 
@@ -211,7 +211,7 @@ def test_a_plan_the_daemon_refuses_leaves_the_one_before(daemon, client, plan):
     clocks = DaemonControl(client, WORKS, plan)
     with pytest.raises(DaemonError, match='no frequency 1 Hz'):
         clocks.replace(only(plan, {'cpu': 1, 'gpu': 306_000_000}))
-    assert daemon.core.plan.name == plan.name
+    assert daemon.server.leases[0].plan.name == plan.name
     record = Perceiver(Engine(wait_s=0.02), clocks).process(FRAME, 0.0, 0)
     applied = [{name: point[name] for name in plan.domains} for point in record.points]
     assert applied == plan.paths['full'].points

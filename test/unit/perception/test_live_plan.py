@@ -12,7 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from e4_ros.energy.board_model import SegmentWork
+from e4_ros.energy.board_model import BoardModel, SegmentWork
+from e4_ros.energy.boards import load_board
 from e4_ros.energy.client.client import DvfsClient
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.plan import PlanError
@@ -116,11 +117,21 @@ def begin():
             step()
 
 
-def record(exit_name: str, live: Robot, **held: int):
-    """A frame that left at ``exit_name``, its clocks as planned but for those ``held``."""
+def record(exit_name: str, live: Robot, longer: float = 1.0, **held: int):
+    """A frame that left at ``exit_name``, its clocks as planned but for those ``held``.
+
+    Its segments take ``longer`` times as long as the board's model says.
+    """
     path = live.active.plan.paths[exit_name]
     points = [{n: min(hz, held.get(n, hz)) for n, hz in point.items()} for point in path.points]
-    result = SimpleNamespace(exit=exit_name, latency_s=0.01, diversity=0.1, gate_scores={})
+    model = BoardModel(load_board(BOARD))
+    seconds = [
+        longer * model.segment_cost(WORKS[row], model.default_point() | point).latency_s
+        for row, point in zip(path.segments, points, strict=True)
+    ]
+    result = SimpleNamespace(
+        exit=exit_name, latency_s=sum(seconds), segment_s=seconds, diversity=0.1, gate_scores={}
+    )
     return SimpleNamespace(result=result, points=points, energy_j=math.nan)
 
 
@@ -137,7 +148,7 @@ def plan_file(tmp_path) -> str:
 
 def test_it_begins_with_a_plan_of_its_own_and_says_so(begin):
     live, daemon = begin()
-    assert daemon.core.plan == live.active.plan
+    assert daemon.server.leases[0].plan == live.active.plan
     assert live.active.why == 'the stream begins'
     assert len(live.active.id) == 8
 
@@ -149,7 +160,7 @@ def test_exits_that_drift_bring_a_new_plan_to_the_daemon(begin):
         live.observe(record('temporal', live))
         reasons.add(live.active.why)
     assert 'the exits drifted' in reasons  # on a busy machine the pace changes as well
-    assert daemon.core.plan == live.active.plan
+    assert daemon.server.leases[0].plan == live.active.plan
     assert live.active.id != first.id
     assert live.active.plan.name != first.plan.name
     assert 1 < live.made <= 6
@@ -160,7 +171,7 @@ def test_exits_that_drift_bring_a_new_plan_to_the_daemon(begin):
 def test_memory_is_clocked_where_that_is_wanted(begin):
     live, daemon = begin(domains=['cpu', 'gpu', 'emc'])
     assert set(live.active.plan.domains) == {'cpu', 'gpu', 'emc'}
-    assert daemon.core.plan == live.active.plan
+    assert daemon.server.leases[0].plan == live.active.plan
 
 
 def test_domains_that_the_board_lacks_are_told(begin):
@@ -185,7 +196,7 @@ def test_a_lower_limit_is_kept_at_once(begin):
     live.set_tables(tables | {'gpu': lower})
     assert live.active.why == 'the limits changed'
     assert highest(live, 'gpu') <= lower[-1]
-    assert daemon.core.plan == live.active.plan
+    assert daemon.server.leases[0].plan == live.active.plan
 
 
 def test_the_plan_begins_within_the_daemons_limits(begin):
@@ -222,20 +233,20 @@ def test_a_new_deadline_is_met_and_an_impossible_one_refused(begin):
     before = live.active
     with pytest.raises(PlanningError, match='the fastest needs'):
         live.set_deadline(1e-6)
-    assert daemon.core.plan == before.plan == live.active.plan
+    assert daemon.server.leases[0].plan == before.plan == live.active.plan
 
 
 def test_a_plan_file_is_put_in_force_and_taken_away(begin, plan_file):
     live, daemon = begin()
     live.load(plan_file)
     assert live.active.why == f'from {plan_file}'
-    assert daemon.core.plan == live.active.plan
+    assert daemon.server.leases[0].plan == live.active.plan
     for _ in range(400):
         live.observe(record('temporal', live))
     assert live.active.why == f'from {plan_file}'  # it is the user's
     live.load('')
     assert live.active.why == 'the plan file was taken away'
-    assert daemon.core.plan == live.active.plan
+    assert daemon.server.leases[0].plan == live.active.plan
 
 
 def test_a_plan_that_knows_no_closer_looks_clocks_them_as_the_whole_network(plan_file):
@@ -254,7 +265,7 @@ def test_a_plan_file_gives_way_to_limits_and_is_used_again(begin, plan_file):
     assert highest(live, 'gpu') < used
     live.set_tables(tables)
     assert live.active.why == f'from {plan_file}'
-    assert daemon.core.plan == live.active.plan
+    assert daemon.server.leases[0].plan == live.active.plan
 
 
 @pytest.mark.parametrize(
@@ -274,7 +285,7 @@ def test_a_plan_for_something_else_is_refused_and_the_old_one_stays(
     bad.save(tmp_path / 'bad.yaml')
     with pytest.raises(PlanError, match=says):
         live.load(str(tmp_path / 'bad.yaml'))
-    assert daemon.core.plan == live.active.plan
+    assert daemon.server.leases[0].plan == live.active.plan
     assert live.active.why == f'from {plan_file}'
 
 
@@ -330,10 +341,11 @@ def test_a_fixed_point_is_held_throughout(begin):
     live, daemon = begin(controller='fixed:max')
     tables = daemon.core.frequencies_hz
     top = {name: tables[name][-1] for name in ('cpu', 'gpu')}
-    assert {tuple(p.items()) for path in daemon.core.plan.paths.values() for p in path.points} == {
+    plan = daemon.server.leases[0].plan
+    assert {tuple(p.items()) for path in plan.paths.values() for p in path.points} == {
         tuple(top.items())
     }
-    assert daemon.core.plan.paths['full'].expected_energy_j > 0
+    assert daemon.server.leases[0].plan.paths['full'].expected_energy_j > 0
     live.observe(record('full', live))
     assert live.made == 1, 'the same point is put in force once'
     live.set_tables(tables | {'gpu': tables['gpu'][:3]})
@@ -373,10 +385,10 @@ class Further(Decision):
 )
 def test_what_cannot_be_carried_out_is_refused_and_nothing_changes(begin, decision, says):
     live, daemon = begin()
-    before = live.active, live.engine.thresholds, daemon.core.plan
+    before = live.active, live.engine.thresholds, daemon.server.leases[0].plan
     with pytest.raises((ValueError, OSError), match=says):
         live.control.carry(decision)
-    assert (live.active, live.engine.thresholds, daemon.core.plan) == before
+    assert (live.active, live.engine.thresholds, daemon.server.leases[0].plan) == before
 
 
 def test_a_new_lease_begins_with_what_the_last_one_learned(begin):
@@ -388,3 +400,43 @@ def test_a_new_lease_begins_with_what_the_last_one_learned(begin):
     live.lease = None
     live.control.loop.turn()
     assert live.controller.facts()['plan_share.temporal'] == share
+
+
+def test_frames_that_come_late_raise_the_clocks_within_ten_frames(begin):
+    live, daemon = begin(deadline_s=2 * TIGHT_S, exit_shares={'full': 1.0})
+    live.lease.computes_at_clocks = True
+    late = []
+    for _ in range(30):
+        frame = record('full', live, longer=2.0)
+        late.append(frame.result.latency_s > 2 * TIGHT_S)
+        live.observe(frame)
+    assert late[0]
+    assert not any(late[10:])
+    assert daemon.server.leases[0].plan == live.active.plan
+    assert live.active.plan.paths['full'].expected_latency_s <= 2 * TIGHT_S
+    assert float(live.controller.facts()['latency_factor']) == pytest.approx(2.0, rel=0.1)
+
+
+def test_what_frames_take_below_a_virtual_boards_root_says_nothing_of_the_plan(begin):
+    live, _ = begin(deadline_s=2 * TIGHT_S, exit_shares={'full': 1.0})
+    assert not live.lease.computes_at_clocks
+    for _ in range(30):
+        live.observe(record('full', live, longer=2.0))
+    assert live.controller.facts()['latency_factor'] == '1.00'
+
+
+def test_a_plan_file_gives_way_to_frames_that_keep_missing_the_users_deadline(begin, plan_file):
+    live, _ = begin(file=plan_file)
+    live.lease.computes_at_clocks = True
+    for _ in range(20):
+        live.observe(record('full', live, longer=2.0))
+    assert live.active.why == f'from {plan_file}', 'no deadline, so nothing is late'
+    slow_s = live.active.plan.paths['full'].expected_latency_s
+    live.set_deadline(1.5 * slow_s)
+    for _ in range(10):
+        live.observe(record('full', live, longer=2.0))
+    assert live.active.why == 'frames came late under the plan file'
+    live.set_tables(live.lease.frequencies_hz | {'gpu': live.lease.frequencies_hz['gpu'][:-1]})
+    assert live.active.why != f'from {plan_file}'
+    live.set_deadline(10 * slow_s)
+    assert live.active.why == f'from {plan_file}', 'another deadline, another chance'

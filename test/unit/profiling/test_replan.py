@@ -110,7 +110,7 @@ def test_without_a_deadline_the_plan_keeps_up_with_the_camera(paced):
 
     model = BoardModel(load_board('jetson_orin_nano'))
     fastest_s = CostTable.from_board(model, WORKS, 'net').latency_s.sum(axis=0).min()
-    assert latency_s(1.0) > 2.2 * fastest_s
+    assert latency_s(1.0) > 1.7 * fastest_s
     assert latency_s(1.8 * fastest_s) <= 1.2 * 1.8 * fastest_s  # a fifth is no other pace
     assert latency_s(0.1 * fastest_s) < 1.2 * fastest_s  # nothing keeps up: as fast as can be
 

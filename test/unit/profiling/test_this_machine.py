@@ -117,7 +117,7 @@ def test_the_lease_of_another_is_respected(folder):
         other.acquire('perception')
         result = run(folder, root)
     assert result.exit_code == 1
-    assert 'held by perception' in ' '.join(result.output.split())
+    assert 'and perception (pid' in ' '.join(result.output.split())
 
 
 @pytest.mark.parametrize(
