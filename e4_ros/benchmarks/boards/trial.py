@@ -12,6 +12,7 @@ from pathlib import Path
 
 from e4_ros.benchmarks.boards import tree
 from e4_ros.benchmarks.boards.listing import Expected, Found, Listing
+from e4_ros.energy.board_model import SegmentWork
 from e4_ros.energy.client import ClientState, DaemonError, DvfsClient
 from e4_ros.energy.daemon import Daemon, DaemonConfig
 from e4_ros.energy.domains import Domain, discover
@@ -20,9 +21,16 @@ from e4_ros.energy.identify import identify, machine_board
 from e4_ros.energy.meters import open_meter
 from e4_ros.energy.plan import FrequencyPlan, PlanPath
 from e4_ros.energy.power_mode import read_power_mode
+from e4_ros.profiling.planning import plan
 
 _WATTS = 0.002  # rounding of millivolts and milliamperes
 _TAKES_S = 2.0
+_WORKS = (
+    SegmentWork('front', 2e8, 4e6, 20, 'cpu'),
+    SegmentWork('back', 6e8, 8e6, 40, 'cpu'),
+)
+"""A small detector's, for a plan."""
+
 _PLANNED = ('cpu', 'gpu')
 """Domains that plans clock where nobody says which."""
 REFUSED = 'no lease: '
@@ -131,24 +139,36 @@ def leased(root: Path, state: Path, listed: dict[str, Found]) -> list[str]:
 
 def _stepped(root: Path, state: Path, listed: dict[str, Found]) -> list[str]:
     wrong: list[str] = []
+    planned = _planned(root) if listed else None
     config = DaemonConfig(root=root, state_dir=state, socket_path=state / 'socket', priority=0)
     with Daemon(config) as daemon, DvfsClient(config.socket_path) as client:
         client.acquire('bench')
-        plan = _ends_plan(client.board, client.frequencies_hz)
-        client.set_plan(plan)
+        ends = _ends_plan(client.board, client.frequencies_hz)
+        client.set_plan(ends)
         for segment in (0, 1, 0):
             client.step(0, segment)
-            wrong += _pinned(daemon, plan.point('full', segment) or {})
+            wrong += _pinned(daemon, ends.point('full', segment) or {})
             if client.state is ClientState.LOST:
                 raise DaemonError(client.lost_because)
+        if planned is not None:
+            client.set_plan(planned)
+            client.step(0, 0)
+            wrong += _pinned(daemon, planned.point(planned.exits[0], 0) or {})
         domains = daemon.core.domains
         for name, found in listed.items():
             if name in domains:
-                ends = client.frequencies_hz[name]
-                writes = len(domains[name].transition_writes(ends[0], ends[-1]))
-                if len(ends) > 1 and writes > found.writes:
+                allowed = client.frequencies_hz[name]
+                writes = len(domains[name].transition_writes(allowed[0], allowed[-1]))
+                if len(allowed) > 1 and writes > found.writes:
                     wrong.append(f'a step of {name} takes {writes} writes, listed {found.writes}')
     return wrong
+
+
+def _planned(root: Path) -> FrequencyPlan:
+    """What perception would clock here: planned on what is known of the machine, or guessed."""
+    return plan(
+        machine_board(root), _WORKS, {'early': [0], 'full': [0, 1]}, {'early': 0.6, 'full': 0.4}
+    )
 
 
 def _ends_plan(board: str, tables_hz: dict[str, tuple[int, ...]]) -> FrequencyPlan:
