@@ -1,4 +1,4 @@
-"""One kill trial: a daemon and a client, one of them killed, and whether clocks are restored."""
+"""One kill trial: a daemon and one to three clients, killed, and whether clocks are restored."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Trial(NamedTuple):
     Attributes:
         taken: whether the clocks were taken at the moment of the kill.
         lost: what was not restored; empty if everything was.
-        restore_s: from the death of the client, or the start of the next daemon, until every
+        restore_s: from the death of the last client, or the start of the next daemon, until every
             original was back.
     """
 
@@ -47,12 +47,14 @@ class Trial(NamedTuple):
 
 
 def try_kill(rng: random.Random, root: Path, folder: Path, victim: str) -> Trial:
-    """Kill at a random moment of a random plan."""
+    """Kill at a random moment of random plans, one for each client."""
     shuffle_state(rng, root)
     before = saved(root)
     config = DaemonConfig(root=root, state_dir=folder / 'state', socket_path=folder / 's')
     daemon = fork_daemon(config)
-    client = fork_client(config.socket_path, rng.getrandbits(64))
+    clients = [
+        fork_client(config.socket_path, rng.getrandbits(64)) for _ in range(rng.randint(1, 3))
+    ]
     undo_log = config.state_dir / FILE_NAME
     # Some moments count from the client's start, most from when it has taken the clocks.
     if rng.random() < 0.8:
@@ -64,18 +66,18 @@ def try_kill(rng: random.Random, root: Path, folder: Path, victim: str) -> Trial
     began = time.monotonic()
     second = None
     if victim == 'client':
-        kill(client)
+        began = _kill_all(clients, rng)
     elif victim == 'daemon by SIGTERM':
         os.kill(daemon, signal.SIGTERM)
     else:
         if victim == 'client, then daemon':
-            kill(client)
+            _kill_all(clients, rng)
             time.sleep(rng.uniform(0, 0.01))
         kill(daemon)
         began = time.monotonic()
         second = fork_daemon(config, wait=False)
     lost, restore_s = wait_for(before, undo_log, began)
-    for process in (client, daemon, second):
+    for process in (*clients, daemon, second):
         if process is not None:
             end(process)
     # A plan that came into force after the check must have been rolled back as well.
@@ -203,6 +205,17 @@ def kill(process: int) -> None:
     """Kill a process and wait until it is gone."""
     os.kill(process, signal.SIGKILL)
     os.waitpid(process, 0)
+
+
+def _kill_all(processes: list[int], rng: random.Random) -> float:
+    """Kill one after the other; returns the moment of the last."""
+    began = time.monotonic()
+    for number, process in enumerate(processes):
+        if number:
+            time.sleep(rng.choice((0, rng.uniform(0, 0.01))))
+        began = time.monotonic()
+        kill(process)
+    return began
 
 
 def end(process: int) -> None:
