@@ -140,7 +140,7 @@ class DaemonCore:
             try:
                 self._ownership.acquire(plan.domains)
             except BaseException:
-                self._drop_plan(lease)
+                self._drop_plans(lease)
                 raise
             self._settle()
 
@@ -198,13 +198,13 @@ class DaemonCore:
                 lease.awake, lease.target = False, None
                 self._settle()
 
-    def end(self, lease: Lease) -> list[str]:
-        """Drop a lease and what it wants; return what could not be restored."""
+    def end(self, *leases: Lease) -> list[str]:
+        """Drop leases and what they want; return what could not be restored."""
         with self._lock:
-            if lease in self._leases:
+            for lease in leases:
                 self._leases.remove(lease)
-                self._drop_plan(lease)
                 self._page.close_counters(lease.steps)
+            self._drop_plans(*leases)
             return self._ownership.problems
 
     def recover(self) -> list[str]:
@@ -319,9 +319,10 @@ class DaemonCore:
             lease.awake, lease.target = False, None
         self._settle()
 
-    def _drop_plan(self, lease: Lease) -> None:
-        lease.plan, lease.table = None, []
-        lease.awake, lease.target = False, None
+    def _drop_plans(self, *leases: Lease) -> None:
+        for lease in leases:
+            lease.plan, lease.table = None, []
+            lease.awake, lease.target = False, None
         self._settle()
 
     def _roll_back(self, lease: Lease, before: Target | None, error: OSError) -> None:
@@ -336,7 +337,7 @@ class DaemonCore:
             self._lose(lease, last)
 
     def _lose(self, lease: Lease, error: OSError) -> NoReturn:
-        self._drop_plan(lease)
+        self._drop_plans(lease)
         raise ClocksLost(f'the clocks were restored, because {error}') from error
 
 

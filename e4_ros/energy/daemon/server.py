@@ -9,6 +9,7 @@ import selectors
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,23 +94,26 @@ class DaemonServer:
     def end(self, lease: Lease, reason: str, hang_up: bool = True) -> None:
         """Take a lease's clocks, then end it, then hang up. A second call changes nothing."""
         with self._control:
-            if lease not in self._leases.held:
-                return
-            problems = self.core.end(lease)
-            self._leases.end(lease, reason)
-            self._activity.end(lease)
-            if problems:
-                self._leases.refuse(self.core.refusal())
-            _log.info('the lease of %s ended: %s', lease, reason)
-            if hang_up and (served := self._served.get(lease)) is not None:
-                with contextlib.suppress(OSError):
-                    served.connection.send(protocol.pack_refusal(reason), socket.MSG_DONTWAIT)
-                    served.connection.shutdown(socket.SHUT_RDWR)
+            if lease in self._leases.held:
+                self._end([lease], reason, hang_up)
 
     def end_all(self, reason: str) -> None:
         """End every lease; every clock is restored then."""
-        for lease in self._leases.held:
-            self.end(lease, reason)
+        with self._control:
+            self._end(self._leases.held, reason)
+
+    def _end(self, leases: Sequence[Lease], reason: str, hang_up: bool = True) -> None:
+        if self.core.end(*leases):
+            self._leases.refuse(self.core.refusal())
+        for lease in leases:
+            self._leases.end(lease, reason)
+            self._activity.end(lease)
+            _log.info('the lease of %s ended: %s', lease, reason)
+            if hang_up:
+                with contextlib.suppress(OSError):
+                    connection = self._served[lease].connection
+                    connection.send(protocol.pack_refusal(reason), socket.MSG_DONTWAIT)
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def status(self) -> dict[str, Any]:
         """Board, root of its files, leases, problems and domains, as plain data."""
