@@ -26,7 +26,7 @@ def write(listing: Listing, root: Path) -> None:
 
 def files(listing: Listing) -> dict[str, str]:
     """Path below the root → text."""
-    found: dict[str, str | int] = {}
+    found: dict[str, str | int] = dict(_cpus(listing))
     zone = 0
     for block in listing.blocks:
         for policy in block.cpufreq:
@@ -60,6 +60,15 @@ def links(listing: Listing) -> dict[str, str]:
 
 
 _Files = Iterator[tuple[str, str | int]]
+
+
+def _cpus(listing: Listing) -> _Files:
+    """Which CPUs there are, as every kernel says it; by the policies."""
+    policies = [policy for block in listing.blocks for policy in block.cpufreq]
+    present = sorted(cpu for policy in policies for cpu in policy.cpus)
+    online = sorted(cpu for policy in policies if policy.online for cpu in policy.cpus)
+    for name, cpus in (('possible', present), ('present', present), ('online', online)):
+        yield f'{_CPU}/{name}', ','.join(map(str, cpus))
 
 
 def _policy(policy: Policy) -> _Files:
