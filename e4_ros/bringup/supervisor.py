@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -40,15 +40,23 @@ class Supervisor:
         values: The common arguments (see `arguments.common_arguments`).
         log_dir: Gets one ``NODE.log`` for each node.
         env: Environment of the nodes.
+        tell: Told of a node that ended and that the others do without.
     """
 
     def __init__(
-        self, specs: Sequence[NodeSpec], values: Values, log_dir: Path, env: Mapping[str, str]
+        self,
+        specs: Sequence[NodeSpec],
+        values: Values,
+        log_dir: Path,
+        env: Mapping[str, str],
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._specs = specs
         self._values = values
         self._log_dir = log_dir
         self._env = dict(env)
+        self._tell = tell
+        self._missed: set[str] = set()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._respawn = values['use_respawn'] == 'true'
 
@@ -74,7 +82,7 @@ class Supervisor:
         """Whether the node that is to end last has ended well.
 
         Raises:
-            NodeDied: another ended, or it ended badly.
+            NodeDied: another that is required ended, or it ended badly.
         """
         for spec in self._specs:
             status = self._processes[spec.executable].poll()
@@ -82,6 +90,12 @@ class Supervisor:
                 continue
             if spec.last and status == 0:
                 return True
+            if spec.executable in self._missed:
+                continue
+            if not self._respawn and not spec.required:
+                self._missed.add(spec.executable)
+                self._tell(f'going on without a node: {self._last_words(spec, status)}')
+                continue
             if not self._respawn or spec.last:
                 raise NodeDied(self._last_words(spec, status))
             time.sleep(_RESPAWN_S)

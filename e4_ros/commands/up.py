@@ -84,7 +84,7 @@ def _until_stopped(bringup: Bringup) -> Callable[[dict[str, str]], None]:
         check_ros()
         logs = Path(os.environ.get('ROS_LOG_DIR', 'log')) / f'e4-{bringup.name}-{os.getpid()}'
         specs = bringup.specs(values)
-        with _signals(), Supervisor(specs, values, logs, os.environ) as nodes:
+        with _signals(), Supervisor(specs, values, logs, os.environ, console.warn) as nodes:
             names = ', '.join(spec.executable for spec in specs)
             console.note(f'{names} are running; logs in {logs}; Ctrl-C stops them')
             try:
@@ -118,7 +118,7 @@ def _demo(values: dict[str, str]) -> None:
             f'ROS_DOMAIN_ID={environment["ROS_DOMAIN_ID"]} '
             'ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST'
         )
-        with _signals(), Supervisor(specs, values, out / 'log', environment) as nodes:
+        with _signals(), Supervisor(specs, values, out / 'log', environment, console.warn) as nodes:
             _watch(nodes, out / 'stamps.csv', source.name, min(counts, default=None))
     min_score = float(values['min_score'] or EngineOptions.min_score)
     console.stdout().print(_table(_report(out, values['source'], min_score)))

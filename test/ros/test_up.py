@@ -57,6 +57,17 @@ def test_a_node_that_dies_is_reported_with_its_last_words(ros_env, tmp_path):
         _wait_until(nodes.done)
 
 
+def test_the_others_go_on_without_a_node_that_they_can_do_without(ros_env, tmp_path):
+    broken = NodeSpec('video_source', {'source': '/no/such/video'}, required=False)
+    told = []
+    with Supervisor([broken], VALUES, tmp_path, ros_env, told.append) as nodes:
+        _wait_until(lambda: nodes.done() or told)
+        assert not nodes.done()
+    assert len(told) == 1
+    assert 'going on without a node: video_source ended (1)' in told[0]
+    assert 'does not exist' in told[0]
+
+
 def test_a_killed_node_comes_back_where_that_is_wanted(ros_env, tmp_path):
     looping = NodeSpec('video_source', {'source': 'bikes', 'loop': True})
     values = VALUES | {'use_respawn': 'true'}
