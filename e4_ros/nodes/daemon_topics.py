@@ -18,6 +18,9 @@ from e4_ros.nodes.parameters import value
 from e4_ros.nodes.served_daemon import ServedDaemon
 from e4_ros.nodes.timers import steady_timer
 
+_IDLE_S = 1.0
+"""Seconds between two looks while nobody holds a lease and nobody listens to joules."""
+
 
 class DaemonTopics(ManagedEntity):
     """Publishes `~/state` (latched) and `~/energy` while ``served`` has a daemon."""
@@ -37,9 +40,8 @@ class DaemonTopics(ManagedEntity):
         meter = self._served.daemon.meter
         self._joules = None if meter is None else Joules(meter)
         self._shown = DvfsState()
-        period_s = 1 / value(self._node, 'publish_rate_hz')
-        self._timer = steady_timer(self._node, period_s, self._publish)
         self._publish()
+        self._timer = steady_timer(self._node, self._period_s(), self._tick)
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -48,6 +50,29 @@ class DaemonTopics(ManagedEntity):
             self._node.destroy_timer(self._timer)
             self._timer = None
         return super().on_deactivate(state)
+
+    def hurry(self) -> None:
+        """Look soon: somebody is about to need the clocks."""
+        if self._timer is not None:
+            self._pace(1 / value(self._node, 'publish_rate_hz'))
+
+    def _tick(self) -> None:
+        self._publish()
+        self._pace(self._period_s())
+
+    def _period_s(self) -> float:
+        assert self._served.daemon is not None
+        fast_s = 1 / value(self._node, 'publish_rate_hz')
+        if self._served.daemon.activity.is_busy or self._energy.get_subscription_count():
+            return fast_s
+        return max(fast_s, _IDLE_S)
+
+    def _pace(self, period_s: float) -> None:
+        assert self._timer is not None
+        period_ns = round(period_s * 1e9)
+        if period_ns != self._timer.timer_period_ns:
+            self._timer.timer_period_ns = period_ns
+            self._timer.reset()
 
     def _publish(self) -> None:
         assert self._served.daemon is not None

@@ -59,6 +59,7 @@ class DvfsHelper(AutostartNode):
         except ValueError as error:
             response.message = str(error)
             return response
+        self._topics.hurry()
         response.success = True
         response.socket_path = str(config.socket_path)
         response.board = daemon.core.board

@@ -161,6 +161,10 @@ class AutostartNode(E4Node, LifecycleNode):
             self.on_autostart_failed()
 
 
+def _nothing() -> None:
+    pass
+
+
 def _require(result: TransitionCallbackReturn, part: ManagedEntity) -> None:
     if result != SUCCESS:
         raise RuntimeError(f'{type(part).__name__} refuses')
@@ -190,9 +194,10 @@ def run(make_node: Callable[[], E4Node], args: list[str] | None = None) -> None:
     executor = SingleThreadedExecutor()
     try:
         executor.add_node(node)
-        # Short waits: without rclpy's handlers a signal is noticed between two of them.
-        while rclpy.ok() and not signals.ending.is_set():
-            executor.spin_once(timeout_sec=0.1)
+        # A task, because the executor goes on waiting where it was woken for nothing.
+        with signals.waking(lambda: executor.create_task(_nothing)):
+            while rclpy.ok() and not signals.ending.is_set():
+                executor.spin_once()
     except ExternalShutdownException:
         pass
     except signals.Interrupted:

@@ -7,7 +7,7 @@ import ends in a traceback. So a node is started by :mod:`e4_ros.nodes.__main__`
 * while modules are imported nothing exists that would have to be given back: the process ends;
 * while the node is made or configured (:func:`interruptible`) `Interrupted` unwinds that, and
   where it cannot, because a library does not come back, the process ends all the same;
-* later `ending` is set, and whoever spins the node stops it in order.
+* later `ending` is set, and whoever spins the node (:func:`waking`) stops it in order.
 
 The exit status is the same in all three: 0.
 """
@@ -17,9 +17,10 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -70,6 +71,32 @@ def interruptible() -> Iterator[None]:
         _interruptible = before
         if ending.is_set():
             raise Interrupted
+
+
+@contextmanager
+def waking(wake: Callable[[], object]) -> Iterator[None]:
+    """Call `wake` on every signal, in a thread of its own, while the main thread waits for long.
+
+    A wait inside a library, as an executor's, goes on over a signal, and Python looks at that no
+    sooner than the wait ends. Short waits would wake a core for nothing.
+    """
+    signalled, number = socket.socketpair()
+    number.setblocking(False)
+    thread = threading.Thread(target=_wake, args=(signalled, wake), name='e4-signals', daemon=True)
+    thread.start()
+    before = signal.set_wakeup_fd(number.fileno())
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        number.close()
+        thread.join()
+        signalled.close()
+
+
+def _wake(signalled: socket.socket, wake: Callable[[], object]) -> None:
+    while signalled.recv(1):
+        wake()
 
 
 def leave() -> NoReturn:

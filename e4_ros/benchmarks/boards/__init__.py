@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 PARTS = {
+    'idle': 'idle',
     'listings': 'public_listings',
     'holes': 'holes',
     'two_daemons': 'two_daemons',
