@@ -112,7 +112,9 @@ class VirtualPolicy:
         if self.governor == 'userspace':
             wanted = self._setspeed
         else:
-            wanted = governed(self.governor, self.low, self.high, self.load)
+            # A board's load is the mean of its cores; the kernel follows the busiest of a policy.
+            busiest = min(self.load * len(self._cpus), 1.0)
+            wanted = governed(self.governor, self.low, self.high, busiest)
         if self._pstate:
             target = max(self.low, min(self.high, wanted))
         else:

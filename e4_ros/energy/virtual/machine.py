@@ -97,7 +97,8 @@ class VirtualMachine:
         Raises:
             OSError: the error of a real kernel.
         """
-        time.sleep(self.faults.delay_s(path))
+        if (delay_s := self.faults.delay_s(path)) > 0:
+            time.sleep(delay_s)
         with self._lock:
             attribute = self._attribute(path)
             lost = self.faults.before_write(path)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import Board, load_board
 
+_LOOK_S = 0.003  # from one look at clocks that governors may change to the next
 _SPIN_S = 0.0004  # last part of a repeat, spent spinning: sleep is not that exact
 
 
@@ -69,6 +70,34 @@ class VirtualWorkload:
                 pass
             took.append(time.perf_counter() - began_s)
         return took
+
+    def once(self, segment: int) -> float:
+        """Run a segment once, at clocks that may change meanwhile; return its seconds.
+
+        Where governors have the clocks they follow the load that the segment itself brings.
+        """
+        work = self._works[segment]
+        began_s = looked_s = time.perf_counter()
+        left = max(1 + self._noise * self._rng.standard_normal(), 0.5)
+        carried: dict[str, int] = {}
+        while True:
+            point = {n: hz for n, hz in self._clocks().items() if n in self._model.domains}
+            if point != carried:
+                mean_s = self._model.segment_cost(work, point).latency_s
+                self._carry(self._model.busy_shares([work], [point])[0, 0])
+                carried = point
+            now_s = time.perf_counter()
+            left -= (now_s - looked_s) / mean_s
+            looked_s = now_s
+            if left <= 0:
+                return now_s - began_s
+            time.sleep(min(left * mean_s, _LOOK_S))
+
+    def rest(self) -> None:
+        """Take the load away: the board waits."""
+        if self._load.is_dir():
+            for name in self._model.domains:
+                (self._load / name).write_text('0')
 
     def _carry(self, busy: NDArray[np.float64]) -> None:
         """Set the load of the board's domains."""
