@@ -39,7 +39,7 @@ def write_report(
     """
     from plotly.offline import get_plotlyjs
 
-    template = Template(resources.files(__package__).joinpath('report.html').read_text())
+    template = Template(page_part('report.html'))
     figures = charts.all_figures(records, info, summary)
     page = template.substitute(
         title=html.escape(f'{info.model} on {info.source}'),
@@ -53,8 +53,15 @@ def write_report(
         notes=_notes(summary, info),
         figures=json.dumps(figures).replace('</', '<\\/'),
         plotly=get_plotlyjs(),
+        style=page_part('page.css'),
+        script=page_part('page.js'),
     )
     write_whole(path, page)
+
+
+def page_part(name: str) -> str:
+    """Text of a file that pages are made of: a template, the style, the script of all pages."""
+    return resources.files(__package__).joinpath(name).read_text()
 
 
 def headline(summary: Summary, info: RunInfo) -> str:
