@@ -14,6 +14,7 @@ PARTS = {
     'holes': 'holes',
     'two_daemons': 'two_daemons',
     'wrong_table': 'wrong_table',
+    'compare': 'comparisons',
 }
 """Part, which is its key in the JSON file, → module of this folder.
 

@@ -122,7 +122,7 @@ def leased(config: DaemonConfig, client_name: str, wait_s: float = 0.0) -> Itera
         DomainError, OSError: no daemon runs, and this process cannot run one.
     """
     with contextlib.ExitStack() as stack:
-        client = _client(config, stack)
+        client = daemon_client(config, stack)
         client.acquire(client_name, exclusive=True, wait_s=wait_s)
         try:
             yield client
@@ -137,8 +137,17 @@ def leased(config: DaemonConfig, client_name: str, wait_s: float = 0.0) -> Itera
         client.release()
 
 
-def _client(config: DaemonConfig, stack: contextlib.ExitStack) -> DvfsClient:
-    """A client of the daemon that runs; where none does, of one in this process."""
+def daemon_client(config: DaemonConfig, stack: contextlib.ExitStack) -> DvfsClient:
+    """A client of the daemon that runs; where none does, of one in this process. Holds no lease.
+
+    Args:
+        config: as for :func:`leased`.
+        stack: closes the client, and the daemon of this process.
+
+    Raises:
+        DaemonRunning: a daemon holds the board and listens at no place that is known.
+        DomainError, OSError: no daemon runs, and this process cannot run one.
+    """
     client = stack.enter_context(DvfsClient(config.socket_path))
     try:
         served = client.status()['root']

@@ -27,6 +27,7 @@ OTHER_DEFAULTS = {
     ('reproduce', 'source'): 'empty for the record that ships',
     ('build', 'device'): 'empty to load it nowhere',
     ('profile', 'plan_domains'): 'empty where a measured table brings its own',
+    ('compare', 'plan_domains'): 'the same, as one text',
 }
 """Where a command has another default, or other words, than the node, and why."""
 

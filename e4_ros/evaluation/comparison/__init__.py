@@ -1,0 +1,1 @@
+"""The machine's own joules, stock against E4, in interleaved blocks."""
