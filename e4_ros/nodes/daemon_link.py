@@ -106,6 +106,7 @@ class DaemonLink:
             self._drop_client()
             self._say('the daemon is gone')
         if self._client is not None:
+            self._look_whether_it_hangs(self._client)
             return
         if self._answer is not None:
             if time.monotonic() - self._asked_s >= self._retry_s:
@@ -118,6 +119,13 @@ class DaemonLink:
             self._answer.add_done_callback(self._answered)
         else:
             self._take('', f'there is no {self._service.srv_name}, and ')
+
+    def _look_whether_it_hangs(self, client: DvfsClient) -> None:
+        if client.hangs:
+            self._say('the daemon hangs: it holds the clocks and applies no steps')
+        elif self.problem:
+            self.problem = self._told = ''
+            self._node.get_logger().info('the daemon applies steps again')
 
     def _answered(self, future: Future) -> None:
         if future is not self._answer:

@@ -26,6 +26,9 @@ __all__ = ['Applied', 'ClientState', 'DaemonError', 'DvfsClient', 'LeasesInTheWa
 
 _ASK_AGAIN_S = 0.1
 
+HUNG_S = 2.0
+"""Seconds without a look at the board after which a daemon hangs; with a lease it is 0.1 s."""
+
 _CPU_EVERY = 16
 """Every so many steps one tells the daemon which CPU to keep off; asking takes microseconds."""
 
@@ -212,6 +215,18 @@ class DvfsClient:
         """When the clocks last changed, in ns of CLOCK_MONOTONIC; 0 without a lease."""
         with self._lock:
             return 0 if self._page is None else self._page.changed_ns
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the daemon has stopped moving, so that steps that are sent are not applied.
+
+        It does where a driver never returns, or where somebody stopped the process. The lease is
+        still held: the daemon may go on, and its service manager may end it.
+        """
+        with self._lock:
+            if self._page is None:
+                return False
+            return time.monotonic_ns() - self._page.looked_ns > HUNG_S * 1e9
 
     def counters(self) -> Counters:
         """The daemon's counters of this lease's steps; zeros without a lease."""

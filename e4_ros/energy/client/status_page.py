@@ -26,7 +26,7 @@ _F_SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; not in Python's fcntl
 
 # Indices of the words.
 _W_MAGIC, _W_STATE, _W_CLOCK_SEQ, _W_ENERGY_SEQ, _W_ENERGY, _W_SOURCE = range(6)
-_W_CHANGED_NS = 6
+_W_CHANGED_NS, _W_LOOKED_NS = 6, 7
 _W_HZ = 16
 _W_COUNTERS = 32  # three words for each lease, and three that nobody reads
 
@@ -161,6 +161,10 @@ class PageWriter:
         words[_W_CHANGED_NS] = changed_ns
         words[_W_CLOCK_SEQ] += 1
 
+    def set_looked(self, now_ns: int) -> None:
+        """Publish that the daemon has just looked at the board, in ns of CLOCK_MONOTONIC."""
+        self.words[_W_LOOKED_NS] = now_ns
+
     def set_energy(self, energy_j: float, source: str) -> None:
         """Publish the joules since the daemon started.
 
@@ -240,6 +244,11 @@ class PageReader:
     def changed_ns(self) -> int:
         """When the clocks last changed, in nanoseconds of CLOCK_MONOTONIC."""
         return self._words[_W_CHANGED_NS]
+
+    @property
+    def looked_ns(self) -> int:
+        """When the daemon last looked at the board, in nanoseconds of CLOCK_MONOTONIC."""
+        return self._words[_W_LOOKED_NS]
 
     @property
     def state(self) -> DaemonState:

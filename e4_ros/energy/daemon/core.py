@@ -82,6 +82,7 @@ class DaemonCore:
         self._alone: Lease | None = None  # the only lease that is awake
         self._shared = SharedTargets()
         self._revision = 0
+        self._paused = False
         self.refresh()
 
     @property
@@ -136,9 +137,10 @@ class DaemonCore:
                 table = compile_plan(plan, self.domains)
             if lease.plan is None or set(lease.plan.domains) != set(plan.domains):
                 lease.target = None
-            lease.plan, lease.table, lease.awake = plan, table, True
+            lease.plan, lease.table, lease.awake = plan, table, not self._paused
             try:
-                self._ownership.acquire(plan.domains)
+                if lease.awake:
+                    self._ownership.acquire(plan.domains)
             except BaseException:
                 self._drop_plans(lease)
                 raise
@@ -197,6 +199,23 @@ class DaemonCore:
             if lease.awake:
                 lease.awake, lease.target = False, None
                 self._settle()
+
+    def rest_all(self) -> None:
+        """Restore every clock; each lease takes its clocks anew with its next step."""
+        with self._lock:
+            for lease in self._leases:
+                lease.awake, lease.target = False, None
+            self._settle()
+
+    def pause(self) -> None:
+        """Restore every clock, and apply no step until :meth:`resume`; leases and plans stay."""
+        with self._lock:
+            self._paused = True
+            self.rest_all()
+
+    def resume(self) -> None:
+        """Apply steps again."""
+        self._paused = False
 
     def end(self, *leases: Lease) -> list[str]:
         """Drop leases and what they want; return what could not be restored."""
@@ -271,6 +290,9 @@ class DaemonCore:
 
     def _wake(self, lease: Lease, path: int, segment: int) -> None:
         """Acquire what a lease needs that rested, and apply its step with all checks."""
+        if self._paused:
+            lease.steps.count_skipped()
+            return
         assert lease.plan is not None
         try:
             self._ownership.acquire(lease.plan.domains)
@@ -305,19 +327,13 @@ class DaemonCore:
                 self._clocks.keep(self._shared.highest(targets))
         except OSError as error:
             _log.error('every clock is restored, because %s', error)
-            self._rest_all()
+            self.rest_all()
             return
         has_plan = any(lease.plan for lease in self._leases)
         if not has_plan:
             self._ownership.forget()
         state = DaemonState.RESTING if has_plan else DaemonState.IDLE
         self._page.set_state(DaemonState.ACTIVE if awake else state)
-
-    def _rest_all(self) -> None:
-        """Restore every clock; each lease tries anew with its next step."""
-        for lease in self._leases:
-            lease.awake, lease.target = False, None
-        self._settle()
 
     def _drop_plans(self, *leases: Lease) -> None:
         for lease in leases:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,8 @@ from e4_ros.energy.daemon.energy_sampler import EnergySampler
 from e4_ros.energy.daemon.monitor import BoardMonitor
 from e4_ros.energy.daemon.recovery import recover_all
 from e4_ros.energy.daemon.server import DaemonServer
+from e4_ros.energy.daemon.service_manager import ServiceManager
+from e4_ros.energy.daemon.sleep_guard import SleepGuard
 from e4_ros.energy.daemon.undo_log import UndoLog
 from e4_ros.energy.domains.discovery import discover_some
 from e4_ros.energy.identify import identify
@@ -81,6 +84,7 @@ class Daemon:
             problems = recover_all(self._undo_log, board, config.root)
             domains = discover_some(config.root)
             self.page = PageWriter()
+            self.page.set_looked(time.monotonic_ns())
             self.activity = Activity()
             self.core = DaemonCore(
                 board, config.root, domains, self._undo_log, self.page, config.limits_hz, problems
@@ -100,17 +104,22 @@ class Daemon:
         known = board in board_names()
         self.meter = open_meter(config.root, load_board(board) if known else None, start=False)
         priority = min(1, config.priority)
+        self._service_manager = ServiceManager()
+        self._sleep_guard = SleepGuard(self.core, self._undo_log.directory)
         self._monitor = BoardMonitor(
             self.core,
             self.server,
             self.activity,
             config.root,
             config.over_temperature_c,
-            priority,
+            before=self._sleep_guard.look,
+            after=self._looked,
+            priority=priority,
         )
         self._sampler = None
         if self.meter is not None:
             self._sampler = EnergySampler(self.meter, self.page, self.activity, priority)
+        self._service_manager.ready()
         _log.info('%s: %s', board, ', '.join(map(repr, domains)))
 
     def stop(self) -> None:
@@ -127,7 +136,14 @@ class Daemon:
             self.meter.close()
         self.page.set_state(DaemonState.CLOSED)
         self.page.close()
+        self._sleep_guard.close()
         self._unlock()
+        self._service_manager.stopped()
+
+    def _looked(self) -> None:
+        """The board was looked at, through the same locks as steps: nothing hangs."""
+        self.page.set_looked(time.monotonic_ns())
+        self._service_manager.alive()
 
     def _unlock(self) -> None:
         if self._board_lock.held and not self._undo_log.exists():

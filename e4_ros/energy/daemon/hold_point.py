@@ -75,7 +75,11 @@ class HeldPoint:
     @property
     def lost_because(self) -> str:
         """Why the point is no longer held; empty while it is."""
-        return self._client.lost_because if self._client.state is ClientState.LOST else ''
+        if self._client.state is ClientState.LOST:
+            return self._client.lost_because
+        if self._client.hangs:
+            return 'the daemon hangs: it holds the clocks and applies nothing'
+        return ''
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait for the time given, or until the point is lost."""

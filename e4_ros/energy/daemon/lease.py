@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from e4_ros.energy.plan import FrequencyPlan
 
 
+MAX_OF_ONE_USER = MAX_LEASES - 4
+"""Leases that one user may hold, so that he does not keep all others out."""
+
+
 class LeaseError(ValueError):
     """No lease is granted; the message says why."""
 
@@ -114,6 +118,12 @@ class LeaseBook:
         """
         with self._lock:
             self.check(client, exclusive)
+            own = tuple(lease for lease in self._held if lease.peer.uid == peer.uid)
+            if len(own) >= MAX_OF_ONE_USER:
+                raise LeaseHeld(
+                    f'user {peer.uid} holds {MAX_OF_ONE_USER} leases, and the others are for other '
+                    f'users: {_names(own)}'
+                )
             lease = Lease(client, peer, exclusive)
             self._held = (*self._held, lease)
             return lease

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from e4_ros.energy.daemon.activity import Activity
@@ -33,6 +33,8 @@ class BoardMonitor:
         root: folder that holds ``sys/``.
         over_temperature_c: temperature in °C from which on, in a zone without a lower limit of its
             own, the clocks are restored and no lease is granted.
+        before: called before each look, in the thread.
+        after: called after each check that succeeded, in the thread.
         priority: SCHED_FIFO priority of the thread, where permitted; 0: none. A thread without one
             could be kept from the processor while it keeps the interpreter from the steps.
     """
@@ -44,12 +46,15 @@ class BoardMonitor:
         activity: Activity,
         root: str | Path,
         over_temperature_c: float = 95.0,
+        before: Callable[[], None] = lambda: None,
+        after: Callable[[], None] = lambda: None,
         priority: int = 0,
     ) -> None:
         self._core = core
         self._server = server
         self._activity = activity
         self._zones = ThermalZones(root, over_temperature_c)
+        self._before, self._after = before, after
         self._priority = priority
         self._hot = ''
         self._thread = threading.Thread(target=self._run, name='e4-housekeeping', daemon=True)
@@ -68,6 +73,7 @@ class BoardMonitor:
             self._core.recover()
         self._server.refuse_leases(self._hot or self._core.refusal())
         self._core.refresh()
+        self._after()
 
     def _check_temperature(self, zones: Sequence[ZoneReading]) -> None:
         """End the leases from the moment one zone reaches its limit until all have cooled down."""
@@ -90,6 +96,8 @@ class BoardMonitor:
         looks = 0
         while self._activity.wait(self._busy_s(), self._idle_s()):
             looks += 1
+            # First: what firmware changed while the machine slept is nobody's wish to be followed.
+            self._before()
             self._core.follow()
             if not self._core.holds_clocks or looks >= _LOOKS:
                 looks = 0

@@ -1,11 +1,10 @@
-"""The daemon's socket: one thread accepts, and each lease has one that serves its client."""
+"""The daemon's requests: leases begin and end, and each has a thread that serves its client."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import selectors
 import socket
 import threading
 import time
@@ -19,14 +18,12 @@ from e4_ros.energy.client.status_page import PageWriter
 from e4_ros.energy.daemon import access
 from e4_ros.energy.daemon.activity import Activity
 from e4_ros.energy.daemon.core import ClocksLost, DaemonCore
-from e4_ros.energy.daemon.lease import Lease, LeaseBook, LeaseError, LeaseHeld
+from e4_ros.energy.daemon.lease import Lease, LeaseBook, LeaseError, LeaseHeld, Peer
+from e4_ros.energy.daemon.reception import Reception, Shares
 from e4_ros.energy.daemon.session import Session
 from e4_ros.energy.plan import FrequencyPlan, PlanError
 
 _log = logging.getLogger(__name__)
-
-_HELLO_S = 2.0  # longest time from a connection to its first message
-_MAX_WAITING = 32
 
 
 class _Served(NamedTuple):
@@ -65,16 +62,15 @@ class DaemonServer:
         self.socket_path = Path(socket_path)
         self._page = page
         self._activity = activity
-        self._gid = access.gid_of(group)
+        gid = access.gid_of(group)
         self._watchdog_s = watchdog_s
         self._priority = priority
         self._control = threading.RLock()
         self._served: dict[Lease, _Served] = {}
-        self._listener = access.listen(socket_path, self._gid)
+        listener = access.listen(socket_path, gid)
         self._inode = self.socket_path.stat().st_ino
-        self._wake, self._woken = socket.socketpair()
-        self._acceptor = threading.Thread(target=self._accept, name='e4-accept', daemon=True)
-        self._acceptor.start()
+        self._shares = Shares()
+        self._reception = Reception(listener, gid, self._shares, self._greet)
 
     # --- requests, from any thread ---
 
@@ -128,10 +124,7 @@ class DaemonServer:
 
     def stop(self) -> None:
         """End the leases, close the socket and remove its file. May be called twice."""
-        if self._wake.fileno() < 0:
-            return
-        self._wake.close()
-        self._acceptor.join()
+        self._reception.stop()
         self.end_all('the daemon stopped')
         for served in list(self._served.values()):
             served.thread.join()
@@ -139,51 +132,15 @@ class DaemonServer:
             if os.lstat(self.socket_path).st_ino == self._inode:
                 self.socket_path.unlink()
 
-    # --- the accepting thread ---
+    # --- the thread that accepts ---
 
-    def _accept(self) -> None:
-        with selectors.DefaultSelector() as selector, self._listener, self._woken:
-            self._listener.setblocking(False)
-            selector.register(self._listener, selectors.EVENT_READ)
-            selector.register(self._woken, selectors.EVENT_READ)
-            waiting: dict[socket.socket, float] = {}
-            while True:
-                ready = [key.fileobj for key, _ in selector.select(0.5 if waiting else None)]
-                if self._woken in ready:
-                    break
-                for connection in waiting.keys() & set(ready):
-                    selector.unregister(connection)
-                    del waiting[connection]
-                    self._greet(connection)
-                if self._listener in ready and (new := self._admit(len(waiting))) is not None:
-                    waiting[new] = time.monotonic() + _HELLO_S
-                    selector.register(new, selectors.EVENT_READ)
-                for connection in [c for c, until in waiting.items() if time.monotonic() > until]:
-                    selector.unregister(connection)
-                    del waiting[connection]
-                    connection.close()
-            for connection in waiting:
-                connection.close()
-
-    def _admit(self, waiting: int) -> socket.socket | None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError as error:
-            _log.warning('a connection was lost: %s', error)
-            return None
-        if waiting < _MAX_WAITING and access.may_talk(connection, self._gid):
-            return connection
-        _log.warning('refused %s', access.peer_of(connection))
-        connection.close()
-        return None
-
-    def _greet(self, connection: socket.socket) -> None:
+    def _greet(self, connection: socket.socket, peer: Peer) -> None:
         """Answer the first message of a connection; `ACQUIRE` begins a lease."""
         try:
             message = connection.recv(protocol.MAX_MESSAGE, socket.MSG_DONTWAIT)
             kind = message[0] if message else 0
             if kind == protocol.ACQUIRE:
-                self._begin(connection, protocol.parse_request(message[1:]))
+                self._begin(connection, peer, protocol.parse_request(message[1:]))
                 return
             if kind == protocol.STATUS:
                 connection.send(protocol.pack_answer(**self.status()), socket.MSG_DONTWAIT)
@@ -197,11 +154,11 @@ class DaemonServer:
             _log.debug('a connection ended before its lease: %s', error)
         connection.close()
 
-    def _begin(self, connection: socket.socket, request: dict[str, str]) -> None:
+    def _begin(self, connection: socket.socket, peer: Peer, request: dict[str, str]) -> None:
         client = request.get('client') or 'unnamed'
         with self._control:
             exclusive = bool(request.get('exclusive'))
-            lease = self._leases.claim(client, access.peer_of(connection), exclusive)
+            lease = self._leases.claim(client, peer, exclusive)
             self.core.begin(lease)
             self._activity.begin(lease)
             thread = threading.Thread(
@@ -242,6 +199,11 @@ class DaemonServer:
 
     def _answer(self, lease: Lease, request: bytes) -> tuple[bytes, bool]:
         """The answer to a request of the lease's holder, and whether the connection stays open."""
+        time.sleep(max(0.0, self._shares.wait_s(lease.peer.uid)))
+        with self._shares.charged_to(lease.peer.uid):
+            return self._answer_now(lease, request)
+
+    def _answer_now(self, lease: Lease, request: bytes) -> tuple[bytes, bool]:
         kind, goes_on = request[0], True
         try:
             if len(request) > protocol.MAX_MESSAGE:

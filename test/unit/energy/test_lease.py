@@ -46,7 +46,7 @@ def test_nobody_shares_with_who_needs_the_clocks_alone():
 def test_there_is_room_for_so_many():
     book = LeaseBook()
     for number in range(MAX_LEASES):
-        book.claim(f'robot {number}', PEER)
+        book.claim(f'robot {number}', Peer(number, number, number))
     with pytest.raises(LeaseHeld, match='no more can: robot 0'):
         book.claim('one more', PEER)
 

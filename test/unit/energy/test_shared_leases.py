@@ -13,8 +13,8 @@ import pytest
 
 from e4_ros.energy.client import protocol
 from e4_ros.energy.client.client import ClientState, DaemonError, DvfsClient
-from e4_ros.energy.client.status_page import MAX_LEASES
 from e4_ros.energy.daemon.daemon import Daemon
+from e4_ros.energy.daemon.lease import MAX_OF_ONE_USER
 
 # Steps one segment of the plan that comes by stdin, every few milliseconds, for ever.
 CLIENT = """
@@ -176,11 +176,11 @@ def test_each_client_reads_its_own_counters(daemon, config, sweep):
 
 
 def test_more_clients_than_there_is_room_for(daemon, config):
-    several = [DvfsClient(config.socket_path) for _ in range(MAX_LEASES)]
+    several = [DvfsClient(config.socket_path) for _ in range(MAX_OF_ONE_USER)]
     try:
         for number, client in enumerate(several):
             client.acquire(f'camera {number}')
-        with pytest.raises(DaemonError, match='no more can: camera 0'):
+        with pytest.raises(DaemonError, match=f'holds {MAX_OF_ONE_USER} leases, .*camera 0'):
             DvfsClient(config.socket_path).acquire('one more')
         several[3].release()
         several[3].acquire('a seat that was left')
