@@ -15,6 +15,8 @@ PARTS = {
     'two_daemons': 'two_daemons',
     'wrong_table': 'wrong_table',
     'compare': 'comparisons',
+    'power_mode': 'power_mode',
+    'offline': 'offline',
 }
 """Part, which is its key in the JSON file, → module of this folder.
 
@@ -63,6 +65,10 @@ def boards(
 
     Wrong table: boards that are half and twice as fast as their files say are played with the
     controller `e4`; frames until it is late in fewer than 2 % of the next hundred.
+
+    Power mode: another mode is set at random moments of leases. No clock may be written above a new
+    limit later than 50 ms after it, or restored above it. Offline: CPU clusters go offline and come
+    back at random moments. No lease may be lost or refused, and everything must be back in the end.
 
     The file is written anew after each part.
     """  # noqa: D301

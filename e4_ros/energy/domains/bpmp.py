@@ -14,9 +14,17 @@ from pathlib import Path
 from typing_extensions import override
 
 from e4_ros.energy.domains.domain import limits_hz
-from e4_ros.energy.domains.emc_table import cap_hz, capped_limits, likely_hz, listed_hz, under_cap
+from e4_ros.energy.domains.emc_table import (
+    cap_file,
+    cap_hz,
+    capped_limits,
+    capped_text,
+    likely_hz,
+    listed_hz,
+    under_cap,
+)
 from e4_ros.energy.domains.file_domain import FileDomain
-from e4_ros.energy.domains.pins import Pin, ValuePin
+from e4_ros.energy.domains.pins import Guard, Pin, ValuePin
 from e4_ros.energy.domains.restore import restore_text
 from e4_ros.energy.domains.sysfs import KernelFiles, read_clock, read_text, relative
 from e4_ros.energy.errors import DomainError, Snapshot
@@ -51,22 +59,35 @@ class EmcDomain(FileDomain):
         listed = next(filter(None, (listed_hz(root / p, unit) for p, unit in _TABLES)), ())
         table = listed or likely_hz(root, low, high, (cap, read_clock(folder / RATE)))
         limits = limits_hz(table, low, cap)
+        self._guard: Guard | None = None
         super().__init__(root, name, table, limits, (folder / file for file in FILES))
 
     @override
     def _open_pins(self) -> list[Pin]:
         lock, rate = (self._files.keep(path) for path in self._paths)
         lock.write(b'1\n')
-        return [ValuePin(rate)]
+        cap = cap_file(self._root)
+        self._guard = None if cap is None else Guard(self._files.keep(cap, readonly=True))
+        return [ValuePin(rate, self._guard)]
+
+    @override
+    def _forget_pins(self) -> None:
+        super()._forget_pins()
+        self._guard = None
 
     @override
     def taken_over(self, saved: Snapshot) -> Snapshot:
-        rate, lock = (relative(self._root / EMC / name, self._root) for name in (RATE, LOCK))
-        return under_cap(saved, rate, lock, self.frequencies_hz, self._root)
+        rate = relative(self._root / EMC / RATE, self._root)
+        return under_cap(saved, rate, self.frequencies_hz, self.machine_limits(saved)[1])
 
     @override
     def machine_limits(self, saved: Mapping[str, str]) -> tuple[int, int]:
-        return capped_limits(self.frequencies_hz, self._root)
+        if self._guard is not None and self._guard.look():
+            self.revision += 1
+        try:
+            return capped_limits(self.frequencies_hz, self._root)
+        except DomainError:
+            return self.limits_hz
 
     @override
     def current_hz(self) -> int:
@@ -85,7 +106,7 @@ class EmcDomain(FileDomain):
         except DomainError as error:
             return [str(error.strerror)]
         if rate is not None:
-            problems += restore_text(files, folder / RATE, rate)
+            problems += restore_text(files, folder / RATE, capped_text(rate, root))
         if lock is not None:
             problems += restore_text(files, folder / LOCK, lock)
         return problems

@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from e4_ros.energy.domains.pins import Pin, RangePin, RoundedPin, ValuePin, at_most, others_range
+from e4_ros.energy.domains.pins import (
+    Guard,
+    Pin,
+    RangePin,
+    RoundedPin,
+    ValuePin,
+    at_most,
+    others_range,
+)
 from e4_ros.energy.domains.restore import restore_range, restore_text
 from e4_ros.energy.domains.sysfs import KernelFiles, parse_int, read_text, relative
 from e4_ros.energy.errors import DomainError, Snapshot
@@ -68,6 +76,7 @@ class PolicyPin:
         self.table = table
         self._files, self._wider = files, wider
         self._by_speed = False
+        self._guard: Guard | None = None  # the upper limit, which a speed does not replace
         self._names = {name: relative(folder / name, root) for name in FILES}
         self._opened_to: int | None = None  # what the lower limit was set to, if it was
 
@@ -77,7 +86,7 @@ class PolicyPin:
         Args:
             lowest: lowest frequency that will be asked for.
         """
-        self._opened_to = None
+        self._opened_to = self._guard = None
         if not online(self.folder):
             return
         try:
@@ -95,7 +104,8 @@ class PolicyPin:
         self.open_range(lowest)
         if read_text(self.folder / GOVERNOR) != 'userspace':
             governor.write(b'userspace\n')
-        return ValuePin(self._files.keep(self.folder / SETSPEED))
+        self._guard = Guard(high)
+        return ValuePin(self._files.keep(self.folder / SETSPEED), self._guard)
 
     def open_range(self, lowest: int) -> None:
         """Open the range down to `lowest`: jetson_clocks leaves min = max behind."""
@@ -105,6 +115,10 @@ class PolicyPin:
         if low.read_int() > lowest:
             low.write(b'%d\n' % lowest)
             self._opened_to = lowest
+
+    def limit_moved(self) -> bool:
+        """Whether the upper limit beside a pinned speed is another than before."""
+        return self.pin is not None and self._guard is not None and self._guard.look()
 
     def leave_if_offline(self) -> None:
         """For an `except` block: let go where the CPUs are offline, else raise the error again."""
@@ -161,17 +175,21 @@ def _takes_speed(folder: Path) -> bool:
     return 'userspace' in read_text(folder / 'scaling_available_governors').split()
 
 
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
+
+
 def restore_policy(folder: Path, texts: Mapping[str, str], files: KernelFiles) -> list[str]:
     """Restore one policy from file name → text; return what went wrong."""
     problems = []
     try:
-        if LOW in texts and HIGH in texts:
-            low, high = texts[LOW], texts[HIGH]
-            if _takes_speed(folder):
-                # The upper limit was never ours: what it says now is what others want.
-                high = read_text(folder / HIGH)
-            floor = read_text(folder / 'cpuinfo_min_freq')
-            problems += restore_range(files, folder / LOW, folder / HIGH, (low, high), floor)
+        if LOW in texts and _takes_speed(folder):
+            # The upper limit was never ours: what it says now is what others want.
+            low, high = texts[LOW], read_text(folder / HIGH)
+            problems += restore_text(files, folder / LOW, min(low, high, key=_number))
+        elif LOW in texts and HIGH in texts:
+            floor, limits = read_text(folder / 'cpuinfo_min_freq'), (texts[LOW], texts[HIGH])
+            problems += restore_range(files, folder / LOW, folder / HIGH, limits, floor)
         if GOVERNOR in texts:
             problems += restore_text(files, folder / GOVERNOR, texts[GOVERNOR])
         # Under any other governor the file reads `<unsupported>` and takes nothing.

@@ -28,36 +28,44 @@ _KNOWN_HZ = {
 }
 
 
+def cap_file(root: Path) -> Path | None:
+    """The file with the highest rate that nvpmodel allows; None where there is none."""
+    return next((root / place for place in _CAPS if os.access(root / place, os.R_OK)), None)
+
+
 def cap_hz(root: Path, otherwise: int) -> int:
     """Highest rate that nvpmodel allows; `otherwise` where it sets no cap."""
-    for place in _CAPS:
-        if os.access(root / place, os.R_OK):
-            return read_clock(root / place) or otherwise
-    return otherwise
+    path = cap_file(root)
+    return otherwise if path is None else read_clock(path) or otherwise
 
 
 def capped_limits(table_hz: tuple[int, ...], root: Path) -> tuple[int, int]:
-    """Limits of a memory clock under the cap that nvpmodel sets now."""
+    """Limits of a memory clock under the cap that nvpmodel sets now.
+
+    Raises:
+        DomainError: the cap cannot be read.
+    """
+    return limits_hz(table_hz, table_hz[0], min(table_hz[-1], cap_hz(root, table_hz[-1])))
+
+
+def capped_text(rate: str, root: Path) -> str:
+    """A saved rate, or the cap of now where that is lower."""
     try:
-        return limits_hz(table_hz, table_hz[0], min(table_hz[-1], cap_hz(root, table_hz[-1])))
-    except DomainError:
-        return table_hz[0], table_hz[-1]
+        return str(min(int(rate), cap_hz(root, int(rate))))
+    except (DomainError, ValueError):
+        return rate
 
 
-def under_cap(
-    saved: Snapshot, rate: str, lock: str, table_hz: tuple[int, ...], root: Path
-) -> Snapshot:
-    """The saved state with a rate that was locked above today's cap brought down to it.
+def under_cap(saved: Snapshot, rate: str, table_hz: tuple[int, ...], high: int) -> Snapshot:
+    """The saved state with a rate above today's cap brought down to it.
 
     Args:
         saved: saved state.
         rate: name of the file with the rate.
-        lock: name of the file that says, by ``1``, whether somebody held the rate.
         table_hz: rates of the clock, in hertz, ascending.
-        root: folder that holds ``sys/``.
+        high: today's cap, in hertz.
     """
-    high = capped_limits(table_hz, root)[1]
-    if saved.get(lock) != '1' or not saved.get(rate, '').isdigit() or int(saved[rate]) <= high:
+    if not saved.get(rate, '').isdigit() or int(saved[rate]) <= high:
         return saved
     return saved | {rate: str(at_most(table_hz, high))}
 

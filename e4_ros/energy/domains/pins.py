@@ -18,7 +18,7 @@ from typing import Protocol
 from typing_extensions import override
 
 from e4_ros.energy.domains.sysfs import KernelFile
-from e4_ros.energy.errors import Check, Write, WriteRefused
+from e4_ros.energy.errors import Check, DomainError, Write, WriteRefused
 
 SETTLE_S = 0.002
 """How long a value that reads back differently may take to be applied before it is reported."""
@@ -39,7 +39,7 @@ class Pin(Protocol):
         """The writes that change the pin from `before` to `value`."""
 
     def checks(self, before: int) -> tuple[Check, ...]:
-        """What the files that such writes replace hold if nobody else wrote them."""
+        """What files hold unless others have written what such writes must not overlook."""
 
 
 def at_most(table: Sequence[int], value: int) -> int:
@@ -61,11 +61,41 @@ def settled(read: Callable[[], int], wanted: int, slack: int = 0) -> int:
     return value
 
 
-class ValuePin(Pin):
-    """A file that takes the frequency itself."""
+class Guard:
+    """A file in which others set a limit: what it held when it was last looked at.
+
+    Args:
+        file: the open file; it must be readable.
+    """
 
     def __init__(self, file: KernelFile) -> None:
         self._file = file
+        self._seen = file.read_int()
+
+    def look(self) -> bool:
+        """Read it; whether it has changed. One that cannot be read now has not."""
+        try:
+            before, self._seen = self._seen, self._file.read_int()
+        except DomainError:
+            return False
+        return before != self._seen
+
+    def check(self) -> Check:
+        """With this a step sees, before it writes, whether it has changed since."""
+        return self._file.check_of(self._seen, 0)
+
+
+class ValuePin(Pin):
+    """A file that takes the frequency itself.
+
+    Args:
+        file: the open file.
+        guard: file of a limit beside it, which steps must not overlook; None where there is none.
+    """
+
+    def __init__(self, file: KernelFile, guard: Guard | None = None) -> None:
+        self._file = file
+        self._guard = guard
 
     @override
     def write(self, value: int) -> None:
@@ -81,7 +111,7 @@ class ValuePin(Pin):
 
     @override
     def checks(self, before: int) -> tuple[Check, ...]:
-        return ()
+        return () if self._guard is None else (self._guard.check(),)
 
 
 class RangePin(Pin):

@@ -167,10 +167,10 @@ class KernelFiles:
     def __init__(self) -> None:
         self._open: dict[Path, KernelFile] = {}
 
-    def keep(self, path: Path) -> KernelFile:
+    def keep(self, path: Path, readonly: bool = False) -> KernelFile:
         """Open a file (once) and keep it."""
         if path not in self._open:
-            self._open[path] = KernelFile(path)
+            self._open[path] = KernelFile(path, readonly)
         return self._open[path]
 
     def read_int(self, path: Path) -> int:

@@ -14,9 +14,17 @@ from pathlib import Path
 from typing_extensions import override
 
 from e4_ros.energy.domains.domain import limits_hz
-from e4_ros.energy.domains.emc_table import cap_hz, capped_limits, likely_hz, listed_hz, under_cap
+from e4_ros.energy.domains.emc_table import (
+    cap_file,
+    cap_hz,
+    capped_limits,
+    capped_text,
+    likely_hz,
+    listed_hz,
+    under_cap,
+)
 from e4_ros.energy.domains.file_domain import FileDomain
-from e4_ros.energy.domains.pins import Pin, ValuePin
+from e4_ros.energy.domains.pins import Guard, Pin, ValuePin
 from e4_ros.energy.domains.restore import restore_text
 from e4_ros.energy.domains.sysfs import KernelFiles, read_clock, read_text, relative
 from e4_ros.energy.errors import DomainError, Snapshot
@@ -49,6 +57,7 @@ class Tegra210EmcDomain(FileDomain):
         listed = [hz for hz in listed_hz(root / _RATES, _KHZ) if low <= hz <= high]
         table = tuple(listed) or likely_hz(root, low, high, (cap, read_clock(folder / NOW)))
         limits = limits_hz(table, low, cap)
+        self._guard: Guard | None = None
         super().__init__(root, name, table, limits, (folder / file for file in FILES))
 
     @override
@@ -57,16 +66,28 @@ class Tegra210EmcDomain(FileDomain):
         # The clock goes on as it is until the first step; jetson_clocks may hold it already.
         rate.write(b'%d\n' % self.current_hz())
         state.write(b'1\n')
-        return [ValuePin(rate)]
+        cap = cap_file(self._root)
+        self._guard = None if cap is None else Guard(self._files.keep(cap, readonly=True))
+        return [ValuePin(rate, self._guard)]
+
+    @override
+    def _forget_pins(self) -> None:
+        super()._forget_pins()
+        self._guard = None
 
     @override
     def taken_over(self, saved: Snapshot) -> Snapshot:
-        rate, state = (relative(self._root / OVERRIDE / n, self._root) for n in (RATE, STATE))
-        return under_cap(saved, rate, state, self.frequencies_hz, self._root)
+        rate = relative(self._root / OVERRIDE / RATE, self._root)
+        return under_cap(saved, rate, self.frequencies_hz, self.machine_limits(saved)[1])
 
     @override
     def machine_limits(self, saved: Mapping[str, str]) -> tuple[int, int]:
-        return capped_limits(self.frequencies_hz, self._root)
+        if self._guard is not None and self._guard.look():
+            self.revision += 1
+        try:
+            return capped_limits(self.frequencies_hz, self._root)
+        except DomainError:
+            return self.limits_hz
 
     @override
     def current_hz(self) -> int:
@@ -85,7 +106,7 @@ class Tegra210EmcDomain(FileDomain):
         except DomainError as error:
             return [str(error.strerror)]
         if rate is not None:
-            problems += restore_text(files, folder / RATE, rate)
+            problems += restore_text(files, folder / RATE, capped_text(rate, root))
         if state is not None:
             problems += restore_text(files, folder / STATE, state)
         return problems

@@ -3,8 +3,9 @@
 Besides the files of a real machine, the folder `e4/` holds what a test reads and sets:
 `e4/load/DOMAIN` (a share 0 to 1, or `LOW HIGH PERIOD_S` for a square wave), `e4/energy_j` (the
 exact energy, against which a meter is tested), `e4/temperature_c`, `e4/over_current` (events so
-far), `e4/faults` (one on a line), and `e4/power_mode`: written with a mode's name or number it does
-what `nvpmodel -m` does.
+far), `e4/faults` (one on a line), `e4/writes` (the latest: seconds of CLOCK_MONOTONIC, path, text;
+writing to it forgets them), and `e4/power_mode`: written with a mode's name or number it does what
+`nvpmodel -m` does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import errno
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -28,6 +30,7 @@ from e4_ros.energy.virtual.physics import Physics
 from e4_ros.energy.virtual.sensors import monitor_attributes
 
 Kernel = Literal['old', 'new']
+_KEPT_WRITES = 5000
 _Owner = VirtualPolicy | VirtualDevfreq | VirtualMemoryClock
 
 
@@ -56,6 +59,8 @@ class VirtualMachine:
         self.faults = faults or Faults([])
         self._old = (kernel or board.kernel) == 'old'
         self._lock = threading.Lock()
+        self._now = now
+        self._writes: deque[str] = deque(maxlen=_KEPT_WRITES)
         self._physics = Physics(board)
         self._event_queue = EventQueue(now, self._physics.flow)
         self.attributes: dict[str, Attribute] = {}
@@ -104,8 +109,10 @@ class VirtualMachine:
             lost = self.faults.before_write(path)
             if attribute.write is None:
                 raise refuse(errno.EACCES)
+            text = data.decode('ascii', 'replace')
             if not lost:
-                attribute.write(data.decode('ascii', 'replace'))
+                attribute.write(text)
+            self._writes.append(f'{self._now():.6f} {path} {text.strip()}')
 
     def present(self, path: str) -> bool:
         """Whether a file is there now."""
@@ -239,7 +246,11 @@ class VirtualMachine:
             'e4/temperature_c',
             Attribute(lambda: physics.temperature_c, self._set_temperature),
         )
+        yield 'e4/writes', Attribute(lambda: '\n'.join(self._writes), self._forget_writes)
         yield 'e4/faults', Attribute(lambda: self.faults, self.faults.replace)
+
+    def _forget_writes(self, text: str) -> None:
+        self._writes.clear()
 
     def _set_temperature(self, text: str) -> None:
         try:

@@ -109,16 +109,20 @@ def test_clamped_is_the_next_frequency_below(gpu):
     ]  # fmt: skip
 
 
-def test_a_lower_cap_of_the_memory_lowers_its_limit_and_a_rate_that_was_locked(domains, tmp_path):
+def test_a_lower_cap_of_the_memory_lowers_its_limit_and_the_rate_to_restore(domains, tmp_path):
     emc = domains['emc']
     table = emc.frequencies_hz
     (tmp_path / 'sys/kernel/nvpmodel_clk_cap/emc').write_text(f'{table[1]}\n')
     saved = emc.snapshot()
     assert emc.machine_limits(saved) == (table[0], table[1])
-    assert emc.taken_over(saved) == saved
-    rate, lock = (next(name for name in saved if name.endswith(end)) for end in ('rate', 'locked'))
-    locked = saved | {rate: str(table[-1]), lock: '1'}
-    assert emc.taken_over(locked)[rate] == str(table[1])
+    rate = next(name for name in saved if name.endswith('/rate'))
+    low = saved | {rate: str(table[0])}
+    assert emc.taken_over(low) is low
+    assert emc.taken_over(saved | {rate: str(table[-1])})[rate] == str(table[1])
+    emc.open()
+    emc.set_hz(table[0])
+    assert emc.restore(saved | {rate: str(table[-1])}) == []
+    assert (tmp_path / rate).read_text().strip() == str(table[1])
 
 
 @pytest.fixture
