@@ -61,7 +61,8 @@ def begin(core, sweep):
 
     yield begin
     for lease in leases:
-        core.end(lease)
+        if lease.plan is not None:
+            core.end(lease)
 
 
 class Cluster:
