@@ -75,7 +75,7 @@ def reproduce(
 
     Learning governors need the extra `learn` (gymnasium, stable-baselines3).
     """  # noqa: D301
-    from e4_ros.energy.boards import board_names
+    from e4_ros.energy.boards import PAPER_BOARDS
     from e4_ros.evaluation.exit_record import SHIPPED, about_exits, load_exits, save_exits
     from e4_ros.evaluation.simulation.reproduction_page import write_page
     from e4_ros.evaluation.simulation.reproduction_summary import summarise
@@ -83,7 +83,7 @@ def reproduce(
 
     began = time.monotonic()
     names = [b.strip() for b in boards.split(',') if b.strip()]
-    names = names or [b for b in board_names() if b.startswith('jetson')]
+    names = names or list(PAPER_BOARDS)
     if quick:
         names = names if boards else list(QUICK_BOARDS)
         frames = min(frames, QUICK_FRAMES)

@@ -102,6 +102,7 @@ class DomainSpec(Strict):
             ``devfreq/<name>``; ``bpmp``: folder of the clock in debugfs; ``tegra210``: folder of
             the clock that overrides the memory's, in debugfs.
         policies: ``cpufreq`` only: numbers of the CPUs of each policy.
+        name: ``devfreq`` only: ``<name>``, where it is not that of the device's folder.
         of_node: ``devfreq`` only: device tree name by which discovery recognises a GPU.
         rates: ``bpmp`` and ``tegra210`` only: file in which the kernel lists the rates, in kHz.
         cap: ``bpmp`` and ``tegra210`` only: file with which nvpmodel caps the clock.
@@ -120,6 +121,7 @@ class DomainSpec(Strict):
     kind: Literal['cpufreq', 'devfreq', 'bpmp', 'tegra210', 'nvml']
     path: str
     policies: tuple[tuple[int, ...], ...] = ()
+    name: str = ''
     of_node: str = ''
     rates: str = ''
     cap: str = ''
@@ -140,12 +142,15 @@ class DomainSpec(Strict):
         return self.table.hz
 
     @property
+    def written_hz(self) -> tuple[int, int]:
+        """The limits as nvpmodel writes them, which need not be in the table."""
+        low, high = self.limits_mhz or (self.table.mhz[0], self.table.mhz[-1])
+        return round(low * HZ_PER_MHZ), round(high * HZ_PER_MHZ)
+
+    @property
     def limits_hz(self) -> tuple[int, int]:
         """Lowest and highest clock of the table that the power mode allows."""
-        table = self.table.hz
-        if self.limits_mhz is None:
-            return table[0], table[-1]
-        floor, cap = (round(mhz * HZ_PER_MHZ) for mhz in self.limits_mhz)
+        table, (floor, cap) = self.table.hz, self.written_hz
         high = max((f for f in table if f <= cap), default=table[0])
         return min((f for f in table if floor <= f <= high), default=high), high
 

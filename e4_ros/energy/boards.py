@@ -35,6 +35,7 @@ from e4_ros.energy.board_parts import (
 )
 
 __all__ = [
+    'PAPER_BOARDS',
     'Board',
     'BoardError',
     'ClockTable',
@@ -54,6 +55,16 @@ __all__ = [
     'board_names',
     'load_board',
 ]
+
+
+PAPER_BOARDS = (
+    'jetson_agx_orin',
+    'jetson_nano',
+    'jetson_orin_nano',
+    'jetson_tx2',
+    'jetson_xavier_nx',
+)
+"""The boards of E4's paper (arXiv 2503.04865), on which its figures are played."""
 
 
 class BoardError(ValueError):

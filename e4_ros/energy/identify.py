@@ -8,6 +8,7 @@ carrier is known by the module that sits on it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -21,13 +22,15 @@ from e4_ros.energy.power_mode import SeenMode, read_power_mode
 from e4_ros.energy.virtual.board import board_of
 
 _DEVICE_TREE = 'proc/device-tree'
+_ONLINE, _PRESENT = (f'sys/devices/system/cpu/{name}' for name in ('online', 'present'))
 _UNKNOWN = 'pc'
 
 
 def identify(root: str | Path = '/') -> str:
     """Name of the machine's board: one that is described, else one made of its model's text.
 
-    A machine without a device tree (a PC, a container) is ``pc``.
+    A machine without a device tree (a PC, a container) is ``pc``. Where several boards have the SoC
+    that is all that is known, it is the one with as many CPUs.
     """
     if (name := board_of(root)) is not None:
         return name
@@ -36,10 +39,10 @@ def identify(root: str | Path = '/') -> str:
     for name, board in known.items():
         if model and board.model == model:
             return name
-    for seen in _strings(root, 'compatible'):
-        for name, board in known.items():
-            if seen in board.compatible:
-                return name
+    for seen in _modules(_strings(root, 'compatible')):
+        if alike := [name for name, board in known.items() if seen in board.compatible]:
+            cpus = len(_cpu_list(Path(root) / _PRESENT))
+            return next((name for name in alike if _cpus(known[name]) == cpus), alike[0])
     return re.sub(r'[^a-z0-9]+', '_', model.lower()).strip('_') or _UNKNOWN
 
 
@@ -57,6 +60,8 @@ def machine_board(root: str | Path = '/') -> Board:
     board = load_board(name)
     if seen is not None and (mode := _mode_of(board, seen)):
         board = board.in_mode(mode)
+    if online := _cpu_list(Path(root) / _ONLINE):
+        board = board.with_cpus(online)
     return board.with_clocks({d.name: (d.frequencies_hz, d.limits_hz) for d in found})
 
 
@@ -67,6 +72,30 @@ def _strings(root: str | Path, name: str) -> list[str]:
     except OSError:
         return []
     return [text for part in raw.split(b'\0') if (text := part.decode(errors='replace').strip())]
+
+
+def _modules(compatible: list[str]) -> Iterator[str]:
+    """Each string, and the module that one names behind its carrier.
+
+    A Jetson's `nvidia,p3768-0000+p3767-0005-super` is the module `nvidia,p3767-0005`.
+    """
+    for text in compatible:
+        yield text
+        if '+' in text:
+            yield 'nvidia,' + text.rpartition('+')[2].removesuffix('-super')
+
+
+def _cpu_list(path: Path) -> list[int]:
+    """CPU numbers from a list like `0-3,6`; empty where it cannot be read."""
+    try:
+        spans = [tuple(map(int, part.split('-'))) for part in path.read_text().split(',')]
+    except (OSError, ValueError):
+        return []
+    return [cpu for span in spans for cpu in range(span[0], span[-1] + 1)]
+
+
+def _cpus(board: Board) -> int:
+    return sum(len(cpus) for spec in board.domains.values() for cpus in spec.policies)
 
 
 def _mode_of(board: Board, seen: SeenMode) -> str:
@@ -100,7 +129,7 @@ def _discovered(like: DomainSpec, domain: Domain, root: Path) -> DomainSpec:
             'limits_mhz': tuple(hz / HZ_PER_MHZ for hz in domain.limits_hz),
         }
     )
-    policies = tuple(_cpus(policy) for policy in getattr(domain, 'policies', ()))
+    policies = tuple(_cpus_of(policy) for policy in getattr(domain, 'policies', ()))
     if not any(policies):
         return spec
     return spec.model_copy(
@@ -123,7 +152,7 @@ def _for_cores(one: DomainSpec, cores: int) -> dict[str, object]:
     }
 
 
-def _cpus(policy: Path) -> tuple[int, ...]:
+def _cpus_of(policy: Path) -> tuple[int, ...]:
     try:
         return tuple(map(int, (policy / 'affected_cpus').read_text().split()))
     except (OSError, ValueError):

@@ -41,10 +41,9 @@ def profile(
         planning_ms,
         search_row,
     )
-    from e4_ros.energy.boards import board_names
+    from e4_ros.energy.boards import PAPER_BOARDS, board_names
 
-    boards = [name for name in board_names() if name.startswith('jetson')]
-    boards = boards[:2] if quick else boards
+    boards = PAPER_BOARDS[:2] if quick else PAPER_BOARDS
     tasks = [
         (board, model, domains, mix)
         for model in MODELS

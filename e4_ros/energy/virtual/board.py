@@ -126,4 +126,6 @@ def _clock_links(board: Board) -> dict[str, str]:
             targets[f'{folder}/scaling_cur_freq'] = 'scaling_max_freq'
         if spec.kind == 'devfreq':
             targets[f'{devfreq_folder(spec)}/cur_freq'] = 'max_freq'
+        if spec.kind == 'tegra210':
+            targets[f'{spec.path}/clk_rate'] = 'clk_update_rate'
     return targets

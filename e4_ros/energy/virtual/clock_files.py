@@ -24,7 +24,7 @@ def policies(spec: DomainSpec) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def devfreq_folder(spec: DomainSpec) -> str:
     """Folder (below the root) of a devfreq device's attributes."""
-    return f'{spec.path}/devfreq/{spec.path.rpartition("/")[2]}'
+    return f'{spec.path}/devfreq/{spec.name or spec.path.rpartition("/")[2]}'
 
 
 def online(board: Board) -> dict[int, bool]:
@@ -62,7 +62,7 @@ def clock_files(spec: DomainSpec) -> dict[str, str]:
 
 
 def _cpufreq(spec: DomainSpec) -> dict[str, str]:
-    table, (low, high) = spec.frequencies_hz, spec.limits_hz
+    table, (low, high) = spec.frequencies_hz, spec.written_hz
     texts = {}
     for folder, cpus in policies(spec):
         governors = [governor for governor in spec.governors if governor != 'userspace']
@@ -86,7 +86,7 @@ def _cpufreq(spec: DomainSpec) -> dict[str, str]:
 
 
 def _devfreq(spec: DomainSpec) -> dict[str, str]:
-    folder, (low, high) = devfreq_folder(spec), spec.limits_hz
+    folder, (low, high) = devfreq_folder(spec), spec.written_hz
     attributes = {
         'available_frequencies': ' '.join(map(str, spec.frequencies_hz)),
         'available_governors': ' '.join(spec.governors),
@@ -115,16 +115,14 @@ def _tegra210(spec: DomainSpec) -> dict[str, str]:
     texts = {
         f'{BWMGR}/emc_max_rate': str(table[-1]),
         f'{BWMGR}/emc_min_rate': str(table[0]),
-        f'{spec.path}/clk_rate': str(high),
         f'{spec.path}/clk_state': '0',
         f'{spec.path}/clk_update_rate': str(high),
-        'sys/kernel/debug/clk/emc/clk_rate': str(high),
     }
     return texts | _listed(spec)
 
 
 def _listed(spec: DomainSpec) -> dict[str, str]:
-    texts = {spec.cap: str(spec.limits_hz[1])} if spec.cap else {}
+    texts = {spec.cap: str(spec.written_hz[1])} if spec.cap else {}
     if spec.rates:
         texts[spec.rates] = ' '.join(str(hz // _KHZ) for hz in spec.frequencies_hz)
     return texts

@@ -41,7 +41,7 @@ class VirtualPolicy:
         self._spec, self._cpus, self._old, self._event_queue = spec, cpus, old, event_queue
         self._table = [hz // _KHZ for hz in spec.frequencies_hz]
         self._pstate = 'pstate' in spec.driver
-        low, high = spec.limits_hz
+        low, high = spec.written_hz
         self._asked_low, self._asked_high = low // _KHZ, high // _KHZ
         self.low, self.high = self._asked_low, self._asked_high
         self.governor = spec.governor
@@ -49,7 +49,7 @@ class VirtualPolicy:
         self._heat_cap = self._table[-1]
         self._on = set(cpus) & set(spec.cpus)
         self.load = 0.0
-        self.clock = VirtualClock(low, spec.switch.effect_s.value, event_queue)
+        self.clock = VirtualClock(spec.limits_hz[0], spec.switch.effect_s.value, event_queue)
         self.retarget()
 
     @property

@@ -35,19 +35,19 @@ class VirtualDevfreq:
     def __init__(self, spec: DomainSpec, old: bool, event_queue: EventQueue) -> None:
         self._spec, self._old = spec, old
         self._table = spec.frequencies_hz
-        self._asked_low, self._asked_high = spec.limits_hz
+        self._asked_low, self._asked_high = spec.written_hz
         self.online = True
         self.governor = spec.governor
         self._set_freq: int | None = None
         self._heat_cap = self._table[-1]
         self.load = 0.0
-        self.clock = VirtualClock(self._asked_low, spec.switch.effect_s.value, event_queue)
+        self.clock = VirtualClock(spec.limits_hz[0], spec.switch.effect_s.value, event_queue)
         self.retarget()
 
     def attributes(self) -> dict[str, Attribute]:
         """File name → attribute."""
         listed, governors = ' '.join(map(str, self._table)), ' '.join(self._spec.governors)
-        name = Path(self._spec.path).name
+        name = self._spec.name or Path(self._spec.path).name
         return {
             'available_frequencies': Attribute(lambda: listed),
             'available_governors': Attribute(lambda: governors),

@@ -53,7 +53,6 @@ class VirtualMemoryClock:
                 f'{folder}/clk_state': lock,
                 f'{folder}/clk_update_rate': rate,
                 f'{folder}/clk_rate': shown,
-                'sys/kernel/debug/clk/emc/clk_rate': shown,
             }
         else:
             files = {

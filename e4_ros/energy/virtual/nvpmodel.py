@@ -38,7 +38,7 @@ def writes(board: Board) -> Iterator[tuple[str, str]]:
         yield f'{CPUS}/cpu{cpu}/online', str(int(on))
     for spec in board.domains.values():
         for low, high, unit in _limit_files(spec):
-            lowest, highest = (hz // unit for hz in spec.limits_hz)
+            lowest, highest = (hz // unit for hz in spec.written_hz)
             if low:
                 yield low, str(spec.frequencies_hz[0] // unit)
             yield high, str(highest)

@@ -108,7 +108,7 @@ def _iio(rail: Rail, virtual: VirtualRail) -> _Reads:
 
 
 def _ina238(rail: Rail, virtual: VirtualRail) -> _Reads:
-    yield 'power1_label', lambda: rail.label
+    yield 'label', lambda: rail.label
     yield 'power1_input', lambda: round(virtual.shown_w * 1e6)
 
 

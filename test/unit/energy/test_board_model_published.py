@@ -42,7 +42,7 @@ def layers(network: str) -> list[SegmentWork]:
 
 @pytest.fixture(scope='module')
 def tx2() -> BoardModel:
-    return BoardModel(load_board('jetson_tx2'))
+    return BoardModel(load_board('jetson_tx2').in_mode('MAXN'))
 
 
 def whole(model: BoardModel, network: str, point: dict[str, int]) -> tuple[float, float]:
