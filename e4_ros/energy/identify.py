@@ -1,8 +1,8 @@
 """Which board a machine is, and what is known of it: described, or discovered and generic.
 
-Order of the evidence: a virtual board says its own name; then the text of the device tree's
-``model``; then its ``compatible`` strings, from the module to the SoC, so that a third-party
-carrier is known by the module that sits on it.
+Order of the evidence: a virtual board says its own name; then a ``compatible`` string of the device
+tree that one board alone has, so that a third-party carrier is known by the module on it; then the
+text of ``model``, which carriers change and kits give to several modules; then the SoC.
 """
 
 from __future__ import annotations
@@ -36,13 +36,19 @@ def identify(root: str | Path = '/') -> str:
         return name
     model = ' '.join(_strings(root, 'model'))
     known = {name: load_board(name) for name in board_names()}
+    found = [
+        [name for name, board in known.items() if seen in board.compatible]
+        for seen in _modules(_strings(root, 'compatible'))
+    ]
+    for alike in found:
+        if len(alike) == 1:
+            return alike[0]
     for name, board in known.items():
         if model and board.model == model:
             return name
-    for seen in _modules(_strings(root, 'compatible')):
-        if alike := [name for name, board in known.items() if seen in board.compatible]:
-            cpus = len(_cpu_list(Path(root) / _PRESENT))
-            return next((name for name in alike if _cpus(known[name]) == cpus), alike[0])
+    for alike in filter(None, found):
+        cpus = len(_cpu_list(Path(root) / _PRESENT))
+        return next((name for name in alike if _cpus(known[name]) == cpus), alike[0])
     return re.sub(r'[^a-z0-9]+', '_', model.lower()).strip('_') or _UNKNOWN
 
 

@@ -43,6 +43,46 @@ def test_a_real_board_is_known_by_its_model(tmp_path):
     assert identify(device_tree(tmp_path, 'NVIDIA Jetson Nano Developer Kit')) == 'jetson_nano'
 
 
+@pytest.mark.parametrize(
+    ('model', 'compatible', 'board'),
+    [
+        ('Lanner EAI-I233', 'lanner,eai-i233 nvidia,p3701-0005 nvidia,tegra234', 'jetson_agx_orin'),
+        (
+            'NVIDIA Jetson Orin NX Engineering Reference Developer Kit',
+            'nvidia,p3768-0000+p3767-0005-super nvidia,p3767-0005 nvidia,tegra234',
+            'jetson_orin_nano',
+        ),
+        ('', 'nvidia,p3768-0000+p3767-0005-super', 'jetson_orin_nano'),
+        ('', 'nvidia,p3509-0000+p3767-0001 nvidia,tegra234', 'jetson_orin_nx_8gb'),
+        ('quill', 'nvidia,p2597-0000+p3310-1000 nvidia,quill nvidia,tegra186', 'jetson_tx2'),
+        ('Jetson-AGX', 'nvidia,p2972-0000 nvidia,tegra194', 'jetson_agx_xavier'),
+        ('Orange Pi 5 Plus', 'xunlong,orangepi-5-plus rockchip,rk3588', 'rk3588'),
+        ('Raspberry Pi 5 Model B Rev 1.1', 'raspberrypi,5-model-b brcm,bcm2712', 'raspberry_pi_5'),
+        ('A Kit', 'maker,kit maker,soc', 'a_kit'),
+        ('', 'not+a+module +', 'pc'),
+    ],
+)
+def test_a_module_is_known_on_any_carrier(tmp_path, model, compatible, board):
+    assert identify(device_tree(tmp_path, model, *compatible.split())) == board
+
+
+@pytest.mark.parametrize(
+    ('present', 'board'),
+    [('0-11', 'jetson_agx_orin'), ('0-7', 'jetson_orin_nx_16gb'), ('nonsense', 'jetson_agx_orin')],
+)
+def test_of_boards_with_one_soc_it_is_the_one_with_as_many_cpus(tmp_path, present, board):
+    device_tree(tmp_path, 'A Kit', 'maker,kit', 'nvidia,tegra234')
+    (tmp_path / 'sys/devices/system/cpu').mkdir(parents=True)
+    (tmp_path / 'sys/devices/system/cpu/present').write_text(f'{present}\n')
+    assert identify(tmp_path) == board
+
+
+def test_cpus_that_are_off_are_not_counted_on(tmp_path):
+    root = write_tree('jetson_orin_nano', tmp_path)
+    (root / 'sys/devices/system/cpu/online').write_text('0-1,4\n')
+    assert machine_board(root).domains['cpu'].cpus == (0, 1, 4)
+
+
 def test_an_unknown_model_is_a_name_made_of_its_text(tmp_path):
     assert identify(device_tree(tmp_path, 'Acme Kit, Rev. 1.1')) == 'acme_kit_rev_1_1'
 
