@@ -27,7 +27,8 @@ Give the folder to anything that takes a sysfs root:
     echo 'eio:*/min_freq' > /tmp/orin/e4/faults
 
 Clocks take effect with the board's delays, governors follow the load, rails show the power of both,
-zones heat. `e4/energy_j` is the exact energy so far.
+zones heat. `e4/energy_j` is the exact energy so far; `echo 15W > e4/power_mode` does what nvpmodel
+does.
 """
 
 
@@ -50,6 +51,9 @@ def virtual_board(
         Kernel | None,
         typer.Option(help="Rules of a kernel before (old) or with (new) PM QoS; the board's own."),
     ] = None,
+    power_mode: Annotated[
+        str, typer.Option(help='Power mode that it starts in; by default the one that it ships in.')
+    ] = '',
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,13 +63,17 @@ def virtual_board(
     ] = None,
 ) -> None:
     """Serve the clocks, rails and temperatures of a board, under the kernel's rules."""
+    from e4_ros.energy.boards import load_board
     from e4_ros.energy.virtual.board import write_tree
     from e4_ros.energy.virtual.mount import serve
 
     if (mount is None) == (write is None):
         raise typer.BadParameter('give one of --mount DIR and --write DIR')
+    board = load_board(name)
+    if power_mode:
+        board = board.in_mode(power_mode)
     if write is not None:
-        typer.echo(write_tree(name, write))
+        typer.echo(write_tree(board, write))
     elif mount is not None:
         typer.echo(f'{name} at {mount}; Ctrl-C ends it')
-        serve(name, mount, kernel.value if kernel else None, fault or [])
+        serve(board, mount, kernel.value if kernel else None, fault or [])

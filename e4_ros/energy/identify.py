@@ -71,6 +71,15 @@ def machine_board(root: str | Path = '/') -> Board:
     return board.with_clocks({d.name: (d.frequencies_hz, d.limits_hz) for d in found})
 
 
+def known_board(name: str, root: str | Path = '/') -> Board:
+    """What is known of a board by its name: where that is the machine's own, of the machine itself.
+
+    Raises:
+        BoardError: neither this machine's name nor that of a board that ships.
+    """
+    return machine_board(root) if name == identify(root) else load_board(name)
+
+
 def _strings(root: str | Path, name: str) -> list[str]:
     """Texts of a device tree property, which end with a zero byte each."""
     try:

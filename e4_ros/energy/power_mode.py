@@ -21,7 +21,8 @@ _DEFAULT = re.compile(r'<\s*PM_CONFIG\s+DEFAULT\s*=\s*(\d+)')
 _PMODE = re.compile(r'pmode\s*:\s*(\d+)')
 _NUMBER, _NAME = re.compile(r'\bID\s*=\s*(\d+)'), re.compile(r'\bNAME\s*=\s*([\w.+-]+)')
 _HZ_PER_KHZ = 1000
-_OPEN_HZ = 2**63 - 1
+OPEN_HZ = 2**63 - 1
+"""The upper limit of a mode that sets none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class SeenMode:
         id: number of the mode.
         name: its name, empty where the configuration does not name it.
         limits_hz: domain (``cpu``, ``gpu``, ``emc``) → lowest and highest clock that the mode
-            allows; an end that it leaves open is 0 or ``2**63 - 1``.
+            allows; an end that it leaves open is 0 or :data:`OPEN_HZ`.
     """
 
     id: int
@@ -106,11 +107,11 @@ def _limits(lines: list[str], domains: Mapping[str, tuple[str, int]]) -> dict[st
         if len(words) != 3 or words[0] not in domains or not re.fullmatch(r'-?\d+', words[2]):
             continue
         domain, unit = domains[words[0]]
-        low, high = limits.get(domain, (0, _OPEN_HZ))
+        low, high = limits.get(domain, (0, OPEN_HZ))
         number = int(words[2])
         if words[1] == 'MIN_FREQ':
             low = max(low, number * unit)
-        elif words[1] == 'MAX_FREQ' and 0 < number < _OPEN_HZ // unit:
+        elif words[1] == 'MAX_FREQ' and 0 < number < OPEN_HZ // unit:
             high = min(high, number * unit)
         limits[domain] = (low, high)
     return limits

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from e4_ros.energy.boards import board_names, load_board
+from e4_ros.energy.boards import board_names
 from e4_ros.energy.client.protocol import default_socket_path, runtime_dir
 from e4_ros.energy.client.status_page import DaemonState, PageWriter
 from e4_ros.energy.daemon import state_folders
@@ -24,7 +24,7 @@ from e4_ros.energy.daemon.service_manager import ServiceManager
 from e4_ros.energy.daemon.sleep_guard import SleepGuard
 from e4_ros.energy.daemon.undo_log import UndoLog
 from e4_ros.energy.domains.discovery import discover_some
-from e4_ros.energy.identify import identify
+from e4_ros.energy.identify import identify, known_board
 from e4_ros.energy.meters.meters import open_meter
 
 _log = logging.getLogger(__name__)
@@ -101,8 +101,8 @@ class Daemon:
         except BaseException:
             self._unlock()
             raise
-        known = board in board_names()
-        self.meter = open_meter(config.root, load_board(board) if known else None, start=False)
+        described = known_board(board, config.root) if board in board_names() else None
+        self.meter = open_meter(config.root, described, start=False)
         priority = min(1, config.priority)
         self._service_manager = ServiceManager()
         self._sleep_guard = SleepGuard(self.core, self._undo_log.directory)

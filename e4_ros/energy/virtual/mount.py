@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from e4_ros.energy.boards import load_board
+from e4_ros.energy.boards import Board, load_board
 from e4_ros.energy.virtual.board import MARK
 from e4_ros.energy.virtual.clocks import refuse
 from e4_ros.energy.virtual.faults import Fault, Faults
@@ -144,12 +144,12 @@ class _Files:
 
 
 def serve(
-    name: str, mount: str | Path, kernel: Kernel | None = None, faults: Sequence[str] = ()
+    board: Board | str, mount: str | Path, kernel: Kernel | None = None, faults: Sequence[str] = ()
 ) -> None:
     """Serve a board below `mount` until SIGINT, SIGTERM or `fusermount3 -u`.
 
     Args:
-        name: name of the board.
+        board: the board, or its name.
         mount: an empty folder; made if missing.
         kernel: generation of the kernel whose rules hold; the board's own by default.
         faults: faults as `KIND:GLOB[:NUMBER]`; see `faults`.
@@ -159,7 +159,8 @@ def serve(
         FaultError: a text does not describe a fault.
         MountError: FUSE is missing or refuses.
     """
-    machine = VirtualMachine(load_board(name), kernel, Faults([Fault.parse(f) for f in faults]))
+    board = load_board(board) if isinstance(board, str) else board
+    machine = VirtualMachine(board, kernel, Faults([Fault.parse(f) for f in faults]))
     if reason := fuse_problem():
         raise MountError(errno.ENOSYS, f'{reason}; `--write DIR` makes a plain tree without FUSE')
     import mfusepy
@@ -170,7 +171,7 @@ def serve(
             _Files(machine),
             str(mount),
             foreground=True,
-            fsname=f'e4-{name}',
+            fsname=f'e4-{board.name}',
             default_permissions=True,
             allow_other=os.getuid() == 0,
             direct_io=True,

@@ -24,12 +24,39 @@ def check_all(root: Path = Path('/')) -> list[Check]:
     parts: tuple[Callable[[], Iterator[Check]], ...] = (
         software,
         devices,
+        lambda: _board(root),
         lambda: _clocks(root),
         lambda: _brakes(root),
         lambda: _energy(root),
         _access,
     )
     return [check for part in parts for check in part()]
+
+
+def _board(root: Path) -> Iterator[Check]:
+    """Which board this is, and the power mode that it is in."""
+    from e4_ros.energy.identify import machine_board
+    from e4_ros.energy.power_mode import OPEN_HZ, read_power_mode
+
+    board, mode = machine_board(root), read_power_mode(root)
+    if board.generic:
+        yield Check(
+            'clocks', 'board', 'optional',
+            f'{board.name}: not described, its speed and power are guesses',
+            '`e4 profile --board here` measures a cost table that replaces them',
+        )  # fmt: skip
+    else:
+        cores = f'{board.domains["cpu"].cores} CPUs on'
+        yield Check('clocks', 'board', 'ok', f'{board.name}: {board.title}, {cores}')
+    if mode is None:
+        return
+    limits = ', '.join(
+        f'{name} at most {hertz(high)}'
+        for name, (_, high) in mode.limits_hz.items()
+        if high < OPEN_HZ
+    )
+    name = mode.name or 'not named in /etc/nvpmodel.conf'
+    yield Check('clocks', 'power mode', 'ok', f'{mode.id}, {name}' + (limits and f': {limits}'))
 
 
 def _clocks(root: Path) -> Iterator[Check]:

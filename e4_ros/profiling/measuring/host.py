@@ -14,6 +14,7 @@ from e4_ros.energy.boards import Board, board_names, load_board
 from e4_ros.energy.client.client import DaemonError, DvfsClient
 from e4_ros.energy.daemon.daemon import DaemonConfig
 from e4_ros.energy.domains.domain import Domain
+from e4_ros.energy.identify import known_board
 from e4_ros.energy.meters.meters import open_meter
 from e4_ros.profiling.measuring.power import MeteredPower, ModelledPower, PageMeter, PowerSource
 from e4_ros.profiling.planning.cost_table import CostTable
@@ -101,8 +102,10 @@ def open_power(
         return MeteredPower(meter, _METERS.get(meter.name, meter.name)), ''
     if client is not None and client.applied().source == 'measured':
         return MeteredPower(PageMeter(client), "the daemon's meter"), ''
-    if (known := _board(power_like or board, required=bool(power_like))) is not None:
-        return ModelledPower(BoardModel(known), works), ''
+    if power_like:
+        return ModelledPower(BoardModel(load_board(power_like)), works), ''
+    if board in board_names():
+        return ModelledPower(BoardModel(known_board(board, root)), works), ''
     return None, (
         f'nothing tells the joules: no power rails, RAPL or NVML counter can be read (RAPL is '
         f'often for root alone), and {board!r} is no board whose power is modelled. '
@@ -138,7 +141,5 @@ def _daemon_runs(config: DaemonConfig) -> bool:
     return True
 
 
-def _board(name: str, required: bool = False) -> Board | None:
-    if required or name in board_names():
-        return load_board(name)
-    return None
+def _board(name: str) -> Board | None:
+    return load_board(name) if name in board_names() else None

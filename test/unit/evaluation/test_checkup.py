@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from e4_ros import paths
-from e4_ros.energy.virtual.board import write_tree
+from e4_ros.energy.virtual.board import MARK, write_tree
 from e4_ros.evaluation.doctor import software
 from e4_ros.evaluation.doctor.checkup import check_all
 
@@ -53,9 +53,23 @@ def test_it_says_whether_damaged_jpegs_are_noticed(tmp_path, monkeypatch, there)
 def test_clocks_of_a_board_are_named(tmp_path):
     checks = check_all(write_tree('jetson_orin_nano', tmp_path / 'board'))
     assert [check.name for check in checks if check.group == 'clocks'] == [
-        'cpu', 'gpu', 'emc', 'heat',
+        'board', 'power mode', 'cpu', 'gpu', 'emc', 'heat',
     ]  # fmt: skip
+    assert named(checks, 'board').found.startswith('jetson_orin_nano: NVIDIA Jetson Orin Nano')
+    mode = '1, 25W: cpu at most 1.34 GHz, gpu at most 918 MHz, emc at most 3.20 GHz'
+    assert named(checks, 'power mode').found == mode
     assert '306 MHz to 918 MHz, writable' in named(checks, 'gpu').found
+
+
+def test_an_unknown_board_is_called_one_with_the_way_to_a_measured_table(tmp_path):
+    root = write_tree('jetson_nano', tmp_path / 'board')
+    (root / MARK).unlink()
+    (root / 'proc/device-tree/compatible').write_text('maker,kit\0')
+    (root / 'proc/device-tree/model').write_text('A Kit\0')
+    board = named(check_all(root), 'board')
+    assert board.state == 'optional'
+    assert board.found == 'a_kit: not described, its speed and power are guesses'
+    assert 'e4 profile --board here' in board.advice
 
 
 def test_what_holds_the_clocks_down_is_said(tmp_path):

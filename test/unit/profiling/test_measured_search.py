@@ -346,7 +346,7 @@ def test_a_virtual_board_is_measured_through_daemon_and_rails(tmp_path):
                 probe.measure([(1, int(unknown[-1]))], lambda _: None)
             (root / 'e4/temperature_c').write_text('40')
     assert found.problem.table.source == 'measured'
-    assert found.cells < 0.3 * whole.latency_s.size
+    assert found.cells < 0.4 * whole.latency_s.size  # the shipped mode has short tables
     _, energy_j = true.cost(found.found.points)
     assert energy_j <= 1.05 * exact(true).best.energy_j
 

@@ -97,7 +97,8 @@ def test_an_unknown_machine_without_sensors_may_borrow_a_power_model(folder):
     """Its files are a Raspberry Pi's, but it does not say so: here the real network runs."""
     root = write_tree('raspberry_pi_5', folder / 'root')
     (root / MARK).unlink()
-    (root / 'proc/device-tree/model').unlink(missing_ok=True)
+    for name in ('model', 'compatible'):
+        (root / 'proc/device-tree' / name).unlink()
     result = run(folder, root)
     assert result.exit_code == 1, result.output
     assert 'nothing tells the joules' in ' '.join(result.output.split())
