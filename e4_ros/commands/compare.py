@@ -149,10 +149,15 @@ def _compare(wanted: CompareOptions, stream: Source, out: Path) -> Result:
     from e4_ros.evaluation.comparison import job
     from e4_ros.evaluation.comparison.page import write_page
 
-    with console.Phases() as phases:
+    # Without a thread that redraws: the waiting board is measured, too.
+    with console.Phases(thread=False) as phases:
+        shown = (-1, '')
 
         def tell(seconds: float, words: str) -> None:
-            phases('seconds', round(seconds), round(60 * wanted.minutes), words)
+            nonlocal shown
+            if shown != (now := (int(seconds), words)):
+                shown = now
+                phases('seconds', now[0], round(60 * wanted.minutes), words)
 
         found = job.compare(wanted, stream, tell)
         figures, page = out / 'compare.json', out / 'compare.html'

@@ -7,12 +7,12 @@ gets the newest frame, as on a robot, and what it did not get is counted.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -239,7 +239,7 @@ def record(
     stamps: list[float] = []
     notes: list[str] = []
     rows = iter(stamped)
-    budget = int(_MEMORY_SHARE * os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE'))
+    budget = int(_MEMORY_SHARE * _available_bytes())
     early = [row for _, row in zip(range(5), rows, strict=False)]
     period_s = 1 / fps if fps else _period_s([stamp for stamp, _ in early], source_fps)
     wanted = int(np.ceil(block_s / period_s - 1e-6))
@@ -256,6 +256,14 @@ def record(
             f'{why}.'
         )
     return RecordedFeed(name, frames, period_s, notes)
+
+
+def _available_bytes() -> int:
+    """Memory that programs can have without swapping; caches count as free."""
+    for line in Path('/proc/meminfo').read_text().splitlines():
+        if line.startswith('MemAvailable:'):
+            return 1024 * int(line.split()[1])
+    raise AssertionError('Linux has said so since 3.14')
 
 
 def _period_s(stamps: Sequence[float], source_fps: float | None) -> float:

@@ -11,13 +11,14 @@ from typing import Protocol
 from e4_ros.evaluation.comparison.arms import Arm
 from e4_ros.evaluation.comparison.block import (
     Answer,
+    Answered,
     Block,
     BlockError,
     EnergyReader,
     Timing,
     play,
 )
-from e4_ros.evaluation.comparison.feed import Feed
+from e4_ros.evaluation.comparison.feed import Arrived, Feed
 from e4_ros.evaluation.comparison.schedule import Schedule, places
 from e4_ros.evaluation.comparison.timing import Clock
 
@@ -126,8 +127,13 @@ def measure(
         done_s = plan.idle_s
         for number, index in places(plan.orders):
             arm = arms[index]
-            on_progress(done_s, f'round {number + 1} of {len(plan.orders)}: {arm.title}')
-            unfinished[arm.name] = _block(machine, feed, arm, number, timing, found)
+            words = f'round {number + 1} of {len(plan.orders)}: {arm.title}'
+            on_progress(done_s, words)
+
+            def tell(seconds: float, words: str = words, done_s: float = done_s) -> None:
+                on_progress(done_s + min(seconds, plan.block_s), words)
+
+            unfinished[arm.name] = _block(machine, feed, arm, number, timing, found, tell)
             done_s += plan.block_s
             if len(unfinished) == len(arms):
                 found.rounds.append(unfinished)
@@ -158,16 +164,25 @@ def _idle_w(machine: Machine, seconds: float, shown_w: list[float]) -> float:
 
 
 def _block(
-    machine: Machine, feed: Feed, arm: Arm, number: int, timing: Timing, found: Measured
-) -> Block:
-    """One block that counts."""
+    machine: Machine, feed: Feed, arm: Arm, number: int, timing: Timing, found: Measured,
+    tell: Callable[[float], None],
+) -> Block:  # fmt: skip
+    """One block that counts; ``tell`` receives the seconds that it has run."""
     notes: list[str] = []
     for attempt in range(_TRIES):
         before_c = machine.temperatures_c()
+        began_s = machine.clock.now()
         try:
             with machine.arm(arm) as answer:
+
+                def told(
+                    arrived: Arrived, answer: Answer = answer, began_s: float = began_s
+                ) -> Answered:
+                    tell(machine.clock.now() - began_s)
+                    return answer(arrived)
+
                 block = play(
-                    arm.name, number, feed, answer, machine.meter, machine.clock, timing,
+                    arm.name, number, feed, told, machine.meter, machine.clock, timing,
                     machine.exact_j, found.shown_w.append,
                 )  # fmt: skip
         except BlockError as error:
