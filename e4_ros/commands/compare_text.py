@@ -26,7 +26,7 @@ def show(console: Console, found: Result) -> None:
 
 def _table(found: Result) -> Table:
     facts = found.facts
-    source = '' if facts.measured else ' (modelled)'
+    source = ' (modelled)' if facts.meter and not facts.measured else ''
     title = f'{facts.model} on {facts.board}, {facts.source} at {1 / facts.period_s:.3g} a second'
     table = Table(title=title, title_justify='left', box=None)
     exact = any(arm.exact is not None for arm in found.arms)

@@ -29,7 +29,7 @@ class Arm:
         return 'plan' if self.clocks else 'full'
 
 
-STOCK = Arm('stock', 'stock: governors as found, full network with tracker', False, False)
+STOCK = Arm('stock', 'governors as found, full network with tracker', False, False)
 LADDER = Arm('ladder', 'early exits only', True, False)
 CLOCKS = Arm('clocks', 'clocks only', False, True)
 BOTH = Arm('both', 'early exits and clocks', True, True)

@@ -80,7 +80,7 @@ class Host:
         self._players: dict[bool, Perceiver] = {}
         self._controls: dict[str, LiveControl] = {}
         self._live: LivePlan | None = None
-        self._wishes = Wishes()
+        self._wishes: dict[str, Wishes] = {}
         try:
             self.no_clocks = self._open_daemon(config)
             self._page_client: DvfsClient | None = None
@@ -99,7 +99,7 @@ class Host:
         works: Mapping[bool, Sequence[SegmentWork]],
         arms: Sequence[Arm],
         domains: Sequence[str],
-        wishes: Wishes,
+        wishes: Sequence[Wishes],
     ) -> str:
         """Get ready to run the arms.
 
@@ -108,12 +108,12 @@ class Host:
             works: What their segments ask of the board.
             arms: The arms.
             domains: Names of the domains that plans clock.
-            wishes: What is asked of a plan.
+            wishes: What is asked of a plan; the first that can be met counts.
 
         Returns:
             Why no arm can have clocks; empty where they can.
         """
-        self._players, self._wishes = dict(players), wishes
+        self._players = dict(players)
         if works[True][-1].runs_on != 'engine' and self._load:
             self._load = {'emc': 0.5, 'cpu': 1.0}
         if self.no_clocks:
@@ -126,12 +126,23 @@ class Host:
                 controller, stream, [engine], threading.Lock(), lambda: self._live
             )
             try:
-                with self.arm(arm):
-                    pass
+                self._wishes[arm.name] = self._fitting(arm, wishes)
             except (ValueError, OSError) as error:
                 self.no_clocks = str(error)
                 break
         return self.no_clocks
+
+    def _fitting(self, arm: Arm, wishes: Sequence[Wishes]) -> Wishes:
+        """The first wishes that a plan can meet."""
+        for number, wish in enumerate(wishes):
+            self._wishes[arm.name] = wish
+            try:
+                with self.arm(arm):
+                    return wish
+            except ValueError:
+                if number == len(wishes) - 1:
+                    raise
+        raise AssertionError('there is a wish')
 
     @contextmanager
     def arm(self, arm: Arm) -> Iterator[Answer]:
@@ -150,7 +161,7 @@ class Host:
         try:
             if client.state is not ClientState.HELD:
                 _acquire(client)
-            self._live = control.take_lease(client, self._wishes)
+            self._live = control.take_lease(client, self._wishes[arm.name])
             player.clocks = self._live.clocks
             control.loop.start()
 

@@ -31,6 +31,8 @@ from e4_ros.perception.records import machine_name
 from e4_ros.perception.setup import EngineOptions
 from e4_ros.profiling.measuring.virtual_workload import VirtualWorkload
 
+_OF_PERIOD = 0.9  # of the time between two frames, within which a plan must answer
+
 
 @dataclass(frozen=True)
 class CompareOptions:
@@ -42,8 +44,8 @@ class CompareOptions:
         minutes: How long the blocks take together.
         block_s: Seconds of a block; 0: as long as five rounds allow.
         fps: Frames a second to play a recording at; None: its own pace.
-        deadline_s: Seconds within which an answer is in time, and which plans keep; 0: an answer is
-            in time before the next frame, and plans have their own default.
+        deadline_s: Seconds within which an answer is in time, and which plans keep; 0: the time
+            between two frames, of which plans use nine tenths.
         domains: Names of the domains that plans clock.
         board_device: Device that a virtual board runs the network on; empty: the one that runs it.
         power_like: Name of a board whose power model is used where there is no meter.
@@ -112,9 +114,11 @@ def _compare(
             results = rehearse(engine, feed)
             engine = SimulatedEngine(engine, results, feed.period_s, workload)  # type: ignore[assignment]
         players[exits] = Perceiver(engine)
-    no_clocks = host.prepare(
-        players, works, options.arms, options.domains, Wishes(options.deadline_s)
-    )
+    wishes = [Wishes(options.deadline_s)]
+    if not options.deadline_s:
+        # As perception has it, of the camera's pace; where no clocks can keep it, its own choice.
+        wishes.insert(0, Wishes(_OF_PERIOD * feed.period_s))
+    no_clocks = host.prepare(players, works, options.arms, options.domains, wishes)
     arms = [arm for arm in options.arms if not (arm.clocks and no_clocks)]
     if len(arms) < len(options.arms):
         plan = schedule(options.minutes, len(arms), options.seed, options.block_s)

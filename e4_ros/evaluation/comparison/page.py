@@ -27,6 +27,7 @@ def write_page(found: Result, path: Path) -> None:
         subtitle=_subtitle(found),
         tiles=_tiles(found),
         problems=_problems(found),
+        ways={2: 'two', 4: 'four'}.get(len(found.arms), ''),
         arms=_arms(found),
         exits=_exits(found),
         notes=''.join(f'<li>{html.escape(note)}</li>' for note in words.notes(found)),

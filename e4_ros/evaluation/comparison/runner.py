@@ -105,6 +105,9 @@ def measure(
 ) -> Measured:
     """Run the blocks. Ctrl-C ends it early and keeps the rounds that were finished.
 
+    Arms with planned clocks run a block first that does not count: a plan follows the stream, and
+    learns the camera's pace and the exits from it.
+
     Args:
         machine: What it runs on.
         feed: Gives the frames.
@@ -122,12 +125,15 @@ def measure(
     timing = Timing(plan.warm_up_s, plan.counted_s, deadline_s)
     done_s, unfinished = 0.0, {}
     try:
+        for arm in (arm for arm in arms if arm.clocks):
+            on_progress(0.0, f'practice of {arm.name}, not counted')
+            _block(machine, feed, arm, -1, timing, found, lambda seconds: None)
         on_progress(0.0, 'the waiting board')
         found.idle_w = _idle_w(machine, plan.idle_s, found.shown_w)
         done_s = plan.idle_s
         for number, index in places(plan.orders):
             arm = arms[index]
-            words = f'round {number + 1} of {len(plan.orders)}: {arm.title}'
+            words = f'round {number + 1} of {len(plan.orders)}: {arm.name}'
             on_progress(done_s, words)
 
             def tell(seconds: float, words: str = words, done_s: float = done_s) -> None:
@@ -195,10 +201,14 @@ def _block(
                 notes += [f'hot: {why}'] if why else []
                 after_c = machine.temperatures_c()
                 return replace(block, before_c=before_c, after_c=after_c, notes=tuple(notes))
-        found.repeated.append(f'round {number + 1}, {arm.name}: {why}')
+        found.repeated.append(f'{_round(number)}, {arm.name}: {why}')
         notes.append(f'repeated: {why}')
         _cool(machine)
     raise AssertionError('the last try returns or raises')
+
+
+def _round(number: int) -> str:
+    return f'round {number + 1}' if number >= 0 else 'practice'
 
 
 def _cool(machine: Machine) -> None:

@@ -100,7 +100,7 @@ def notes(found: Result) -> list[str]:
         'can see it; a frame’s are the watts times the time between two frames.'
         if facts.meter
         else 'Without rails, RAPL, NVML or jtop nothing counts joules here; `e4 doctor` says what '
-        'is missing.'
+        'is missing, and `--power-like jetson_orin_nano` takes the model of another board.'
     )
     said.append(
         f'Late is an answer more than {1e3 * facts.deadline_s:.0f} ms after its frame, and a frame '
