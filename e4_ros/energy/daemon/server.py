@@ -116,7 +116,8 @@ class DaemonServer:
         return {
             'board': self.core.board,
             'root': str(self.core.root),
-            'leases': [_facts(lease) for lease in self._leases.held],
+            # One that has been claimed, and not begun, has no counters yet.
+            'leases': [_facts(lease) for lease in self._leases.held if lease in self._served],
             'watchdog_s': self._watchdog_s,
             'problems': list(self.core.problems),
             'domains': {name: list(table) for name, table in self.core.frequencies_hz.items()},
