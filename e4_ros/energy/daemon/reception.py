@@ -158,10 +158,17 @@ class Reception:
             if one.spoke and self._shares.wait_s(one.peer.uid) <= 0:
                 self._leave(connection)
                 with self._shares.charged_to(one.peer.uid):
-                    self._greet(connection, one.peer)
+                    self._greet_safely(connection, one.peer)
             elif not one.spoke and one.until_s < time.monotonic():
                 self._leave(connection)
                 _turn_away(connection, f'nothing was said for {HELLO_S:g} s')
+
+    def _greet_safely(self, connection: socket.socket, peer: Peer) -> None:
+        try:
+            self._greet(connection, peer)
+        except Exception:  # whatever one client has brought about, the next one is greeted
+            _log.exception('a connection of user %d was given up', peer.uid)
+            connection.close()
 
     def _leave(self, connection: socket.socket) -> None:
         if not self._waiting.pop(connection).spoke:

@@ -98,7 +98,11 @@ class Users:
 
     def _greet(self, connection: socket.socket, peer: Peer) -> None:
         self.greeted.append(peer.uid)
-        connection.send(connection.recv(100))
+        message = connection.recv(100)
+        if message == b'fault':
+            raise RuntimeError('a fault of ours')
+        with contextlib.suppress(BrokenPipeError):  # it has left without a word
+            connection.send(message)
         connection.close()
 
 
@@ -129,6 +133,14 @@ def test_user_who_floods_waits_and_others_do_not(users):
         assert users.greeted == [8]
         assert flooding.recv(10) == b'more'
     assert users.greeted == [8, 7]
+
+
+def test_fault_with_one_client_is_not_the_next_ones(users, caplog):
+    with users.visit(1, b'fault') as unlucky:
+        assert unlucky.recv(10) == b''
+    assert 'a fault of ours' in caplog.text
+    with users.visit(1, b'hello') as next_one:
+        assert next_one.recv(10) == b'hello'
 
 
 def test_stranger_is_told_that_he_is_one(users, monkeypatch):
