@@ -89,6 +89,7 @@ CheckPay = Annotated[bool, parameter('check_pay')]
 WindowS = Annotated[float, parameter('window_s')]
 WindowStrideS = Annotated[float, parameter('window_stride_s')]
 PlanFile = Annotated[Optional[Path], parameter('plan_file')]  # noqa: UP045
+TableFile = Annotated[Optional[Path], parameter('table_file')]  # noqa: UP045
 DeadlineS = Annotated[float, parameter('deadline_s')]
 Yardstick = Annotated[bool, parameter('yardstick')]
 RingShare = Annotated[float, parameter('ring_share')]

@@ -16,6 +16,7 @@ from e4_ros.files import write_whole
 if TYPE_CHECKING:
     import numpy as np
 
+    from e4_ros.perception.setup import Setup
     from e4_ros.profiling.measuring.this_machine import HostProfile
     from e4_ros.profiling.profile import Profile
     from e4_ros.vision.inference.stream_engine import StreamEngine
@@ -121,7 +122,8 @@ def profile(
         found: Profile | HostProfile
         measured = board == HERE and table is None
         runs_on = 'cpu' if board_device else device
-        engine = _engine(model, (threads or None) if measured else 1, runs_on)
+        setup = _set_up(model, (threads or None) if measured else 1, runs_on)
+        engine = setup.engine
         if table is not None:
             found = _again(table, engine, names, common)
         elif board == HERE:
@@ -130,7 +132,7 @@ def profile(
                 names,
                 source,
                 {'root': sysfs_root, 'socket_path': socket_path, 'state_dir': state_dir},
-                common | {'power_like': power_like},
+                common | {'power_like': power_like, 'bundle': setup.fingerprint},
             )
         else:
             from e4_ros.profiling.profile_job import profile_model
@@ -143,10 +145,10 @@ def profile(
         raise typer.Exit(_NO_PLAN)
 
 
-def _engine(model: str, threads: int | None, device: str) -> StreamEngine:
+def _set_up(model: str, threads: int | None, device: str) -> Setup:
     from e4_ros.perception.setup import EngineOptions, set_up
 
-    return set_up(EngineOptions(model, threads=threads, device=device)).engine
+    return set_up(EngineOptions(model, threads=threads, device=device))
 
 
 def _again(table: Path, engine: StreamEngine, names: list[str], common: dict[str, Any]) -> Profile:

@@ -29,6 +29,7 @@ from e4_ros.perception.active_plan import Stream, constant_plan
 from e4_ros.perception.controller import BoardState, Observation, Wishes, refuse_unknown
 from e4_ros.perception.controllers import live_spec, make_controller
 from e4_ros.perception.controllers.context import Context
+from e4_ros.perception.controllers.fixed import costs
 from e4_ros.perception.frame_energy import default_cost
 from e4_ros.perception.frequency_control import (
     FrequencyControl,
@@ -38,6 +39,7 @@ from e4_ros.perception.frequency_control import (
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.records import FrameRecord, RunInfo, WithWaits
 from e4_ros.perception.setup import EngineOptions, set_up
+from e4_ros.profiling.planning.cost_table import CostTable, CostTableError
 from e4_ros.vision.inference.audit_budget import DEFAULT_SHARE
 from e4_ros.vision.inference.clip_engine import ClipEngine
 from e4_ros.vision.inference.closer import DEFAULT_QUALITY
@@ -62,6 +64,7 @@ class JobOptions:
         board_device: Device that the board is modelled to run the network on; empty: the one that
             runs it.
         plan: Path of a frequency plan; None to make one for equally likely exits.
+        table: Path of measured costs that a plan is made on; None for the board's model.
         deadline_s: Latency bound in seconds of a plan that is made; 0: three times the fastest.
         threads: Number of threads of the network.
         precision: Precision of the early-exit network's stages; the full network stays fp32.
@@ -83,6 +86,7 @@ class JobOptions:
     board: str = ''
     board_device: str = ''
     plan: Path | None = None
+    table: Path | None = None
     deadline_s: float = 0.0
     threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     precision: str = FP32
@@ -202,7 +206,9 @@ class Job:
     def _plan(self) -> FrequencyPlan | None:
         options, engine = self.options, self.engine
         stream = Stream(engine.model.name, self.works, dict(engine.paths))
-        controller = make_controller(options.controller, Context(stream))
+        table = None if options.table is None else CostTable.load(options.table)
+        context = Context(stream, table=table, bundle=self.setup.fingerprint)
+        controller = make_controller(options.controller, context)
         if self.board is None:
             return None
         given = None
@@ -212,7 +218,11 @@ class Job:
             given.check_devices([work.device for work in self.works])
         tables = {name: tuple(spec.allowed_hz) for name, spec in self.board.domains.items()}
         wishes = Wishes(options.deadline_s, given, str(options.plan), replan=False)
-        board = BoardState(self.board.name, tables)
+        board = BoardState(self.board.name, tables, power_mode=table.power_mode if table else '')
+        if table is not None:
+            _, problem = costs(board, context)
+            if problem:
+                raise CostTableError(problem)
         seen = Observation(board=board, wishes=wishes)
         decision = controller.decide(seen)
         if given is None:

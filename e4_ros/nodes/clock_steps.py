@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,12 @@ from e4_ros.perception.controller import Wishes
 from e4_ros.perception.controllers import make_controller, spec_of
 from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.frequency_control import NoControl
+from e4_ros.perception.machine import power_mode
+from e4_ros.profiling.planning.cost_table import CostTable
+from e4_ros.profiling.planning.identity import Identity
 
 if TYPE_CHECKING:
+    from e4_ros.nodes.network import Network
     from e4_ros.perception.live_control import LiveControl
     from e4_ros.perception.live_plan import LivePlan
     from e4_ros.perception.perceiver import Perceiver
@@ -69,36 +74,58 @@ class ClockSteps(ManagedEntity):
         node.add_on_set_parameters_callback(self._judge)
         node.after_parameters(self._apply)
 
-    def attach(self, perceivers: Sequence[Perceiver]) -> None:
-        """Make the controller for the network that ``perceivers`` run, one for each camera.
+    def attach(self, network: Network) -> None:
+        """Make the controller for a network.
 
         Raises:
             ControllerError: there is no such controller.
         """
         from e4_ros.perception.live_control import LiveControl
 
-        engines = [perceiver.engine for perceiver in perceivers]
+        engines = [perceiver.engine for perceiver in network.perceivers]
         engine = engines[0]
         stream = Stream(engine.model.name, works_of(engine.segments), dict(engine.paths))
         domains, gain = value(self._node, 'plan_domains'), value(self._node, 'replan_gain')
+        table, problem = self._table()
+        self._fingerprint = network.fingerprint
         controller = make_controller(
-            value(self._node, 'controller'), Context(stream, domains, gain)
+            value(self._node, 'controller'),
+            Context(
+                stream,
+                domains,
+                gain,
+                table=table,
+                table_problem=problem,
+                bundle=self._fingerprint,
+            ),
         )
         self._stream = stream
         self._control = LiveControl(
             controller, stream, engines, self.between_frames, lambda: self.live
         )
 
-    def switch(self, perceivers: Sequence[Perceiver]) -> None:
+    def _table(self) -> tuple[CostTable | None, str]:
+        """The measured costs that the user names, or why there are none."""
+        file = value(self._node, 'table_file')
+        if not file:
+            return None, ''
+        try:
+            return CostTable.load(Path(file).expanduser()), ''
+        except (ValueError, OSError) as error:
+            problem = f'table_file has no effect: {_words(error)}'
+            self._node.get_logger().error(problem)
+            return None, problem
+
+    def switch(self, network: Network) -> None:
         """Go on with another network: with a controller of its own, and its own plan under a lease.
 
         Args:
-            perceivers: run it, one for each camera; no frame may be in work.
+            network: the network; no frame may be in work.
         """
         assert self._control is not None
         if not self._control.loop.stop():
             self._node.get_logger().error('the controller does not end')
-        self.attach(perceivers)
+        self.attach(network)
         if self._link is not None:
             self._link.plan_again()
         self._control.loop.start()
@@ -175,8 +202,9 @@ class ClockSteps(ManagedEntity):
         node = self._node
         wishes = Wishes(value(node, 'deadline_s'), replan=value(node, 'replan'))
         given = value(node, 'plan_file')
+        kept = '' if given else self._kept_file(client)
         try:
-            wishes = self._with_file(wishes, given or self._kept.file, client.board, client)
+            wishes = self._with_file(wishes, given or kept, client.board, client)
         except (ValueError, OSError) as error:
             if given:
                 raise
@@ -184,6 +212,18 @@ class ClockSteps(ManagedEntity):
                 f'the plan that was set before this start is left out: {_words(error)}'
             )
         return self._control.take_lease(client, wishes)
+
+    def _kept_file(self, client: DvfsClient) -> str:
+        """The plan that was set before this start, if it was for the same board and network."""
+        here = Identity(client.board, power_mode(client.root), self._fingerprint)
+        file = self._kept.file
+        if file and (other := self._kept.differs(here)):
+            self._node.get_logger().warning(
+                f'the plan that was set before this start is left out: it is for {other}. Search '
+                'another one (the profiler, `e4 profile`), or set plan_file empty to forget it'
+            )
+            return ''
+        return file
 
     def _look(self, state: DvfsState) -> None:
         live = self.live
@@ -225,8 +265,11 @@ class ClockSteps(ManagedEntity):
                     control.wish(wishes)
 
     def _keep(self, file: str) -> None:
+        live, here = self.live, None
+        if live is not None:
+            here = Identity(self.board, live.machine.power_mode, self._fingerprint)
         try:
-            self._kept.keep(file)
+            self._kept.keep(file, here)
         except (ValueError, OSError) as error:
             self._node.get_logger().warning(
                 f'the plan will not be in force after the next start: {_words(error)}'

@@ -54,6 +54,7 @@ class Network:
         path: Folder of the bundle.
         fit_as: What `e4 fit --model` calls the network.
         learnt: Names of the exits that came with it.
+        fingerprint: Changes with what its segments compute; measured costs are of one.
     """
 
     streams: Sequence[CameraStream]
@@ -61,6 +62,7 @@ class Network:
     path: Path
     fit_as: str
     learnt: tuple[str, ...]
+    fingerprint: str
 
     @property
     def perceivers(self) -> list[Perceiver]:
@@ -112,7 +114,12 @@ def load(
     manifest = setup.manifest
     learnt = [*([TEMPORAL] if manifest.temporal else []), *(e.name for e in manifest.exits)]
     return Network(
-        streams, _describe(node, setup, controller), setup.path, setup.fit_as, tuple(learnt)
+        streams,
+        _describe(node, setup, controller),
+        setup.path,
+        setup.fit_as,
+        tuple(learnt),
+        setup.fingerprint,
     )
 
 

@@ -82,7 +82,7 @@ class Perception(AutostartNode):
         self._network = LoadedNetwork(self, self._names)
         yield self._network
         self._attach(self._network.get())
-        self._steps.attach(self._network.get().perceivers)
+        self._steps.attach(self._network.get())
         yield self._diagnostics  # before the images, so that its last words come after theirs
         self._learning = None
         if value(self, 'ring_mb'):
@@ -161,7 +161,7 @@ class Perception(AutostartNode):
                 new.adopt(old)
             self._network.put(network)
             self._attach(network)
-            self._steps.switch(network.perceivers)
+            self._steps.switch(network)
         self.get_logger().info(f'{network.path} answers from now on')
 
     def _time_s(self, place: int, header: Header, frame: np.ndarray, arrived_s: float) -> float:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # launch files read the list of controllers, and need not wait for more
+    from e4_ros.energy.boards import Board
     from e4_ros.energy.plan import FrequencyPlan
 
 OperatingPoint = Mapping[str, int]
@@ -59,6 +60,8 @@ class BoardState:
         invariant_utilisation: domain → the same, weighted by the clock's share of the top clock.
         power_w: mean power of the board over the window, in watts; NaN where unknown.
         temperature_c: temperature of the board in degrees Celsius; NaN where unknown.
+        power_mode: key of the power mode that it is in; empty where it has none.
+        described: what is known of the board; None: what its file says, if there is one.
     """
 
     name: str = ''
@@ -70,6 +73,8 @@ class BoardState:
     invariant_utilisation: Mapping[str, float] = field(default_factory=dict)
     power_w: float = math.nan
     temperature_c: float = math.nan
+    power_mode: str = ''
+    described: Board | None = None
 
 
 @dataclass(frozen=True, slots=True)

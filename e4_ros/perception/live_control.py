@@ -24,6 +24,7 @@ from e4_ros.perception.controller import (
 from e4_ros.perception.decision_loop import DecisionLoop
 from e4_ros.perception.frequency_control import LONGEST_WAIT_S
 from e4_ros.perception.live_plan import LivePlan, tables_of
+from e4_ros.perception.machine import see_machine
 from e4_ros.perception.records import FrameRecord
 from e4_ros.vision.inference.exit_thresholds import FULL, ExitThresholds
 from e4_ros.vision.inference.stream_engine import StreamEngine
@@ -99,10 +100,17 @@ class LiveControl:
             OSError: the daemon refuses the plan.
         """
         self.wishes = wishes
-        board = BoardState(client.board, tables_of(client.frequencies_hz), client.applied().point)
+        machine = see_machine(client.board, client.root)
+        board = BoardState(
+            client.board,
+            tables_of(client.frequencies_hz),
+            client.applied().point,
+            power_mode=machine.power_mode,
+            described=machine.described,
+        )
         first = self.loop.ask(Observation(time.monotonic(), board=board, wishes=wishes))
         refuse_unknown(first, CARRIED, 'perception')
-        return LivePlan(client, self._stream, self._between_frames, first)
+        return LivePlan(client, self._stream, self._between_frames, first, machine)
 
     def check(self, wishes: Wishes) -> None:
         """Raise ValueError, with the reason, where the wishes cannot be met on this board."""

@@ -10,6 +10,7 @@ from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.perception.active_plan import ActivePlan, Stream, Tables, constant_plan
 from e4_ros.perception.controller import BoardState, ControllerError, Decision, OperatingPoint
 from e4_ros.perception.frequency_control import DaemonControl
+from e4_ros.perception.machine import Machine, power_mode, see_machine
 
 
 class LivePlan:
@@ -20,6 +21,7 @@ class LivePlan:
         stream: what runs.
         between_frames: held by whoever runs a frame; plans are replaced under it.
         first: what the controller decided first; it must set clocks.
+        machine: what is known of the machine.
 
     Attributes:
         active: the plan in force.
@@ -36,11 +38,17 @@ class LivePlan:
     """
 
     def __init__(
-        self, client: DvfsClient, stream: Stream, between_frames: Lock, first: Decision
+        self,
+        client: DvfsClient,
+        stream: Stream,
+        between_frames: Lock,
+        first: Decision,
+        machine: Machine | None = None,
     ) -> None:
         self.tables = tables_of(client.frequencies_hz)
         self.made = 1
         self.computes_at_clocks = client.root == '/'
+        self.machine = machine or Machine()
         self._client, self._stream, self._between_frames = client, stream, between_frames
         self._decided: FrequencyPlan | OperatingPoint | None = None
         active = self._wanted(first)
@@ -66,14 +74,27 @@ class LivePlan:
         now = self._client.applied().point
         asked = next(iter(self.active.plan.paths.values())).points[0]
         pending = {name: hz for name, hz in asked.items() if now.get(name) != hz}
-        return BoardState(self._client.board, self.tables, now, pending, window_s, power_w=power_w)
+        return BoardState(
+            self._client.board,
+            self.tables,
+            now,
+            pending,
+            window_s,
+            power_w=power_w,
+            power_mode=self.machine.power_mode,
+            described=self.machine.described,
+        )
 
     def set_tables(self, tables: Tables) -> bool:
-        """Take over what the daemon allows now; whether that has changed."""
-        known = {n: hz for n, hz in tables_of(tables).items() if n in self._client.frequencies_hz}
+        """Take over what the daemon allows now; whether that, or the power mode, has changed."""
+        client = self._client
+        switched = power_mode(client.root) != self.machine.power_mode
+        if switched:
+            self.machine = see_machine(client.board, client.root)
+        known = {n: hz for n, hz in tables_of(tables).items() if n in client.frequencies_hz}
         changed = self.tables != (now := {**self.tables, **known})
         self.tables = now
-        return changed
+        return changed or switched
 
     def carry(self, decision: Decision) -> None:
         """Put the decided clocks in force, between two frames; the same ones change nothing.

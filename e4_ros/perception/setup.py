@@ -6,6 +6,7 @@ the robot runs.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,11 +98,13 @@ class Setup:
         path: the bundle's folder.
         manifest: what the bundle says of itself.
         engines: what answers frames, one for each stream; they run in turns.
+        precision: precision of the network's stages.
     """
 
     path: Path
     manifest: Manifest
     engines: Sequence[StreamEngine]
+    precision: str = FP32
 
     @property
     def engine(self) -> StreamEngine:
@@ -129,6 +132,12 @@ class Setup:
     def fit_as(self) -> str:
         """What `e4 fit --model` calls the network: its name, or the bundle that carries it."""
         return str(self.path) if self.manifest.origin.file else self.model
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with what a segment computes: the bundle's files and the precision."""
+        files = sorted(file.sha256 for file in self.manifest.files)
+        return hashlib.sha256(' '.join([*files, self.precision]).encode()).hexdigest()[:12]
 
     @property
     def works(self) -> Sequence[SegmentWork]:
@@ -200,7 +209,7 @@ def set_up(options: EngineOptions) -> Setup:
         return make_engine(network, runtime, options.exits, min_score, *audits)
 
     engines = on_device(options.device, on, candidates(options.runtime))
-    return Setup(bundle.path, manifest, engines)
+    return Setup(bundle.path, manifest, engines, options.precision)
 
 
 def _network(bundle: Bundle, options: EngineOptions) -> StagedNetwork | ClipNetwork:

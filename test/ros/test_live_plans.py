@@ -257,6 +257,13 @@ def test_a_plan_that_was_set_is_in_force_after_the_next_start_until_it_is_taken_
     node = start_anew()
     assert node._steps._link.live.active.plan.name == 'mine'
 
+    # For other files of the network, or another power mode: left out.
+    about = node._steps._kept.path.with_suffix('.json')
+    text = about.read_text()
+    about.write_text(text.replace('"bundle": "', '"bundle": "0'))
+    node = start_anew()
+    assert node._steps._link.live.active.plan.name != 'mine'
+    about.write_text(text)
     # Of another network by now: left out.
     kept = node._steps._kept.path
     mine.model_copy(update={'model': 'other'}).save(kept)

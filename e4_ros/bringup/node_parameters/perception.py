@@ -219,6 +219,13 @@ PARAMETERS = (
         live=True,
     ),
     ParameterSpec(
+        'table_file',
+        '',
+        'Measured costs: the table.json of `e4 profile --board here`. Plans that are made here '
+        "count on them instead of the board's model. A table of another board, power mode, device "
+        'or network is refused, and the diagnostics say so.',
+    ),
+    ParameterSpec(
         'deadline_s',
         0.0,
         'Longest latency that a plan made here may expect; 0 for three times the fastest, or nine '

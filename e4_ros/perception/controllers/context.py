@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e4_ros.perception.active_plan import Stream
+from e4_ros.profiling.planning.cost_table import CostTable
 
 State = NDArray[np.float32]
 Predict = Callable[[State], int]
@@ -41,6 +42,9 @@ class Context:
         domains: names of the domains that may be clocked, as far as a board has them.
         gain: share of energy, 0 to 1, that a plan for drifted exits must save to replace another.
         exit_shares: exit → how often frames stopped there so far; None: each as often as any other.
+        table: costs that were measured, to be used in the place of the board's model; None: none.
+        table_problem: why there are none, though the user named a file; empty: nothing is wrong.
+        bundle: fingerprint of the network that runs, which ``table`` must be of.
         learnt: trained policy networks by controller name; the simulator trains them.
     """
 
@@ -48,4 +52,7 @@ class Context:
     domains: Sequence[str] = ('cpu', 'gpu')
     gain: float = 0.02
     exit_shares: Mapping[str, float] | None = None
+    table: CostTable | None = None
+    table_problem: str = ''
+    bundle: str = ''
     learnt: Mapping[str, Learnt] = field(default_factory=dict)

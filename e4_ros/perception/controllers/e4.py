@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from e4_ros.energy.board_model import BoardModel
-from e4_ros.energy.boards import BoardError, load_board
+from e4_ros.energy.boards import Board, BoardError
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.perception.active_plan import deepest_points, limits_of, within
 from e4_ros.perception.controller import (
@@ -26,12 +26,16 @@ from e4_ros.perception.controller import (
 )
 from e4_ros.perception.controllers.base import DepthOnly
 from e4_ros.perception.controllers.context import Context
-from e4_ros.perception.controllers.fixed import cost_table
+from e4_ros.perception.controllers.fixed import costs, described
 from e4_ros.profiling.planning.ceiling import Ceiling
 from e4_ros.profiling.planning.feedback import Feedback
 from e4_ros.profiling.planning.objective import SwitchCost
 from e4_ros.profiling.planning.replan import Replanner
 
+_GUESSES = (
+    '; nobody described this board, so its speed and joules are guesses: `e4 profile --board here` '
+    'measures a table, and `table_file` uses it'
+)
 _SETTLED_S = 0.02
 """A pause after which the clocks of a frame's first segment are in effect."""
 
@@ -57,7 +61,8 @@ class E4(DepthOnly):
         self._plan: FrequencyPlan | None = None
         self._refused: FrequencyPlan | None = None  # the user's, under which frames were late
         self._ended_at: OperatingPoint | None = None  # of the frame before
-        self._why = self._problem = ''
+        self._mode = self._guesses = ''
+        self._why = self._problem = self._costs_problem = ''
         self.made = 0
 
     @property
@@ -75,10 +80,12 @@ class E4(DepthOnly):
         if not board.name:
             return Decision(self.thresholds)
         if board.name != self._board:
-            self._begin(board, wishes)
+            self._begin(board, wishes, 'the stream begins')
+        elif board.power_mode != self._mode and wishes.replan:
+            self._begin(board, wishes, 'the power mode changed')
         else:
             self._follow(board, wishes)
-        problem = self._problem or self._late_anyway()
+        problem = self._problem or self._costs_problem or self._late_anyway()
         return Decision(self.thresholds, plan=self._plan, why=self._why, problem=problem)
 
     def observe(self, outcome: Outcome) -> None:
@@ -127,16 +134,17 @@ class E4(DepthOnly):
             f'{1e3 * replanner.fastest_s:.3g} ms at the fastest clocks'
         )
 
-    def _begin(self, board: BoardState, wishes: Wishes) -> None:
-        """A board that was not there before."""
+    def _begin(self, board: BoardState, wishes: Wishes, why: str) -> None:
+        """A board that was not there before, or is as another in its new mode."""
         replanner = self._make_replanner(board, wishes)
         self._feedback = None if replanner is None else Feedback(replanner)
-        self._board, self._replanner, self._wishes = board.name, replanner, wishes
+        self._board, self._mode = board.name, board.power_mode
+        self._replanner, self._wishes = replanner, wishes
         self._limits, self._ceiling = limits_of(board.tables), Ceiling()
         if wishes.plan is not None:
             self._given()
         else:
-            self._here('the stream begins')
+            self._here(f'{why}{self._guesses}')
 
     def _follow(self, board: BoardState, wishes: Wishes) -> None:
         before, self._wishes = self._wishes, wishes
@@ -186,24 +194,37 @@ class E4(DepthOnly):
             self._here(feedback.why)
 
     def _make_replanner(self, board: BoardState, wishes: Wishes) -> Replanner | None:
+        self._guesses = self._costs_problem = ''
         try:
-            described = load_board(board.name)
+            table, self._costs_problem = costs(board, self._context)
         except BoardError:
             if wishes.plan is None:
                 raise
             return None  # the file is all that there is
-        table = cost_table(board, self._context)
+        known = self._known(board)
+        if known is not None and known.generic and table is not self._context.table:
+            self._guesses = _GUESSES
         paths = self._context.stream.paths
         shares = self.exit_shares or self._shares or dict.fromkeys(paths, 1.0)
+        complete = known is not None and set(table.domains) <= set(known.domains)
         return Replanner(
             table,
             paths,
             shares,
             wishes.deadline_s,
-            SwitchCost.of_board(described, table.domains),
+            SwitchCost.of_board(known, table.domains)
+            if known is not None and complete
+            else SwitchCost.assumed(table.domains),
             gain=self._context.gain,
-            idle_w=BoardModel(described).idle_w,
+            idle_w=BoardModel(known).idle_w if known is not None and complete else None,
+            limits_hz=limits_of(board.tables),
         )
+
+    def _known(self, board: BoardState) -> Board | None:
+        try:
+            return described(board)
+        except BoardError:
+            return None  # but its costs were measured
 
     def _here(self, why: str) -> None:
         """Put the replanner's plan in force."""

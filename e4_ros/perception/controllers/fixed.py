@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from e4_ros.energy.board_model import BoardModel
-from e4_ros.energy.boards import BoardError, load_board
+from e4_ros.energy.boards import Board, BoardError, load_board
 from e4_ros.perception.controller import (
     BoardState,
     ControllerError,
@@ -15,7 +15,8 @@ from e4_ros.perception.controller import (
 )
 from e4_ros.perception.controllers.base import DepthOnly
 from e4_ros.perception.controllers.context import Context
-from e4_ros.profiling.planning.cost_table import CostTable
+from e4_ros.profiling.planning.cost_table import CostTable, CostTableError
+from e4_ros.profiling.planning.identity import Identity
 from e4_ros.profiling.planning.objective import SwitchCost, make_problem
 from e4_ros.profiling.planning.search import best_fixed
 
@@ -108,7 +109,7 @@ class BestFixed(DepthOnly):
             self._search(seen.board, seen.wishes.deadline_s)
 
     def _search(self, board: BoardState, deadline_s: float) -> OperatingPoint:
-        table = cost_table(board, self._context)
+        table, _ = costs(board, self._context)
         paths: Mapping = self._context.stream.paths
         if not self._exits:
             paths = {'full': list(range(len(self._context.stream.works)))}
@@ -119,23 +120,52 @@ class BestFixed(DepthOnly):
         )).points[0]))  # fmt: skip
 
 
-def cost_table(board: BoardState, context: Context) -> CostTable:
-    """Modelled costs of the stream's segments at the clocks that the board may have now.
+def costs(board: BoardState, context: Context) -> tuple[CostTable, str]:
+    """Costs of the stream's segments: as they were measured, else as they are modelled.
+
+    Returns:
+        The costs, and why the measured table does not count; empty where it does or there is none.
 
     Raises:
         BoardError: the board is not described.
         ControllerError: the board and the wanted domains have nothing in common.
     """
+    table, stream, why = context.table, context.stream, context.table_problem
+    if table is not None:
+        try:
+            table.check_for(
+                stream.model,
+                [work.name for work in stream.works],
+                [work.device for work in stream.works],
+            )
+            table.check_here(Identity(board.name, board.power_mode, context.bundle))
+            table.check_clocks(board.tables)
+            return table, ''
+        except CostTableError as error:
+            why = f"table_file has no effect, the board's model is used: {error}"
+    return _modelled(board, context), why
+
+
+def described(board: BoardState) -> Board:
+    """What is known of a board.
+
+    Raises:
+        BoardError: nothing is.
+    """
+    return load_board(board.name) if board.described is None else board.described
+
+
+def _modelled(board: BoardState, context: Context) -> CostTable:
     try:
-        described = load_board(board.name)
+        found = described(board)
     except BoardError as error:
         raise BoardError(f'nothing can be planned here: {error}') from error
-    domains = [n for n in context.domains if n in described.domains and n in board.tables]
+    domains = [n for n in context.domains if n in found.domains and n in board.tables]
     if not domains:
         raise ControllerError(
             f'nothing to plan: plan_domains is {list(context.domains)}, and the daemon of '
             f'{board.name} offers {list(board.tables)}'
         )
     stream = context.stream
-    model = BoardModel(described)
+    model = BoardModel(found)
     return CostTable.from_board(model, stream.works, stream.model, domains, board.tables)

@@ -21,6 +21,7 @@ from e4_ros.energy.daemon.hold_point import leased
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.identify import identify
+from e4_ros.energy.power_mode import read_power_mode
 from e4_ros.energy.virtual.board import board_of
 from e4_ros.profiling.measuring.host import (
     NothingToSetError,
@@ -115,6 +116,8 @@ def profile_this_machine(
     config: DaemonConfig | None = None,
     frames: Sequence[np.ndarray] = (),
     power_like: str = '',
+    bundle: str = '',
+    period_s: float = 0.0,
     yardstick: bool = True,
     on_progress: OnProgress | None = None,
 ) -> HostProfile:
@@ -128,6 +131,8 @@ def profile_this_machine(
         config: settings of the daemon: where it listens, and the root of the machine's files.
         frames: frames ``(H, W, 3)`` uint8 RGB to run the network on; a virtual board needs none.
         power_like: name of a board whose power model is used where there is no sensor.
+        bundle: fingerprint of the network, for the table.
+        period_s: seconds from one frame to the next, so that the waits count; 0: nobody knows.
         yardstick: whether to find the exact optimum of the measured table, too.
         on_progress: function that receives the progress.
 
@@ -179,7 +184,9 @@ def profile_this_machine(
             'This is a virtual board: its segments were simulated with the latency of the board '
             'model and noise; nothing was computed at its clocks.'
         )
-    problem = measured.problem
+    mode = read_power_mode(config.root)
+    table = replace(measured.problem.table, power_mode=mode.key if mode else '', bundle=bundle)
+    problem = replace(measured.problem, table=table)
     profile = run_profile(
         problem,
         built.paths,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.files import write_whole
+from e4_ros.profiling.planning.identity import Identity
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -40,6 +41,7 @@ class CostTable:
             p-th of ``itertools.product(*axes_hz)``.
         source: whether the costs are ``measured`` or ``modelled``.
         error_percent: mean error of the cells that a fit filled in; NaN if it filled in none.
+        power_mode, bundle: see :class:`Identity`; empty where nothing was measured.
     """
 
     board: str
@@ -52,6 +54,8 @@ class CostTable:
     energy_j: Floats
     source: Literal['measured', 'modelled'] = 'modelled'
     error_percent: float = field(default=math.nan)
+    power_mode: str = ''
+    bundle: str = ''
 
     def __post_init__(self) -> None:
         if not self.segments or not self.domains or len(self.domains) != len(self.axes_hz):
@@ -175,12 +179,47 @@ class CostTable:
                 f'{", ".join(devices)}; measure it again, or choose the device with --device'
             )
 
+    @property
+    def identity(self) -> Identity:
+        """Where the costs hold."""
+        return Identity(self.board, self.power_mode, self.bundle)
+
+    def check_here(self, here: Identity) -> None:
+        """Raise :class:`CostTableError` unless the table was measured for what is here.
+
+        The message says which command measures the right one.
+        """
+        if other := self.identity.differs(here):
+            raise CostTableError(
+                f'the cost table was measured for {other}; `e4 profile --board here` on this '
+                f'machine, with the model that runs ({self.model}), measures the right one: its '
+                'table.json'
+            )
+
+    def check_clocks(self, tables: Mapping[str, Sequence[int]]) -> None:
+        """Raise :class:`CostTableError` where a board does not offer the table's clocks.
+
+        Args:
+            tables: domain → the clocks that it may have now, ascending hertz; those of the table
+                outside of these limits do not count.
+        """
+        for name, axis in zip(self.domains, self.axes_hz, strict=True):
+            offered = tables.get(name, ())
+            inside = [hz for hz in axis if len(offered) and offered[0] <= hz <= offered[-1]]
+            if not inside or set(inside) - set(offered):
+                raise CostTableError(
+                    f'the cost table has clocks of {name} that the board does not offer now; '
+                    '`e4 profile --board here` measures those that it has'
+                )
+
     def as_dict(self) -> dict[str, object]:
         """Plain values, for JSON."""
         return {
             'board': self.board,
             'model': self.model,
             'source': self.source,
+            'power_mode': self.power_mode,
+            'bundle': self.bundle,
             'error_percent': None if math.isnan(self.error_percent) else self.error_percent,
             'segments': list(self.segments),
             'devices': list(self.devices),
@@ -215,6 +254,8 @@ class CostTable:
                 energy_j=np.array(data['energy_j'], float),
                 source=data['source'],
                 error_percent=math.nan if (e := data['error_percent']) is None else e,
+                power_mode=data.get('power_mode', ''),
+                bundle=data.get('bundle', ''),
             )
         except CostTableError as error:
             raise CostTableError(f'{path}: {error}') from None

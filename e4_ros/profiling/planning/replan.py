@@ -42,6 +42,7 @@ class Replanner:
         memory: number of frames over which shares and frame rate are averaged.
         idle_w: function from an operating point to the watts of the idle board; None: the waits
             between frames are not counted.
+        limits_hz: domain → lowest and highest allowed clock at the beginning; None: all.
 
     Attributes:
         plan: the plan in force.
@@ -62,9 +63,10 @@ class Replanner:
         gain: float = 0.02,
         memory: int = 200,
         idle_w: Callable[[Mapping[str, int]], float] | None = None,
+        limits_hz: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
-        self._whole, self._table = table, table
-        self._limits_hz: Mapping[str, tuple[int, int]] = {}
+        self._whole, self._table = table, _limited(table, limits_hz or {})
+        self._limits_hz = limits_hz or {}
         self._factors, self._margin = np.ones(len(table.segments)), 1.0
         self._idle_of, self._memory, self.why = idle_w, memory, ''
         self._period_s = self._planned_period_s = 0.0

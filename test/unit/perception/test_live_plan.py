@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from e4_ros.energy.board_model import BoardModel, SegmentWork
@@ -19,13 +20,15 @@ from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.plan import PlanError
 from e4_ros.energy.virtual.board import write_tree
 from e4_ros.perception.active_plan import Stream
-from e4_ros.perception.controller import Decision, Wishes
+from e4_ros.perception.controller import Decision, Observation, Wishes
 from e4_ros.perception.controllers import make_controller
 from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.live_control import LiveControl
 from e4_ros.perception.live_plan import LivePlan
+from e4_ros.perception.machine import power_mode, see_machine
 from e4_ros.profiling.planning import planner
 from e4_ros.profiling.planning.ceiling import PATIENCE_FRAMES
+from e4_ros.profiling.planning.cost_table import CostTable
 from e4_ros.profiling.planning.objective import PlanningError
 from e4_ros.vision.inference.exit_thresholds import ExitThresholds
 
@@ -440,3 +443,69 @@ def test_a_plan_file_gives_way_to_frames_that_keep_missing_the_users_deadline(be
     assert live.active.why != f'from {plan_file}'
     live.set_deadline(10 * slow_s)
     assert live.active.why == f'from {plan_file}', 'another deadline, another chance'
+
+
+def measured(daemon_root: Path, longer: float = 2.0, **change) -> CostTable:
+    """What `e4 profile --board here` would leave of a board that is slower than its file."""
+    model = BoardModel(load_board(BOARD))
+    table = CostTable.from_board(model, WORKS, 'net', ('cpu', 'gpu'))
+    where = {'power_mode': power_mode(str(daemon_root)), 'bundle': 'abc'}
+    return replace(table.scaled(np.full(3, longer)), source='measured', **(where | change))
+
+
+def test_plans_count_on_costs_that_were_measured(begin, tmp_path):
+    root = write_tree(BOARD, tmp_path / 'like')
+    live, daemon = begin(table=measured(root), bundle='abc', deadline_s=2 * TIGHT_S)
+    assert live.active.plan.source == 'measured'
+    assert daemon.server.leases[0].plan == live.active.plan
+    model = BoardModel(load_board(BOARD))
+    path = live.active.plan.paths['full']
+    by_file_s = sum(
+        model.segment_cost(WORKS[row], model.default_point() | point).latency_s
+        for row, point in zip(path.segments, path.points, strict=True)
+    )
+    assert path.expected_latency_s == pytest.approx(2 * by_file_s, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ('change', 'says'),
+    [
+        ({'bundle': 'def'}, 'network files def'),
+        ({'power_mode': 'nvpmodel:7:ODD'}, 'power mode nvpmodel:7:ODD'),
+        ({'board': 'jetson_tx2'}, 'board jetson_tx2'),
+        ({'devices': ('cpu', 'cpu', 'cpu')}, 'segments on cpu, cpu, cpu'),
+    ],
+)
+def test_costs_of_another_place_are_refused_and_the_model_plans(begin, tmp_path, change, says):
+    root = write_tree(BOARD, tmp_path / 'like')
+    live, _ = begin(table=measured(root, **change), bundle='abc')
+    live.control.loop.turn()
+    assert 'table_file has no effect' in live.problem
+    assert says in live.problem
+    assert live.active.plan.source == 'modelled'
+
+
+def test_another_power_mode_ends_what_was_measured_in_the_one_before(begin, tmp_path):
+    root = write_tree(BOARD, tmp_path / 'like')
+    live, daemon = begin(table=measured(root), bundle='abc')
+    status = Path(daemon.config.root) / 'var/lib/nvpmodel/status'
+    status.parent.mkdir(parents=True, exist_ok=True)
+    status.write_text('pmode:0001')
+    live.set_tables(daemon.core.frequencies_hz)
+    assert live.active.why == 'the power mode changed'
+    assert live.active.plan.source == 'modelled'
+    assert 'table_file has no effect' in live.problem
+    assert 'nvpmodel:1' in live.problem
+
+
+def test_a_machine_that_nobody_described_is_planned_for_and_told_how_to_measure(begin, tmp_path):
+    live, daemon = begin(board='')
+    assert live.active.why == 'the stream begins'
+    root = Path(daemon.config.root)
+    found = see_machine('my_robot', str(root))
+    assert found.described is None, 'the daemon was told that name; the machine has another'
+    generic = load_board(BOARD).model_copy(update={'generic': True})
+    board = replace(live.lease.state(math.nan, 0.0), name='elsewhere', described=generic)
+    decision = live.controller.decide(Observation(board=board))
+    assert decision.plan is not None
+    assert '`e4 profile --board here` measures a table' in decision.why

@@ -9,6 +9,7 @@ import pytest
 from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import load_board
 from e4_ros.profiling.planning.cost_table import CostTable, CostTableError
+from e4_ros.profiling.planning.identity import Identity
 
 WORKS = [SegmentWork('a', 1e8, 1e7, 3), SegmentWork('b', 2e8, 1e6, 3)]
 
@@ -99,3 +100,42 @@ def test_a_file_with_a_hole_says_so(table, tmp_path):
     path.write_text(json.dumps(data))
     with pytest.raises(CostTableError, match='holes'):
         CostTable.load(path)
+
+
+HERE = Identity('jetson_nano', 'nvpmodel:0:MAXN', 'abc')
+
+
+def test_where_a_table_was_measured_survives_its_file(table, tmp_path):
+    measured = dataclasses.replace(table, power_mode='nvpmodel:0:MAXN', bundle='abc')
+    measured.save(tmp_path / 'table.json')
+    assert CostTable.load(tmp_path / 'table.json').identity == HERE
+    CostTable.load(tmp_path / 'table.json').check_here(HERE)
+
+
+@pytest.mark.parametrize(
+    ('change', 'says'),
+    [
+        ({'board': 'jetson_tx2'}, 'board jetson_tx2, this is jetson_nano'),
+        ({'power_mode': 'nvpmodel:1:5W'}, 'power mode nvpmodel:1:5W, .* in power mode .*:MAXN now'),
+        ({'power_mode': ''}, 'no power mode, the board is in power mode nvpmodel:0:MAXN now'),
+        ({'bundle': 'def'}, 'network files def, those here are abc'),
+        ({'bundle': ''}, 'unnamed network files, those here are abc'),
+    ],
+)
+def test_a_table_of_another_place_is_refused_with_the_command_that_makes_one(table, change, says):
+    measured = dataclasses.replace(
+        table, **{'power_mode': 'nvpmodel:0:MAXN', 'bundle': 'abc', **change}
+    )
+    with pytest.raises(CostTableError, match=says) as refused:
+        measured.check_here(HERE)
+    assert '`e4 profile --board here`' in str(refused.value)
+    assert table.model in str(refused.value)
+
+
+def test_clocks_that_a_board_does_not_offer_are_refused_and_limits_are_none(table):
+    offered = dict(zip(table.domains, table.axes_hz, strict=True))
+    table.check_clocks(offered)
+    table.check_clocks({name: axis[:2] for name, axis in offered.items()})
+    for other in ({}, {**offered, 'gpu': ()}, {**offered, 'cpu': (1, *offered['cpu'][2:])}):
+        with pytest.raises(CostTableError, match='does not offer now'):
+            table.check_clocks(other)

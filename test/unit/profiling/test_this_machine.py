@@ -16,6 +16,7 @@ from e4_ros.commands.app import app
 from e4_ros.energy.client.client import DvfsClient
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.plan import FrequencyPlan
+from e4_ros.energy.power_mode import read_power_mode
 from e4_ros.energy.virtual.board import MARK, write_tree
 from e4_ros.profiling.measuring import prober
 from e4_ros.profiling.measuring.host import (
@@ -25,6 +26,7 @@ from e4_ros.profiling.measuring.host import (
     open_power,
     switch_cost,
 )
+from e4_ros.profiling.planning.cost_table import CostTable
 from e4_ros.profiling.planning.objective import SwitchCost
 
 
@@ -72,6 +74,11 @@ def test_a_virtual_board_is_measured_planned_for_and_restored(folder):
     found = json.loads((folder / 'out/profile.json').read_text())
     assert found['plan']['energy_j'] < found['default']['energy_j']
     assert [s['name'] for s in found['as_found']['segments']] == plan.segments
+    identity = CostTable.load(folder / 'out/table.json').identity
+    assert identity.board == plan.board
+    mode = read_power_mode(root)
+    assert identity.power_mode == ('' if mode is None else mode.key)
+    assert len(identity.bundle) == 12
     again = CliRunner().invoke(
         app,
         ['profile', '--table', str(folder / 'out/table.json'), '--out', str(folder / 'again')],
