@@ -6,16 +6,9 @@ import pytest
 
 from e4_ros.benchmarks.boards import holes, listing, trial
 
-# Known by their module: not yet.
-NOT_YET = {'agx_xavier_jp5_30w', 'orin_nx_jp5_maxn', 'raspberry_pi_5', 'thor_jp72_maxn'}
-
 
 @pytest.mark.parametrize('name', listing.names())
-def test_a_machine_is_found_as_listed_and_left_as_it_was(
-    name: str, request: pytest.FixtureRequest
-) -> None:
-    if name in NOT_YET:
-        request.applymarker(pytest.mark.xfail(strict=False))
+def test_a_machine_is_found_as_listed_and_left_as_it_was(name: str) -> None:
     assert trial.problems(listing.load(name)) == []
 
 
