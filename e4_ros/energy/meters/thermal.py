@@ -13,9 +13,12 @@ from typing import NamedTuple
 
 ZONES = 'sys/class/thermal/thermal_zone*'
 
-_NOT_THE_CHIP = ('PMIC-Die', '*-fan-est', '*_fan_est', 'iwlwifi*', 'INT3400*', 'acpitz')
+_NOT_THE_CHIP = (
+    'PMIC-Die', 'PLL-therm', '*-fan-est', '*_fan_est', 'iwlwifi*', 'INT3400*', 'acpitz',
+)  # fmt: skip
 """Zones that say nothing about the chip: a power converter that always reads 100 °C (Jetson Nano,
-TX2, Xavier), estimates for the fan, radios, and what firmware makes up."""
+TX2, Xavier), PLLs whose passive trip at 70 °C only refreshes the DRAM more often (`tegra-dram` in a
+Nano's device tree), estimates for the fan, radios, and what firmware makes up."""
 
 _TURBO = ('x86_pkg_temp', 'TCPU*', 'B0D4')
 """Package zones of x86: they touch 95 to 100 °C under normal turbo, and slow down by themselves."""
