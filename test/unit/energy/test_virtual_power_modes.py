@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from e4_ros.energy.boards import load_board
+from e4_ros.energy.boards import board_names, load_board
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.identify import machine_board
+from e4_ros.energy.meters.rails import counted, find_rails
+from e4_ros.energy.meters.thermal import ThermalZones
 from e4_ros.energy.power_mode import read_power_mode
 from e4_ros.energy.virtual.board import write_tree
 from e4_ros.energy.virtual.machine import Kernel, VirtualMachine
@@ -38,7 +40,77 @@ class Machine:
                 (root / path).write_bytes(self.machine.read(path))
             except OSError:
                 continue
+        for path, target in self.machine.links.items():
+            if self.machine.linked(path):
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).symlink_to(target)
         return root
+
+
+@pytest.mark.parametrize('name', board_names())
+def test_a_served_board_is_found_as_described_and_cool_enough_to_lend_its_clocks(name, tmp_path):
+    root = Machine(name).copy_to(tmp_path)
+    board, found = load_board(name), machine_board(root)
+    assert found.name == name
+    assert found.mode == board.mode
+    for domain, spec in board.domains.items():
+        assert found.domains[domain].allowed_hz == spec.allowed_hz
+        assert found.domains[domain].cpus == spec.cpus
+    assert {z.name for z in discover(root)} == set(board.domains)
+    assert all(zone.temperature_c < zone.limit_c for zone in ThermalZones(root).read())
+
+
+@pytest.mark.parametrize('name', [n for n in board_names() if load_board(n).power_modes])
+def test_every_mode_of_every_board_is_set_and_read_back(name, tmp_path):
+    machine, board = Machine(name), load_board(name)
+    for number, mode in enumerate(board.power_modes):
+        machine.put('e4/power_mode', mode)
+        found = machine_board(machine.copy_to(tmp_path / str(number)))
+        expected = board.in_mode(mode)
+        assert found.mode == mode
+        assert found.domains['cpu'].cpus == expected.domains['cpu'].cpus
+        for domain in ('cpu', 'gpu'):
+            assert found.domains[domain].allowed_hz == expected.domains[domain].allowed_hz
+            assert found.domains[domain].share == expected.domains[domain].share
+
+
+def test_a_thors_total_is_what_its_carrier_takes(tmp_path):
+    machine = Machine('jetson_agx_thor')
+    machine.put('e4/load/gpu', 0.5)
+    machine.time_s += 1
+    root = machine.copy_to(tmp_path)
+    rails = {rail.label: rail.watts() for rail in find_rails(root)}
+    assert counted(rails) == {'VIN'}
+    assert rails['VIN'] > sum(watts for label, watts in rails.items() if label != 'VIN')
+
+
+def test_memory_that_an_orin_counts_twice_is_counted_once(tmp_path):
+    machine = Machine('jetson_agx_orin')
+    machine.put('e4/load/gpu', 0.5)
+    before_j = float(machine.get('e4/energy_j'))
+    machine.time_s += 1
+    true_w = float(machine.get('e4/energy_j')) - before_j
+    rails = {rail.label: rail.watts() for rail in find_rails(machine.copy_to(tmp_path))}
+    assert sum(rails[label] for label in counted(rails)) == pytest.approx(true_w, rel=0.03)
+    assert sum(rails.values()) > 1.05 * true_w
+
+
+def test_a_nanos_memory_follows_its_override_and_nothing_else():
+    machine, folder = Machine('jetson_nano'), 'sys/kernel/debug/clk/override.emc'
+    machine.put(f'{folder}/clk_update_rate', 408_000_000)
+    assert machine.get(f'{folder}/clk_rate') == '1600000000'
+    machine.put(f'{folder}/clk_state', 1)
+    assert machine.get(f'{folder}/clk_rate') == '408000000'
+    machine.put(f'{folder}/clk_state', 0)
+    assert machine.get(f'{folder}/clk_rate') == '1600000000'
+
+
+def test_over_current_events_are_counted_where_the_board_counts_them():
+    machine = Machine()
+    machine.put('e4/over_current', 3)
+    folder = load_board('jetson_orin_nano').over_current
+    assert machine.get(f'{folder}/oc3_event_cnt') == '3'
+    assert machine.get(f'{folder}/oc1_event_cnt') == '0'
 
 
 @pytest.fixture(params=['old', 'new'])
