@@ -130,6 +130,7 @@ class PinnedClocks:
             for slot, domain, hertz in transition.settings:
                 domain.pinned_hz = hertz
                 applied[slot] = hertz if exact else domain.read_back(hertz)
+                domain.settled_hz = applied[slot]
         except (OSError, ValueError):
             for _, domain, _ in transition.settings:
                 domain.pinned_hz = UNKNOWN_HZ

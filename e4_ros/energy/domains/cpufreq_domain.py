@@ -150,7 +150,7 @@ class CpufreqDomain(FileDomain):
         changed: Snapshot = {}
         for policy in self._members:
             unknown = self.pinned_hz == UNKNOWN_HZ
-            changed |= policy.taken_over(saved, self._pinned, unknown)
+            changed |= policy.taken_over(saved, self._span, unknown)
             self.revision += policy.limit_moved()  # or every step would stop to look
         return saved | changed if changed else saved
 

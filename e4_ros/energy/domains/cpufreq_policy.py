@@ -17,6 +17,7 @@ from e4_ros.energy.domains.pins import (
     Pin,
     RangePin,
     RoundedPin,
+    Span,
     ValuePin,
     at_most,
     others_range,
@@ -144,12 +145,13 @@ class PolicyPin:
             return None
         return low, high
 
-    def taken_over(self, saved: Snapshot, pinned: int | None, unknown: bool) -> Snapshot:
+    def taken_over(self, saved: Snapshot, pinned: Span | None, unknown: bool) -> Snapshot:
         """What others changed: to be put over the saved state. See `Domain.taken_over`.
 
         Args:
             saved: the saved state of the domain.
-            pinned: what its policies were pinned to last; None if nothing was written.
+            pinned: what a limit that pins may read, from least to most, if nobody else wrote it;
+                None if nothing was written.
             unknown: whether a write failed, so that limits that are pins may be anything.
         """
         before = self.limits(saved)
@@ -161,11 +163,12 @@ class PolicyPin:
             low, high = (self._files.read_int(self.folder / name) for name in (LOW, HIGH))
         except DomainError:
             return {}
-        ours = before
-        if self._by_speed:
-            ours = (before[0] if self._opened_to is None else self._opened_to), before[1]
-        elif pinned is not None:
-            ours = (at_most(self.table, pinned),) * 2
+        ours = (before[0], before[0]), (before[1], before[1])
+        if self._by_speed and self._opened_to is not None:
+            ours = (self._opened_to, self._opened_to), ours[1]
+        elif pinned is not None and not self._by_speed:
+            span = at_most(self.table, pinned[0]), at_most(self.table, pinned[1])
+            ours = span, span
         after = others_range(before, (low, high), ours)
         changed = zip((LOW, HIGH), before, after, strict=True)
         return {self._names[name]: str(new) for name, old, new in changed if new != old}

@@ -136,7 +136,8 @@ class DevfreqDomain(FileDomain):
             return saved
         if before is None or self.pinned_hz == UNKNOWN_HZ:
             return saved
-        ours = before if self._pinned is None else (self._pinned, self._pinned)
+        unpinned = (before[0], before[0]), (before[1], before[1])
+        ours = unpinned if self._span is None else (self._span, self._span)
         after = others_range(before, (low, high), ours, _ROUNDING_HZ - 1)
         if after == before:
             return saved

@@ -39,6 +39,7 @@ class Domain(ABC):
             settings (nvpmodel, an administrator) allow; see `set_limits`.
         pinned_hz: frequency that was written last; None before the first since `open`, `UNKNOWN_HZ`
             where a write failed.
+        settled_hz: frequency that was read back then: another where the kernel did not take it.
         revision: number that changes when what a plan may use or must write is another.
     """
 
@@ -52,6 +53,7 @@ class Domain(ABC):
         self.name = name
         self.frequencies_hz = frequencies_hz
         self.pinned_hz: int | None = None
+        self.settled_hz = 0
         self.revision = 0
         self.set_limits(*limits_hz)
 
@@ -153,7 +155,8 @@ class Domain(ABC):
         self.pinned_hz = UNKNOWN_HZ
         self._write(hz)
         self.pinned_hz = hz
-        return self.read_back(hz)
+        self.settled_hz = self.read_back(hz)
+        return self.settled_hz
 
     def transition_writes(self, before_hz: int, hz: int) -> tuple[Write, ...]:
         """The bare writes that change an open clock from one pinned frequency to another.

@@ -10,7 +10,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from e4_ros.energy.domains.domain import UNKNOWN_HZ, Domain
-from e4_ros.energy.domains.pins import Pin
+from e4_ros.energy.domains.pins import Pin, Span
 from e4_ros.energy.domains.sysfs import KernelFiles, read_text, relative, unwritable
 from e4_ros.energy.errors import Check, DomainError, Snapshot, Write
 
@@ -100,6 +100,12 @@ class FileDomain(Domain):
         """What was written last, in the files' unit; None where nothing was, or nobody knows."""
         hertz = self.pinned_hz
         return None if hertz is None or hertz == UNKNOWN_HZ else hertz // self.unit_hz
+
+    @property
+    def _span(self) -> Span | None:
+        """What a file may read that was pinned, if nobody else wrote it, in the files' unit."""
+        pinned, settled = self._pinned, self.settled_hz // self.unit_hz
+        return None if pinned is None else (min(pinned, settled), max(pinned, settled))
 
     @override
     def restore(self, snapshot: Mapping[str, str]) -> list[str]:

@@ -195,22 +195,26 @@ class RoundedPin(Pin):
         return self._pin.checks(at_most(self._table, before))
 
 
-def others_range(
-    saved: tuple[int, int], now: tuple[int, int], ours: tuple[int, int], slack: int = 0
-) -> tuple[int, int]:
+Span = tuple[int, int]
+
+
+def others_range(saved: Span, now: Span, ours: tuple[Span, Span], slack: int = 0) -> Span:
     """A min/max pair as others left it, from what is read while it may be pinned.
 
     Args:
         saved: the lower and the upper limit before.
         now: both as they are read now.
-        ours: both as they would be read if nobody else had written them.
+        ours: what either may read, from least to most, if nobody else has written it. That is more
+            than one value where the kernel did not take a pin whole, as under heat.
         slack: largest difference that counts as equal.
 
     Returns:
         What others set last. A lower limit that is read as the upper one may only be held down by
         it, and stays.
     """
-    high = saved[1] if abs(now[1] - ours[1]) <= slack else now[1]
-    expected = (ours[0], min(ours[0], now[1]))
-    low = saved[0] if any(abs(now[0] - value) <= slack for value in expected) else now[0]
-    return low, high
+    (low_least, low_most), (high_least, high_most) = ours
+    kept = high_least - slack <= now[1] <= high_most + slack
+    high = saved[1] if kept else now[1]
+    low_kept = low_least - slack <= now[0] <= low_most + slack
+    held_down = abs(now[0] - now[1]) <= slack and now[1] <= low_most
+    return (saved[0] if low_kept or held_down else now[0]), high

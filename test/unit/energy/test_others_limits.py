@@ -37,11 +37,20 @@ def gpu(domains):
     ],
 )
 def test_others_are_told_from_the_pin(now, ours, expected):
-    assert others_range((3, 9), now, ours) == expected
+    assert others_range((3, 9), now, tuple((hz, hz) for hz in ours)) == expected
 
 
 def test_rounding_is_nobodys_write():
-    assert others_range((3000, 9000), (5999, 6001), (6000, 6000), slack=999) == (3000, 9000)
+    assert others_range((3000, 9000), (5999, 6001), ((6000, 6000),) * 2, slack=999) == (3000, 9000)
+
+
+@pytest.mark.parametrize('seen', [4, 5, 6])
+def test_a_pin_that_the_kernel_cut_under_heat_is_ours_until_it_is_whole_again(seen):
+    assert others_range((3, 9), (seen, seen), ((4, 6),) * 2) == (3, 9)
+
+
+def test_a_cap_below_a_pin_that_was_cut_is_not_ours():
+    assert others_range((2, 9), (3, 3), ((4, 6),) * 2) == (2, 3)
 
 
 def write(gpu, **texts):
