@@ -85,13 +85,18 @@ def set_point(
         typer.Option('--for', min=0, help='Hold for so many seconds.', show_default='until Ctrl-C'),
     ] = None,
     run: Annotated[str, typer.Option(help='Hold while this shell command runs.')] = '',
+    wait: Annotated[
+        float,
+        typer.Option(min=0, help='Wait so many seconds for others to give the clocks back.'),
+    ] = 0.0,
     sysfs_root: options.SysfsRoot = _SLASH,
     state_dir: options.StateDir = None,
     socket_path: options.SocketPath = None,
 ) -> None:
     """Hold clocks, then give them back: for some time, during a command, or until Ctrl-C.
 
-    Goes through the daemon if one runs; else needs the right to write the clocks itself.
+    Goes through the daemon if one runs; else needs the right to write the clocks itself. Needs the
+    clocks alone: while others step them it is refused, unless --wait gives them time to end.
 
     Nothing stays behind, whatever ends it: the state is on disk before the first write.
 
@@ -101,7 +106,7 @@ def set_point(
 
     point = parse_point(clocks)
     config = _config(sysfs_root, state_dir, socket_path)
-    with _until_signal() as ending, hold(point, config) as held:
+    with _until_signal() as ending, hold(point, config, wait_s=wait) as held:
         typer.echo(
             'holding ' + ', '.join(f'{name} at {hz / 1e6:g} MHz' for name, hz in point.items())
         )

@@ -63,6 +63,7 @@ class ClockSteps(ManagedEntity):
         self._told = ''
         self._link: DaemonLink | None = None
         self._state: Subscription | None = None
+        self._others: list[str] = []
         self._kept = KeptPlan(node.get_fully_qualified_name())
         if daemon and spec_of(value(node, 'controller')).clocks:
             retry_s, wait_s = value(node, 'helper_retry_s'), value(node, 'helper_wait_s')
@@ -226,6 +227,8 @@ class ClockSteps(ManagedEntity):
         return file
 
     def _look(self, state: DvfsState) -> None:
+        me = self._node.get_fully_qualified_name()
+        self._others = [lease.client for lease in state.leases if lease.client != me]
         live = self.live
         if live is None or self._control is None or state.board != self.board:
             return
@@ -306,7 +309,9 @@ class ClockSteps(ManagedEntity):
             why = f'controller {name} leaves the clocks alone' if alone else _NO_HELPER
             steps = status('clock steps', '', why)
         else:
-            steps = status('clock steps', link.problem, f'stepping the clocks of {link.board}')
+            shared = f', shared with {", ".join(self._others)}' if self._others else ''
+            what = f'stepping the clocks of {link.board}{shared}'
+            steps = status('clock steps', link.problem, what)
         found = [steps]
         if control is not None:
             found.append(self._decisions(control))
