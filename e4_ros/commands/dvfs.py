@@ -18,6 +18,7 @@ from e4_ros.commands import options
 
 if TYPE_CHECKING:
     from e4_ros.energy.daemon.daemon import DaemonConfig
+    from e4_ros.energy.daemon.hold_point import HeldPoint
     from e4_ros.energy.domains.domain import Domain
 
 group = typer.Typer(
@@ -33,6 +34,7 @@ group = typer.Typer(
 )
 
 _SLASH = Path('/')
+_ASK_AGAIN_S = 0.2
 
 
 @group.command('list')
@@ -102,11 +104,13 @@ def set_point(
 
         e4 dvfs set --run 'python my_benchmark.py' gpu=612MHz cpu=960MHz
     """
-    from e4_ros.energy.daemon.hold_point import hold, parse_point
+    from e4_ros.energy.daemon.hold_point import parse_point
 
     point = parse_point(clocks)
     config = _config(sysfs_root, state_dir, socket_path)
-    with _until_signal() as ending, hold(point, config, wait_s=wait) as held:
+    with contextlib.ExitStack() as stack:
+        ending = stack.enter_context(_until_signal())
+        held = _hold(stack, point, config, wait, ending)
         typer.echo(
             'holding ' + ', '.join(f'{name} at {hz / 1e6:g} MHz' for name, hz in point.items())
         )
@@ -285,6 +289,31 @@ def _domains(root: Path) -> list[Domain]:
     from e4_ros.energy.domains.discovery import discover_some
 
     return discover_some(root)
+
+
+def _hold(
+    stack: contextlib.ExitStack,
+    point: dict[str, int],
+    config: DaemonConfig,
+    wait_s: float,
+    ending: threading.Event,
+) -> HeldPoint:
+    """Hold a point as soon as nobody else has a lease, unless that takes too long or is ended."""
+    from e4_ros.energy.client import LeasesInTheWay
+    from e4_ros.energy.daemon.hold_point import hold
+
+    until, told = time.monotonic() + wait_s, False
+    while True:
+        try:
+            return stack.enter_context(hold(point, config))
+        except LeasesInTheWay as error:
+            if time.monotonic() >= until:
+                raise
+            if not told:
+                typer.echo(f'waiting: {error}')
+            told = True
+            if ending.wait(_ASK_AGAIN_S):
+                raise
 
 
 @contextlib.contextmanager

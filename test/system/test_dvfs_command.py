@@ -141,7 +141,7 @@ def test_serve_lends_to_others_and_restores_at_the_end(command, run, root):
         with running(command('set', 'gpu=612MHz'), stderr=subprocess.PIPE) as held:
             wait_for(held, 'holding')
             assert 'e4 dvfs set' in run('watch', '--for', '0.1').stdout
-            assert 'held by' in run('set', 'gpu=306MHz').stderr
+            assert 'alone; try again when it has ended' in run('set', 'gpu=306MHz').stderr
             serving.send_signal(signal.SIGTERM)
             assert serving.wait(60) == 0
             assert gpu_max(root) == before
@@ -205,3 +205,24 @@ def test_machine_without_clocks(folder):
         told = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
         assert told.returncode == 1
         assert 'e4 virtual-board' in told.stderr
+
+
+def test_set_needs_the_clocks_alone_and_waits_as_long_as_it_may(folder, root, run, command):
+    with running(command('serve')) as daemon:
+        wait_for(daemon, 'listening')
+        with DvfsClient(folder / 'h.sock') as robot:
+            robot.acquire('robot')
+            refused = run('set', '--for', '0', 'gpu=612MHz')
+            assert refused.returncode == 1
+            assert 'e4 dvfs set needs the clocks alone, and robot (pid' in refused.stderr
+            assert 'robot (pid' in run('watch', '--for', '0.1').stdout
+            with running(command('set', '--for', '0', '--wait', '200', 'gpu=612MHz')) as waiting:
+                wait_for(waiting, 'waiting: e4 dvfs set needs the clocks alone, and robot')
+                robot.release()
+                wait_for(waiting, 'holding')
+                assert waiting.wait(60) == 0
+            robot.acquire('robot', wait_s=60)
+            with running(command('set', '--wait', '200', 'gpu=612MHz')) as waiting:
+                wait_for(waiting, 'waiting')
+                waiting.send_signal(signal.SIGINT)
+                assert waiting.wait(60) == 1

@@ -107,14 +107,13 @@ class HeldPoint:
 
 
 @contextlib.contextmanager
-def leased(config: DaemonConfig, client_name: str, wait_s: float = 0.0) -> Iterator[DvfsClient]:
+def leased(config: DaemonConfig, client_name: str) -> Iterator[DvfsClient]:
     """Hold an exclusive lease within the ``with`` block; afterwards the clocks are as before.
 
     Args:
         config: settings of the daemon: where it listens and, if none does, how to run one in this
             process.
         client_name: name of the lease's holder, shown to others.
-        wait_s: longest time in seconds to wait until nobody else holds a lease.
 
     Yields:
         The client that holds the lease.
@@ -127,7 +126,7 @@ def leased(config: DaemonConfig, client_name: str, wait_s: float = 0.0) -> Itera
     """
     with contextlib.ExitStack() as stack:
         client = daemon_client(config, stack)
-        client.acquire(client_name, exclusive=True, wait_s=wait_s)
+        client.acquire(client_name, exclusive=True)
         try:
             yield client
         except BaseException:
@@ -193,10 +192,7 @@ def _listening_for(root: Path) -> DvfsClient | None:
 
 @contextlib.contextmanager
 def hold(
-    point: dict[str, int],
-    config: DaemonConfig,
-    client_name: str = 'e4 dvfs set',
-    wait_s: float = 0.0,
+    point: dict[str, int], config: DaemonConfig, client_name: str = 'e4 dvfs set'
 ) -> Iterator[HeldPoint]:
     """Hold an operating point within the ``with`` block; afterwards the clocks are as before.
 
@@ -204,7 +200,6 @@ def hold(
         point: domain → frequency in hertz.
         config: settings of the daemon; see :func:`leased`.
         client_name: name of the lease's holder, shown to others.
-        wait_s: longest time in seconds to wait until nobody else holds a lease.
 
     Yields:
         The point that is held.
@@ -214,7 +209,7 @@ def hold(
         DaemonError: the daemon refuses.
         PlanError, DomainError: the point cannot be set.
     """
-    with leased(config, client_name, wait_s) as client:
+    with leased(config, client_name) as client:
         client.set_plan(_plan_of(point, client.board))
         held = HeldPoint(client)
         try:

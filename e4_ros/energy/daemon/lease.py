@@ -99,13 +99,13 @@ class LeaseBook:
         if self._refusal:
             raise LeaseError(self._refusal)
         held = self._held
+        if held and held[0].exclusive:
+            raise LeaseHeld(f'{held[0]} needs the clocks alone; try again when it has ended')
         if exclusive and held:
             raise LeaseHeld(
                 f'{client} needs the clocks alone, and {_names(held)} '
                 f'hold{"s" if len(held) == 1 else ""} a lease; end that first, or wait for it'
             )
-        if held and held[0].exclusive:
-            raise LeaseHeld(f'{held[0]} needs the clocks alone; try again when it has ended')
         if len(held) >= MAX_LEASES:
             raise LeaseHeld(f'{MAX_LEASES} clients hold a lease, and no more can: {_names(held)}')
 

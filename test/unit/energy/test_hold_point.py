@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from e4_ros.energy.client.client import DaemonError, DvfsClient
@@ -68,18 +66,6 @@ def test_lease_of_another_is_respected(config):
         with pytest.raises(DaemonError, match='needs the clocks alone, and robot'):  # noqa: SIM117
             with hold(POINT, config):
                 pass
-
-
-def test_end_of_another_lease_is_waited_for(config):
-    with Daemon(config), DvfsClient(config.socket_path) as other:
-        other.acquire('robot')
-        leaving = threading.Timer(0.2, other.release)
-        leaving.start()
-        with hold(POINT, config, wait_s=60) as held:
-            assert held.lost_because == ''
-            with pytest.raises(DaemonError, match=r'e4 dvfs set .* needs the clocks alone'):
-                other.acquire('robot')
-        leaving.join()
 
 
 def test_losing_the_daemon_is_noticed(config):
