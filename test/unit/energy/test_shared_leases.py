@@ -196,8 +196,13 @@ def test_hung_up_exclusive_lease_is_free_at_once(daemon, config):
         alone.close()
 
 
+def cpu_zone(root):
+    types = root.glob('sys/class/thermal/thermal_zone*/type')
+    return next(t.parent / 'temp' for t in types if 'cpu' in t.read_text().lower())
+
+
 def test_heat_ends_every_lease(daemon, config, board_root, sweep):
-    zone = next(board_root.glob('sys/class/thermal/thermal_zone*/temp'))
+    zone = cpu_zone(board_root)
     with DvfsClient(config.socket_path) as front, DvfsClient(config.socket_path) as rear:
         front.acquire('front')
         rear.acquire('rear')
