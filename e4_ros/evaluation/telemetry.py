@@ -147,6 +147,7 @@ def _record(topics: _Topics, stamp_ns: int, index: int) -> FrameRecord:
         points=points if points and all(points) else (),
         energy_j=float(telemetry.energy_j) if known else math.nan,
         energy_source=telemetry.energy_source,
+        energy_shared=bool(getattr(telemetry, 'energy_shared', False)),
         full=full,
         risk=StreamRisk(*(float(getattr(telemetry, name, math.nan)) for name in _RISK)),
         end_to_end_s=float(getattr(telemetry, 'end_to_end_s', math.nan)),

@@ -9,7 +9,8 @@ import numpy as np
 from e4_ros.energy.board_model import BoardModel, Cost, works_of
 from e4_ros.energy.boards import BoardError, load_board
 from e4_ros.perception.frame_energy import default_cost, waiting_j
-from e4_ros.perception.frequency_control import LONGEST_WAIT_S
+from e4_ros.perception.frequency_control import LONGEST_WAIT_S, FrequencyControl, NoControl
+from e4_ros.perception.metered_frames import Aside
 from e4_ros.perception.records import NO_SOURCE, FrameRecord
 from e4_ros.vision.inference.exit_thresholds import FULL
 from e4_ros.vision.inference.stream_engine import StreamEngine
@@ -18,7 +19,10 @@ from e4_ros.vision.inference.stream_engine import StreamEngine
 class Baseline:
     """The full network on every n-th image.
 
-    Its joules are modelled for the daemon's board, whatever the clocks are while it runs: the image
+    Where the daemon measures joules, so are these, at the clocks that perception left: the image,
+    and the wait that it leaves of the time since the image before. They are part of no frame's.
+
+    Else they are modelled for the daemon's board, whatever the clocks are while it runs: the image
     at the default clocks, and the wait since the image before at the lowest, where governors go
     when nothing runs. Without a board that has a description there are none.
 
@@ -40,15 +44,21 @@ class Baseline:
         self._period_s, self._stamp_s = stamp_s - self._stamp_s, stamp_s
         return processed % self._every == 0
 
-    def process(self, frame: np.ndarray, stamp_s: float, board: str) -> FrameRecord:
+    def process(
+        self, frame: np.ndarray, stamp_s: float, board: str, clocks: FrequencyControl | None = None
+    ) -> FrameRecord:
         """Run the full network on an image, and its tracker where it has one.
 
         Args:
             frame: ``(H, W, 3)`` uint8 RGB.
             stamp_s: its time in seconds.
             board: the daemon's; empty without one.
+            clocks: what perception steps, which may measure joules; None without.
         """
+        clocks = clocks or NoControl()
+        clocks.begin_aside()
         result = self._full.process(frame, stamp_s)
+        aside = clocks.end_aside()
         ran = [self._full.segments[i] for i in self._full.paths[result.exit]]
         if board != self._board:
             self._board, self._model = board, _model_of(board)
@@ -56,21 +66,26 @@ class Baseline:
                 self._alone = default_cost(
                     self._model, works_of(self._full.segments), self._full.paths[FULL]
                 )
+        energy_j, source = self._energy(aside)
         return FrameRecord(
             frame=0,
             stamp_s=0.0,
             result=result,
             segments=[segment.name for segment in ran],
             devices=[segment.device for segment in ran],
-            energy_j=math.nan if self._model is None else self._energy_j(self._model),
-            energy_source=NO_SOURCE if self._model is None else 'modelled',
+            energy_j=energy_j,
+            energy_source=source,
         )
 
-    def _energy_j(self, model: BoardModel) -> float:
-        if not 0 < self._period_s <= LONGEST_WAIT_S:
-            return self._alone.energy_j
-        wait_s = self._period_s - self._alone.latency_s
-        return self._alone.energy_j + waiting_j(model, {}, wait_s)
+    def _energy(self, aside: Aside) -> tuple[float, str]:
+        live = 0 < self._period_s <= LONGEST_WAIT_S
+        if aside.source == 'measured':
+            longest_s = max(self._period_s, aside.seconds) if live else aside.seconds
+            return aside.energy_j + aside.waiting_w * longest_s, 'measured'
+        if self._model is None:
+            return math.nan, NO_SOURCE
+        wait_s = self._period_s - self._alone.latency_s if live else 0.0
+        return self._alone.energy_j + waiting_j(self._model, {}, wait_s), 'modelled'
 
 
 def _model_of(board: str) -> BoardModel | None:

@@ -344,6 +344,7 @@ class ClockSteps(ManagedEntity):
             'plan_slowest_ms': f'{1e3 * slowest:.2f}',
             'plan_source': active.plan.source,
             'plans_made': live.made,
+            'beside_frames_j': f'{live.clocks.beside_j:.6g}',
         }
         return status('frequency plan', '', f'{active.plan.name}: {active.why}', values)
 

@@ -158,6 +158,7 @@ class Outputs(ManagedEntity):
             end_to_end_s=end_to_end_s,
             energy_j=float(record.energy_j),
             energy_source=record.energy_source,
+            energy_shared=record.energy_shared,
             frames_received=at.received,
             frames_processed=at.processed,
             frames_dropped=at.dropped,

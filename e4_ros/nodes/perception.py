@@ -190,12 +190,12 @@ class Perception(AutostartNode):
         assert self._network is not None
         outputs = self._outputs[place]
         outputs.publish(frame, header, record, counts, plan_id)
-        baseline = self._network.get().streams[place].baseline
+        stream = self._network.get().streams[place]
+        baseline = stream.baseline
         if baseline is not None and baseline.is_due(counts.processed, record.stamp_s):
             board = self._steps.board if self._steps is not None else ''
-            outputs.publish_baseline(
-                frame, header, baseline.process(frame, record.stamp_s, board), counts
-            )
+            full = baseline.process(frame, record.stamp_s, board, stream.perceiver.clocks)
+            outputs.publish_baseline(frame, header, full, counts)
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         response.success = self._images is not None and self._images.is_active

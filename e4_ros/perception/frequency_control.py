@@ -10,9 +10,10 @@ from typing import NamedTuple, Protocol
 
 from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import Board, BoardError, load_board
-from e4_ros.energy.client.client import ClientState, DvfsClient
+from e4_ros.energy.client.client import Applied, ClientState, DvfsClient
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.perception.frame_energy import FrameEnergy, OperatingPoint, default_cost
+from e4_ros.perception.metered_frames import Aside, MeteredFrames
 from e4_ros.perception.records import NO_SOURCE
 
 LONGEST_WAIT_S = 2.0
@@ -28,11 +29,14 @@ class Spent(NamedTuple):
         points: Operating point of each segment that ran; empty where unknown.
         energy_j: Energy of the frame in joules; NaN where ``source`` is ``none``.
         source: Whether the joules are ``measured`` or ``modelled``; ``none`` where unknown.
+        shared: Whether somebody else had a lease of the same clocks meanwhile: measured joules are
+            the whole board's.
     """
 
     points: Sequence[OperatingPoint]
     energy_j: float
     source: str
+    shared: bool = False
 
 
 class FrequencyControl(Protocol):
@@ -50,6 +54,17 @@ class FrequencyControl(Protocol):
         """A frame ended at ``exit_name`` after running ``segments``."""
         ...
 
+    def begin_aside(self) -> None:
+        """Between two frames something begins that is part of neither."""
+        ...
+
+    def end_aside(self, exit_name: str = '', segments: Sequence[int] = ()) -> Aside:
+        """It ended; where it was a pass of the network, at ``exit_name`` after ``segments``.
+
+        Where its end is never told, it was nothing.
+        """
+        ...
+
 
 class NoControl:
     """A machine whose clocks and joules are unknown."""
@@ -63,6 +78,13 @@ class NoControl:
     def end(self, exit_name: str, segments: Sequence[int]) -> Spent:
         """Nothing is known."""
         return Spent((), math.nan, NO_SOURCE)
+
+    def begin_aside(self) -> None:
+        """Nothing to prepare."""
+
+    def end_aside(self, exit_name: str = '', segments: Sequence[int] = ()) -> Aside:
+        """Nothing is known."""
+        return Aside()
 
 
 class ModelledControl:
@@ -101,6 +123,14 @@ class ModelledControl:
             self._spent[exit_name] = self._cost(exit_name, segments)
         return self._spent[exit_name]
 
+    def begin_aside(self) -> None:
+        """Nothing to prepare."""
+
+    def end_aside(self, exit_name: str = '', segments: Sequence[int] = ()) -> Aside:
+        """A pass of the network costs what a frame does; anything else is not modelled."""
+        spent = self.end(exit_name, segments) if segments else None
+        return Aside() if spent is None else Aside(spent.energy_j, spent.source)
+
     def _cost(self, exit_name: str, segments: Sequence[int]) -> Spent:
         if self._plan is not None:
             path = self._plan.paths[exit_name]
@@ -117,14 +147,17 @@ class DaemonControl:
     Without a meter they are modelled at the clocks the segments really had, if the board has a
     description. A frame's joules include the wait before it, at the clocks that the frame before
     left (what the plan does not clock waits where governors go): slow clocks take longer over a
-    frame, and wait more cheaply. When the daemon is gone the frames go on without steps, and a
-    warning says so once.
+    frame, and wait more cheaply. What runs beside the frames is no part of them. When the daemon is
+    gone the frames go on without steps, and a warning says so once.
 
     Args:
         client: Client that holds the lease; `plan` is in force.
         works: Work of each segment of the engine.
         plan: The plan in force.
         now: Time source in seconds.
+
+    Attributes:
+        beside_j: Joules so far of what ran beside the frames.
 
     Raises:
         PlanError: the plan was made for another device than the one that runs the segments.
@@ -137,6 +170,7 @@ class DaemonControl:
         plan: FrequencyPlan,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.beside_j = 0.0
         self._client = client
         self._devices = [work.device for work in works]
         self._energy = _frame_energy(plan.board, works)
@@ -144,10 +178,10 @@ class DaemonControl:
         plan.check_devices(self._devices)
         self._use(plan)
         self._points: list[OperatingPoint] = []
-        self._before_j = math.nan
+        self._metered = MeteredFrames()
         self._waited_at: OperatingPoint = {}
-        self._began_s, self._waited_s = -math.inf, 0.0
-        self._frame_s, self._ended_j = 0.0, math.nan  # of the frame before, where known
+        self._began_s, self._waited_s, self._frame_s = -math.inf, 0.0, 0.0
+        self._shared = False
         self._told = False
 
     def replace(self, plan: FrequencyPlan) -> None:
@@ -166,11 +200,11 @@ class DaemonControl:
         self._points = []
         self._waited_at = {n: applied.point[n] for n in self._clocked if n in applied.point}
         period_s = now_s - self._began_s
-        in_stream = period_s <= LONGEST_WAIT_S
+        in_stream = period_s - self._metered.beside_s <= LONGEST_WAIT_S
         self._waited_s = max(period_s - self._frame_s, 0.0) if in_stream else 0.0
-        metered = in_stream and math.isfinite(self._ended_j)
-        self._before_j = self._ended_j if metered else applied.energy_j
+        self._metered.begin(now_s, _measured_j(applied), in_stream)
         self._began_s = now_s
+        self._shared = self._client.clients() > 1
 
     def step(self, segment: int) -> None:
         """Tell the daemon, and note the clocks that the segment before ended with."""
@@ -191,19 +225,43 @@ class DaemonControl:
             self._told, self._began_s = True, -math.inf
             return Spent((), math.nan, NO_SOURCE)
         points = [*self._points, now.point]
-        measured = now.source == 'measured'
-        self._ended_j = now.energy_j if measured else math.nan
-        if measured:
-            return Spent(points, now.energy_j - self._before_j, 'measured')
+        shared = self._shared or self._client.clients() > 1
+        joules = self._metered.end(self._now(), _measured_j(now))
+        if math.isfinite(joules):
+            return Spent(points, joules, 'measured', shared)
         if self._energy is None:
-            return Spent(points, math.nan, NO_SOURCE)
+            return Spent(points, math.nan, NO_SOURCE, shared)
         frame = self._energy.frame(segments, points)
         self._frame_s = frame.latency_s
         wait_j = self._energy.wait_j(self._waited_at, self._waited_s)
-        return Spent(points, frame.energy_j + wait_j, 'modelled')
+        return Spent(points, frame.energy_j + wait_j, 'modelled', shared)
+
+    def begin_aside(self) -> None:
+        """Remember the meter."""
+        self._points = []
+        self._metered.begin_aside(self._now(), _measured_j(self._client.applied()))
+
+    def end_aside(self, exit_name: str = '', segments: Sequence[int] = ()) -> Aside:
+        """Read the meter again; the next frame waits and pays as if this had not been."""
+        now = self._client.applied()
+        if len(segments) > 1 and 0 in self._paths:
+            self._client.step(self._paths[0], 0)
+        aside = self._metered.end_aside(self._now(), _measured_j(now))
+        if aside.source == NO_SOURCE and self._energy is not None and segments:
+            cost = self._energy.frame(segments, [*self._points, now.point])
+            at = {name: hz for name, hz in now.point.items() if name in self._clocked}
+            joules = cost.energy_j - self._energy.wait_j(at, cost.latency_s)
+            aside = aside._replace(energy_j=joules, source='modelled')
+        if math.isfinite(aside.energy_j):
+            self.beside_j += aside.energy_j
+        return aside
 
     def _use(self, plan: FrequencyPlan) -> None:
         self._paths, self._clocked = _deepest_paths(plan), plan.domains
+
+
+def _measured_j(applied: Applied) -> float:
+    return applied.energy_j if applied.source == 'measured' else math.nan
 
 
 def _deepest_paths(plan: FrequencyPlan) -> dict[int, int]:

@@ -63,6 +63,7 @@ class Perceiver:
             points=spent.points,
             energy_j=spent.energy_j,
             energy_source=spent.source,
+            energy_shared=spent.shared,
             risk=self.risk,
         )
 
@@ -89,18 +90,15 @@ class Perceiver:
         Returns:
             The pass, and after the last one the verdict; None where no audit runs.
         """
-        audit = self.engine.audit(frame, record.result, self._step)
+        self.clocks.begin_aside()
+        audit = self.engine.audit(frame, record.result, self.clocks.step)
         if audit is None:
             return None
-        spent = self.clocks.end(FULL, self._paths[FULL])
-        self.audits.add(audit, spent.energy_j)
+        self.audits.add(audit, self.clocks.end_aside(FULL, self._paths[FULL]).energy_j)
         return audit
 
     def _step(self, segment: int) -> None:
-        """Begin with the first segment: what is in a frame's latency is not beside it.
-
-        An audit that is not due, and an image that is none, do not look to the clocks like a frame.
-        """
+        """Begin with the first segment, so that an image that is none is no frame to the clocks."""
         if segment == 0:
             self.clocks.begin()
         self.clocks.step(segment)
@@ -127,5 +125,9 @@ class Perceiver:
         Returns:
             A sentence for each exit; none where there is nothing to measure.
         """
-        economics = self.engine.check_pay(frame) if len(self._paths) > 1 else None
+        if len(self._paths) == 1:
+            return []
+        self.clocks.begin_aside()
+        economics = self.engine.check_pay(frame)
+        self.clocks.end_aside()
         return [] if economics is None else list(economics.verdicts.values())

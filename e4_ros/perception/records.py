@@ -52,6 +52,8 @@ class FrameRecord:
         points: The clocks each of them had; empty where nobody knows.
         energy_j: Joules of the whole frame; NaN where ``energy_source`` is ``none``.
         energy_source: ``measured``, ``modelled`` or ``none``.
+        energy_shared: Whether somebody else had a lease of the clocks meanwhile: measured joules
+            are the whole board's.
         full: The full network on the same frame, where the run compares.
         risk: What tracks may cost and cost, after this frame.
         end_to_end_s: Seconds from the image's stamp to the publication of its answer; NaN where
@@ -66,6 +68,7 @@ class FrameRecord:
     points: Sequence[OperatingPoint] = ()
     energy_j: float = math.nan
     energy_source: str = NO_SOURCE
+    energy_shared: bool = False
     full: FrameResult | None = None
     risk: StreamRisk = NO_RISK
     end_to_end_s: float = math.nan

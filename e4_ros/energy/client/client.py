@@ -50,7 +50,8 @@ class Applied(NamedTuple):
     Attributes:
         point: domain → frequency in hertz.
         energy_j: joules since the daemon started; meant to be subtracted from a later reading.
-        source: whether the joules are ``measured`` or ``modelled``; ``none`` without a meter.
+        source: whether the joules are ``measured`` or ``modelled``; ``none`` without a meter, or
+            while it is silent.
     """
 
     point: dict[str, int]
@@ -210,6 +211,11 @@ class DvfsClient:
             energy_j, source = self._page.energy()
             point = dict(zip(self.frequencies_hz, self._page.clocks(), strict=True))
         return Applied(point, energy_j, source)
+
+    def clients(self) -> int:
+        """Number of leases now, whose joules are the same ones; 0 without a lease."""
+        with self._lock:
+            return 0 if self._page is None else self._page.clients
 
     def changed_ns(self) -> int:
         """When the clocks last changed, in ns of CLOCK_MONOTONIC; 0 without a lease."""

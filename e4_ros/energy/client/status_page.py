@@ -19,14 +19,14 @@ MAX_DOMAINS = 16
 MAX_LEASES = 16
 """Leases whose counters have room on the page."""
 
-_MAGIC = 0xE4D5F50003
+_MAGIC = 0xE4D5F50004
 _SIZE = mmap.PAGESIZE
 _TRIES = 1000  # a daemon killed in the middle of a change leaves the number odd for ever
 _F_SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; not in Python's fcntl
 
 # Indices of the words.
 _W_MAGIC, _W_STATE, _W_CLOCK_SEQ, _W_ENERGY_SEQ, _W_ENERGY, _W_SOURCE = range(6)
-_W_CHANGED_NS, _W_LOOKED_NS = 6, 7
+_W_CHANGED_NS, _W_LOOKED_NS, _W_CLIENTS = 6, 7, 8
 _W_HZ = 16
 _W_COUNTERS = 32  # three words for each lease, and three that nobody reads
 
@@ -133,12 +133,14 @@ class PageWriter:
         counters = StepCounters(self.words, slot)
         counters.begin()
         self._live.append(counters)
+        self.words[_W_CLIENTS] = len(self._live)
         return counters
 
     def close_counters(self, counters: StepCounters) -> None:
         """Keep the numbers of a lease that ended; its slot is another's from then on."""
         self._ended = _sum(self._ended, counters.read())
         self._live.remove(counters)
+        self.words[_W_CLIENTS] = len(self._live)
         counters.end()
 
     def set_state(self, state: DaemonState) -> None:
@@ -244,6 +246,11 @@ class PageReader:
     def changed_ns(self) -> int:
         """When the clocks last changed, in nanoseconds of CLOCK_MONOTONIC."""
         return self._words[_W_CHANGED_NS]
+
+    @property
+    def clients(self) -> int:
+        """Number of leases; the joules are of all of them together."""
+        return self._words[_W_CLIENTS]
 
     @property
     def looked_ns(self) -> int:

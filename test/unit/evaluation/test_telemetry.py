@@ -91,6 +91,7 @@ class Recording:
             'gate_names': ['temporal', 'exit1'], 'gate_scores': np.array([0.1, 0.8], np.float32),
             'risk_asked': math.nan, 'risk_seen': math.nan, 'key_frame_rate': math.nan,
             'segments': segments, 'latency_s': 0.02 if prefix else 0.004,
+            'end_to_end_s': 0.05, 'energy_shared': exit_name == 'exit1',
             'energy_j': 0.01 if known else math.nan,
             'energy_source': 'modelled' if known else 'none',
             'frames_received': self.processed + 2, 'frames_processed': self.processed,
@@ -140,6 +141,7 @@ def test_a_recording_becomes_records(recording):
     assert list(first.segments) == ['prepare', 'stage0']
     assert first.points == [{'cpu': 10**9, 'gpu': 5 * 10**8}] * 2
     assert first.energy_j == pytest.approx(0.01)
+    assert (first.end_to_end_s, first.energy_shared) == (0.05, True)
     np.testing.assert_array_equal(first.result.detections.boxes, [[1, 2, 30, 40]])
     assert first.full is None
     assert second.full.latency_s == pytest.approx(0.02)
@@ -176,12 +178,15 @@ def test_without_tracks_there_are_no_ids_and_no_risk(recording):
 
 
 def test_a_recording_from_before_there_were_tracks_is_read(tmp_path):
-    old = store_without('track_id', 'velocity', 'risk_asked', 'risk_seen', 'key_frame_rate')
+    newer = ('end_to_end_s', 'energy_shared')
+    old = store_without('track_id', 'velocity', 'risk_asked', 'risk_seen', 'key_frame_rate', *newer)
     recording = Recording(old, tmp_path / 'old')
     recording.detections(1, 'temporal')
     (record,), _ = read_telemetry(recording.close(), source='bikes')
     assert record.result.detections.ids is None
     assert math.isnan(record.risk.asked)
+    assert math.isnan(record.end_to_end_s)
+    assert not record.energy_shared
     np.testing.assert_array_equal(record.result.detections.boxes, [[1, 2, 30, 40]])
 
 

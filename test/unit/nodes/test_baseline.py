@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from e4_ros.energy.board_model import BoardModel, works_of
 from e4_ros.energy.boards import load_board
 from e4_ros.nodes.baseline import Baseline
-from e4_ros.perception.frequency_control import LONGEST_WAIT_S, default_cost
+from e4_ros.perception.frequency_control import LONGEST_WAIT_S, NoControl, default_cost
+from e4_ros.perception.metered_frames import Aside
 from e4_ros.perception.setup import EngineOptions, set_up
 
 BOARD = 'jetson_orin_nano'
@@ -52,3 +54,20 @@ def test_without_a_described_board_there_are_no_joules(full):
     record = Baseline(full, 1).process(FRAME, 0.0, 'a_board_nobody_described')
     assert math.isnan(record.energy_j)
     assert record.energy_source == 'none'
+
+
+class MeasuredBeside(NoControl):
+    """A meter that has seen 0.5 J more than a board takes that waits at 4 W, in 30 ms."""
+
+    def end_aside(self, exit_name: str = '', segments: Sequence[int] = ()) -> Aside:
+        return Aside(0.5, 'measured', 0.03, 4.0)
+
+
+def test_where_joules_are_measured_an_image_pays_for_itself_and_the_rest_of_its_time(full):
+    baseline, joules = Baseline(full, 1), []
+    for stamp_s in (5.0, 5.1, 5.11):  # the last came sooner than the network was ready
+        baseline.is_due(1, stamp_s)
+        record = baseline.process(FRAME, stamp_s, BOARD, MeasuredBeside())
+        assert record.energy_source == 'measured'
+        joules.append(record.energy_j)
+    assert joules == pytest.approx([0.5 + 4 * 0.03, 0.5 + 4 * 0.1, 0.5 + 4 * 0.03])

@@ -297,12 +297,11 @@ def test_every_pass_of_an_audit_has_its_joules_and_none_is_in_a_frame(client, pl
     assert perceiver.audits.passes == 3
     assert perceiver.audits.seconds == pytest.approx(0.09)
     assert perceiver.audits.means == {'temporal': pytest.approx(0.1)}
-    assert perceiver.audits.energy_j == pytest.approx(3 * full.energy_j)
     idle_w = model.idle_w(model.idle_point() | {name: point[name] for name in still.domains})
-    waits_s = [0.1 - full.latency_s] * 3 + [0.1 - own.latency_s]  # after a pass, and without one
-    assert [record.energy_j for record in records[1:]] == pytest.approx(
-        [own.energy_j + idle_w * wait_s for wait_s in waits_s]
-    )
+    more_j = full.energy_j - idle_w * full.latency_s  # than a board that waits
+    assert perceiver.audits.energy_j == pytest.approx(3 * more_j)
+    frame_j = own.energy_j + idle_w * (0.1 - own.latency_s)  # after a pass, and without one
+    assert [record.energy_j for record in records[1:]] == pytest.approx([frame_j] * 4)
 
 
 def test_a_meter_is_read_from_answer_to_answer(client, plan, monkeypatch):
@@ -323,6 +322,16 @@ def test_a_meter_is_read_from_answer_to_answer(client, plan, monkeypatch):
     assert joules(3.0, 1.0, 0.0) == pytest.approx(1.0)
     assert joules(2.0, 1.0, 0.1) == pytest.approx(3.0)
     assert joules(90.0, 1.0, 2 * LONGEST_WAIT_S) == pytest.approx(1.0)
+
+
+def test_a_frame_says_whether_somebody_else_had_a_lease(daemon, client, plan):
+    perceiver = Perceiver(Engine(), DaemonControl(client, WORKS, plan))
+    assert not perceiver.process(FRAME, 0.0, 0).energy_shared
+    with DvfsClient(daemon.config.socket_path) as other:
+        other.acquire('another')
+        assert perceiver.process(FRAME, 0.1, 1).energy_shared
+    until(lambda: client.clients() == 1)
+    assert not perceiver.process(FRAME, 0.2, 2).energy_shared
 
 
 def test_when_the_daemon_is_gone_frames_go_on_and_it_is_said_once(daemon, client, plan, caplog):
