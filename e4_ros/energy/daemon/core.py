@@ -242,6 +242,11 @@ class DaemonCore:
         with self._lock:
             self._follow()
 
+    def read_limits(self) -> None:
+        """Follow the limits of clocks that nobody has acquired: what the next plan may use."""
+        with self._lock:
+            self._ownership.read_limits()
+
     @property
     def holds_clocks(self) -> bool:
         """Whether any clock is acquired, so that others' writes have to be told from its own."""

@@ -72,6 +72,8 @@ class BoardMonitor:
         elif self._core.waits_for_cpus:
             self._core.recover()
         self._server.refuse_leases(self._hot or self._core.refusal())
+        if not self._core.holds_clocks:
+            self._core.read_limits()
         self._core.refresh()
         self._after()
 

@@ -140,7 +140,9 @@ class Ownership:
         for name, domain in self._domains.items():
             if name not in self._acquired:
                 with contextlib.suppress(DomainError):
-                    domain.set_limits(*domain.machine_limits(domain.snapshot()))
+                    limits = domain.machine_limits(domain.snapshot())
+                    if limits != domain.limits_hz:
+                        domain.set_limits(*limits)
 
     def forget(self) -> None:
         """Remove from the undo log what was restored, once no lease has a plan any more."""

@@ -233,6 +233,13 @@ def test_heat_restores_the_clocks_and_ends_the_lease(daemon, client, plan, board
     before.release()
 
 
+def test_a_cap_that_changes_while_nobody_has_a_lease_is_told(daemon, board_root):
+    table = daemon.core.frequencies_hz['gpu']
+    cap = next(board_root.glob('sys/class/devfreq/*.gpu/max_freq'))
+    cap.write_text(f'{table[1]}\n')
+    assert until(lambda: daemon.core.frequencies_hz['gpu'] == table[:2])
+
+
 def test_a_power_converter_that_reads_100_degrees_keeps_no_lease_away(
     config, board_root, client, sweep
 ):
