@@ -239,6 +239,9 @@ def serve(
     group: Annotated[str, options.parameter('group')] = options.DEFAULTS['group'],
     limits: Annotated[list[str] | None, options.parameter('limits')] = None,
     watchdog_s: Annotated[float, options.parameter('watchdog_s')] = options.DEFAULTS['watchdog_s'],
+    idle_lease_s: Annotated[float, options.parameter('idle_lease_s')] = options.DEFAULTS[
+        'idle_lease_s'
+    ],
     over_temperature_c: Annotated[
         float, options.parameter('over_temperature_c')
     ] = options.DEFAULTS['over_temperature_c'],
@@ -262,6 +265,7 @@ def serve(
             group=group,
             limits_hz=parse_limits(limits or []),
             watchdog_s=watchdog_s,
+            idle_lease_s=idle_lease_s,
             over_temperature_c=over_temperature_c,
         )
         setup_realtime()

@@ -81,7 +81,14 @@ class ServedDaemon(ManagedEntity):
             ours = {'state_dir': folder, 'socket_path': folder / 'helper.sock'}
         given = ours | {
             name: value(self._node, name)
-            for name in ('state_dir', 'socket_path', 'group', 'watchdog_s', 'over_temperature_c')
+            for name in (
+                'state_dir',
+                'socket_path',
+                'group',
+                'watchdog_s',
+                'idle_lease_s',
+                'over_temperature_c',
+            )
             if value(self._node, name)
         }
         limits = parse_limits(value(self._node, 'limits'))

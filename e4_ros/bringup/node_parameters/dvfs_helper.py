@@ -35,6 +35,13 @@ PARAMETERS = (
         'watchdog_s', 2.0, 'Without a step for so long, the original clocks return.', 0.05, 3600.0
     ),
     ParameterSpec(
+        'idle_lease_s',
+        30.0,
+        'Without a step for so long, a lease ends if it leaves another client no room.',
+        0.1,
+        86400.0,
+    ),
+    ParameterSpec(
         'over_temperature_c',
         95.0,
         'From this temperature on, the original clocks return and no lease is given out.',

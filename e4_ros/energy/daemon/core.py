@@ -197,14 +197,14 @@ class DaemonCore:
         """Want nothing until the lease's next step; its plan stays in force."""
         with self._lock:
             if lease.awake:
-                lease.awake, lease.target = False, None
+                lease.rest()
                 self._settle()
 
     def rest_all(self) -> None:
         """Restore every clock; each lease takes its clocks anew with its next step."""
         with self._lock:
             for lease in self._leases:
-                lease.awake, lease.target = False, None
+                lease.rest()
             self._settle()
 
     def pause(self) -> None:
@@ -343,7 +343,7 @@ class DaemonCore:
     def _drop_plans(self, *leases: Lease) -> None:
         for lease in leases:
             lease.plan, lease.table = None, []
-            lease.awake, lease.target = False, None
+            lease.rest()
         self._settle()
 
     def _roll_back(self, lease: Lease, before: Target | None, error: OSError) -> None:

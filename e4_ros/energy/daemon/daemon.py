@@ -41,6 +41,8 @@ class DaemonConfig(BaseModel):
         group: name of the group whose members may connect; empty: only this user.
         limits_hz: domain → lowest and highest frequency in hertz, besides the machine's own limits.
         watchdog_s: seconds without a step after which the clocks are restored.
+        idle_lease_s: seconds without a step after which a lease ends if it leaves another client no
+            room, as the exclusive one of a process that was stopped.
         over_temperature_c: temperature in °C from which on the clocks are restored and no lease is
             granted.
         priority: SCHED_FIFO priority of the thread that applies steps, where permitted; 0: none.
@@ -55,6 +57,7 @@ class DaemonConfig(BaseModel):
     group: str = ''
     limits_hz: dict[str, tuple[int, int]] = {}
     watchdog_s: Annotated[float, Field(ge=0.05, le=3600)] = 2.0
+    idle_lease_s: Annotated[float, Field(ge=0.1, le=86400)] = 30.0
     over_temperature_c: Annotated[float, Field(ge=30, le=130)] = 95.0
     priority: Annotated[int, Field(ge=0, le=50)] = 10
 
@@ -97,6 +100,7 @@ class Daemon:
                 config.group,
                 config.watchdog_s,
                 config.priority,
+                config.idle_lease_s,
             )
         except BaseException:
             self._unlock()

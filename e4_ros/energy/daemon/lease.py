@@ -55,6 +55,7 @@ class Lease:
         table: targets of the plan by exit index and segment index.
         awake: whether clocks are acquired for it: from its plan or step on, until it rests.
         target: what its last step wants; None before the first, and while it rests.
+        rests_since_s: when it last began to rest, or when it began, on the monotonic clock.
         failures: steps in a row that failed and were rolled back.
         steps: counters of its steps on the status page.
     """
@@ -68,8 +69,18 @@ class Lease:
     table: list[list[Target | None]] = field(default_factory=list)
     awake: bool = False
     target: Target | None = None
+    rests_since_s: float = field(default_factory=time.monotonic)
     failures: int = 0
     steps: StepCounters = field(init=False)
+
+    def rest(self) -> None:
+        """Want nothing until the next step."""
+        self.awake, self.target = False, None
+        self.rests_since_s = time.monotonic()
+
+    def is_idle(self, idle_s: float) -> bool:
+        """Whether its holder, which may have been stopped, has wanted nothing for so long."""
+        return not self.awake and time.monotonic() - self.rests_since_s >= idle_s
 
     def __str__(self) -> str:
         return f'{self.client} (pid {self.peer.pid}, uid {self.peer.uid})'
@@ -118,15 +129,32 @@ class LeaseBook:
         """
         with self._lock:
             self.check(client, exclusive)
-            own = tuple(lease for lease in self._held if lease.peer.uid == peer.uid)
-            if len(own) >= MAX_OF_ONE_USER:
+            if _count(self._held, peer.uid) >= MAX_OF_ONE_USER:
                 raise LeaseHeld(
                     f'user {peer.uid} holds {MAX_OF_ONE_USER} leases, and the others are for other '
-                    f'users: {_names(own)}'
+                    f'users: {_names(self._held)}'
                 )
             lease = Lease(client, peer, exclusive)
             self._held = (*self._held, lease)
             return lease
+
+    def in_the_way(
+        self, exclusive: bool, idle_s: float, uid: int | None = None
+    ) -> tuple[Lease, ...]:
+        """Idle leases whose end would make room for another one; none where that is not enough.
+
+        Args:
+            exclusive: whether the other one would be exclusive.
+            idle_s: seconds without a step after which a lease is idle.
+            uid: user of the other one; None: not known.
+        """
+        held = self._held
+        idle = tuple(lease for lease in held if lease.is_idle(idle_s))
+        if exclusive or any(lease.exclusive for lease in held):
+            return idle if len(idle) == len(held) else ()
+        if _count(held, uid) >= MAX_OF_ONE_USER:
+            idle = tuple(lease for lease in idle if lease.peer.uid == uid)
+        return idle[:1]
 
     def end(self, lease: Lease, reason: str) -> None:
         """End a lease; ending one twice changes nothing."""
@@ -134,6 +162,10 @@ class LeaseBook:
             if lease in self._held:
                 lease.reason = reason
                 self._held = tuple(other for other in self._held if other is not lease)
+
+
+def _count(leases: tuple[Lease, ...], uid: int | None) -> int:
+    return sum(lease.peer.uid == uid for lease in leases)
 
 
 def _names(leases: tuple[Lease, ...]) -> str:

@@ -42,6 +42,7 @@ class DaemonServer:
         group: name of the group whose members may connect; empty: only this user.
         watchdog_s: seconds without a step after which a lease rests.
         priority: SCHED_FIFO priority of the threads that apply steps, where permitted; 0: none.
+        idle_lease_s: seconds without a step after which a lease ends if another client has no room.
 
     Raises:
         SocketPathError, ValueError: the socket cannot be made.
@@ -56,6 +57,7 @@ class DaemonServer:
         group: str = '',
         watchdog_s: float = 2.0,
         priority: int = 10,
+        idle_lease_s: float = 30.0,
     ) -> None:
         self.core = core
         self._leases = LeaseBook()
@@ -64,6 +66,7 @@ class DaemonServer:
         self._activity = activity
         gid = access.gid_of(group)
         self._watchdog_s = watchdog_s
+        self._idle_lease_s = idle_lease_s
         self._priority = priority
         self._control = threading.RLock()
         self._served: dict[Lease, _Served] = {}
@@ -81,7 +84,11 @@ class DaemonServer:
 
     def check(self, client: str) -> None:
         """Raise LeaseError where a client of this name would get no lease now."""
-        self._leases.check(client)
+        try:
+            self._leases.check(client)
+        except LeaseHeld:
+            if not self._leases.in_the_way(False, self._idle_lease_s):
+                raise
 
     def refuse_leases(self, reason: str) -> None:
         """Grant no lease from now on, for this reason; an empty reason ends that."""
@@ -159,7 +166,13 @@ class DaemonServer:
         client = request.get('client') or 'unnamed'
         with self._control:
             exclusive = bool(request.get('exclusive'))
-            lease = self._leases.claim(client, peer, exclusive)
+            try:
+                lease = self._leases.claim(client, peer, exclusive)
+            except LeaseHeld:
+                idle_s = self._idle_lease_s
+                idle = self._leases.in_the_way(exclusive, idle_s, peer.uid)
+                self._end(idle, f'no step came for {idle_s:g} s, and {client} waited for its place')
+                lease = self._leases.claim(client, peer, exclusive)
             self.core.begin(lease)
             self._activity.begin(lease)
             thread = threading.Thread(
