@@ -55,6 +55,8 @@ class EmcDomain(FileDomain):
     def __init__(self, root: Path, name: str) -> None:
         folder = root / EMC
         low, high = (read_clock(folder / end) for end in ('min_rate', 'max_rate'))
+        for file in FILES:
+            read_clock(folder / file)  # one that holds no number could not be restored
         cap = min(high, cap_hz(root, high))
         listed = next(filter(None, (listed_hz(root / p, unit) for p, unit in _TABLES)), ())
         table = listed or likely_hz(root, low, high, (cap, read_clock(folder / RATE)))

@@ -86,6 +86,8 @@ def _online(root: Path) -> list[Policy]:
                 read_clock(path / file)
             if not all(read_text(path / file) for file in _WORDS):
                 raise DomainError(f'{path} has no governor')
+            if not read_int(path / HIGH):
+                raise DomainError(f'{path} may not run at all: its upper limit is 0')
             found.append(Policy(path, table_hz, table_hz[-1]))
         except DomainError as error:
             _log.warning('a CPU clock is left out: %s', error)

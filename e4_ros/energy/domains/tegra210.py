@@ -53,6 +53,8 @@ class Tegra210EmcDomain(FileDomain):
     def __init__(self, root: Path, name: str) -> None:
         folder = root / OVERRIDE
         low, high = (read_clock(root / end) for end in _ENDS)
+        for file in FILES:
+            read_clock(folder / file)  # one that holds no number could not be restored
         cap = min(high, cap_hz(root, high))
         listed = [hz for hz in listed_hz(root / _RATES, _KHZ) if low <= hz <= high]
         table = tuple(listed) or likely_hz(root, low, high, (cap, read_clock(folder / NOW)))

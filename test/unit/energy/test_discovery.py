@@ -320,6 +320,12 @@ def test_the_memory_of_a_nano_is_pinned_by_an_override_and_given_back(tmp_path: 
     assert _tree(tmp_path) == before
 
 
+@pytest.mark.parametrize('file', ['clk_rate', 'clk_update_rate', 'clk_state'])
+def test_memory_of_a_nano_that_could_not_be_restored_is_left_out(file: str, tmp_path: Path) -> None:
+    (_nano_memory(tmp_path) / file).write_text('\n')
+    assert discover(tmp_path) == []
+
+
 def test_a_nano_that_lists_the_rates_of_its_memory_offers_these(tmp_path: Path) -> None:
     _nano_memory(tmp_path)
     rates = tmp_path / 'sys/kernel/debug/clk/emc/clk_possible_rates'
@@ -372,6 +378,7 @@ def test_a_broken_gpu_does_not_hide_the_other_clocks(text: str, tmp_path: Path) 
     ('file', 'text'),
     [
         ('scaling_max_freq', '-1'),
+        ('scaling_max_freq', '0'),
         ('scaling_cur_freq', '9' * 40),
         ('scaling_governor', ''),
         ('scaling_available_governors', ''),
@@ -401,7 +408,7 @@ def test_a_clock_that_reads_garbage_now_says_so(text: str, tmp_path: Path) -> No
         gpu.current_hz()
 
 
-@pytest.mark.parametrize('file', ['min_rate', 'max_rate', 'rate'])
+@pytest.mark.parametrize('file', ['min_rate', 'max_rate', 'rate', 'mrq_rate_locked'])
 def test_memory_with_ends_that_make_no_sense_is_left_out(file: str, tmp_path: Path) -> None:
     root = _unlisted(write_tree('jetson_orin_nano', tmp_path), 'nvidia,tegra234')
     (root / EMC / file).write_text('-5\n')
