@@ -16,7 +16,8 @@ from pathlib import Path
 
 from e4_ros.energy.daemon.outside_changes import OutsideChanges
 from e4_ros.energy.daemon.recovery import gone, keep_only, parted, recover
-from e4_ros.energy.daemon.undo_log import Entry, Record, UndoLog, UndoLogError, boot_id
+from e4_ros.energy.daemon.undo_log import UndoLog, UndoLogError
+from e4_ros.energy.daemon.undo_record import Entry, Record, boot_id
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.errors import DomainError
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from e4_ros.energy.daemon.state_folders import forget, noted
-from e4_ros.energy.daemon.undo_log import Entry, Record, UndoLog, UndoLogError, boot_id
+from e4_ros.energy.daemon.undo_log import UndoLog, UndoLogError
+from e4_ros.energy.daemon.undo_record import Entry, Record, boot_id
 from e4_ros.energy.domains.discovery import away_files, restore_snapshot
 from e4_ros.energy.errors import DomainError
 

@@ -29,7 +29,7 @@ _MODULES = (
     'energy/daemon/restorer.py',
     'energy/daemon/safe_folder.py',
     'energy/daemon/state_folders.py',
-    'energy/daemon/undo_log.py',
+    'energy/daemon/undo_*.py',
 )
 _MAIN = 'import sys\nfrom e4_ros.energy.daemon.restorer import main\nsys.exit(main(sys.argv[1:]))\n'
 

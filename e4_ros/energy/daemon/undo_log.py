@@ -4,9 +4,9 @@ Written and fsynced before the first change, removed with the last lease after t
 restored. Whoever finds one (the next daemon, ``e4 dvfs restore``, the unit's ExecStopPost) knows
 that a process died holding leases, and can restore the clocks from the file alone.
 
-A lease that steps once in a while rests in between. Then the log stays, and its first line says
-which of its clocks are in force: one character each, overwritten in place and not fsynced. That is
-enough: the line is for a daemon that was killed, and a power cut ends with every clock anyway.
+A lease that steps once in a while rests in between. Then the log stays, and says by its marks which
+of its clocks are in force, overwritten in place and not fsynced. That is enough: the marks are for
+whoever follows a daemon that was killed, and a power cut ends with every clock anyway.
 """
 
 from __future__ import annotations
@@ -14,21 +14,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
-import json
 import os
 import weakref
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from pathlib import Path
 
 from e4_ros.energy.daemon.safe_folder import UnsafeFolder, open_folder
+from e4_ros.energy.daemon.undo_record import Record, pack_marks, pack_record, parse_record
 
 FILE_NAME = 'undo_log.json'
 _OLDER_NAME = 'originals.json'
-
-_VERSION = 1
-_RESTS, _IN_FORCE = b'-+'
 
 
 class UndoLogError(ValueError):
@@ -37,44 +32,6 @@ class UndoLogError(ValueError):
 
 class DaemonRunning(OSError):  # noqa: N818
     """Another process works with this state folder."""
-
-
-class Entry(NamedTuple):
-    """Saved state of one domain.
-
-    Attributes:
-        name: name of the domain.
-        kind: kernel interface of the domain (`Domain.kind`).
-        snapshot: path below the root → the text that the file held.
-    """
-
-    name: str
-    kind: str
-    snapshot: dict[str, str]
-
-
-class Record(NamedTuple):
-    """Saved state of one lease on one machine.
-
-    Attributes:
-        board: name of the board.
-        root: file system root below which the domains were discovered.
-        boot_id: identity of the boot in which the state was saved.
-        entries: saved state of each domain.
-    """
-
-    board: str
-    root: str
-    boot_id: str
-    entries: tuple[Entry, ...]
-
-
-def boot_id() -> str:
-    """Identity of this boot; every boot starts with clocks of its own."""
-    try:
-        return Path('/proc/sys/kernel/random/boot_id').read_text().strip()
-    except OSError:
-        return ''
 
 
 class UndoLog:
@@ -151,15 +108,13 @@ class UndoLog:
         Raises:
             OSError: the disk is full or broken; the message names the folder.
         """
-        content = {**record._asdict(), 'entries': [entry._asdict() for entry in record.entries]}
-        body = json.dumps({'version': _VERSION, 'sha256': _digest(content), 'record': content})
-        marks = _marks(in_force or [True] * len(record.entries))
+        text = pack_record(record, in_force)
         name = self._name
         partial = f'{Path(name).stem}.partial'
         try:
             descriptor = self._open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             with os.fdopen(descriptor, 'wb') as file:
-                file.write(marks + b'\n' + body.encode())
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             self._replace(partial, name)
@@ -180,7 +135,7 @@ class UndoLog:
         except OSError:
             return False
         try:
-            return os.pwrite(descriptor, _marks(in_force), 0) == len(in_force)
+            return os.pwrite(descriptor, pack_marks(in_force), 0) == len(in_force)
         except OSError:
             return False
         finally:
@@ -198,19 +153,8 @@ class UndoLog:
         except FileNotFoundError:
             return None
         try:
-            marks, _, body = text.rpartition(b'\n')
-            content = json.loads(body)
-            record = content['record']
-            if content['version'] != _VERSION or content['sha256'] != _digest(record):
-                raise ValueError('its checksum is wrong')
-            entries = tuple(
-                Entry(e['name'], e['kind'], dict(e['snapshot'])) for e in record['entries']
-            )
-            for entry in entries:
-                _check_files(entry.snapshot)
-            entries = _in_force(entries, marks)
-            return Record(record['board'], record['root'], record['boot_id'], entries)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            return parse_record(text)
+        except ValueError as error:
             raise UndoLogError(
                 f'{self.path} is not a whole undo log ({error}); nothing of it was applied. Check '
                 'the clocks with `e4 dvfs list`, then put it away with `e4 dvfs restore --forget`'
@@ -256,29 +200,3 @@ class UndoLog:
         except FileNotFoundError:
             return False
         return True
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _marks(in_force: Sequence[bool]) -> bytes:
-    return bytes(_IN_FORCE if yes else _RESTS for yes in in_force)
-
-
-def _in_force(entries: tuple[Entry, ...], marks: bytes) -> tuple[Entry, ...]:
-    """The marked entries; all of them where an earlier release marked none."""
-    if not marks:
-        return entries
-    if len(marks) != len(entries) or set(marks) - {_RESTS, _IN_FORCE}:
-        raise ValueError('its first line is not one mark for each clock')
-    return tuple(e for e, mark in zip(entries, marks, strict=True) if mark == _IN_FORCE)
-
-
-def _check_files(snapshot: dict[str, str]) -> None:
-    for name, text in snapshot.items():
-        path = PurePosixPath(name)
-        if path.is_absolute() or '..' in path.parts:
-            raise ValueError(f'{name} leaves the root')
-        if not isinstance(text, str) or len(text) > 4096:
-            raise ValueError(f'{name} has no text')

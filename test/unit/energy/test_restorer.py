@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from e4_ros.energy.daemon.restorer import write_restorer
-from e4_ros.energy.daemon.undo_log import Entry, Record, UndoLog, boot_id
+from e4_ros.energy.daemon.undo_log import UndoLog
+from e4_ros.energy.daemon.undo_record import Entry, Record, boot_id
 from e4_ros.energy.domains.discovery import discover
 
 

@@ -15,7 +15,8 @@ import pytest
 from e4_ros.energy.client import protocol
 from e4_ros.energy.daemon import access, state_folders
 from e4_ros.energy.daemon.safe_folder import UnsafeFolder, open_folder
-from e4_ros.energy.daemon.undo_log import Entry, Record, UndoLog, UndoLogError, boot_id
+from e4_ros.energy.daemon.undo_log import UndoLog, UndoLogError
+from e4_ros.energy.daemon.undo_record import Entry, Record, boot_id
 
 STRANGER = 54321
 RECORD = Record('b', '/', boot_id(), (Entry('cpu', 'cpufreq', {'sys/x': '1'}),))

@@ -3,14 +3,8 @@ from __future__ import annotations
 import pytest
 
 from e4_ros.energy.daemon.recovery import recover
-from e4_ros.energy.daemon.undo_log import (
-    DaemonRunning,
-    Entry,
-    Record,
-    UndoLog,
-    UndoLogError,
-    boot_id,
-)
+from e4_ros.energy.daemon.undo_log import DaemonRunning, UndoLog, UndoLogError
+from e4_ros.energy.daemon.undo_record import Entry, Record, boot_id
 from e4_ros.energy.domains.discovery import discover
 
 MIN = 'sys/devices/system/cpu/cpufreq/policy0/scaling_min_freq'
@@ -164,3 +158,32 @@ def test_only_what_was_not_restored_is_tried_again(undo_log, board_root):
     assert recover(undo_log, 'jetson_orin_nano', board_root) == []
     assert undo_log.read() is None
     assert (device / 'min_freq').read_text() == '510000000'
+
+
+def test_marks_say_which_clocks_are_in_force(undo_log, board_root):
+    entries = tuple(Entry(d.name, d.kind, d.snapshot()) for d in discover(board_root))
+    whole = Record('jetson_orin_nano', str(board_root), boot_id(), entries)
+    undo_log.write(whole, [True, False, True])
+    assert undo_log.read() == whole._replace(entries=(entries[0], entries[2]))
+    assert undo_log.mark([False, False, False])
+    assert undo_log.read() == whole._replace(entries=())
+    assert undo_log.mark([True, True, True])
+    assert undo_log.read() == whole
+    undo_log.clear()
+    assert not undo_log.mark([True, True, True])
+    assert not undo_log.path.exists()
+
+
+def test_log_of_an_earlier_release_has_no_marks_and_all_is_in_force(undo_log, board_root):
+    undo_log.write(record(board_root))
+    undo_log.path.write_bytes(undo_log.path.read_bytes().partition(b'\n')[2])
+    assert undo_log.read() == record(board_root)
+
+
+@pytest.mark.parametrize('marks', [b'++', b'x', b'+\n+'])
+def test_marks_that_do_not_fit_are_noticed(undo_log, board_root, marks):
+    undo_log.write(record(board_root))
+    body = undo_log.path.read_bytes().partition(b'\n')[2]
+    undo_log.path.write_bytes(marks + b'\n' + body)
+    with pytest.raises(UndoLogError, match='one mark for each clock'):
+        undo_log.read()
