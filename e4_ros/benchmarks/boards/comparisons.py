@@ -44,7 +44,7 @@ _PERIOD_S = 0.1
 _SETTLED = 3  # times that the footage is shown to the planner
 _OFFSETS = (0, 80, 160)  # of the frames that a run begins with
 _RUNS, _QUICK_RUNS = 20, 2
-_TRUE_ROUNDS = 60
+_TRUE_ROUNDS = 40
 
 _log = logging.getLogger(__name__)
 

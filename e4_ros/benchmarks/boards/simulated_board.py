@@ -35,6 +35,7 @@ _JITTER, _OUTLIERS = 0.03, 0.02
 _BURST_EVERY_S, _BURST_S, _BURST_LOAD = 3.0, 0.5, 0.1
 _DRIFT = 0.01  # of the board's power, over minutes
 _GAIN, _NOISE_W = 0.003, 0.02
+_STEP_A = 0.008  # of an INA3221 at the 5 mΩ of Jetsons
 _KHZ = 1000
 _FILES = {
     'ina3221_hwmon': 'in{k}_input curr{k}_input',
@@ -222,12 +223,15 @@ class SimulatedBoard:
         monitor = self._board.monitors[rail.device]
         names = _FILES[monitor.kind].format(k=rail.channel).split()
         volts, amps = (f'{monitor.path}/{name}' for name in names)
+        step_w = _STEP_A * rail.volts
 
         def watts() -> float:
             shown = int(self._read(volts)) * int(self._read(amps)) * 1e-6
             wave = math.sin(2 * math.pi * self.clock.time_s / self._period_s + self._phase)
             noise = _NOISE_W * self._share * self._rng.standard_normal()
-            return max(shown * self._gain * (1 + _DRIFT * wave) + noise, 0.0)
+            # What comes on top comes before the converter, which shows whole steps.
+            seen = shown * self._gain * (1 + _DRIFT * wave) + noise
+            return max(round(seen / step_w) * step_w, 0.0)
 
         return watts
 
@@ -244,4 +248,4 @@ def _clock_file(spec: DomainSpec) -> tuple[str, int]:
         return f'{next(iter(policies(spec)))[0]}/scaling_cur_freq', _KHZ
     if spec.kind == 'devfreq':
         return f'{devfreq_folder(spec)}/cur_freq', 1
-    return f'{spec.path}/rate', 1
+    return f'{spec.path}/{"clk_rate" if spec.kind == "tegra210" else "rate"}', 1
