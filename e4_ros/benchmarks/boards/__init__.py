@@ -56,6 +56,8 @@ def boards(
         e4 bench boards --json out/bench/boards.json
         e4 bench boards --part listings
 
+    Idle: how often a daemon wakes a core, all its threads together, without a lease and with one.
+
     Listings: each is a tree of plain files that shows what one machine's sysfs and procfs were
     published to hold. Its clocks, limits and joules must be found as listed, a lease must be given
     and clock steps taken, and every file must read as before in the end.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from e4_ros.benchmarks.boards.idle import idle_daemon, process_at, sleeps
 from e4_ros.energy.client.client import DvfsClient
@@ -34,6 +35,24 @@ def test_joules_are_fresh_as_soon_as_a_lease_is_held(daemon: Daemon, config: Dae
             time.sleep(0.005)
     assert len(moved) == 10
     assert min(moved) >= first
+
+
+def test_joules_are_nobody_s_while_the_rail_is_silent(
+    board_root: Path, config: DaemonConfig
+) -> None:
+    folder = board_root / 'sys/bus/i2c/devices/1-0040/hwmon/hwmon3'
+    folder.mkdir(parents=True)
+    texts = {'name': 'ina3221', 'in1_label': 'VDD_IN', 'in1_input': '5000', 'curr1_input': '1000'}
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    with Daemon(config), DvfsClient(config.socket_path) as client:
+        client.acquire('a client')
+        for text, source in (('1000', 'measured'), ('garbage', 'none'), ('900', 'measured')):
+            (folder / 'curr1_input').write_text(text)
+            until = time.monotonic() + 20
+            while client.applied().source != source:
+                assert time.monotonic() < until
+                time.sleep(0.01)
 
 
 def test_a_wait_ends_when_somebody_begins_and_is_short_until_all_have_ended() -> None:
