@@ -309,6 +309,28 @@ def test_a_limit_of_the_helper_is_respected(graph, street):
     assert max(clock['gpu'] for clock in clocks) <= 307_200_000
 
 
+def test_a_cap_that_others_lower_in_a_lease_is_planned_for(graph, street):
+    robot, start = graph
+    helper = start(DvfsHelper, board=BOARD)
+    perception = perceive(start, robot)
+    until(lambda: '#1' in robot.plan)
+    live = perception._steps.live
+    table = live.tables['gpu']
+    cap = next(helper._served.config.root.glob('sys/class/devfreq/*/max_freq'))
+    with cap.open('r+') as file:
+        file.write(f'{table[0]}\n')
+        file.truncate()
+    until(lambda: live.tables['gpu'] == table[:1])
+
+    def highest():
+        robot.show(street[0])
+        paths = live.active.plan.paths.values()
+        return max(point['gpu'] for path in paths for point in path.points)
+
+    until(lambda: highest() == table[0])
+    assert int(cap.read_text()) == table[0]
+
+
 def test_what_the_profiler_finds_is_applied(graph, tmp_path):
     robot, start = graph
     start(DvfsHelper, board=BOARD)

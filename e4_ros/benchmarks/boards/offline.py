@@ -45,6 +45,8 @@ def measure(quick: bool, seed: int = 1) -> dict[str, Any]:
         for number in range(tried):
             phases('CPUs offline', number, tried)
             place = places[number % len(places)]
+            if number < len(places):
+                _all_on(place.root)
             if wrong := _try(place, rng):
                 lost.append(f'{place}: {wrong}')
     return {'tried': tried, 'lost': len(lost), 'wrong': lost}
@@ -94,6 +96,12 @@ def _try(place: Any, rng: random.Random) -> str:
         problems += [f'{p} is {now.get(p)!r}, was {before.get(p)!r}' for p in sorted(changed)]
     names = ', '.join(folder.name for folder, _ in gone)
     return f'{names} back {when}: {"; ".join(problems)}' if problems else ''
+
+
+def _all_on(root: Path) -> None:
+    """Bring every CPU online: some boards ship in a mode that has clusters off."""
+    for path in sorted((root / 'sys/devices/system/cpu').glob('cpu[0-9]*/online')):
+        path.write_text('1\n')
 
 
 def _clusters(root: Path) -> list[tuple[Path, list[str]]]:
