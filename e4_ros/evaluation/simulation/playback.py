@@ -53,6 +53,10 @@ class MemoryGovernor(Protocol):
         """Index of the next clock; see `perception.controllers.governors.Governor`."""
         ...
 
+    def floor(self, point: OperatingPoint) -> int:
+        """Index of the lowest clock that is allowed at the other domains' clocks."""
+        ...
+
 
 @dataclass(frozen=True)
 class Played:
@@ -351,6 +355,7 @@ class Timeline:
         self._memory_watch = Watch(len(self._shape))
         busy, cycles = seen.busy_s[-1] / seen.seconds, seen.cycles[-1] / seen.seconds
         clock = self.memory.choose(busy, cycles, self._clocks[-1])
+        clock = max(clock, self.memory.floor(self._hertz(self._clocks)))
         self._ask((*[None] * (len(self._shape) - 1), clock), None)
 
     # -- clocks ---------------------------------------------------------------------------------

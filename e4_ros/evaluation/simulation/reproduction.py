@@ -134,7 +134,10 @@ class Scene:
     def memory(self) -> MemoryGovernor | None:
         """What scales the memory's clock of a stock system, new for every stream."""
         table = self.machine.table
-        return TegraActmon(table.axes_hz[-1]) if table.domains[-1] == 'emc' else None
+        if table.domains[-1] != 'emc':
+            return None
+        clocks = dict(zip(table.domains, table.axes_hz, strict=True))
+        return TegraActmon(clocks['emc'], clocks.get('gpu', ()))
 
     def problem(self, trace: ExitTrace, switch: SwitchCost) -> Problem:
         """Planning problem of the scene; between frames the first segment's clocks idle on."""

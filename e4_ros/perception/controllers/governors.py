@@ -1,20 +1,23 @@
 """The clocks that a stock kernel's governors would choose: one governor a domain.
 
-Rules follow the kernel's sources (cpufreq_schedutil.c, governor_simpleondemand.c) and NVIDIA's
-nvhost_podgov, reduced to what matters at this scale. All but ``performance`` and ``powersave`` look
-at how busy a domain was, which only the simulator can say; on a robot the kernel's own governors do
-this better wherever the clocks are left alone (controllers ``full`` and ``exits``).
+Rules follow the kernel's sources (cpufreq_schedutil.c and util_est in fair.c,
+governor_simpleondemand.c, tegra30-devfreq.c) and those of NVIDIA's kernel (governor_pod_scaling.c,
+with the settings that Tegras give it), reduced to what matters at this scale. All but
+``performance`` and ``powersave`` look at how busy a domain was, which only the simulator can say;
+on a robot the kernel's own governors do this better wherever the clocks are left alone (controllers
+``full`` and ``exits``).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
-from e4_ros.perception.controller import Decision, Observation
+from e4_ros.perception.controller import Decision, Observation, OperatingPoint
 from e4_ros.perception.controllers.base import DepthOnly
 
 
@@ -59,17 +62,26 @@ class Powersave:
 
 @dataclass
 class Schedutil:
-    """``1.25 * top * utilisation``, the utilisation decaying with PELT's half-life of 32 ms."""
+    """``1.25 * top * utilisation``, the utilisation decaying with PELT's half-life of 32 ms.
+
+    A task that wakes is taken for as large as it was when it last went to sleep (util_est): up at
+    once, down by a quarter of the difference. So a pause between two frames is not forgotten work.
+    """
 
     table: Sequence[int]
     interval_s: float
     level: float = 1.0
+    estimate: float = 1.0
 
     def choose(self, busy: float, cycles: float, clock: int) -> int:
         """Index of the next clock."""
         keep = 0.5 ** (self.interval_s / 0.032)
         self.level = keep * self.level + (1 - keep) * cycles
-        return _at_least(self.table, 1.25 * self.level * self.table[-1])
+        if busy < 1.0:  # it slept
+            slowly = self.estimate + (self.level - self.estimate) / 4
+            self.estimate = max(self.level, slowly)
+        level = max(self.level, self.estimate) if busy > 0 else self.level
+        return _at_least(self.table, 1.25 * level * self.table[-1])
 
 
 @dataclass
@@ -88,11 +100,53 @@ class SimpleOndemand:
 
 
 @dataclass
-class LoadTarget:
-    """The Jetson GPU's: keeps the smoothed load near 70 %, stepping up at once, down slowly."""
+class Podgov:
+    """The Jetson GPU's, which keeps its load near 70 % of the highest of the last 100 windows.
+
+    Above 90 % it goes up by a third of the top clock. Otherwise 80 % of what the target lacks is
+    added, or taken away; of that 70 % at once and the rest by an average over ten windows.
+    """
 
     table: Sequence[int]
+    wanted: float = 0.0  # the average, hertz
+    loads: deque[float] = field(default_factory=lambda: deque(maxlen=100))  # hertz that worked
+
+    def choose(self, busy: float, cycles: float, clock: int) -> int:
+        """Index of the next clock."""
+        hz, most = self.table[clock], self.table[-1] / 3
+        self.loads.append(busy * hz)
+        if busy > 0.9:
+            boost, at_once = most, 1.0
+        else:
+            load = max(self.loads) / hz
+            boost, at_once = min(0.8 * hz * (load - 0.7) / 0.7, most), 0.7
+        wanted = hz + boost
+        self.wanted = (10 * self.wanted + wanted) / 11
+        return _at_least(self.table, at_once * wanted + (1 - at_once) * self.wanted)
+
+
+_CPU_ASKS = ((1344.0, 408), (1651.2, 665), (1958.4, 800), (2112.0, 1600))
+"""From which CPU clock on the memory has at least which clock, megahertz: opp-peak-kBps of the
+mainline kernel's tegra234.dtsi, four bytes a cycle; taken for other Tegras, too (assumed)."""
+
+
+@dataclass
+class TegraActmon:
+    """The memory's: by the activity monitor, up at once, down slowly, and never below a floor.
+
+    The bandwidth manager keeps the memory at what CPU and GPU ask for with their clocks. What
+    today's GPUs ask for is not public; here it is linear, from the lowest clock at the GPU's lowest
+    to the top at its top, as older Tegras had it (nvhost_scale_emc).
+
+    Args:
+        table: the memory's clocks, hertz.
+        gpu: the GPU's clocks, hertz; empty where there is none.
+    """
+
+    table: Sequence[int]
+    gpu: Sequence[int] = ()
     level: float = 0.0
+    interval_s: float = 0.02
 
     def choose(self, busy: float, cycles: float, clock: int) -> int:
         """Index of the next clock."""
@@ -100,14 +154,14 @@ class LoadTarget:
         wanted = _at_least(self.table, self.level * self.table[clock] / 0.7)
         return wanted if wanted > clock else max(wanted, clock - 1)
 
-
-class TegraActmon(LoadTarget):
-    """The memory's: by the activity monitor, up at once, down slowly (tegra30-devfreq.c).
-
-    It counts memory accesses, as `LoadTarget` counts the GPU's busy time, and keeps as much room.
-    """
-
-    interval_s = 0.02
+    def floor(self, point: OperatingPoint) -> int:
+        """Index of the lowest clock that is allowed at the other domains' clocks."""
+        cpu_hz = point.get('cpu', 0)
+        asked = max((1e6 * mhz for cpu, mhz in _CPU_ASKS if cpu_hz >= 1e6 * cpu), default=0.0)
+        if len(self.gpu) and 'gpu' in point:
+            ends, to = (self.gpu[0], self.gpu[-1]), (self.table[0], self.table[-1])
+            asked = max(asked, float(np.interp(point['gpu'], ends, to)))
+        return _at_least(self.table, asked)
 
 
 class Governors(DepthOnly):
@@ -181,14 +235,14 @@ _GOVERNORS: dict[str, Callable[[Sequence[int]], Governor]] = {
     'powersave': Powersave,
     'schedutil': lambda table: Schedutil(table, 0.01),
     'simple_ondemand': SimpleOndemand,
-    'nvhost_podgov': LoadTarget,
+    'nvhost_podgov': Podgov,
 }
 _EVERY = {  # ticks of 10 ms between two looks
     'performance': 1,
     'powersave': 1,
     'schedutil': 1,
     'simple_ondemand': 5,
-    'nvhost_podgov': 3,
+    'nvhost_podgov': 5,
 }
 
 
