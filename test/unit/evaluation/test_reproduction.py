@@ -75,7 +75,6 @@ def test_bursts_come_in_rows_with_rests_between(backbone):
 
 def test_memory_scales_by_itself_unless_somebody_has_its_clock(backbone):
     scene = Scene.of('jetson_orin_nano', backbone, 'bursty')
-    context = scene.context(full(60))
     low = {name: axis[0] for name, axis in _tables(scene).items()}
     slow = scene.play(Fixed(low, exits=False), full(60))
     low.pop('emc')
