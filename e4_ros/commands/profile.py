@@ -65,6 +65,15 @@ def profile(
         ),
     ] = None,
     deadline_s: options.DeadlineS = options.DEFAULTS['deadline_s'],
+    period_ms: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help='Milliseconds from one frame to the next: what the board draws between frames '
+            'then counts, and without --deadline-s a plan is done before the next frame. 0: frames '
+            'alone.',
+        ),
+    ] = 0.0,
     plan_domains: Annotated[
         str, typer.Option(help='Clocks to plan, like cpu,gpu,emc; empty: cpu and gpu.')
     ] = '',
@@ -116,6 +125,7 @@ def profile(
         common: dict[str, Any] = {
             'exit_shares': shares,
             'deadline_s': deadline_s,
+            'period_s': period_ms / 1e3,
             'yardstick': yardstick,
             'on_progress': tell,
         }
@@ -197,7 +207,7 @@ def _write(found: Profile | HostProfile, out: Path) -> list[Path]:
     write_page(plan, out / 'profile.html')
     written += [out / 'plan.yaml', out / 'profile.html']
     if plan is not found:
-        plan.problem.table.save(out / 'table.json')
+        plan.costs.save(out / 'table.json')
         written.append(out / 'table.json')
     return written
 

@@ -1,7 +1,7 @@
 """The profiler as a ROS node: the action ``~/profile`` searches a frequency plan.
 
-It listens to perception's telemetry for how often frames stop where, and to the daemon's state for
-the board, so that a goal may leave both out.
+It listens to perception's telemetry for how often frames stop where and how fast they come, and to
+the daemon's state for the board, so that a goal may leave both out.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from rclpy.task import Future
 from e4_ros.action import Profile as ProfileAction
 from e4_ros.bringup.node_parameters.profiler import PARAMETERS
 from e4_ros.msg import DvfsState, ExitTelemetry
+from e4_ros.nodes.conversions import seconds
 from e4_ros.nodes.goals import end_goal
 from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.parameters import value
 from e4_ros.paths import state_dir
 from e4_ros.perception.setup import EngineOptions, set_up
+from e4_ros.profiling.planning.stream_pace import StreamPace
 from e4_ros.profiling.profile import Profile
 from e4_ros.profiling.profile_job import profile_model
 from e4_ros.profiling.report.page import write_page
@@ -50,6 +52,7 @@ class Profiler(AutostartNode):
         self._busy = False
         self._exits: dict[str, Counter[str]] = {}
         self._devices: dict[str, str] = {}
+        self._paces: dict[str, StreamPace] = {}
         self._board = ''
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.create_subscription(ExitTelemetry, 'perception/exit_telemetry', self._count, 10)
@@ -69,6 +72,8 @@ class Profiler(AutostartNode):
 
     def _count(self, telemetry: ExitTelemetry) -> None:
         self._exits.setdefault(telemetry.model, Counter())[telemetry.exit_name] += 1
+        stamp_s = seconds(telemetry.header)
+        self._paces.setdefault(telemetry.model, StreamPace()).observe(stamp_s)
         if len(telemetry.segments) > 1:  # the first one prepares, the deepest is the network
             self._devices[telemetry.model] = telemetry.segments[-1].device
 
@@ -159,9 +164,17 @@ class Profiler(AutostartNode):
             goal.deadline_s,
             list(goal.domains),
             board_device=imagined,
+            period_s=self._period_s(name),
             yardstick=value(self, 'yardstick'),
             on_progress=tell,
         )
+
+    def _period_s(self, model: str) -> float:
+        """Seconds from one frame to the next: as given, else as seen; 0: nobody knows."""
+        given_ms = value(self, 'period_ms')
+        if given_ms:
+            return float(given_ms) / 1e3
+        return self._paces[model].period_s if model in self._paces else 0.0
 
     def _result(self, found: Profile) -> ProfileAction.Result:
         plan = found.plan()

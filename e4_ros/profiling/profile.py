@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from e4_ros.energy.plan import FrequencyPlan
+from e4_ros.profiling.planning.cost_table import CostTable
 from e4_ros.profiling.planning.exact import ExactResult, exact, two_configuration_bound
 from e4_ros.profiling.planning.objective import Problem, SwitchCost
 from e4_ros.profiling.planning.planner import search, to_plan
@@ -42,6 +43,9 @@ class Profile:
         notes: sentences for the reader about the origin of the costs.
         guesses: conclusions with one assumed number of the board changed at a time; the first is
             for the board as described.
+        frames: the problem of the frames alone, where ``problem`` counts the waits between them;
+            None where it does not.
+        period_s: seconds from one frame to the next; 0 where nobody knows.
     """
 
     problem: Problem
@@ -59,6 +63,13 @@ class Profile:
     default_name: str = 'default clocks'
     notes: tuple[str, ...] = ()
     guesses: tuple[Conclusion, ...] = ()
+    frames: Problem | None = None
+    period_s: float = 0.0
+
+    @property
+    def costs(self) -> CostTable:
+        """What frames cost, waits aside."""
+        return (self.frames or self.problem).table
 
     @property
     def gap_percent(self) -> float:
@@ -79,7 +90,7 @@ class Profile:
 
     def plan(self) -> FrequencyPlan:
         """The plan as `e4 profile` writes it."""
-        return to_plan(self.problem, self.exit_paths, self.best.points)
+        return to_plan(self.frames or self.problem, self.exit_paths, self.best.points)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, including the cells that were looked up, as plain values."""
@@ -100,6 +111,7 @@ class Profile:
             'devices': dict(zip(table.segments, table.devices, strict=True)),
             'domains': list(table.domains),
             'deadline_s': self.problem.deadline_s,
+            'period_s': self.period_s,
             'fastest_s': self.problem.fastest_s,
             'exit_shares': dict(self.exit_shares),
             'notes': list(self.notes),
@@ -142,6 +154,8 @@ def run_profile(
     notes: Sequence[str] = (),
     guesses: Sequence[Conclusion] = (),
     yardstick: bool = True,
+    frames: Problem | None = None,
+    period_s: float = 0.0,
     on_progress: OnProgress | None = None,
 ) -> Profile:
     """Search, and compare the plan with the stock system, the best fixed point and the optimum.
@@ -158,6 +172,8 @@ def run_profile(
         notes: sentences for the reader about the origin of the costs.
         guesses: conclusions with one assumed number of the board changed at a time.
         yardstick: whether to find the exact optimum, too (seconds instead of milliseconds).
+        frames: problem of the frames alone, where ``problem`` counts the waits between them.
+        period_s: seconds from one frame to the next; 0: nobody knows.
         on_progress: function that receives the progress.
     """
     tell = on_progress or (lambda phase, progress, energy_j: None)
@@ -192,6 +208,8 @@ def run_profile(
         default_name,
         tuple(notes),
         tuple(guesses),
+        frames,
+        period_s,
     )
 
 

@@ -10,10 +10,18 @@ from pathlib import Path
 
 from e4_ros.energy.board_model import BoardModel, works_as_if_on, works_of
 from e4_ros.energy.boards import load_board
-from e4_ros.profiling.measuring.host import default_point, switch_cost
+from e4_ros.profiling.measuring.host import default_point, idle_w_of, switch_cost
 from e4_ros.profiling.planning.cost_table import CostTable
 from e4_ros.profiling.planning.exit_shares import even_shares
 from e4_ros.profiling.planning.objective import SwitchCost, make_problem
+from e4_ros.profiling.planning.pace import (
+    IdleW,
+    Paced,
+    at_pace,
+    governed_cost,
+    lowest,
+    waits_note,
+)
 from e4_ros.profiling.planning.sensitivity import sweep
 from e4_ros.profiling.profile import OnProgress, Profile, run_profile
 from e4_ros.vision.inference.stream_engine import StreamEngine
@@ -28,6 +36,7 @@ def profile_model(
     domains: Sequence[str] = (),
     *,
     board_device: str = '',
+    period_s: float = 0.0,
     yardstick: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Profile:
@@ -41,6 +50,7 @@ def profile_model(
         domains: names of the domains to clock; empty: ``cpu`` and, where there is one, ``gpu``.
         board_device: device that the board is modelled to run the network on; empty: the
             engine's.
+        period_s: seconds from one frame to the next, so that the waits count; 0: nobody knows.
         yardstick: whether to find the exact optimum and the sensitivity of the plan, too.
         on_progress: function that receives the progress.
 
@@ -55,14 +65,24 @@ def profile_model(
     shares = exit_shares or even_shares(engine.paths)
     switch = SwitchCost.of_board(board, table.domains)
     problem = make_problem(table, engine.paths, shares, deadline_s, switch)
-    guesses = sweep(board, works, engine.paths, shares, deadline_s, domains) if yardstick else []
+    paced = at_pace(
+        problem, engine.paths, shares, period_s, board_model.idle_w, bound=not deadline_s
+    )
+    guesses = []
+    if yardstick and not paced.pause_s:  # they are about frames alone
+        guesses = sweep(board, works, engine.paths, shares, deadline_s, domains)
+    point = board_model.default_point()
     return run_profile(
-        problem,
+        paced.problem,
         engine.paths,
         shares,
-        board_model.default_point(),
+        point,
+        default_cost=_governed(paced, point, board_model.idle_w),
+        notes=waits_note(paced, period_s),
         guesses=guesses,
         yardstick=yardstick,
+        frames=paced.frames,
+        period_s=period_s,
         on_progress=on_progress,
     )
 
@@ -73,6 +93,7 @@ def profile_table(
     exit_shares: Mapping[str, float] | None = None,
     deadline_s: float = 0.0,
     *,
+    period_s: float = 0.0,
     yardstick: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Profile:
@@ -83,6 +104,8 @@ def profile_table(
         engine: the network that it was measured with, on the same device.
         exit_shares: exit → share (or count) of the frames that stop there; None: equal shares.
         deadline_s: bound for the slowest path in seconds; 0: three times the fastest possible.
+        period_s: seconds from one frame to the next, so that the waits count, where the board is
+            described; 0: nobody knows.
         yardstick: whether to find the exact optimum of the table, too.
         on_progress: function that receives the progress.
 
@@ -96,13 +119,40 @@ def profile_table(
     shares = exit_shares or even_shares(engine.paths)
     switch, note = switch_cost(table.board, table.domains)
     problem = make_problem(table, engine.paths, shares, deadline_s, switch)
+    idle_w, point = idle_w_of(table), default_point(table)
+    paced = at_pace(problem, engine.paths, shares, period_s, idle_w, bound=not deadline_s)
     notes = [f'Costs come from {path}; nothing was measured again.', note]
     return run_profile(
-        problem,
+        paced.problem,
         engine.paths,
         shares,
-        default_point(table),
-        notes=[text for text in notes if text],
+        point,
+        default_cost=_governed(paced, point, idle_w),
+        notes=[*(text for text in notes if text), *waits_note(paced, period_s)],
         yardstick=yardstick,
+        frames=paced.frames,
+        period_s=period_s,
         on_progress=on_progress,
+    )
+
+
+def _governed(
+    paced: Paced, point: Mapping[str, int], idle_w: IdleW | None
+) -> tuple[float, float] | None:
+    """What the stock system costs at a pace: its clocks are at ``point`` while frames run only."""
+    if idle_w is None or not paced.pause_s:
+        return None
+    problem, table = paced.frames, paced.frames.table
+    nearest = {
+        name: min(axis, key=lambda hz, name=name: abs(hz - point[name]))  # type: ignore[misc]
+        for name, axis in zip(table.domains, table.axes_hz, strict=True)
+    }
+    at = table.index(nearest)
+    mean_s = float(problem.reach @ table.latency_s[:, at])
+    return governed_cost(
+        paced,
+        float(problem.timed @ table.latency_s[:, at]),
+        float(problem.reach @ table.energy_j[:, at]),
+        mean_s,
+        idle_w(lowest(table)),
     )

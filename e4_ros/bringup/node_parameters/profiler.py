@@ -23,6 +23,15 @@ PARAMETERS = (
         live=True,
     ),
     ParameterSpec(
+        'period_ms',
+        0.0,
+        'Milliseconds from one frame to the next, which a plan waits for as cheaply as it can; 0 '
+        "for what perception's telemetry shows, and frames alone while there is none.",
+        0.0,
+        3_600_000.0,
+        live=True,
+    ),
+    ParameterSpec(
         'output_dir',
         '',
         'Folder for plan and page of each goal; empty for profiles in the state folder (E4_STATE).',

@@ -26,6 +26,7 @@ from e4_ros.energy.virtual.board import board_of
 from e4_ros.profiling.measuring.host import (
     NothingToSetError,
     axes_of,
+    idle_w_of,
     may_set,
     open_power,
     switch_cost,
@@ -37,6 +38,14 @@ from e4_ros.profiling.measuring.virtual_workload import VirtualWorkload
 from e4_ros.profiling.planning.cost_table import CostTable, CostTableError, Floats
 from e4_ros.profiling.planning.exit_shares import even_shares
 from e4_ros.profiling.planning.objective import Problem, make_problem
+from e4_ros.profiling.planning.pace import (
+    IdleW,
+    Paced,
+    at_pace,
+    governed_cost,
+    lowest,
+    waits_note,
+)
 from e4_ros.profiling.profile import OnProgress, Profile, run_profile
 from e4_ros.vision.inference.segment_runner import SegmentRunner
 from e4_ros.vision.inference.stream_engine import StreamEngine
@@ -187,15 +196,19 @@ def profile_this_machine(
     mode = read_power_mode(config.root)
     table = replace(measured.problem.table, power_mode=mode.key if mode else '', bundle=bundle)
     problem = replace(measured.problem, table=table)
+    idle_w = idle_w_of(table)
+    paced = at_pace(problem, built.paths, shares, period_s, idle_w, bound=not deadline_s)
     profile = run_profile(
-        problem,
+        paced.problem,
         built.paths,
         shares,
         baseline.clocks_hz,
-        default_cost=_cost_of_baseline(problem, baseline),
+        default_cost=_cost_of_baseline(paced, baseline, idle_w),
         default_name='as it was found',
-        notes=[note for note in notes if note],
+        notes=[*(note for note in notes if note), *waits_note(paced, period_s)],
         yardstick=yardstick,
+        frames=paced.frames,
+        period_s=period_s,
         on_progress=lambda phase, share, energy_j: tell(phase, 0.9 + 0.1 * share, energy_j),
     )
     return replace(unplanned, profile=profile)
@@ -238,8 +251,14 @@ def _measure_baseline(
     return Baseline(workload.segments, latency_s, energy_j, seen)
 
 
-def _cost_of_baseline(problem: Problem, found: Baseline) -> tuple[float, float]:
-    return float(problem.timed @ found.latency_s), float(problem.reach @ found.energy_j)
+def _cost_of_baseline(paced: Paced, found: Baseline, idle_w: IdleW | None) -> tuple[float, float]:
+    problem = paced.frames
+    latency_s = float(problem.timed @ found.latency_s)
+    energy_j = float(problem.reach @ found.energy_j)
+    if idle_w is None or not paced.pause_s:
+        return latency_s, energy_j
+    mean_s = float(problem.reach @ found.latency_s)
+    return governed_cost(paced, latency_s, energy_j, mean_s, idle_w(lowest(problem.table)))
 
 
 def _notes(measured: MeasuredPlan, power: PowerSource, prober: Prober) -> list[str]:

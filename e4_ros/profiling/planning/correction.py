@@ -92,6 +92,9 @@ class Correction:
         ends = [self._index(point) for point in points]
         began = None if before is None else self._index(before)
         played = self._play(rows, asked, began)
+        if began is None and ends:  # the clocks of the first segment are unknown, not the others'
+            rest = None if asked is None else asked[1:]
+            played = [(math.nan, None), *self._play(rows[1:], rest, ends[0])]
         for row, taken_s, start, end, (expected_s, at) in zip(
             rows, seconds, [began, *ends], ends, played, strict=False
         ):
@@ -133,7 +136,7 @@ class Correction:
         """Seconds and last point of each segment, by what is known; NaN and None without a plan."""
         wanted = [] if asked is None else [self._index(point) for point in asked]
         known = [index for index in wanted if index is not None]
-        if began is None or len(known) != len(rows):
+        if began is None or not known or len(known) != len(rows):
             return [(math.nan, None)] * len(rows)
         factors = np.exp(self._logs)
         played = play_segments(self._table, self._switch, rows, known, began, factors)

@@ -9,6 +9,7 @@ became invalid (its deadline, its costs or a limit changed) is replaced whatever
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -18,13 +19,13 @@ from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.profiling.planning.cost_table import CostTable, Floats, Indices
 from e4_ros.profiling.planning.delays import slowest_path_s
 from e4_ros.profiling.planning.objective import Problem, SwitchCost, make_problem, with_pause
+from e4_ros.profiling.planning.pace import OF_PERIOD
 from e4_ros.profiling.planning.planner import search, to_plan
 
 _PACE_DRIFT = 0.2
 _PACE_FRAMES = 10  # frames that must be seen before the frame rate counts
 _TRIFLE_S = 1e-3
 _EXIT_DRIFT = 0.1  # total variation, 0 to 1, by which the shares of the exits must have moved
-_OF_PERIOD = 0.9  # share of the period to use: frames do not arrive exactly on time
 
 
 class Replanner:
@@ -108,7 +109,7 @@ class Replanner:
         for name in self._shares:
             self._shares[name] *= self._keep
         self._shares[exit_name] += 1 - self._keep
-        if period_s is not None:
+        if period_s is not None and 0 <= period_s < math.inf:
             self._periods += 1
             self._period_s += (period_s - self._period_s) / min(self._periods, self._memory)
         moved = sum(abs(self._shares[e] - self._planned[e]) for e in self._shares) / 2
@@ -209,7 +210,7 @@ class Replanner:
 
     def _own_bound(self, problem: Problem) -> float:
         """The bound where none was given: slower than the camera, frames would be lost."""
-        longest_s = _OF_PERIOD * self._planned_period_s
+        longest_s = OF_PERIOD * self._planned_period_s
         if 0 < longest_s < problem.deadline_s:
             return max(longest_s, problem.fastest_s)
         return problem.deadline_s

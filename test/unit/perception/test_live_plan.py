@@ -20,7 +20,7 @@ from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig
 from e4_ros.energy.plan import PlanError
 from e4_ros.energy.virtual.board import write_tree
 from e4_ros.perception.active_plan import Stream
-from e4_ros.perception.controller import Decision, Observation, Wishes
+from e4_ros.perception.controller import Decision, Observation, Outcome, Wishes
 from e4_ros.perception.controllers import make_controller
 from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.live_control import LiveControl
@@ -509,3 +509,29 @@ def test_a_machine_that_nobody_described_is_planned_for_and_told_how_to_measure(
     decision = live.controller.decide(Observation(board=board))
     assert decision.plan is not None
     assert '`e4 profile --board here` measures a table' in decision.why
+
+
+def test_frames_that_say_nothing_sensible_and_pauses_disturb_nothing(begin):
+    live, _ = begin(deadline_s=2 * TIGHT_S, exit_shares={'full': 1.0})
+    live.lease.computes_at_clocks = True
+    first = live.active
+    path = live.active.plan.paths['full']
+    for seconds, period_s in (
+        ([math.nan] * 3, 0.2),
+        ([math.inf, 0.0, -1.0], math.nan),
+        ([0.01], 0.2),
+    ):
+        for _ in range(4):  # too few for a pace
+            outcome = Outcome('full', seconds[0], math.nan, period_s, seconds, path.points)
+            live.controller.observe(outcome)
+    live.control.loop.turn()
+    assert live.active.plan.paths == first.plan.paths
+    usual = record('full', live).result.segment_s
+    for _ in range(5):  # a bag that is paused now and then, and the first frame behind it is slow
+        for seconds in ([30.0] * 3, *[usual] * 6):
+            live.controller.observe(Outcome('full', 30.0, math.nan, None, seconds, path.points))
+    live.control.loop.turn()
+    assert live.active.why != 'frames came late'
+    assert live.controller.facts()['late_share'] == '0.000'
+    assert live.controller.facts()['latency_margin'] == '1.00'
+    assert live.problem == ''
