@@ -63,6 +63,8 @@ class Feedback:
             asked: operating point that the plan asks for each of them; None: nobody knows.
             bound: whether the deadline was to be kept: not behind a pause, when clocks rest.
         """
+        if not all(0 <= taken_s < np.inf for taken_s in seconds):
+            return None
         self._since += 1
         self._correction.observe(rows, seconds, points, before, asked)
         drift = self._drift()
