@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +13,17 @@ from typing import NamedTuple
 
 from e4_ros.benchmarks.dvfs.bench_plans import random_plan
 from e4_ros.benchmarks.dvfs.kill_trials import end, fork_daemon
+from e4_ros.energy.boards import load_board
 from e4_ros.energy.client.client import ClientState, DaemonError, DvfsClient
 from e4_ros.energy.daemon import DaemonConfig
 from e4_ros.energy.domains.discovery import discover
 from e4_ros.energy.plan import PlanError
+from e4_ros.energy.virtual.machine import Kernel
 from e4_ros.energy.virtual.mount import mounted
 
 PATIENCE_S = 20.0
+_KERNELS: tuple[Kernel, ...] = ('old', 'new')
+_MOST_POLICIES = 4
 _PAUSES_S = (0.0005, 0.001, 0.003)
 _STEPS = 15  # from one plan to the next
 
@@ -42,28 +47,38 @@ class Place(NamedTuple):
         return f'{self.board}, {self.kernel}'
 
 
-@contextlib.contextmanager
-def served(boards: Sequence[str], folder: Path, states: Path) -> Iterator[list[Place]]:
-    """Every board with both kernels as a FUSE file system, each with a daemon of its own.
+def shares(boards: Sequence[str], tried: int) -> Iterator[tuple[Place, range]]:
+    """Every board with both kernels, one after the other, each under a daemon of its own.
 
     Args:
         boards: names of the boards.
-        folder: folder for the mounts.
-        states: folder for the undo logs and sockets.
+        tried: number of trials in all.
+
+    Yields:
+        The board, and the numbers of the trials that it gets; it is there until the next.
     """
-    with contextlib.ExitStack() as stack:
-        places = []
-        for board in boards:
-            for kernel in ('old', 'new'):
-                mount = folder / f'{board}-{kernel}'
-                mount.mkdir()
-                root = stack.enter_context(mounted(board, mount, kernel))
-                state = states / f'{board}-{kernel}'
-                config = DaemonConfig(root=root, state_dir=state, socket_path=state / 's')
-                places.append(Place(board, kernel, root, config))
-        for place in places:
-            stack.callback(end, fork_daemon(place.config))
-        yield places
+    memory = '/dev/shm' if Path('/dev/shm').is_dir() else None
+    kinds = [(board, kernel) for board in boards for kernel in _KERNELS]
+    first = 0
+    for index, (board, kernel) in enumerate(kinds):
+        last = tried * (index + 1) // len(kinds)
+        with (
+            tempfile.TemporaryDirectory(prefix='e4') as mount,
+            tempfile.TemporaryDirectory(prefix='e4', dir=memory) as state,
+            mounted(board, Path(mount) / 'root', kernel) as root,
+            contextlib.ExitStack() as stack,
+        ):
+            socket = Path(state) / 's'
+            config = DaemonConfig(root=root, state_dir=Path(state) / 'state', socket_path=socket)
+            stack.callback(end, fork_daemon(config))
+            yield Place(board, kernel, root, config), range(first, last)
+        first = last
+
+
+def few_policies(board: str) -> int:
+    """Number of a board's cpufreq policies, or 0 where there are so many that trials take long."""
+    count = sum(len(spec.policies) for spec in load_board(board).domains.values())
+    return count if count <= _MOST_POLICIES else 0
 
 
 class DrivenLease:

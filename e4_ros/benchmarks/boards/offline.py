@@ -8,7 +8,6 @@ next must be given meanwhile, and in the end every file must read as before.
 from __future__ import annotations
 
 import random
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -21,34 +20,23 @@ _BACK_S = 10.0
 def measure(quick: bool, seed: int = 1) -> dict[str, Any]:
     """Trials, and those after which a lease was lost or refused, or a clock was not as before."""
     from e4_ros import console
-    from e4_ros.benchmarks.boards.driven_lease import served
-    from e4_ros.energy.boards import board_names, load_board
+    from e4_ros.benchmarks.boards.driven_lease import few_policies, shares
+    from e4_ros.energy.boards import board_names
     from e4_ros.energy.virtual.mount import mount_problem
 
     if reason := mount_problem():
         return {'tried': 0, 'not_measured': reason}
     rng = random.Random(seed)
     tried = _QUICK_TRIALS if quick else _TRIALS
-    boards = [
-        name
-        for name in board_names()
-        if sum(len(spec.policies) for spec in load_board(name).domains.values()) > 1
-    ]
-    memory = '/dev/shm' if Path('/dev/shm').is_dir() else None
+    boards = [name for name in board_names() if few_policies(name) > 1]
     lost = []
-    with (
-        tempfile.TemporaryDirectory(prefix='e4') as folder,
-        tempfile.TemporaryDirectory(prefix='e4', dir=memory) as states,
-        console.Phases(thread=False) as phases,
-        served(boards[:1] if quick else boards, Path(folder), Path(states)) as places,
-    ):
-        for number in range(tried):
-            phases('CPUs offline', number, tried)
-            place = places[number % len(places)]
-            if number < len(places):
-                _all_on(place.root)
-            if wrong := _try(place, rng):
-                lost.append(f'{place}: {wrong}')
+    with console.Phases(thread=False) as phases:
+        for place, numbers in shares(boards[:1] if quick else boards, tried):
+            _all_on(place.root)
+            for number in numbers:
+                phases('CPUs offline', number, tried)
+                if wrong := _try(place, rng):
+                    lost.append(f'{place}: {wrong}')
     return {'tried': tried, 'lost': len(lost), 'wrong': lost}
 
 

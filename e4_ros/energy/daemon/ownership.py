@@ -163,8 +163,8 @@ class Ownership:
             self._left = recover(self._undo_log, self._board, self._root)
             record = self._undo_log.read()
             left = () if record is None else record.entries
-            away = [parted(entry, self._root)[0] for entry in left]
-            self._away = {entry.name: entry for entry in away if entry.snapshot}
+            # Without problems all that is left is offline, or was a moment ago.
+            self._away = {} if self._left else {entry.name: entry for entry in left}
             self._on_disk = ()
         elif self._stuck:
             for name in list(self._stuck):

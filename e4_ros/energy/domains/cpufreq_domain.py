@@ -113,8 +113,11 @@ class CpufreqDomain(FileDomain):
             try:
                 pin.write(hz // _KHZ)
             except DomainError:
-                policy.leave_if_offline()
-                self._held_changed()
+                if online(policy.folder):  # it may be back since a moment ago
+                    pin.write(hz // _KHZ)
+                else:
+                    policy.pin = None
+                    self._held_changed()
 
     @override
     def read_back(self, hz: int) -> int:
