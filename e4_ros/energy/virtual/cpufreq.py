@@ -122,8 +122,9 @@ class VirtualPolicy:
         self.clock.command(target * _KHZ)
 
     def cap_for_heat(self, hot: bool) -> None:
-        """Let the thermal framework cap the policy at half its table, or remove the cap."""
-        self._heat_cap = self._table[len(self._table) // 2] if hot else self._table[-1]
+        """Let the thermal framework cap the policy in the middle of its mode, or remove the cap."""
+        allowed = self._spec.allowed_hz
+        self._heat_cap = allowed[len(allowed) // 2] // _KHZ if hot else self._table[-1]
         self._apply_limits()
 
     def _set_governor(self, text: str) -> None:
