@@ -27,6 +27,9 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     as_json: Annotated[bool, typer.Option('--json', help='Print JSON instead.')] = False,
+    power: Annotated[
+        bool, typer.Option('--power', help='Say instead what could sleep and does not.')
+    ] = False,
     sysfs_root: options.SysfsRoot = Path('/'),
 ) -> None:
     """Say what this machine has for the package, and what to do about what it lacks.
@@ -34,14 +37,16 @@ def doctor(
     \b
         e4 doctor
         e4 doctor --json
+        e4 doctor --power
 
     ✓ is here, ○ is absent and things work without it, ✗ is absent and something fails (the exit
-    status is then 1).
+    status is then 1). With --power ✓ sleeps where it can, and ○ could sleep and does not.
     """  # noqa: D301
     from e4_ros.evaluation.doctor.checkup import check_all
+    from e4_ros.evaluation.doctor.power import check_power
 
     with console.STDERR.status('looking around'):
-        checks = check_all(sysfs_root)
+        checks = check_power(sysfs_root) if power else check_all(sysfs_root)
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2, ensure_ascii=False))
     else:

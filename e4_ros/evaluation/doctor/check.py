@@ -13,7 +13,8 @@ class Check:
     """One line of the checkup.
 
     Attributes:
-        group: ``software``, ``clocks``, ``energy`` or ``access``.
+        group: ``software``, ``clocks``, ``energy`` or ``access``; where it is asked what could
+            sleep, ``chip``, ``around`` or ``buses``.
         name: Name of the thing that was checked.
         state: ``ok``: present; ``optional``: absent but not needed; ``missing``: absent and needed.
         found: What was found.
