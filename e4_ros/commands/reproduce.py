@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,14 +14,11 @@ from e4_ros import console, extras
 from e4_ros.files import write_whole
 
 if TYPE_CHECKING:
-    from e4_ros.evaluation.simulation.reproduction import Backbone, Scene, Workload
-    from e4_ros.perception.controllers.context import Learnt
-
-    Trainer = Callable[[Scene, str], Learnt] | None
+    from e4_ros.evaluation.simulation.reproduction import Backbone
 
 MODELS = ('pedestrian_ssdlite', 'efficientnet_lite0')
 QUICK_BOARDS = ('jetson_nano', 'jetson_orin_nano')
-QUICK_FRAMES, QUICK_TRAIN_FRAMES = 60, 500
+QUICK_FRAMES, QUICK_TRAIN_FRAMES, QUICK_STREAMS = 60, 500, 2
 
 
 def register(app: typer.Typer) -> None:
@@ -59,8 +55,27 @@ def reproduce(
         int, typer.Option(min=0, help='Frames each learning governor may learn on; 0: none learn.')
     ] = 4000,
     boards: Annotated[str, typer.Option(help='Boards, comma-separated; empty: the Jetsons.')] = '',
+    mode: Annotated[
+        str,
+        typer.Option(
+            help='Power mode of the boards: empty for the one in which each ships, `top` for the '
+            'one that allows the most, or a name.'
+        ),
+    ] = '',
+    paces: Annotated[
+        str,
+        typer.Option(
+            help='Times between frames, in times of the fastest latency, comma-separated; the '
+            'first is shown in detail, and learning governors play there only.'
+        ),
+    ] = '1.5,2,3,5',
+    streams: Annotated[
+        int,
+        typer.Option(min=1, help='Streams of each scene: the record, and others drawn from it.'),
+    ] = 5,
     quick: Annotated[
-        bool, typer.Option(help='Two boards, little learning: to see that it runs.')
+        bool,
+        typer.Option(help='Two boards, two streams, little learning: to see that it runs.'),
     ] = False,
 ) -> None:
     """Five boards, two backbones, two workloads, all controllers: one page and one JSON.
@@ -77,8 +92,10 @@ def reproduce(
     """  # noqa: D301
     from e4_ros.energy.boards import PAPER_BOARDS
     from e4_ros.evaluation.exit_record import SHIPPED, about_exits, load_exits, save_exits
+    from e4_ros.evaluation.simulation.reproduction import board_in
     from e4_ros.evaluation.simulation.reproduction_page import write_page
-    from e4_ros.evaluation.simulation.reproduction_summary import summarise
+    from e4_ros.evaluation.simulation.reproduction_run import SWEEP_STREAMS, play_all
+    from e4_ros.evaluation.simulation.reproduction_summary import by_pace, summarise
     from e4_ros.evaluation.simulation.reproduction_table import print_summary
 
     began = time.monotonic()
@@ -88,6 +105,9 @@ def reproduce(
         names = names if boards else list(QUICK_BOARDS)
         frames = min(frames, QUICK_FRAMES)
         train_frames = min(train_frames, QUICK_TRAIN_FRAMES)
+        streams = min(streams, QUICK_STREAMS)
+    times = _paces(paces)
+    modes = {name: board_in(name, mode).mode for name in names}  # what is wrong is told now
     if train_frames:
         extras.require(
             'learn', 'training the learning governors (or leave them out: --train-frames 0)'
@@ -100,8 +120,12 @@ def reproduce(
             source = source or 'vtest'
             backbones = _record(source, skip, frames, model or [], phases)
             about = _about(source, skip, len(backbones[0].e4.exits), model or [])
-        table = _play(names, backbones, train_frames, phases)
-    summary = summarise(table)
+        table = play_all(
+            modes, backbones, times, streams, train_frames, lambda *done: phases('scenes', *done)
+        )
+    of_pace = by_pace(table)
+    summaries = [{'pace': pace, 'summary': summarise(of_pace[pace])} for pace in times]
+    seconds = time.monotonic() - began
     settings = {
         'source': about,
         'exits': [
@@ -110,15 +134,37 @@ def reproduce(
         ],
         'frames': len(backbones[0].e4.exits),
         'train_frames': train_frames,
-        'seconds': time.monotonic() - began,
+        'modes': modes,
+        'streams': streams,
+        'sweep_streams': min(streams, SWEEP_STREAMS),
+        'seconds': seconds,
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    about_run = {'rows': table, 'summary': summary, 'settings': settings}
+    about_run = {
+        'rows': table,
+        'summary': summaries[0]['summary'],
+        'paces': summaries,
+        'settings': settings,
+    }
     write_whole(out, json.dumps(about_run, indent=1))
     save_exits(out.with_name('exits.json'), backbones, about)
-    write_page(table, summary, settings, out.with_suffix('.html'))
-    print_summary(console.stdout(), table, summary)
-    typer.echo(f'wrote {out} and {out.with_suffix(".html")}')
+    write_page(table, summaries, settings, out.with_suffix('.html'))
+    print_summary(console.stdout(), table, summaries)
+    files = f'{out}, {out.with_suffix(".html")} and {out.with_name("exits.json")}'
+    typer.echo(f'wrote {files} after {seconds / 60:.1f} minutes')
+
+
+def _paces(text: str) -> list[float]:
+    try:
+        paces = list(dict.fromkeys(float(pace) for pace in text.split(',')))
+    except ValueError as error:
+        raise typer.BadParameter(f'--paces: {error}') from None
+    if not all(1.2 < pace < 1000 for pace in paces):
+        raise typer.BadParameter(
+            '--paces: from one frame to the next there must be more than 1.2 times the fastest '
+            'latency, for frames of bursts come a fifth of it early'
+        )
+    return paces
 
 
 def _record(
@@ -158,68 +204,3 @@ def _owner(bundle: Path) -> str:
     from e4_ros.vision.bundle import read_manifest
 
     return read_manifest(bundle).model
-
-
-def _play(
-    boards: Sequence[str], backbones: Sequence[Backbone], train_frames: int, phases: console.Phases
-) -> list[dict[str, Any]]:
-    """Every policy in every scene; as many scenes at once as there are cores."""
-    import multiprocessing
-    import os
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-
-    from e4_ros.energy.boards import load_board
-    from e4_ros.evaluation.simulation.reproduction import WORKLOADS
-
-    for board in boards:
-        load_board(board)  # a wrong name is told before anything takes long
-    scenes = [(board, b, w) for b in backbones for board in boards for w in WORKLOADS]
-    phases('scenes', 0, len(scenes))
-    cores = min(len(os.sched_getaffinity(0)), len(scenes))
-    # Ctrl-C reaches every process of the terminal; they are to end without a word of their own.
-    spawn, quietly = multiprocessing.get_context('spawn'), (signal.SIGINT, signal.SIG_DFL)
-    with ProcessPoolExecutor(cores, spawn, signal.signal, quietly) as pool:
-        played = [pool.submit(_play_scene, *scene, train_frames) for scene in scenes]
-        try:
-            for number, done in enumerate(as_completed(played), 1):
-                done.result()
-                phases('scenes', number, len(scenes))
-        except BaseException:
-            for child in multiprocessing.active_children():
-                child.terminate()
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [row for future in played for row in future.result()]
-
-
-def _play_scene(
-    board: str, backbone: Backbone, workload: Workload, train_frames: int
-) -> list[dict[str, Any]]:
-    """Every policy in one scene, in a process of its own."""
-    from e4_ros.evaluation.simulation.reproduction import Scene, rows
-
-    return rows(Scene.of(board, backbone, workload), _trainer(train_frames), lambda _: None)
-
-
-def _trainer(frames: int) -> Trainer:
-    if frames == 0:
-        return None
-    import torch
-
-    from e4_ros.evaluation.simulation import learned
-    from e4_ros.evaluation.simulation.reproduction import ExitTrace
-
-    torch.set_num_threads(1)  # scenes run beside each other
-
-    def train(scene: Scene, reward: str) -> Learnt:
-        network = {'full': list(range(len(scene.backbone.works)))}
-        full = ExitTrace(network, ('full',) * learned.EPISODE_FRAMES, 1.0)
-        return learned.train(
-            scene.machine,
-            lambda seed: scene.frames(full, seed),
-            scene.period_s,
-            reward,  # type: ignore[arg-type]
-            frames,
-        )
-
-    return train

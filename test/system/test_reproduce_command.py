@@ -36,8 +36,9 @@ def reproduce(*arguments: object):
 def test_the_figures_have_the_shape_that_others_read(record, tmp_path):
     out = tmp_path / 'out' / 'figures.json'
     result = reproduce(
-        '--json', out, '--exits-record', record, '--boards', 'jetson_nano', '--train-frames', 0
-    )
+        '--json', out, '--exits-record', record, '--boards', 'jetson_nano', '--train-frames', 0,
+        '--paces', '1.5,3', '--streams', 2,
+    )  # fmt: skip
     assert result.exit_code == 0, result.output
     data = json.loads(out.read_text())
     assert {'rows', 'summary', 'settings'} <= set(data)
@@ -55,10 +56,12 @@ def test_the_figures_have_the_shape_that_others_read(record, tmp_path):
         assert set(row['latency_ms']) == {'p50', 'p99'}
     assert {row['workload'] for row in data['rows']} == {'steady', 'bursty'}
     summary = data['summary']
-    parts = summary['from_exits_percent'] + summary['from_clocks_percent']
+    parts = sum(summary[f'from_{part}_percent'] for part in ('exits', 'clocks', 'segment_clocks'))
     assert summary['saving_vs_best_governor_percent'] == pytest.approx(parts)
     assert 0 < summary['saving_vs_best_governor_percent'] < summary['bound_percent']
-    assert isinstance(summary['best_fixed_pair_wins'], list)
+    assert [pace['pace'] for pace in data['paces']] == [1.5, 3.0]
+    assert data['paces'][0]['summary'] == summary
+    assert data['settings']['modes'] == {'jetson_nano': 'MAXN'}
     assert load_exits(out.with_name('exits.json')) == load_exits(record)
     assert 'jetson_nano' in out.with_suffix('.html').read_text()
 
@@ -72,6 +75,9 @@ def test_the_figures_have_the_shape_that_others_read(record, tmp_path):
         (['--model', 'missing'], 'missing is no bundle'),
         (['--source', 'missing.mp4'], 'does not exist'),
         (['--boards', 'nintendo'], "unknown board 'nintendo'"),
+        (['--boards', 'jetson_nano', '--mode', '50W'], "no power mode '50W'"),
+        (['--paces', '1.1'], 'more than 1.2 times'),
+        (['--paces', 'fast'], 'could not convert'),
     ],
 )
 def test_bad_input_is_told_before_anything_takes_long(record, tmp_path, arguments, says):

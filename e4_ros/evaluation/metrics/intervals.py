@@ -1,4 +1,4 @@
-"""Intervals of F1 by the block bootstrap.
+"""Intervals by the bootstrap: of F1 over blocks of frames, of means over groups.
 
 Neighbouring frames show the same objects, so frames are no independent draws: whole blocks of
 consecutive frames are drawn instead (Künsch, Annals of Statistics 17, 1989).
@@ -81,3 +81,23 @@ def _blocks(counts: Sequence[Counts], block: int) -> np.ndarray:
     rows = np.array([(c.hits, c.detections + c.labels) for c in counts], float).reshape(-1, 2)
     starts = np.arange(0, len(rows), block)
     return np.add.reduceat(rows, starts) if len(rows) else rows
+
+
+def mean_interval(
+    groups: Sequence[Sequence[float]], confidence: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Interval of a mean over groups, by bootstrap: groups are drawn, and values within them.
+
+    Args:
+        groups: Values of each group, as many in one as in another.
+        confidence: Probability that the interval is to hold with.
+        seed: The same seed gives the same interval.
+    """
+    values, rng = np.array(groups, float), np.random.default_rng(seed)
+    many, each = values.shape
+    rows = rng.integers(many, size=(_DRAWS, many, 1))
+    columns = rng.integers(each, size=(_DRAWS, many, each))
+    means = values[rows, columns].mean(axis=(1, 2))
+    ends = (1 - confidence) / 2
+    low, high = np.quantile(means, (ends, 1 - ends))
+    return float(low), float(high)

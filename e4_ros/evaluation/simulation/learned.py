@@ -5,9 +5,10 @@ Needs the extra ``learn`` (gymnasium, stable-baselines3); nothing else imports t
 ``ztt`` follows zTT (Kim et al., MobiSys 2021; ztt-21/zTT): a state of seven (its powers and
 temperatures of CPU and GPU are the board's here, and how busy the two were takes their places),
 nine actions (CPU and GPU clock down, same, up; the memory's stays at its top) and the reward
-``min(1, fps / target) + temperature term + beta / power``. ``reliability`` stands for governors in
-the manner of Ring-DVFS, of which no source is public: it pays for energy, missed deadlines, wear by
-heat (Arrhenius) and soft errors, which grow as clocks and voltages fall (Zhu et al., ICCAD 2004).
+``min(1, fps / target) + temperature term + beta / power``. With the memory's clock, too, there are
+27 actions and a state of nine. ``reliability`` stands for governors in the manner of Ring-DVFS, of
+which no source is public: it pays for energy, missed deadlines, wear by heat (Arrhenius) and soft
+errors, which grow as clocks and voltages fall (Zhu et al., ICCAD 2004).
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ from e4_ros.perception.controller import (
 )
 from e4_ros.perception.controllers.base import DepthOnly
 from e4_ros.perception.controllers.context import Learnt, State
-from e4_ros.perception.controllers.learned import ACTIONS, CLOCKED, moved, state_of
+from e4_ros.perception.controllers.learned import actions, moved, state_of
 
 Reward = Literal['ztt', 'reliability']
 EPISODE_FRAMES = 100
+PUBLISHED = ('cpu', 'gpu')
+"""The domains whose clocks the papers' governors move."""
 
 
 class Held(DepthOnly):
@@ -44,7 +47,7 @@ class Held(DepthOnly):
     interval_s: float | None = math.inf
 
     def __init__(self, point: OperatingPoint) -> None:
-        super().__init__(exits=True)
+        super().__init__(exits=True)  # frames are as deep as the workload has them
         self._point = point
 
     def decide(self, seen: Observation) -> Decision:
@@ -61,21 +64,23 @@ class ClockEnv(gymnasium.Env):
         workload: Callable[[int], Sequence[Frame]],
         deadline_s: float,
         reward: Reward,
+        domains: Sequence[str] = PUBLISHED,
     ) -> None:
         self.machine, self.workload, self.deadline_s = machine, workload, deadline_s
         self.reward = REWARDS[reward]
-        self.scales = scales(machine, deadline_s)
+        self.scales = scales(machine, deadline_s, domains)
         table = machine.table
         self.tables = dict(zip(table.domains, table.axes_hz, strict=True))
-        self.observation_space = gymnasium.spaces.Box(-1.0, 2.0, (7,), np.float32)
-        self.action_space = gymnasium.spaces.Discrete(ACTIONS)
+        moves = self.scales.domains
+        self.observation_space = gymnasium.spaces.Box(-1.0, 2.0, (2 * len(moves) + 3,), np.float32)
+        self.action_space = gymnasium.spaces.Discrete(actions(moves))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[State, dict[str, Any]]:
         """A new stream at random clocks."""
         super().reset(seed=seed)
-        names = [name for name in self.tables if name in CLOCKED]
+        names = self.scales.domains
         self.clocks = {n: int(self.np_random.integers(len(self.tables[n]))) for n in names}
         point = {name: self.tables[name][clock] for name, clock in self.clocks.items()}
         wishes = Wishes(deadline_s=self.deadline_s)
@@ -85,7 +90,7 @@ class ClockEnv(gymnasium.Env):
 
     def step(self, action: int) -> tuple[State, float, bool, bool, dict[str, Any]]:
         """Move the clocks, at the start of the next frame, and run it."""
-        self.clocks = moved(self.tables, self.clocks, int(action))
+        self.clocks = moved(self.tables, self.clocks, int(action), self.scales.domains)
         self.timeline.hold(tuple(self.clocks.get(name) for name in self.tables))
         self.timeline.restart_window()
         latency_s = self.timeline.run_frame(self.frames.pop())
@@ -95,11 +100,13 @@ class ClockEnv(gymnasium.Env):
         return seen, reward, False, not self.frames, {}
 
 
-def scales(machine: Machine, deadline_s: float) -> Learnt:
+def scales(machine: Machine, deadline_s: float, domains: Sequence[str] = PUBLISHED) -> Learnt:
     """What the state of a machine is scaled by; the network is still to be trained."""
     power = machine.table.energy_j / machine.table.latency_s
     throttle_c = machine.board.thermal.throttle_c.value
-    return Learnt(lambda _: ACTIONS // 2, float(power[:, -1].max()), throttle_c, deadline_s)
+    moves = tuple(name for name in domains if name in machine.table.domains)
+    stay = actions(moves) // 2
+    return Learnt(lambda _: stay, float(power[:, -1].max()), throttle_c, deadline_s, moves)
 
 
 def train(
@@ -109,11 +116,13 @@ def train(
     reward: Reward,
     frames: int,
     seed: int = 0,
+    domains: Sequence[str] = PUBLISHED,
 ) -> Learnt:
     """Train on ``frames`` frames of the workload (called with a seed for every episode)."""
+    known = scales(machine, deadline_s, domains)
     model = DQN(
         'MlpPolicy',
-        ClockEnv(machine, workload, deadline_s, reward),
+        ClockEnv(machine, workload, deadline_s, reward, known.domains),
         policy_kwargs={'net_arch': [32, 32]},
         learning_rate=1e-3,
         learning_starts=200,
@@ -131,7 +140,7 @@ def train(
     def predict(state: State) -> int:
         return int(model.predict(state, deterministic=True)[0])
 
-    return replace(scales(machine, deadline_s), predict=predict)
+    return replace(known, predict=predict)
 
 
 def _ztt(timeline: Timeline, board: BoardState, latency_s: float) -> float:
@@ -144,7 +153,7 @@ def _ztt(timeline: Timeline, board: BoardState, latency_s: float) -> float:
 
 
 def _reliability(timeline: Timeline, board: BoardState, latency_s: float) -> float:
-    tables = [(n, t) for n, t in board.tables.items() if n in CLOCKED]
+    tables = [(n, t) for n, t in board.tables.items() if n in PUBLISHED]
     slow = 1 - np.mean([t.index(board.point[n]) / max(len(t) - 1, 1) for n, t in tables])
     wear = 2 ** ((timeline.temperature_c - 60) / 10)  # Arrhenius: twice the wear for ten degrees
     energy = board.power_w / timeline.top_w

@@ -238,6 +238,8 @@ class Timeline:
             invariant_utilisation=dict(zip(names, (window.cycles / seconds).tolist(), strict=True)),
             power_w=window.energy_j / seconds,
             temperature_c=self.temperature_c,
+            power_mode=self.machine.board.mode,
+            described=self.machine.board,
         )
         stream = StreamState(waiting=self._waiting)
         return Observation(self.now_s, stream, board, self.wishes, self._last)

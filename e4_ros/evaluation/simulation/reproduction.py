@@ -1,9 +1,14 @@
-"""E4 against the governors: boards x backbones x workloads x controllers, on played boards.
+"""The scenes of `e4 reproduce`: boards x backbones x workloads x paces, on played boards.
 
-The camera is demanding: it gives a frame every 1.5 times the fastest latency of the full network,
-and the deadline is the next frame. ``steady`` frames come in time; ``bursty`` ones come twenty in a
+A board is in the power mode in which it ships, or in another. The camera gives a frame every 1.5
+times the fastest latency of the full network there, or more rarely, and the deadline is the next
+frame. ``steady`` frames come in time; ``bursty`` ones come twenty in a
 row, a fifth of a period early or late, and then the camera rests for twenty periods. Energy is all
 that the board draws, pauses included, over the frames.
+
+A scene is played with several streams: the record of exits as it is, and others drawn from it in
+blocks of neighbouring frames; the bursts' jitter differs between them as well. Plans know the
+record's shares, not those of the stream.
 
 Stock Jetsons scale the memory's clock by themselves, below the governors. So do they here; and each
 governor may also play with that clock at its top, as `jetson_clocks` pins it. Plans choose it.
@@ -11,30 +16,29 @@ governor may also play with that clock at its top, as `jetson_clocks` pins it. P
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from e4_ros.energy.board_model import SegmentWork
-from e4_ros.energy.boards import load_board
+from e4_ros.energy.boards import Board, load_board
 from e4_ros.energy.plan import FrequencyPlan
+from e4_ros.evaluation.metrics.intervals import BLOCK
 from e4_ros.evaluation.simulation.machine import Frame, Machine
 from e4_ros.evaluation.simulation.playback import MemoryGovernor, Played, play
 from e4_ros.perception.active_plan import Stream
 from e4_ros.perception.controller import Controller, Wishes
-from e4_ros.perception.controllers import WITH_EXITS, make_controller
 from e4_ros.perception.controllers.context import Context, Learnt
-from e4_ros.perception.controllers.fixed import Fixed
 from e4_ros.perception.controllers.governors import PINNED, SETS, TegraActmon
 from e4_ros.profiling.planning.objective import Problem, SwitchCost, make_problem, with_pause
-from e4_ros.profiling.planning.planner import search, to_plan
-from e4_ros.profiling.planning.search import SearchResult, best_fixed, coordinate_descent
 
 Workload = Literal['steady', 'bursty']
 WORKLOADS: tuple[Workload, ...] = ('steady', 'bursty')
-PERIODS = 1.5  # of the fastest latency
+PACES = (1.5, 2.0, 3.0, 5.0)  # period, in times of the fastest latency
+TOP_MODE = 'top'
+"""Stands for the power mode of a board that allows the most."""
 BURST = 20
 JITTER = 0.2  # of a period; whoever plans leaves it free
 
@@ -67,6 +71,15 @@ class ExitTrace:
         """Exit → share of frames."""
         return {e: self.exits.count(e) / len(self.exits) for e in self.paths}
 
+    def drawn(self, seed: int) -> ExitTrace:
+        """Another stream of the kind: blocks of neighbouring frames; the record itself for 0."""
+        if seed == 0:
+            return self
+        count = len(self.exits)
+        starts = np.random.default_rng(seed).integers(count, size=-(-count // BLOCK))
+        at = (starts[:, None] + np.arange(BLOCK)).ravel()[:count] % count
+        return replace(self, exits=tuple(self.exits[i] for i in at))
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -80,21 +93,29 @@ class Backbone:
 
 @dataclass(frozen=True)
 class Scene:
-    """One board, backbone and workload."""
+    """One board, backbone, workload and pace."""
 
     backbone: Backbone
     machine: Machine
     workload: Workload
     period_s: float
+    pace: float
 
     @classmethod
-    def of(cls, board: str, backbone: Backbone, workload: Workload) -> Scene:
-        """Build the machine and find the period."""
-        found = load_board(board)
+    def of(
+        cls,
+        board: str,
+        backbone: Backbone,
+        workload: Workload,
+        pace: float = PACES[0],
+        mode: str = '',
+    ) -> Scene:
+        """Build the machine and find the period; `board_in` says what modes there are."""
+        found = board_in(board, mode)
         domains = [name for name in DOMAINS if name in found.domains]
         machine = Machine.of(found, backbone.works, backbone.name, domains)
         fastest_s = float(machine.table.latency_s.sum(axis=0).min())
-        return cls(backbone, machine, workload, PERIODS * fastest_s)
+        return cls(backbone, machine, workload, pace * fastest_s, pace)
 
     def frames(self, trace: ExitTrace, seed: int = 0) -> list[Frame]:
         """The camera's frames, which leave the network as ``trace`` says where they may."""
@@ -111,7 +132,11 @@ class Scene:
         ]
 
     def play(
-        self, controller: Controller, trace: ExitTrace, plan: FrequencyPlan | None = None
+        self,
+        controller: Controller,
+        trace: ExitTrace,
+        plan: FrequencyPlan | None = None,
+        seed: int = 0,
     ) -> Played:
         """Let a controller decide; a memory clock that it leaves out scales by itself.
 
@@ -119,8 +144,9 @@ class Scene:
             controller: who decides.
             trace: where the frames leave the network, if the controller lets them.
             plan: the plan that the user gives the controller, if any.
+            seed: number of the stream.
         """
-        frames = self.frames(trace)
+        frames = self.frames(trace.drawn(seed), seed)
         end_s = frames[-1].arrival_s + self.period_s
         wishes = Wishes(self.period_s, plan, 'the scene', replan=plan is None)
         return play(self.machine, frames, controller, wishes, end_s, self.memory())
@@ -153,83 +179,29 @@ class Scene:
         return 2.0 if self.workload == 'bursty' else 1.0
 
 
-def rows(
-    scene: Scene, train: Callable[[Scene, str], Learnt] | None, tell: Callable[[str], None]
-) -> list[dict[str, Any]]:
-    """Play every controller in a scene.
+def board_in(name: str, mode: str = '') -> Board:
+    """A board in one of its power modes.
 
     Args:
-        scene: where.
-        train: trains a learning governor by its reward's name; none leaves them out.
-        tell: told which controller comes.
+        name: of the board.
+        mode: name of the mode; empty: the one in which it ships; ``top``: the one with the highest
+            clocks and the most cores. Boards without power modes are what they are.
+
+    Raises:
+        BoardError: there is no such board, or it has no such mode.
     """
-    backbone, machine = scene.backbone, scene.machine
-    e4, eenet = backbone.e4, backbone.eenet
-    found: list[dict[str, Any]] = []
-
-    def add(name: str, played: Played, agreement: float) -> None:
-        found.append(_row(scene, name, played, agreement))
-
-    def named(name: str, trace: ExitTrace = e4, learnt: Learnt | None = None) -> Played:
-        known = {} if learnt is None else {name: learnt}
-        return scene.play(make_controller(name, scene.context(trace, known)), trace)
-
-    def fixed(problem: Problem, exits: bool) -> Played:
-        point = machine.table.point(int(best_fixed(problem).points[0]))
-        return scene.play(Fixed(point, exits), e4)
-
-    def planned(where: Scene, problem: Problem, find: Callable[[Problem], SearchResult]) -> Played:
-        plan = to_plan(problem, e4.paths, find(problem).points)
-        return where.play(make_controller('e4', where.context(e4)), e4, plan)
-
-    for name in GOVERNORS:
-        tell(name)
-        add(name, named(name), 1.0)
-    for name, reward in LEARNED.items() if train is not None else ():
-        tell(name)
-        assert train is not None
-        add(name, named(name, learnt=train(scene, reward)), 1.0)
-    tell('plans')
-    everything = ExitTrace({'full': list(range(len(backbone.works)))}, ('full',), 1.0)
-    free = SwitchCost.none(machine.table.domains)
-    add('fixed_pair', fixed(scene.problem(everything, free), exits=False), 1.0)
-    add('eenet_exits', named(f'{STOCK}{WITH_EXITS}', eenet), eenet.agreement)
-    for name in GOVERNORS:
-        add(f'{name}{WITH_EXITS}', named(f'{name}{WITH_EXITS}'), e4.agreement)
-    aware, blind = scene.problem(e4, machine.switch), scene.problem(e4, free)
-    add('fixed_pair+exits', fixed(aware, exits=True), e4.agreement)
-    add('e4_published', planned(scene, blind, coordinate_descent), e4.agreement)
-    add('e4', planned(scene, aware, search), e4.agreement)
-    ideal = replace(scene, machine=replace(machine, switch=free))
-    add('e4_ideal', planned(ideal, blind, coordinate_descent), e4.agreement)
-    if 'emc' in machine.table.domains:
-        narrower = _without_memory_clock(scene)
-        narrow = narrower.problem(e4, machine.switch)
-        add('e4_emc_top', planned(narrower, narrow, search), e4.agreement)
-    return found
+    board = load_board(name)
+    if not mode or (mode == TOP_MODE and not board.power_modes):
+        return board
+    return board.in_mode(_top_mode(board) if mode == TOP_MODE else mode)
 
 
-def _without_memory_clock(scene: Scene) -> Scene:
-    """The scene with CPU and GPU to plan only, the memory's clock at its top."""
-    backbone, board = scene.backbone, scene.machine.board
-    machine = Machine.of(board, backbone.works, backbone.name, DOMAINS[:2])
-    return replace(scene, machine=machine)
+def _top_mode(board: Board) -> str:
+    def allowed(mode: str) -> tuple[float, ...]:
+        there = board.in_mode(mode)
+        tops = [spec.allowed_hz[-1] for name, spec in there.domains.items() if name in DOMAINS]
+        online = board.power_modes[mode].cpus_online
+        cores = np.inf if online is None else len(online)
+        return float(np.prod(tops, dtype=float)), cores
 
-
-def _row(scene: Scene, policy: str, played: Played, agreement: float) -> dict[str, Any]:
-    p50, p99 = (1e3 * float(x) for x in np.percentile(played.latency_s, (50, 99)))
-    idle_j = float(scene.machine.idle_w.min()) * played.seconds / len(played.latency_s)
-    return {
-        'board': scene.machine.board.name,
-        'backbone': scene.backbone.name,
-        'workload': scene.workload,
-        'policy': policy,
-        'energy_j_per_frame': played.energy_j_per_frame,
-        'above_idle_j_per_frame': played.energy_j_per_frame - idle_j,
-        'latency_ms': {'p50': p50, 'p99': p99},
-        'deadline_ms': 1e3 * scene.period_s,
-        'deadline_miss_percent': played.miss_percent(scene.period_s * (1 + 1e-6)),
-        'agreement': agreement,
-        'switches_per_frame': played.switches / len(played.latency_s),
-        'energy_source': 'modelled',
-    }
+    return max(board.power_modes, key=allowed)

@@ -9,7 +9,14 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from e4_ros.evaluation.simulation.reproduction_figures import policy_figure, split_figure
+from e4_ros.evaluation.simulation.reproduction_figures import (
+    in_words,
+    paces_figure,
+    policy_figure,
+    steps_figure,
+)
+from e4_ros.evaluation.simulation.reproduction_summary import IN_TIME_PERCENT
+from e4_ros.evaluation.simulation.reproduction_table import savings_rows
 from e4_ros.files import write_whole
 
 _STYLE = """
@@ -23,34 +30,52 @@ p { color: #4a5464; max-width: 80ch; }
 table { border-collapse: collapse; width: 100%; font-size: 13px;
   font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .2rem .5rem; border-bottom: 1px solid #e3e7ec; }
-th:nth-child(-n+4), td:nth-child(-n+4) { text-align: left; }
-.scenes th:nth-child(7), .scenes td:nth-child(7) { text-align: left; }
-tr.ours { font-weight: 600; background: #f0faf6; } td.late { color: #d55e00; }
+table.savings th:nth-child(1), table.savings td:nth-child(1), .dropped td:nth-child(1),
+.dropped th:nth-child(1), .every th:nth-child(-n+5), .every td:nth-child(-n+5),
+.scenes th:nth-child(-n+5), .scenes td:nth-child(-n+5) { text-align: left; }
+.savings td { white-space: pre; }
 """
 
 
 def write_page(
     rows: Sequence[dict[str, Any]],
-    summary: dict[str, Any],
+    paces: Sequence[dict[str, Any]],
     settings: dict[str, Any],
     path: str | Path,
 ) -> None:
-    """Write the page; it needs no network."""
+    """Write the page; it needs no network.
+
+    Args:
+        rows: of all paces.
+        paces: ``pace`` and ``summary`` of each, the first being the one that is shown in detail.
+        settings: how they were made.
+        path: file to write.
+    """
+    first, summary = paces[0]['pace'], paces[0]['summary']
+    shown = [row for row in rows if row['pace'] == first]
     body = [
         '<h1>E4 against the governors</h1>',
-        f'<p>{_INTRO}</p><p>{_MEMORY}</p>',
-        f'<p>{_how(settings)}</p>',
+        f'<p>{_INTRO}</p><p>{html.escape(_how(settings))}</p>',
         _tiles(summary),
-        '<h2>Where the energy goes</h2>',
-        f'<p>{_SPLIT.format(**summary)}</p>',
-        _drawn(split_figure(rows, summary), first=True),
+        f'<p>{_lateness(summary)}</p>',
+        '<h2>By the time between frames</h2>',
+        f'<p>{_PACES}</p>',
+        _drawn(paces_figure(paces), first=True),
+        _table('savings', *savings_rows(paces)),
+        f'<h2>From stock governors to E4, a frame every {first:g}× the fastest latency</h2>',
+        f'<p>{_STEPS.format(**summary)}</p>',
+        _drawn(steps_figure(shown, summary)),
         '<h2>Scene by scene</h2>',
         _scenes(summary),
+        '<h2>Dropped for lateness</h2>',
+        f'<p>{_DROPPED}</p>',
+        _dropped(summary),
     ]
-    for backbone, workload in _groups(rows):
-        chosen = [r for r in rows if (r['backbone'], r['workload']) == (backbone, workload)]
-        body += [f'<h2>{html.escape(backbone)}, {workload}</h2>', _drawn(policy_figure(chosen))]
-    body.append('<h2>Every figure</h2>' + _table(rows))
+    for backbone, workload in dict.fromkeys((r['backbone'], r['workload']) for r in shown):
+        chosen = [r for r in shown if (r['backbone'], r['workload']) == (backbone, workload)]
+        title = html.escape(f'{backbone}, {workload}')
+        body += [f'<h2>{title}</h2><p>{_POLICIES}</p>', _drawn(policy_figure(chosen))]
+    body.append('<h2>Every figure</h2>' + _every(rows))
     text = '\n'.join(body)
     write_whole(
         path,
@@ -60,57 +85,85 @@ def write_page(
 
 
 _INTRO = (
-    'Modelled boards, played on a timeline. Energy is all that the board draws, pauses included, '
-    'over the frames. Governors, learning governors (ztt, ring_dvfs_like) and fixed_pair run the '
-    'whole network on every frame; the others leave it where a real stream did. e4_published '
-    'plans as if clocks changed at once and pays when played; e4_ideal lives in that world.'
+    'Modelled boards, played on a timeline: no joule here was measured. Energy is all that a board '
+    'draws, pauses included, over the frames. Whoever has exits has the same ones, as a real '
+    'stream left the networks, tracker and all, and so the same quality. Everybody may set the '
+    "memory's clock: a kernel governor leaves it to the board or pins it at the top, whichever is "
+    'better for it; learning governors have CPU and GPU as published, and with the exits the '
+    'memory as well.'
 )
-_MEMORY = (
-    'E4 and fixed_pair (one point for everything) choose the memory clock too; e4_emc_top leaves '
-    'it at its top. Under a governor the memory scales by itself, as on a stock Jetson, or stays '
-    'at its top (@emc_top), whichever is better for the governor; a learning governor moves CPU '
-    'and GPU, as published. A governor is a rival where it is late no more often than E4.'
+_PACES = (
+    'Means over scenes, with 95 % intervals by bootstrap over scenes and their streams. They say '
+    'how far the figure hangs on which scenes and streams were played, and not how right the '
+    'boards are modelled. Missing paces were not played.'
 )
-_SPLIT = (
-    'Of the joules that E4 spends, {idle_share_percent:.0f} % are drawn by the board while it '
-    'waits at its lowest clocks: no exit and no plan changes them. Had the '
-    'network cost nothing at all, {bound_percent:.1f} % would have been saved; E4 saves '
-    '{saving_vs_best_governor_percent:.1f} %. The bars show both for each scene, beside the best '
-    'governor that is late no more often.'
+_STEPS = (
+    'Pale: what the board draws while it waits at its lowest clocks, {idle_share_percent:.0f} % of '
+    'what E4 draws; no exit and no plan changes it. A network that cost nothing would save '
+    '{bound_percent:.1f} %. Whiskers: lowest and highest of the streams. A bar of the stock '
+    'governors below the best rival is one whose frames come late.'
+)
+_DROPPED = (
+    f'A rival is in time where at most {IN_TIME_PERCENT:g} % of its frames are late (or as many as '
+    'under E4). These were not; here is what they drew in the scenes in which they were late. '
+    'Below 100 %, they drew less than E4.'
+)
+_POLICIES = (
+    'Bars: mean of the boards; dots: boards. Pale: frames come late. Bars that go on to the right '
+    'of the frame are cut, their figure is written in them. Blind to switch delays: planned as if '
+    'clocks changed at once, and played as they do.'
 )
 _TILES = (
-    ('saving_vs_best_governor_percent', 'less energy than the best governor in time, of any kind'),
-    ('from_clocks_percent', 'of that from clocks, on the whole network'),
-    ('from_exits_percent', 'of that from exits on top'),
-    ('bound_percent', 'the most that anything could save here'),
-    ('saving_vs_best_kernel_governor_percent', 'less than the best kernel governor in time'),
-    ('saving_with_emc_at_top_percent', 'less, had E4 left the memory clock at its top'),
-    ('saving_above_idle_percent', 'less, counting only what perception adds to the idle board'),
-)
+    ('saving_vs_best_with_exits_percent', 'less than the best of any kind with the same exits'),
+    ('saving_vs_fixed_point_with_exits_percent', 'less than the best fixed point with the same '
+     'exits: what clocks of each segment bring'),
+    ('saving_vs_best_governor_percent', 'less than the best of any kind on the whole network'),
+    ('from_clocks_percent', 'of that: one better point of CPU, GPU and memory'),
+    ('from_exits_percent', 'of that: exits'),
+    ('saving_vs_stock_percent', 'less than the stock governors, as a board is shipped'),
+    ('saving_vs_any_lateness_percent', 'less than the cheapest on the whole network, however '
+     'late its frames'),
+)  # fmt: skip
 
 
 def _how(settings: dict[str, Any]) -> str:
     exits = '; '.join(
         f'{e["backbone"]}: '
         + ', '.join(f'{100 * share:.0f} % {name}' for name, share in e['shares'].items())
-        + f' (agreement {e["agreement"]:.3f})'
+        + f' (agreement with the full network {e["agreement"]:.3f})'
         for e in settings['exits']
     )
     learned = settings['train_frames']
-    budget = f'each learned on {learned} frames' if learned else 'left out'
-    return html.escape(
+    budget = f'each learned on {learned} frames, at the first pace' if learned else 'left out'
+    modes = ', '.join(f'{board} {mode or "(none)"}' for board, mode in settings['modes'].items())
+    return (
         f'{settings["frames"]} frames left the networks as recorded ({settings["source"]}). '
-        f'{exits}. '
-        f'Learning governors: {budget}.'
+        f'{exits}. Streams: {settings["streams"]} of each scene at the first pace, '
+        f'{settings["sweep_streams"]} at the others. Power modes: {modes}. '
+        f'Learning governors: {budget}. All this took {settings["seconds"] / 60:.1f} minutes.'
+    )
+
+
+def _lateness(summary: dict[str, Any]) -> str:
+    scenes = summary['scenes']
+    stock = sum(s['stock_late_percent'] for s in scenes) / len(scenes)
+    fixed = len(summary['fixed_point_is_the_plan'])
+    return (
+        f'Under the stock governors {stock:.1f} % of the frames come late. In {fixed} of '
+        f'{len(scenes)} scenes clocks of each segment would not pay, and the plan is the fixed '
+        f'point; there E4 and the fixed point with exits are one.'
     )
 
 
 def _tiles(summary: dict[str, Any]) -> str:
-    tiles = ''.join(
-        f'<div class="tile"><b>{summary[key]:.1f} %</b><span>{text}</span></div>'
-        for key, text in _TILES
-    )
-    return f'<div class="tiles">{tiles}</div>'
+    tiles = []
+    for key, text in _TILES:
+        low, high = summary['intervals'][key]
+        tiles.append(
+            f'<div class="tile"><b>{summary[key]:.1f} %</b>'
+            f'<span>({low:.1f} to {high:.1f}) {text}</span></div>'
+        )
+    return f'<div class="tiles">{"".join(tiles)}</div>'
 
 
 def _drawn(figure: go.Figure, first: bool = False) -> str:
@@ -119,36 +172,60 @@ def _drawn(figure: go.Figure, first: bool = False) -> str:
 
 
 def _scenes(summary: dict[str, Any]) -> str:
-    head = ('board', 'backbone', 'workload', 'best governor in time', 'E4 saves',
-            'at most possible', 'best kernel governor', 'E4 saves', 'a fixed pair')  # fmt: skip
-    lines = ['<table class="scenes"><tr>' + ''.join(f'<th>{h}</th>' for h in head) + '</tr>']
-    for s in summary['scenes']:
-        texts = [s['board'], s['backbone'], s['workload'], s['rival']]
-        texts += [f'{s[key]:.1f} %' for key in ('saving_percent', 'bound_percent')]
-        texts += [s['kernel_rival'], f'{s["kernel_saving_percent"]:.1f} %']
-        texts.append('ties or wins' if s['fixed_pair_wins'] else 'loses')
-        lines.append('<tr>' + ''.join(f'<td>{html.escape(text)}</td>' for text in texts) + '</tr>')
-    return ''.join(lines) + '</table>'
-
-
-def _groups(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((r['backbone'], r['workload']) for r in rows))
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> str:
-    head = ('board', 'backbone', 'workload', 'policy', 'mJ a frame', 'above idle', 'p50 ms',
-            'p99 ms', 'late', 'agreement')  # fmt: skip
-    lines = ['<table><tr>' + ''.join(f'<th>{h}</th>' for h in head) + '</tr>']
-    for r in rows:
-        late = r['deadline_miss_percent']
-        cells = [
-            *(f'<td>{html.escape(r[k])}</td>' for k in ('board', 'backbone', 'workload', 'policy')),
-            f'<td>{1e3 * r["energy_j_per_frame"]:.2f}</td>',
-            f'<td>{1e3 * r["above_idle_j_per_frame"]:.2f}</td>',
-            f'<td>{r["latency_ms"]["p50"]:.2f}</td>',
-            f'<td>{r["latency_ms"]["p99"]:.2f}</td>',
-            f'<td{" class=late" if late > 1 else ""}>{late:.1f} %</td>',
-            f'<td>{r["agreement"]:.3f}</td>',
+    heads = ['board', 'power mode', 'network', 'workload', 'best rival in time', 'E4 draws less',
+             'at most possible', 'than one point with exits', 'the plan is']  # fmt: skip
+    rows = [
+        [
+            *(s[key] for key in ('board', 'power_mode', 'backbone', 'workload')),
+            in_words(s['rivals']['best']),
+            f'{s["saving_vs_best_governor_percent"]:.1f} %',
+            f'{s["bound_percent"]:.1f} %',
+            f'{s["saving_vs_fixed_point_with_exits_percent"]:.1f} %',
+            'clocks of each segment' if s['clocks_per_segment'] else 'one point',
         ]
-        lines.append(f'<tr{" class=ours" if r["policy"] == "e4" else ""}>{"".join(cells)}</tr>')
-    return ''.join(lines) + '</table>'
+        for s in summary['scenes']
+    ]
+    return _table('scenes', heads, rows)
+
+
+def _dropped(summary: dict[str, Any]) -> str:
+    heads = ['rival', 'dropped in scenes', 'frames late there', 'energy there, % of E4']
+    rows = [
+        [
+            in_words(d['policy']),
+            f'{d["scenes"]} of {d["of"]}',
+            f'{d["late_percent"]:.1f} %',
+            f'{d["energy_percent_of_e4"]:.1f} %',
+        ]
+        for d in summary['dropped']
+    ]
+    return _table('dropped', heads, rows)
+
+
+def _every(rows: Sequence[dict[str, Any]]) -> str:
+    heads = ['board', 'network', 'workload', 'policy', 'its name in the JSON', 'pace', 'mJ a frame',
+             'above idle', 'p50 ms', 'p99 ms', 'late', 'agreement']  # fmt: skip
+    lines = [
+        [
+            *(r[key] for key in ('board', 'backbone', 'workload')),
+            in_words(r['policy']),
+            r['policy'],
+            f'{r["pace"]:g}×',
+            f'{1e3 * r["energy_j_per_frame"]:.2f}',
+            f'{1e3 * r["above_idle_j_per_frame"]:.2f}',
+            f'{r["latency_ms"]["p50"]:.2f}',
+            f'{r["latency_ms"]["p99"]:.2f}',
+            f'{r["deadline_miss_percent"]:.1f} %',
+            f'{r["agreement"]:.3f}',
+        ]
+        for r in rows
+    ]
+    return f'<details><summary>{len(rows)} rows</summary>{_table("every", heads, lines)}</details>'
+
+
+def _table(kind: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def line(cells: Sequence[str], tag: str) -> str:
+        return '<tr>' + ''.join(f'<{tag}>{html.escape(c)}</{tag}>' for c in cells) + '</tr>'
+
+    body = ''.join(line(row, 'td') for row in rows)
+    return f'<table class="{kind}">{line(heads, "th")}{body}</table>'

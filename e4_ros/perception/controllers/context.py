@@ -13,7 +13,7 @@ from e4_ros.profiling.planning.cost_table import CostTable
 
 State = NDArray[np.float32]
 Predict = Callable[[State], int]
-"""From a state vector, shape ``(7,)``, to the number of an action."""
+"""From a state vector, two numbers a domain and three more, to the number of an action."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,14 @@ class Learnt:
         top_w: power in watts at all clocks' top, busy; powers are divided by it.
         throttle_c: temperature in degrees Celsius at which the board throttles.
         deadline_s: latency bound in seconds that it was trained for.
+        domains: names of the domains that it moves; the others stay at their tops.
     """
 
     predict: Predict
     top_w: float
     throttle_c: float
     deadline_s: float
+    domains: tuple[str, ...] = ('cpu', 'gpu')
 
 
 @dataclass(frozen=True)

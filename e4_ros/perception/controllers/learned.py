@@ -1,4 +1,4 @@
-"""Learning governors as controllers: a trained network moves the CPU's and the GPU's clock.
+"""Learning governors as controllers: a trained network moves the clocks it was trained to move.
 
 The network itself is trained in the simulator (`evaluation.simulation.learned`), which also says
 what it is paid for. Here is what it sees, and what its actions mean; numpy is enough for both.
@@ -14,8 +14,10 @@ from e4_ros.perception.controller import BoardState, Decision, Observation, Oper
 from e4_ros.perception.controllers.base import DepthOnly
 from e4_ros.perception.controllers.context import Learnt, State
 
-CLOCKED = ('cpu', 'gpu')  # the others stay at their tops
-ACTIONS = 9  # each of the two clocks down, same or up
+
+def actions(domains: Sequence[str]) -> int:
+    """How many actions there are: each of the clocks down, same or up."""
+    return int(3 ** len(domains))
 
 
 class Learned(DepthOnly):
@@ -38,12 +40,14 @@ class Learned(DepthOnly):
         if not tables:
             return Decision(self.thresholds)
         top = {name: len(table) - 1 for name, table in tables.items()}
-        if self._clocks.keys() != {n for n in CLOCKED if n in tables}:
-            self._clocks = {name: top[name] for name in CLOCKED if name in tables}
+        moves = [name for name in self._learnt.domains if name in tables]
+        if list(self._clocks) != moves:
+            self._clocks = {name: top[name] for name in moves}
         elif seen.last is not None and seen.board.window_s > 0:
             state = state_of(seen.board, self._latency_s, self._learnt)
             if np.isfinite(state).all():
-                self._clocks = moved(tables, self._clocks, self._learnt.predict(state))
+                action = self._learnt.predict(state)
+                self._clocks = moved(tables, self._clocks, action, self._learnt.domains)
         point = {name: int(tables[name][i]) for name, i in (top | self._clocks).items()}
         return Decision(self.thresholds, point=point, why='as the network learned')
 
@@ -53,19 +57,24 @@ class Learned(DepthOnly):
 
 
 def moved(
-    tables: Mapping[str, Sequence[int]], clocks: Mapping[str, int], action: int
+    tables: Mapping[str, Sequence[int]],
+    clocks: Mapping[str, int],
+    action: int,
+    domains: Sequence[str],
 ) -> dict[str, int]:
-    """Clocks after one of nine actions; a move spans an eighth of the table.
+    """Clocks after an action; a move spans an eighth of the table.
 
     Args:
         tables: domain → its clocks, ascending.
-        clocks: domain → index of its clock now, for the CPU and the GPU.
-        action: number of the action, 0 to 8.
+        clocks: domain → index of its clock now, for those that move.
+        action: number of the action; the last domain is its lowest digit to the base of three.
+        domains: those that the action is about.
 
     Returns:
         Domain → index of its clock then.
     """
-    steps = dict(zip(CLOCKED, (action // 3 - 1, action % 3 - 1), strict=True))
+    digits = [action // 3**place % 3 for place in reversed(range(len(domains)))]
+    steps = {name: digit - 1 for name, digit in zip(domains, digits, strict=True)}
     return {
         name: int(
             np.clip(clock + steps[name] * max(len(tables[name]) // 8, 1), 0, len(tables[name]) - 1)
@@ -75,9 +84,9 @@ def moved(
 
 
 def state_of(board: BoardState, latency_s: float, learnt: Learnt) -> State:
-    """The seven numbers of the state, ``(7,)``, scaled to about 0 to 1."""
-    clocks = [_height(board.tables.get(name, ()), board.point, name) for name in CLOCKED]
-    busy = [board.invariant_utilisation.get(name, 0.0) for name in CLOCKED]
+    """The state: clock and load of each domain, power, heat and latency, all about 0 to 1."""
+    clocks = [_height(board.tables.get(name, ()), board.point, name) for name in learnt.domains]
+    busy = [board.invariant_utilisation.get(name, 0.0) for name in learnt.domains]
     hot = (board.temperature_c - 25) / (learnt.throttle_c - 25)
     rate = min(latency_s / learnt.deadline_s, 2.0)
     return np.array([*clocks, board.power_w / learnt.top_w, *busy, hot, rate], np.float32)
