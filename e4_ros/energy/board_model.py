@@ -289,9 +289,42 @@ class BoardModel:
         """Watts of the whole board at a point."""
         return sum(self.power_w(point, load).values())
 
-    def idle_w(self, point: Mapping[str, int] | None = None) -> float:
-        """Watts of the waiting board, at :meth:`idle_point` unless a point is given."""
-        return self.total_w(self.idle_point() if point is None else point)
+    # -- the waiting board ----------------------------------------------------------------------
+
+    @property
+    def wait_lengths_s(self) -> list[float]:
+        """From which lengths of a wait on the board draws less, in seconds; the first is 0."""
+        return [0.0, *sorted({s.min_residency_s.value for s in self.board.idle_states})]
+
+    def idle_w(self, point: Mapping[str, int] | None = None, wait_s: float = 0.0) -> float:
+        """Watts of the waiting board.
+
+        Args:
+            point: the clocks; :meth:`idle_point` unless given.
+            wait_s: seconds that nobody disturbs it. Where they are enough for an idle state, the
+                deepest that they are enough for saves its share, as the kernel's governor, which
+                guesses waits from those before, lets a steady stream have it.
+        """
+        at = self.idle_point() if point is None else point
+        return float(self.waiting_w([at], wait_s)[0])
+
+    def waiting_w(self, points: Sequence[Mapping[str, int]], wait_s: float) -> Floats:
+        """The same at several points, ``(P,)``."""
+        saves = self._saves(wait_s)
+        hz = self.hertz(points)
+        watts = self._power(hz, np.zeros(hz.shape))
+        kept = np.array([1 - saves.get(name, 0.0) for name in self.domains])
+        loads = self.board.other_loads_w.items()
+        others = sum(w.value * (1 - saves.get(name, 0.0)) for name, w in loads)
+        return watts @ kept + others
+
+    def _saves(self, wait_s: float) -> dict[str, float]:
+        """Load → share of its power that the deepest idle state saves in such a wait."""
+        deep = [s for s in self.board.idle_states if 0 < s.min_residency_s.value <= wait_s]
+        if not deep:
+            return {}
+        deepest = max(deep, key=lambda state: state.min_residency_s.value)
+        return {load: share.value for load, share in deepest.saves.items()}
 
 
 def _column(

@@ -48,10 +48,11 @@ class FrameEnergy:
         """Modelled joules of a wait, as `waiting_j` has them."""
         if wait_s <= 0:
             return 0.0
-        key = tuple(point.items())
+        long_enough = sum(wait_s >= length_s for length_s in self._model.wait_lengths_s)
+        key = (long_enough, *point.items())
         idle_w = self._idle_w.get(key)
         if idle_w is None:
-            idle_w = waiting_j(self._model, point, 1.0)
+            idle_w = waiting_j(self._model, point, wait_s) / wait_s
             _keep(self._idle_w, key, idle_w)
         return idle_w * wait_s
 
@@ -69,7 +70,9 @@ def cost_at(
 
 def waiting_j(model: BoardModel, point: OperatingPoint, wait_s: float) -> float:
     """Modelled joules of a board that waits; domains that are not in ``point`` at the lowest."""
-    return model.idle_w(model.idle_point() | _known(model, point)) * wait_s if wait_s > 0 else 0.0
+    if wait_s <= 0:
+        return 0.0
+    return model.idle_w(model.idle_point() | _known(model, point), wait_s) * wait_s
 
 
 def default_cost(model: BoardModel, works: Sequence[SegmentWork], segments: Sequence[int]) -> Cost:

@@ -10,12 +10,11 @@ from pathlib import Path
 
 from e4_ros.energy.board_model import BoardModel, works_as_if_on, works_of
 from e4_ros.energy.boards import load_board
-from e4_ros.profiling.measuring.host import default_point, idle_w_of, switch_cost
+from e4_ros.profiling.measuring.host import default_point, model_of, switch_cost
 from e4_ros.profiling.planning.cost_table import CostTable
 from e4_ros.profiling.planning.exit_shares import even_shares
 from e4_ros.profiling.planning.objective import SwitchCost, make_problem
 from e4_ros.profiling.planning.pace import (
-    IdleW,
     Paced,
     at_pace,
     governed_cost,
@@ -65,9 +64,7 @@ def profile_model(
     shares = exit_shares or even_shares(engine.paths)
     switch = SwitchCost.of_board(board, table.domains)
     problem = make_problem(table, engine.paths, shares, deadline_s, switch)
-    paced = at_pace(
-        problem, engine.paths, shares, period_s, board_model.idle_w, bound=not deadline_s
-    )
+    paced = at_pace(problem, engine.paths, shares, period_s, board_model, bound=not deadline_s)
     guesses = []
     if yardstick and not paced.pause_s:  # they are about frames alone
         guesses = sweep(board, works, engine.paths, shares, deadline_s, domains)
@@ -77,7 +74,7 @@ def profile_model(
         engine.paths,
         shares,
         point,
-        default_cost=_governed(paced, point, board_model.idle_w),
+        default_cost=_governed(paced, point, board_model),
         notes=waits_note(paced, period_s),
         guesses=guesses,
         yardstick=yardstick,
@@ -119,15 +116,15 @@ def profile_table(
     shares = exit_shares or even_shares(engine.paths)
     switch, note = switch_cost(table.board, table.domains)
     problem = make_problem(table, engine.paths, shares, deadline_s, switch)
-    idle_w, point = idle_w_of(table), default_point(table)
-    paced = at_pace(problem, engine.paths, shares, period_s, idle_w, bound=not deadline_s)
+    model, point = model_of(table), default_point(table)
+    paced = at_pace(problem, engine.paths, shares, period_s, model, bound=not deadline_s)
     notes = [f'Costs come from {path}; nothing was measured again.', note]
     return run_profile(
         paced.problem,
         engine.paths,
         shares,
         point,
-        default_cost=_governed(paced, point, idle_w),
+        default_cost=_governed(paced, point, model),
         notes=[*(text for text in notes if text), *waits_note(paced, period_s)],
         yardstick=yardstick,
         frames=paced.frames,
@@ -137,10 +134,10 @@ def profile_table(
 
 
 def _governed(
-    paced: Paced, point: Mapping[str, int], idle_w: IdleW | None
+    paced: Paced, point: Mapping[str, int], model: BoardModel | None
 ) -> tuple[float, float] | None:
     """What the stock system costs at a pace: its clocks are at ``point`` while frames run only."""
-    if idle_w is None or not paced.pause_s:
+    if model is None or not paced.pause_s:
         return None
     problem, table = paced.frames, paced.frames.table
     nearest = {
@@ -154,5 +151,5 @@ def _governed(
         float(problem.timed @ table.latency_s[:, at]),
         float(problem.reach @ table.energy_j[:, at]),
         mean_s,
-        idle_w(lowest(table)),
+        model.idle_w(lowest(table), paced.pause_s),
     )

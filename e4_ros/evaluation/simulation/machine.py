@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import Board
 from e4_ros.profiling.planning.cost_table import CostTable, Floats
@@ -37,14 +35,25 @@ class Machine:
     Attributes:
         busy: ``(S, P, D)`` share of a segment's time in which each domain looks busy to a governor:
             for ``cpu`` that of its busiest core, which waits for the engine by spinning.
-        idle_w: ``(P,)`` power of the waiting board.
+        waiting_w: power of the waiting board, ``(P,)`` for waits of each of ``wait_lengths_s``.
+        wait_lengths_s: from which lengths of a wait on it draws so much, in seconds.
     """
 
     board: Board
     table: CostTable
     busy: Floats
-    idle_w: Floats
+    waiting_w: Sequence[Floats]
+    wait_lengths_s: Sequence[float]
     switch: SwitchCost
+
+    @property
+    def idle_w(self) -> Floats:
+        """``(P,)`` power of the board in short waits."""
+        return self.waiting_w[0]
+
+    def depth(self, wait_s: float) -> int:
+        """Index into ``waiting_w`` for a wait of this many seconds."""
+        return max(sum(wait_s >= length_s for length_s in self.wait_lengths_s) - 1, 0)
 
     @classmethod
     def of(
@@ -66,7 +75,8 @@ class Machine:
             board,
             table,
             busy,
-            np.array([board_model.idle_w(point) for point in points]),
+            [board_model.waiting_w(points, s) for s in board_model.wait_lengths_s],
+            board_model.wait_lengths_s,
             switch or SwitchCost.of_board(board, table.domains),
         )
 

@@ -131,6 +131,7 @@ class Timeline:
         self._power = (table.energy_j / table.latency_s).tolist()
         self._busy = machine.busy
         self._idle_w = machine.idle_w.tolist()
+        self._waiting_w = [watts.tolist() for watts in machine.waiting_w]
         self._share = [np.array(axis) / axis[-1] for axis in table.axes_hz]
         self._tables = dict(zip(table.domains, table.axes_hz, strict=True))
         self._index_of = [{hz: i for i, hz in enumerate(axis)} for axis in table.axes_hz]
@@ -212,10 +213,11 @@ class Timeline:
         return latency_s
 
     def wait(self, until_s: float) -> None:
-        """Idle until then."""
+        """Idle until then; in a wait that is long enough the board sleeps."""
+        idle_w = self._waiting_w[self.machine.depth(until_s - self.now_s)]
         while self.now_s < until_s - 1e-12:
             step = min(until_s, self._next_event_s()) - self.now_s
-            self._advance(step, self._idle_w[self._point], None)
+            self._advance(step, idle_w[self._point], None)
 
     def seen(self) -> Observation:
         """What the controller is shown, the window being the time since `restart_window`."""

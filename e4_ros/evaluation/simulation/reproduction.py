@@ -172,7 +172,7 @@ class Scene:
         problem = make_problem(machine.table, trace.paths, trace.shares(), bound_s, switch)
         busy_s = float(problem.reach @ machine.table.latency_s[:, problem.fastest])
         pause_s = max(self._pace() * self.period_s - busy_s, 0.0)
-        return with_pause(problem, machine.idle_w, pause_s)
+        return with_pause(problem, machine.waiting_w[machine.depth(pause_s)], pause_s)
 
     def _pace(self) -> float:
         """Mean time between frames, in periods."""

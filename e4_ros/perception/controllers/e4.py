@@ -216,7 +216,7 @@ class E4(DepthOnly):
             if known is not None and complete
             else SwitchCost.assumed(table.domains),
             gain=self._context.gain,
-            idle_w=BoardModel(known).idle_w if known is not None and complete else None,
+            waiting=BoardModel(known) if known is not None and complete else None,
             limits_hz=limits_of(board.tables),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -131,12 +131,12 @@ def default_point(table: CostTable) -> dict[str, int]:
     return top if known is None else top | BoardModel(known).default_point()
 
 
-def idle_w_of(table: CostTable) -> Callable[[Mapping[str, int]], float] | None:
-    """What the waiting board draws, from an operating point; None for an unknown board."""
+def model_of(table: CostTable) -> BoardModel | None:
+    """The model of a table's board, which says what waits draw; None for an unknown board."""
     known = _board(table.board)
     if known is None or set(table.domains) - set(known.domains):
         return None
-    return BoardModel(known).idle_w
+    return BoardModel(known)
 
 
 def _daemon_runs(config: DaemonConfig) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from e4_ros.energy.board_model import works_of
+from e4_ros.energy.board_model import BoardModel, works_of
 from e4_ros.energy.daemon.daemon import DaemonConfig
 from e4_ros.energy.daemon.hold_point import leased
 from e4_ros.energy.domains.discovery import discover
@@ -26,8 +26,8 @@ from e4_ros.energy.virtual.board import board_of
 from e4_ros.profiling.measuring.host import (
     NothingToSetError,
     axes_of,
-    idle_w_of,
     may_set,
+    model_of,
     open_power,
     switch_cost,
 )
@@ -39,7 +39,6 @@ from e4_ros.profiling.planning.cost_table import CostTable, CostTableError, Floa
 from e4_ros.profiling.planning.exit_shares import even_shares
 from e4_ros.profiling.planning.objective import Problem, make_problem
 from e4_ros.profiling.planning.pace import (
-    IdleW,
     Paced,
     at_pace,
     governed_cost,
@@ -196,14 +195,14 @@ def profile_this_machine(
     mode = read_power_mode(config.root)
     table = replace(measured.problem.table, power_mode=mode.key if mode else '', bundle=bundle)
     problem = replace(measured.problem, table=table)
-    idle_w = idle_w_of(table)
-    paced = at_pace(problem, built.paths, shares, period_s, idle_w, bound=not deadline_s)
+    waiting = model_of(table)
+    paced = at_pace(problem, built.paths, shares, period_s, waiting, bound=not deadline_s)
     profile = run_profile(
         paced.problem,
         built.paths,
         shares,
         baseline.clocks_hz,
-        default_cost=_cost_of_baseline(paced, baseline, idle_w),
+        default_cost=_cost_of_baseline(paced, baseline, waiting),
         default_name='as it was found',
         notes=[*(note for note in notes if note), *waits_note(paced, period_s)],
         yardstick=yardstick,
@@ -251,14 +250,17 @@ def _measure_baseline(
     return Baseline(workload.segments, latency_s, energy_j, seen)
 
 
-def _cost_of_baseline(paced: Paced, found: Baseline, idle_w: IdleW | None) -> tuple[float, float]:
+def _cost_of_baseline(
+    paced: Paced, found: Baseline, model: BoardModel | None
+) -> tuple[float, float]:
     problem = paced.frames
     latency_s = float(problem.timed @ found.latency_s)
     energy_j = float(problem.reach @ found.energy_j)
-    if idle_w is None or not paced.pause_s:
+    if model is None or not paced.pause_s:
         return latency_s, energy_j
     mean_s = float(problem.reach @ found.latency_s)
-    return governed_cost(paced, latency_s, energy_j, mean_s, idle_w(lowest(problem.table)))
+    idle_w = model.idle_w(lowest(problem.table), paced.pause_s)
+    return governed_cost(paced, latency_s, energy_j, mean_s, idle_w)
 
 
 def _notes(measured: MeasuredPlan, power: PowerSource, prober: Prober) -> list[str]:

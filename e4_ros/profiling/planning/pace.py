@@ -7,18 +7,89 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-import numpy as np
-
-from e4_ros.profiling.planning.cost_table import CostTable
+from e4_ros.energy.board_model import BoardModel
+from e4_ros.profiling.planning.cost_table import CostTable, Floats, Indices
 from e4_ros.profiling.planning.objective import Problem, with_pause
 from e4_ros.profiling.planning.planner import search, to_plan
+from e4_ros.profiling.planning.search import SearchResult
 
 OF_PERIOD = 0.9
 """Share of the period that a frame may take: frames do not arrive exactly on time."""
 
-IdleW = Callable[[Mapping[str, int]], float]
-"""Function from an operating point to the watts of the waiting board."""
+
+class Waits:
+    """What a board draws while it waits, at every point of a table; remembered.
+
+    Args:
+        model: the board.
+        table: whose points these are.
+    """
+
+    def __init__(self, model: BoardModel, table: CostTable) -> None:
+        self.model, self.table = model, table
+        self._watts: dict[int, Floats] = {}
+
+    def watts(self, wait_s: float) -> Floats:
+        """Watts at every point, ``(P,)``, in waits of this many seconds."""
+        depth = sum(wait_s >= length_s for length_s in self.model.wait_lengths_s)
+        if depth not in self._watts:
+            points = [self.table.point(p) for p in range(len(self.table.coordinates))]
+            self._watts[depth] = self.model.waiting_w(points, wait_s)
+        return self._watts[depth]
+
+
+class Counted(NamedTuple):
+    """A problem that counts waits, and the plan that it was counted for.
+
+    Attributes:
+        problem: frames and waits, of the energy above the least idle power.
+        found: the cheapest plan.
+        pause_s: mean time in seconds from its answer to the next frame.
+    """
+
+    problem: Problem
+    found: SearchResult
+    pause_s: float
+
+
+def count_waits(
+    frames: Problem, mean_s: Callable[[Indices], float], period_s: float, waits: Waits
+) -> Counted | None:
+    """Count the waits that the cheapest plan leaves.
+
+    The longer a wait, the deeper a board may sleep, so that hurrying can be cheaper than stretching
+    frames. For each depth of sleep a plan is searched that counts on it; that one is the cheapest
+    which costs least with the wait that it really leaves.
+
+    Args:
+        frames: planning problem of frames without waits.
+        mean_s: mean seconds of a frame under a plan.
+        period_s: seconds from one frame to the next.
+        waits: what the waiting board draws.
+
+    Returns:
+        None where no plan leaves a wait.
+    """
+    best: tuple[float, Counted] | None = None
+    start = search(frames)
+    for length_s in waits.model.wait_lengths_s:
+        found, counted = start, frames
+        for _ in range(2):  # a plan changes the waits that it should have counted
+            pause_s = period_s - mean_s(found.points)
+            if pause_s <= 0:
+                break
+            counted = with_pause(frames, waits.watts(length_s), pause_s)
+            found = search(counted)
+        pause_s = period_s - mean_s(found.points)
+        if counted is frames or pause_s <= 0:
+            continue
+        asleep_w = float(waits.watts(pause_s)[found.points[0]])
+        joules = frames.cost(found.points)[1] + asleep_w * pause_s
+        if best is None or joules < best[0]:
+            best = joules, Counted(counted, found, pause_s)
+    return None if best is None else best[1]
 
 
 @dataclass(frozen=True)
@@ -41,7 +112,7 @@ def at_pace(
     exit_paths: Mapping[str, Sequence[int]],
     exit_shares: Mapping[str, float],
     period_s: float,
-    idle_w: IdleW | None,
+    model: BoardModel | None,
     bound: bool,
 ) -> Paced:
     """Count the waits that a good plan leaves.
@@ -51,7 +122,7 @@ def at_pace(
         exit_paths: exit → indices of the segments that run on the way to it.
         exit_shares: exit → share (or count) of the frames that stop there.
         period_s: seconds from one frame to the next; 0: nobody knows, and nothing changes.
-        idle_w: what the waiting board draws; None: nobody knows, and the waits do not count.
+        model: says what the waiting board draws; None: nobody knows, and the waits do not count.
         bound: whether a plan has to be done before the next frame, as nobody gave a deadline.
     """
     if period_s <= 0:
@@ -60,22 +131,18 @@ def at_pace(
     if bound:
         longest_s = max(min(problem.deadline_s, OF_PERIOD * period_s), problem.fastest_s)
         frames = replace(problem, deadline_s=longest_s)
-    if idle_w is None:
+    if model is None:
         return Paced(frames, frames, 0.0)
-    table, total = frames.table, sum(exit_shares.values())
-    watts = np.array([idle_w(table.point(p)) for p in range(len(table.coordinates))])
-    counted, pause_s = frames, 0.0
-    for _ in range(2):  # a plan changes the waits that it should have counted
-        plan = to_plan(frames, exit_paths, search(counted).points)
-        frame_s = sum(
-            exit_shares.get(name, 0.0) / total * path.expected_latency_s
-            for name, path in plan.paths.items()
-        )
-        if period_s <= frame_s:
-            return Paced(frames, frames, 0.0)
-        pause_s = period_s - frame_s
-        counted = with_pause(frames, watts, pause_s)
-    return Paced(frames, counted, pause_s)
+    total = sum(exit_shares.values())
+
+    def mean_s(points: Indices) -> float:
+        paths = to_plan(frames, exit_paths, points).paths
+        return sum(exit_shares.get(e, 0.0) / total * p.expected_latency_s for e, p in paths.items())
+
+    counted = count_waits(frames, mean_s, period_s, Waits(model, frames.table))
+    if counted is None:
+        return Paced(frames, frames, 0.0)
+    return Paced(frames, counted.problem, counted.pause_s)
 
 
 def lowest(table: CostTable) -> dict[str, int]:

@@ -10,17 +10,19 @@ became invalid (its deadline, its costs or a limit changed) is replaced whatever
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from e4_ros.energy.board_model import BoardModel
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.profiling.planning.cost_table import CostTable, Floats, Indices
 from e4_ros.profiling.planning.delays import slowest_path_s
-from e4_ros.profiling.planning.objective import Problem, SwitchCost, make_problem, with_pause
-from e4_ros.profiling.planning.pace import OF_PERIOD
+from e4_ros.profiling.planning.objective import Problem, SwitchCost, make_problem
+from e4_ros.profiling.planning.pace import OF_PERIOD, Waits, count_waits
 from e4_ros.profiling.planning.planner import search, to_plan
+from e4_ros.profiling.planning.search import SearchResult
 
 _PACE_DRIFT = 0.2
 _PACE_FRAMES = 10  # frames that must be seen before the frame rate counts
@@ -39,10 +41,9 @@ class Replanner:
             the fastest plan; 0: three times the fastest possible latency within the current
             limits, and no longer than from one frame to the next.
         switch: cost of a clock change.
-        gain: share of the energy that a new plan must save; above idle energy, with ``idle_w``.
+        gain: share of the energy that a new plan must save; above idle energy, with ``waiting``.
         memory: number of frames over which shares and frame rate are averaged.
-        idle_w: function from an operating point to the watts of the idle board; None: the waits
-            between frames are not counted.
+        waiting: says what the waiting board draws; None: the waits between frames do not count.
         limits_hz: domain → lowest and highest allowed clock at the beginning; None: all.
 
     Attributes:
@@ -63,16 +64,16 @@ class Replanner:
         *,
         gain: float = 0.02,
         memory: int = 200,
-        idle_w: Callable[[Mapping[str, int]], float] | None = None,
+        waiting: BoardModel | None = None,
         limits_hz: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
         self._whole, self._table = table, _limited(table, limits_hz or {})
         self._limits_hz = limits_hz or {}
         self._factors, self._margin = np.ones(len(table.segments)), 1.0
-        self._idle_of, self._memory, self.why = idle_w, memory, ''
+        self._waiting, self._memory, self.why = waiting, memory, ''
         self._period_s = self._planned_period_s = 0.0
         self._periods = 0
-        self._idle_table: CostTable | None = None  # what `_idle_w` belongs to
+        self._waits: Waits | None = None
         self._paths, self.switch = exit_paths, switch
         self._gain, self._keep = gain, 1 - 1 / memory
         total = sum(exit_shares.values())
@@ -215,26 +216,25 @@ class Replanner:
             return max(longest_s, problem.fastest_s)
         return problem.deadline_s
 
-    def _counted(self, problem: Problem, plan: FrequencyPlan) -> Problem:
-        """The problem with the waits between frames that ``plan`` leaves."""
-        frame_s = sum(self._shares[e] * path.expected_latency_s for e, path in plan.paths.items())
-        pause_s = self._planned_period_s - frame_s
-        if self._idle_of is None or pause_s <= 0:
-            return problem
-        if self._idle_table is not problem.table:
-            points = range(len(problem.table.coordinates))
-            self._idle_w = np.array([self._idle_of(problem.table.point(p)) for p in points])
-            self._idle_table = problem.table
-        return with_pause(problem, self._idle_w, pause_s)
+    def _search(self, frames: Problem) -> tuple[Problem, SearchResult]:
+        """The best plan, with the waits between frames that it leaves."""
+        if self._waiting is not None and self._planned_period_s > 0:
+            if self._waits is None or self._waits.table is not frames.table:
+                self._waits = Waits(self._waiting, frames.table)
+
+            def mean_s(points: Indices) -> float:
+                paths = to_plan(frames, self._paths, points).paths
+                return sum(self._shares[e] * p.expected_latency_s for e, p in paths.items())
+
+            counted = count_waits(frames, mean_s, self._planned_period_s, self._waits)
+            if counted is not None:
+                return counted.problem, counted.found
+        return frames, search(frames)
 
     def _replace(self, gain: float) -> FrequencyPlan | None:
-        frames, plan = self._problem(), self.plan
-        # A plan changes the waits that it should have counted: search again with its own.
-        counts_waits = self._idle_of is not None and self._planned_period_s > 0
-        for _ in range(1 + counts_waits):
-            problem = self._counted(frames, plan)
-            found = search(problem)
-            plan = to_plan(frames, self._paths, found.points)
+        frames = self._problem()
+        problem, found = self._search(frames)
+        plan = to_plan(frames, self._paths, found.points)
         self._searched = problem
         old = self._old_points(problem)
         if old is not None and slowest_path_s(problem, old) <= problem.deadline_s:

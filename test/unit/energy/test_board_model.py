@@ -130,3 +130,17 @@ def test_what_the_host_does_grows_with_the_input_and_with_what_is_decoded():
     assert large == pytest.approx(4 * small)
     assert 3 < many / few < 5
     assert none == 0
+
+
+def test_a_board_that_waits_long_enough_sleeps():
+    sleepy = load_board('jetson_xavier_nx')
+    model = BoardModel(sleepy)
+    lengths_s = model.wait_lengths_s
+    assert lengths_s == [0.0, 0.03, 0.08, 0.5]
+    watts = [model.idle_w(None, wait_s) for wait_s in lengths_s]
+    assert watts == sorted(watts, reverse=True)
+    assert model.idle_w(None, 0.0299) == watts[0] == model.idle_w()
+    saved_w = model.power_w(model.idle_point())['cpu'] * 0.5
+    assert watts[0] - watts[1] == pytest.approx(saved_w)
+    points = [model.idle_point(), model.default_point()]
+    assert model.waiting_w(points, 0.1) == pytest.approx([model.idle_w(p, 0.1) for p in points])

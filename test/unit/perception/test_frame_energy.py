@@ -24,8 +24,10 @@ def test_what_is_remembered_is_what_the_model_says(model):
         for points in ([LOW, HIGH], [HIGH, LOW], [HIGH, HIGH]):
             assert energy.frame([0, 1], points) == cost_at(model, WORKS, points)
         assert energy.frame([0], [LOW]) == cost_at(model, WORKS[:1], [LOW])
-        assert energy.wait_j(LOW, 0.5) == pytest.approx(waiting_j(model, LOW, 0.5))
-        assert energy.wait_j(HIGH, 0.5) > energy.wait_j(LOW, 0.5) > energy.wait_j(LOW, 0) == 0
+        assert energy.wait_j(LOW, 0.1) == pytest.approx(waiting_j(model, LOW, 0.1))
+        assert energy.wait_j(HIGH, 0.1) > energy.wait_j(LOW, 0.1) > energy.wait_j(LOW, 0) == 0
+        asleep_w, awake_w = energy.wait_j(HIGH, 1.0), energy.wait_j(HIGH, 0.01) / 0.01
+        assert asleep_w < awake_w
 
 
 def test_the_model_is_asked_once_a_point(model, monkeypatch):

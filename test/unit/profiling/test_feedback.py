@@ -27,9 +27,7 @@ class Stream:
 
     def __init__(self, deadline_s: float) -> None:
         free = SwitchCost.none(TABLE.domains)
-        self.replanner = Replanner(
-            TABLE, PATHS, {'full': 1.0}, deadline_s, free, idle_w=MODEL.idle_w
-        )
+        self.replanner = Replanner(TABLE, PATHS, {'full': 1.0}, deadline_s, free, waiting=MODEL)
         for _ in range(10):  # waits make slow clocks pay
             self.replanner.observe('full', 2 * deadline_s)
         self.feedback = Feedback(self.replanner)

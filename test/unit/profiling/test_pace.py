@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from e4_ros.commands.app import app
 from e4_ros.energy.board_model import BoardModel, SegmentWork
-from e4_ros.energy.boards import load_board
+from e4_ros.energy.boards import IdleState, Sourced, load_board
 from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.profiling.planning.cost_table import CostTable
 from e4_ros.profiling.planning.objective import SwitchCost, make_problem
@@ -42,7 +42,7 @@ def drawn_j(points, period_s: float) -> float:
 @pytest.mark.parametrize('periods', [3.0, 10.0, 50.0])
 def test_a_plan_that_knows_the_pace_draws_less_than_one_for_frames_alone(periods):
     period_s = periods * ALONE.fastest_s
-    paced = at_pace(ALONE, PATHS, SHARES, period_s, MODEL.idle_w, bound=True)
+    paced = at_pace(ALONE, PATHS, SHARES, period_s, MODEL, bound=True)
     found = search(paced.problem)
     alone_j = drawn_j(search(ALONE).points, period_s)
     assert drawn_j(found.points, period_s) <= alone_j * (1 + 1e-9)
@@ -55,27 +55,27 @@ def test_a_plan_that_knows_the_pace_draws_less_than_one_for_frames_alone(periods
 
 def test_without_a_deadline_a_plan_is_done_before_the_next_frame():
     period_s = 1.5 * ALONE.fastest_s
-    paced = at_pace(ALONE, PATHS, SHARES, period_s, MODEL.idle_w, bound=True)
+    paced = at_pace(ALONE, PATHS, SHARES, period_s, MODEL, bound=True)
     assert paced.frames.deadline_s == pytest.approx(OF_PERIOD * period_s)
-    given = at_pace(ALONE, PATHS, SHARES, period_s, MODEL.idle_w, bound=False)
+    given = at_pace(ALONE, PATHS, SHARES, period_s, MODEL, bound=False)
     assert given.frames.deadline_s == ALONE.deadline_s
 
 
 @pytest.mark.parametrize('period_s', [0.0, -1.0])
 def test_an_unknown_pace_changes_nothing(period_s):
-    paced = at_pace(ALONE, PATHS, SHARES, period_s, MODEL.idle_w, bound=True)
+    paced = at_pace(ALONE, PATHS, SHARES, period_s, MODEL, bound=True)
     assert paced.problem is paced.frames is ALONE
 
 
 def test_a_camera_that_nothing_keeps_up_with_leaves_no_waits():
-    paced = at_pace(ALONE, PATHS, SHARES, 0.5 * ALONE.fastest_s, MODEL.idle_w, bound=True)
+    paced = at_pace(ALONE, PATHS, SHARES, 0.5 * ALONE.fastest_s, MODEL, bound=True)
     assert paced.problem is paced.frames
     assert paced.frames.deadline_s == ALONE.fastest_s
 
 
 def test_governors_wait_at_the_lowest_clocks():
     period_s = 10 * ALONE.fastest_s
-    paced = at_pace(ALONE, PATHS, SHARES, period_s, MODEL.idle_w, bound=True)
+    paced = at_pace(ALONE, PATHS, SHARES, period_s, MODEL, bound=True)
     seconds, joules = governed_cost(paced, 0.02, 0.3, 0.02, paced.problem.idle_w)
     assert seconds == 0.02
     assert joules == pytest.approx(0.3 - 0.02 * paced.problem.idle_w)
@@ -119,3 +119,31 @@ def test_a_camera_slower_than_ten_seconds_a_frame_has_a_pace_and_one_that_stands
         still.observe(7.0)
     assert slow.period_s == 12.0
     assert still.period_s == 0.0
+
+
+def _asleep(saves: float, after_s: float) -> BoardModel:
+    """A board whose CPUs and GPU sleep in waits of a length."""
+    share = {'value': saves, 'source': 'assumed'}
+    state = IdleState(
+        name='deep',
+        min_residency_s=Sourced(after_s, 'assumed'),
+        exit_latency_s=Sourced(0.0, 'assumed'),
+        saves=dict.fromkeys(('cpu', 'gpu', 'emc', 'soc', 'base'), Sourced(**share)),
+    )
+    return BoardModel(MODEL.board.model_copy(update={'idle_states': (state,)}))
+
+
+def test_frames_hurry_where_that_lets_the_board_sleep_and_stretch_where_it_does_not():
+    fastest_s = search(ALONE).latency_s
+    period_s = 4 * ALONE.fastest_s
+    # The wait is long enough for the sleep only if frames are about as fast as they can be.
+    after_s = period_s - 1.3 * ALONE.fastest_s
+    calm = search(at_pace(ALONE, PATHS, SHARES, period_s, _asleep(0.0, after_s), True).problem)
+    hurried = at_pace(ALONE, PATHS, SHARES, period_s, _asleep(0.9, after_s), True)
+    found = search(hurried.problem)
+    assert found.latency_s < calm.latency_s
+    assert hurried.pause_s >= after_s
+    # A sleep that no plan can reach changes nothing.
+    never = search(at_pace(ALONE, PATHS, SHARES, period_s, _asleep(0.9, period_s), True).problem)
+    assert (never.points == calm.points).all()
+    assert fastest_s >= ALONE.fastest_s

@@ -87,7 +87,7 @@ def paced() -> Replanner:
     model = BoardModel(load_board('jetson_orin_nano'))
     table = CostTable.from_board(model, WORKS, 'net')
     switch = SwitchCost.of_board(model.board, table.domains)
-    return Replanner(table, PATHS, {'full': 1.0}, 0.0, switch, idle_w=model.idle_w)
+    return Replanner(table, PATHS, {'full': 1.0}, 0.0, switch, waiting=model)
 
 
 def test_a_slow_camera_brings_a_plan_that_waits_for_less(paced):
