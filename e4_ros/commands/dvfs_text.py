@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,8 +72,9 @@ def situation(root: Path, socket_path: Path) -> str:
     heat = '' if hottest is None else f'{hottest:.1f} °C · '
     try:
         status = DvfsClient(socket_path, timeout_s=1).status()
-    except DaemonError:
-        return heat + 'no daemon'
+    except DaemonError as error:
+        other = error.errno == errno.EPROTO
+        return heat + (str(error.strerror) if other else 'no daemon')
     if status['problems']:
         return heat + 'not restored: ' + '; '.join(status['problems'])
     if not status['leases']:

@@ -9,6 +9,7 @@ with DvfsClient() as clocks:
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable
@@ -307,6 +308,8 @@ class DvfsClient:
             raise DaemonError('there is no connection to a daemon; acquire the lease first')
         try:
             answer, page_fd = connection.ask(message)
+        except DaemonError:  # another version's answer: the daemon is there all the same
+            raise
         except OSError as error:
             with self._lock:
                 if self._connection is not connection and self.state is ClientState.CLOSED:
@@ -314,14 +317,17 @@ class DvfsClient:
                 self._lose()
             raise DaemonError(error.errno, f'{self.lost_because} ({error.strerror})') from error
         if page_fd is not None:
-            page = PageReader(page_fd, len(answer['domains']), answer['slot'])
+            try:
+                page = PageReader(page_fd, len(answer['domains']), answer['slot'])
+            except ValueError as error:
+                raise DaemonError(errno.EPROTO, str(error)) from None
             with self._lock:
                 if self._connection is connection:
                     self._page = page
                 else:
                     page.close()
         if not answer['ok']:
-            kind = LeasesInTheWay if answer['others'] else DaemonError
+            kind = LeasesInTheWay if answer.get('others') else DaemonError
             raise kind(answer['error'])
         return answer
 

@@ -6,6 +6,7 @@ import array
 import contextlib
 import errno
 import json
+import os
 import select
 import socket
 import struct
@@ -17,7 +18,10 @@ from e4_ros.energy.plan import MAX_PLAN_BYTES
 
 
 class DaemonError(OSError):
-    """The daemon is not there, or refuses; the message says why."""
+    """The daemon is not there, or refuses; the message says why.
+
+    ``errno`` is ``EPROTO`` where the daemon is of another version than the client.
+    """
 
 
 class LeasesInTheWay(DaemonError):  # noqa: N818
@@ -72,6 +76,7 @@ class Connection:
             The answer, and the descriptor of the status page if one came with it.
 
         Raises:
+            DaemonError: the answer is of another version of the daemon.
             OSError: the daemon hung up, or did not answer in time.
         """
         self._wait_for(select.POLLOUT)  # steps that were not yet received may fill the socket
@@ -86,7 +91,13 @@ class Connection:
         for level, kind, content in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 descriptors.frombytes(content)
-        return json.loads(data), descriptors[0] if descriptors else None
+        try:
+            answer = protocol.parse_answer(message[0], data)
+        except protocol.ProtocolError as error:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise DaemonError(errno.EPROTO, str(error)) from None
+        return answer, descriptors[0] if descriptors else None
 
     def _wait_for(self, event: int) -> None:
         descriptor = self._socket.fileno()

@@ -32,6 +32,20 @@ _SOCKET = 'helper.sock'
 _LONGEST_PATH = 107  # sockaddr_un.sun_path without its end
 
 
+_FACTS = {
+    'board': str, 'root': str, 'leases': list, 'watchdog_s': (int, float), 'problems': list,
+    'domains': dict,
+}  # fmt: skip
+_LEASE_FACTS = {'client', 'pid', 'exclusive', 'plan'}
+_ANSWERS: dict[int, dict[str, Any]] = {
+    ACQUIRE: {'slot': int, **_FACTS},
+    SET_PLAN: {},
+    RELEASE: {},
+    STATUS: _FACTS,
+}
+"""What the answer to each request holds at least, where it is granted."""
+
+
 class ProtocolError(ValueError):
     """A message that is not of this protocol."""
 
@@ -115,3 +129,26 @@ def pack_refusal(error: object, others: bool = False) -> bytes:
         others: whether it would be granted if others had no lease, so that waiting helps.
     """
     return json.dumps({'ok': False, 'error': str(error)[:2000], 'others': others}).encode()
+
+
+def parse_answer(kind: int, data: bytes) -> dict[str, Any]:
+    """Fields of an answer.
+
+    Args:
+        kind: kind of the request that is answered.
+        data: the answer's datagram.
+
+    Raises:
+        ProtocolError: the answer lacks what a daemon of this version says.
+    """
+    try:
+        answer = json.loads(data)
+        expected = _ANSWERS[kind] if answer['ok'] else {'error': str}
+        whole = all(isinstance(answer[name], types) for name, types in expected.items())
+        if 'leases' in expected:
+            whole = whole and all(lease.keys() >= _LEASE_FACTS for lease in answer['leases'])
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise ProtocolError('the daemon is of another version; restart the older of the two')
+    return dict(answer)

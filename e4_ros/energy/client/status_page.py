@@ -215,7 +215,9 @@ class PageReader:
         self._doubles = memoryview(self._map).cast('B').cast('d')
         self._hz = self._words[_W_HZ : _W_HZ + domains]
         if self._words[_W_MAGIC] != _MAGIC:
-            raise ValueError('the status page is of another version of the daemon')
+            raise ValueError(
+                'the daemon is of another version, by its page; restart the older of the two'
+            )
         self._steps = StepCounters(self._words, slot)
 
     def clocks(self) -> list[int]:

@@ -162,7 +162,7 @@ def daemon_client(config: DaemonConfig, stack: contextlib.ExitStack) -> DvfsClie
                 f'are below {config.root}; name its root, or another socket'
             )
     except DaemonError as error:
-        if error.errno == errno.EACCES:
+        if error.errno in (errno.EACCES, errno.EPROTO):
             raise
     # No daemon there: run one in this process, at a socket that nobody else finds.
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='e4-')))
@@ -185,7 +185,7 @@ def _listening_for(root: Path) -> DvfsClient | None:
         try:
             if client.status()['root'] == str(root):
                 return client
-        except (DaemonError, KeyError):
+        except DaemonError:
             continue
     return None
 

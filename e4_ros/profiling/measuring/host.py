@@ -143,7 +143,7 @@ def _daemon_runs(config: DaemonConfig) -> bool:
     try:
         DvfsClient(config.socket_path).status()
     except DaemonError as error:
-        if error.errno == errno.EACCES:
+        if error.errno in (errno.EACCES, errno.EPROTO):
             raise
         return False
     return True
