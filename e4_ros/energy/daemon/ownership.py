@@ -162,9 +162,14 @@ class Ownership:
         if not self._saved:
             self._left = recover(self._undo_log, self._board, self._root)
             record = self._undo_log.read()
-            left = () if record is None else record.entries
-            # Without problems all that is left is offline, or was a moment ago.
-            self._away = {} if self._left else {entry.name: entry for entry in left}
+            self._away = {}
+            if record is not None and not self._left:
+                # All that is left is offline, or was a moment ago; of two leases, maybe.
+                for entry in record.entries:
+                    before = self._away.get(entry.name, entry)
+                    self._away[entry.name] = before._replace(
+                        snapshot=before.snapshot | entry.snapshot
+                    )
             self._on_disk = ()
         elif self._stuck:
             for name in list(self._stuck):
@@ -220,8 +225,9 @@ class Ownership:
             return
         away, here = parted(entry, self._root)
         wrong = self._domains[name].restore(here.snapshot)
-        if wrong and (later := parted(entry, self._root)[0]) != away:
-            away, wrong = later, []  # they went offline in the middle of it
+        if wrong and parted(entry, self._root)[0] != away:
+            # CPUs went or came back in the middle of it: nobody knows what of all this was written.
+            away, wrong = entry, []
         if wrong:
             self._stuck[name] = wrong
         if away.snapshot:
@@ -248,9 +254,11 @@ class Ownership:
         record = self._record()
         busy = {*self._acquired, *self._stuck}
         marks = [entry.name in busy for entry in self._saved.values()] + [True] * len(self._away)
-        if record.entries != self._on_disk or not self._undo_log.mark(marks):
+        if not record.entries:
+            self._undo_log.clear()
+        elif record.entries != self._on_disk or not self._undo_log.mark(marks):
             self._undo_log.write(record, marks)
-            self._on_disk = record.entries
+        self._on_disk = record.entries
 
     def _write_or_log(self) -> None:
         try:

@@ -40,7 +40,8 @@ class CpufreqDomain(FileDomain):
     next lower one, and its limits count where they are tighter than its own hardware's. One whose
     CPUs go offline (a lower power mode does that) is left out, without an error, until they are
     back; one whose CPUs were offline before (a higher mode brings them) joins with the next
-    snapshot.
+    snapshot. One that the snapshot before `open` lacks, and that is back a moment later, is left to
+    `rediscover`: nothing is written of which no state is saved.
 
     Args:
         root: folder that holds ``sys/``.
@@ -64,6 +65,7 @@ class CpufreqDomain(FileDomain):
         super().__init__(root, name, table_hz, (table_hz[0], table_hz[-1]), ())
         self.policies: tuple[Path, ...] = ()
         self._alike = alike
+        self._unsaved: set[Path] = set()  # folders that the last snapshot lacks
         self._join(policies)
         now = [(read_clock(one.path / LOW), read_clock(one.path / HIGH)) for one in policies]
         self.set_limits(*self._limits(zip(self._members, now, strict=True)))
@@ -103,7 +105,8 @@ class CpufreqDomain(FileDomain):
     @override
     def _open_pins(self) -> list[Pin]:
         for policy in self._members:
-            policy.hold(self._lowest)
+            if policy.folder not in self._unsaved:
+                policy.hold(self._lowest)
         return [pin for _, pin in self._held]
 
     @override
@@ -187,9 +190,12 @@ class CpufreqDomain(FileDomain):
         saved: Snapshot = {}
         if not self._is_open:
             self._join(policy for policy in self._alike() if policy.path not in self.policies)
+        self._unsaved.clear()
         for policy in self._members:
-            if online(policy.folder):
-                saved |= policy.snapshot()
+            found = policy.snapshot() if online(policy.folder) else {}
+            saved |= found
+            if not found:
+                self._unsaved.add(policy.folder)
         return saved
 
     @override

@@ -17,6 +17,7 @@ from e4_ros.energy.virtual.mount import mounted
 pytestmark = pytest.mark.fuse
 
 BOARD = 'jetson_orin_nano'
+CLUSTERS = (0, 1, 2, 3), (4, 5)
 
 
 @pytest.fixture(scope='module', params=['old', 'new'])
@@ -31,7 +32,8 @@ def root(mount):
     yield mount
     (mount / 'e4/power_mode').write_text('MAXN_SUPER\n')
     (mount / 'e4/power_mode').write_text('25W\n')
-    Cluster(mount).on()
+    for cpus in CLUSTERS:
+        Cluster(mount, cpus).on()
 
 
 @pytest.fixture
@@ -66,15 +68,14 @@ def begin(core, sweep):
 
 
 class Cluster:
-    """The second cluster of the board."""
+    """A cluster of the board, the second unless told otherwise."""
 
-    name = 'policy4'
-
-    def __init__(self, root):
-        self._root = root
+    def __init__(self, root, cpus=(4, 5)):
+        self._root, self._cpus = root, cpus
+        self.name = f'policy{cpus[0]}'
 
     def _switch(self, text):
-        for cpu in (4, 5):
+        for cpu in self._cpus:
             (self._root / f'sys/devices/system/cpu/cpu{cpu}/online').write_text(text)
 
     def off(self):
@@ -91,6 +92,11 @@ class Cluster:
 @pytest.fixture
 def cluster(root):
     return Cluster(root)
+
+
+@pytest.fixture
+def first(root):
+    return Cluster(root, CLUSTERS[0])
 
 
 def test_a_cluster_that_goes_offline_and_comes_back_in_a_lease_changes_nothing_else(
@@ -153,6 +159,83 @@ def test_a_cluster_that_is_back_while_all_leases_rest_is_restored(core, begin, c
     cluster.on()
     core.follow()
     assert cluster.read('scaling_governor') == before
+
+
+def test_a_cluster_that_is_back_between_saving_and_opening_is_not_pinned_before_it_is_saved(
+    core, begin, cluster, monkeypatch
+):
+    before = cluster.read('scaling_governor')
+    cluster.off()
+    cpu = core.domains['cpu']
+    opened = cpu.open
+
+    def back_then_open():
+        cluster.on()
+        opened()
+
+    monkeypatch.setattr(cpu, 'open', back_then_open)
+    lease = begin()
+    core.follow()
+    core.step(lease, 0, 2)
+    assert int(cluster.read('scaling_setspeed')) * 1000 == lease.plan.point('full', 2)['cpu']
+    assert core.end(lease) == []
+    assert cluster.read('scaling_governor') == before
+
+
+def test_a_cluster_that_is_back_while_the_other_leaves_in_the_midst_of_a_restore_is_not_forgotten(
+    core, begin, cluster, first, undo_log, monkeypatch
+):
+    before = [one.read('scaling_governor') for one in (first, cluster)]
+    lease = begin()
+    cluster.off()
+    cpu = core.domains['cpu']
+    restore = cpu.restore
+
+    swapped = []
+
+    def swap_then_restore(snapshot):
+        monkeypatch.undo()
+        cluster.on()
+        first.off()
+        swapped.append(cluster.read('scaling_governor'))
+        return restore(snapshot)
+
+    monkeypatch.setattr(cpu, 'restore', swap_then_restore)
+    assert core.end(lease) == []
+    assert swapped == ['userspace']
+    first.on()
+    core.recover()
+    assert [one.read('scaling_governor') for one in (first, cluster)] == before
+    assert undo_log.read() is None
+
+
+def test_what_waits_in_two_entries_of_one_domain_is_all_kept(core, begin, cluster, undo_log):
+    before = cluster.read('scaling_governor')
+    lease = begin()
+    cluster.off()
+    core.end(lease)
+    record = undo_log.read()
+    (entry,) = record.entries
+    parts = [entry._replace(snapshot=dict([item])) for item in entry.snapshot.items()]
+    undo_log.write(record._replace(entries=tuple(parts)))
+    assert core.recover() == []
+    lease = begin()
+    cluster.on()
+    core.follow()
+    assert core.end(lease) == []
+    assert cluster.read('scaling_governor') == before
+    assert undo_log.read() is None
+
+
+def test_what_was_restored_without_a_lease_is_not_restored_once_more(
+    core, begin, cluster, undo_log
+):
+    lease = begin()
+    cluster.off()
+    core.end(lease)
+    cluster.on()
+    core.follow()
+    assert undo_log.read() is None
 
 
 def test_recovery_leaves_what_is_offline_in_the_undo_log(core, begin, root, cluster, undo_log):
