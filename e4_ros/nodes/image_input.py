@@ -23,6 +23,7 @@ from e4_ros.nodes.health import RECENT_S, Health
 from e4_ros.nodes.offered_qos import as_offered
 from e4_ros.nodes.parameters import log_of, value
 from e4_ros.nodes.timers import steady_timer
+from e4_ros.perception.camera_rate import CameraRate
 from e4_ros.perception.live_stream import LiveStream
 
 try:
@@ -42,18 +43,24 @@ class ImageInput:
     """Listens to a camera and counts.
 
     Args:
-        node: Logs, and has the parameters `image_transport` and `reliability`.
+        node: Logs, and has the parameters `image_transport`, `reliability`, `skip_unneeded` and
+            the bounds of the camera's rate.
         camera: Name of the camera, below which its topics lie; empty where there is only one.
         came: Gets each image, and when it came, by `time.monotonic`.
 
     Attributes:
         health: Counts since activation.
         stream: What the headers say, since activation.
+        rate: How many images the scene needs, since activation.
+
+    Raises:
+        ValueError: the bounds of the camera's rate are not in order.
     """
 
     def __init__(self, node: Node, camera: str, came: Callable[[AnyImage, float], None]) -> None:
-        self.health, self.stream = Health(), LiveStream()
         self._node, self._came = node, came
+        self._skips = value(node, 'skip_unneeded')
+        self.begin()
         below = f'{camera}/' if camera else ''
         self._topics = {name: (f'{below}{topic}', kind) for name, (topic, kind) in _TOPICS.items()}
         self._log = log_of(node, camera)
@@ -69,6 +76,8 @@ class ImageInput:
     def begin(self) -> None:
         """Count anew, and believe the headers again."""
         self.health, self.stream = Health(), LiveStream()
+        bounds = (value(self._node, f'camera_rate_{end}_hz') for end in ('min', 'max'))
+        self.rate = CameraRate(*bounds)
 
     def tell_counts(self) -> None:
         """Say in the log what became of all images."""
@@ -188,7 +197,11 @@ class ImageInput:
 
     def _on_image(self, message: AnyImage) -> None:
         self.health.arrived()
-        self._came(message, time.monotonic())
+        arrived_s = time.monotonic()
+        if self._skips and not self.rate.wants(arrived_s):
+            self.health.dropped('not_needed')
+            return
+        self._came(message, arrived_s)
 
     def _on_lost(self, event: QoSMessageLostInfo) -> None:
         self.health.lost(event.total_count_change)

@@ -16,7 +16,7 @@ from rclpy.lifecycle import (
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
-from std_msgs.msg import Header
+from std_msgs.msg import Float32, Header
 
 from e4_ros.msg import Detections as DetectionsMsg
 from e4_ros.msg import ExitTelemetry, SegmentTelemetry
@@ -51,12 +51,13 @@ class Outputs(ManagedEntity):
         self._annotated = self._publisher(Image, '~/annotated')
         self._full_detections = self._publisher(DetectionsMsg, '~/baseline/detections')
         self._full_telemetry = self._publisher(ExitTelemetry, '~/baseline/exit_telemetry')
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._rate = self._publisher(Float32, '~/camera_rate', latched)
         self._annotator: Annotator | None = None
         self._array = None
         self._labels: LifecyclePublisher | None = None
         if conversions.Detection2DArray is not None:
             self._array = self._publisher(conversions.Detection2DArray, '~/detections_2d')
-            latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
             self._labels = self._publisher(conversions.LabelInfo, '~/label_info', latched)
 
     def attach(self, engine: StreamEngine) -> None:
@@ -86,6 +87,11 @@ class Outputs(ManagedEntity):
         """Publish what the full network says to the same image and what it costs."""
         self._full_detections.publish(self._to_detections(record.result, header, frame))
         self._full_telemetry.publish(self._to_telemetry(header, record, at))
+
+    def publish_rate(self, hz: float | None) -> None:
+        """Say how many images a second the scene needs; None is no news."""
+        if hz is not None:
+            self._rate.publish(Float32(data=hz))
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Say which classes there are, to whoever comes."""

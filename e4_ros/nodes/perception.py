@@ -27,6 +27,7 @@ from e4_ros.nodes.parameters import log_of, value
 from e4_ros.perception.camera_names import check_camera_names
 from e4_ros.perception.images import BitDepth, ImageError, to_rgb
 from e4_ros.perception.live_stream import Camera
+from e4_ros.vision.inference.exit_thresholds import TRACK
 
 if TYPE_CHECKING:  # what takes long to import waits until the node can be seen
     from e4_ros.nodes.clock_steps import ClockSteps
@@ -39,9 +40,10 @@ class Perception(AutostartNode):
     """Answers the newest image, one at a time; what comes meanwhile is replaced and counted.
 
     Subscribes `image` or `image/compressed`. Publishes `~/detections`, `~/exit_telemetry`,
-    `~/annotated` (only while someone listens), `/diagnostics`, and `~/baseline/…` for the images
-    that the full network sees as well; where vision_msgs is installed also `~/detections_2d` and
-    `~/label_info`. `~/enable` (std_srvs/SetBool) switches it off and on. With a ring (`ring_mb`)
+    `~/annotated` (only while someone listens), `~/camera_rate` (images a second that the scene
+    needs), `/diagnostics`, and `~/baseline/…` for the images that the full network sees as well;
+    where vision_msgs is installed also `~/detections_2d` and `~/label_info`. `~/enable`
+    (std_srvs/SetBool) switches it off and on. With a ring (`ring_mb`)
     the action `~/fit` fits exits to what the camera saw and swaps them in.
 
     With `cameras` each one has topics of its own, `NAME/image` and `~/NAME/detections`, and a
@@ -145,6 +147,9 @@ class Perception(AutostartNode):
             return
         counts = images.health.processed(record.result.exit)
         self._publish(place, message.header, frame, record, counts, plan_id)
+        trust = record.result.gate_scores.get(TRACK)
+        images.rate.answered(record.result.exit, trust, arrived_s)
+        self._outputs[place].publish_rate(images.rate.news())
         steps.observe(record, self._images.waiting)
         if self._learning is not None:
             self._learning.answered(frame, record, message.header.frame_id)

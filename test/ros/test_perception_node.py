@@ -27,6 +27,7 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+from std_msgs.msg import Float32  # noqa: E402
 from std_srvs.srv import SetBool  # noqa: E402
 
 from e4_ros.evaluation.sources import open_source  # noqa: E402
@@ -439,6 +440,47 @@ def test_the_tracks_answer_what_stands_still_and_the_telemetry_says_so(robot, st
     assert set(taken) == {'track', 'full'}
     assert list(telemetry.gate_names) == ['track']
     assert 0 <= telemetry.gate_scores[0] <= 1
+
+
+@pytest.fixture
+def with_skips(robot):
+    """Perception that drops images which the scene does not need."""
+    robot.change('deactivate', 'cleanup')
+    assert robot.set(skip_unneeded=True, camera_rate_max_hz=60.0).successful
+    robot.change('configure', 'activate')
+    until(lambda: robot.image.get_subscription_count() == 1)
+    yield
+    robot.change('deactivate', 'cleanup')
+    assert robot.set(skip_unneeded=False, camera_rate_max_hz=30.0).successful
+    robot.change('configure', 'activate')
+    until(lambda: robot.image.get_subscription_count() == 1)
+
+
+def test_images_that_the_scene_does_not_need_are_dropped_and_counted(robot, street, with_skips):
+    told: list[Float32] = []
+    listening = robot.create_subscription(Float32, 'perception/camera_rate', told.append, 10)
+    sent = 0
+    while not (robot.count('dropped.not_needed') and told and told[-1].data < 60):
+        for _ in range(25):
+            robot.send(image(street))
+            sent += 1
+            time.sleep(0.02)
+        assert sent < 5000, 'every image is needed'
+    until(lambda: robot.count('frames_received') == sent)
+    _, values = robot.status('images')
+    assert int(values['frames_processed']) + int(values['frames_dropped']) == sent
+    assert told[-1].data >= 5
+    robot.destroy_subscription(listening)
+
+
+def test_bounds_of_the_cameras_rate_that_contradict_are_refused_with_the_reason(robot):
+    robot.change('deactivate', 'cleanup')
+    assert robot.set(camera_rate_min_hz=40.0).successful
+    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+    assert not robot.ask(robot._change, request).success
+    assert robot.set(camera_rate_min_hz=5.0).successful
+    robot.change('configure', 'activate')
+    until(lambda: robot.image.get_subscription_count() == 1)
 
 
 @pytest.fixture

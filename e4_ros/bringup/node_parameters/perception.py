@@ -154,6 +154,26 @@ PARAMETERS = (
         choices=('auto', 'reliable', 'best_effort'),
     ),
     ParameterSpec(
+        'skip_unneeded',
+        False,
+        'Drop images that ~/camera_rate says are not needed, before they are decoded, and count '
+        'them as not_needed. They get no answer. A camera that follows the topic saves more.',
+    ),
+    ParameterSpec(
+        'camera_rate_min_hz',
+        5.0,
+        'Least images a second that ~/camera_rate may advise: what is new may wait for so long.',
+        0.1,
+        1000.0,
+    ),
+    ParameterSpec(
+        'camera_rate_max_hz',
+        30.0,
+        'Most images a second that ~/camera_rate may advise; every image is needed then.',
+        0.1,
+        1000.0,
+    ),
+    ParameterSpec(
         'max_pixels',
         DEFAULT_MAX_PIXELS,
         'Images with more pixels are dropped; keeps a broken header from taking all memory.',
