@@ -68,7 +68,8 @@ def profile(
     period_ms: Annotated[
         float,
         typer.Option(
-            min=0,
+            min=options.SHARED['period_ms'].low,
+            max=options.SHARED['period_ms'].high,
             help='Milliseconds from one frame to the next: what the board draws between frames '
             'then counts, and without --deadline-s a plan is done before the next frame. 0: frames '
             'alone.',

@@ -18,6 +18,7 @@ OTHER_DEFAULTS = {
     ('run', 'ring_share'): 'footage is shorter than a drive',
     ('run', 'board'): 'the board that is modelled; a daemon has the clocks of its machine',
     ('profile', 'board'): 'likewise',
+    ('profile', 'period_ms'): 'beside a command is no telemetry that shows a pace',
     ('calibrate', 'model'): 'what `e4 fit` writes, for the shipped bundle is read-only',
     ('precision', 'frames'): 'ranges of activations need no more',
     ('reproduce', 'frames'): 'the record that ships has as many',
@@ -107,6 +108,7 @@ def test_every_command_shows_an_example(path):
         (['run', 'bikes', '--controller', 'magic'], "there is no controller 'magic'"),
         (['run', 'bikes', '--min-score', '2'], "'--min-score'"),
         (['profile', '--deadline-s', '61'], "'--deadline-s'"),
+        (['profile', '--period-ms', '3600001'], "'--period-ms'"),
     ],
 )
 def test_a_value_that_a_node_refuses_is_refused(words, said):
