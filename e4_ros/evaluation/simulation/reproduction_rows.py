@@ -66,7 +66,7 @@ def rows(scene: Scene, train: Trainer | None = None, streams: int = 1) -> list[d
         found.append(row)
 
     def named(name: str, trace: ExitTrace = e4, learnt: Learnt | None = None) -> None:
-        known = {} if learnt is None else {name: learnt}
+        known = {} if learnt is None else {name.removesuffix(WITH_EXITS): learnt}
         agreement = trace.agreement if name.endswith(WITH_EXITS) else 1.0
         add(name, lambda: make_controller(name, scene.context(trace, known)), agreement, trace)
 

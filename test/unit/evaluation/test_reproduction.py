@@ -18,6 +18,7 @@ from e4_ros.evaluation.simulation.reproduction_page import write_page
 from e4_ros.evaluation.simulation.reproduction_rows import rows
 from e4_ros.evaluation.simulation.reproduction_summary import summarise
 from e4_ros.perception.controllers import make_controller
+from e4_ros.perception.controllers.context import Learnt
 from e4_ros.perception.controllers.fixed import Fixed
 from e4_ros.perception.controllers.learned import Learned
 
@@ -78,6 +79,22 @@ def test_all_policies_of_a_scene_are_played(backbone):
     assert found['fixed_point']['deadline_miss_percent'] == 0
     for name in (*GOVERNORS, 'fixed_point'):
         assert found[f'{name}+exits']['agreement'] == 0.95, 'all have the same exits'
+
+
+def test_learning_governors_are_played_on_the_whole_network_and_with_the_exits(backbone):
+    scene = Scene.of('jetson_nano', backbone, 'steady')
+    asked = []
+
+    def train(where: Scene, reward: str, exits: bool) -> Learnt:
+        asked.append((reward, exits))
+        return Learnt(lambda _: 4, 10.0, 95.0, where.period_s)
+
+    found = {row['policy']: row for row in rows(scene, train)}
+    assert asked == [(reward, exits) for reward in LEARNED.values() for exits in (False, True)]
+    for name in LEARNED:
+        whole, early = found[name], found[f'{name}+exits']
+        assert early['energy_j_per_frame'] < whole['energy_j_per_frame']
+        assert (whole['agreement'], early['agreement']) == (1.0, 0.95)
 
 
 def test_bursts_come_in_rows_with_rests_between(backbone):
