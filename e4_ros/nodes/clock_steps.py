@@ -186,15 +186,16 @@ class ClockSteps(ManagedEntity):
             perceiver.clocks = NoControl() if live is None else live.clocks
             return perceiver.process(frame, stamp_s, index)
 
-    def observe(self, record: FrameRecord, waiting: int) -> None:
+    def observe(self, record: FrameRecord, waiting: int, received: int) -> None:
         """The answer is out: leave it to the controller; never waits.
 
         Args:
             record: What came of the frame.
             waiting: Number of images that wait to be answered.
+            received: Number of images so far, of all cameras.
         """
         assert self._control is not None
-        self._control.observe(record, waiting)
+        self._control.observe(record, waiting, received)
 
     # -- what the user asks for ---------------------------------------------------------------
 

@@ -86,7 +86,8 @@ class Outcome:
         latency_s: seconds from the start of the computation to the answer; in the simulator, from
             the frame's arrival.
         energy_j: joules of the frame; NaN where unknown.
-        period_s: seconds since the answer before; None: unknown, or the stream had stopped.
+        period_s: seconds from image to image, also from one that was dropped; None: unknown, or the
+            stream had stopped.
         segment_s: seconds of each segment that ran, in the order of the exit's path; empty:
             unknown, or not at the board's clocks (nothing computes at those of a virtual board).
         points: domain → clock in hertz that each of them ended with; empty: unknown.

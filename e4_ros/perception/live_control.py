@@ -65,13 +65,16 @@ class LiveControl:
         self._lease = lease
         self._state = StreamState()
         self._answered_s: float | None = None
+        self._received, self._window_s = 0, 0.0
 
-    def observe(self, record: FrameRecord, waiting: int = 0) -> None:
+    def observe(self, record: FrameRecord, waiting: int = 0, received: int = 0) -> None:
         """A frame was answered.
 
         Args:
             record: what came of it.
             waiting: number of frames that wait to be answered.
+            received: number of images so far, answered and dropped, of all cameras; 0: every image
+                is answered.
         """
         result = record.result
         self._state = StreamState(result.diversity, result.gate_scores, waiting)
@@ -82,7 +85,7 @@ class LiveControl:
                 result.exit,
                 result.latency_s,
                 record.energy_j,
-                self._period_s(),
+                self._period_s(received),
                 segment_s,
                 record.points,
             )
@@ -150,14 +153,21 @@ class LiveControl:
 
     def _look(self, last: Outcome | None) -> Observation:
         live, window_s, power_w = self._lease(), 0.0, math.nan
-        if last is not None and last.period_s:
-            window_s, power_w = last.period_s, last.energy_j / last.period_s
+        if last is not None and self._window_s:
+            window_s, power_w = self._window_s, last.energy_j / self._window_s
         board = BoardState() if live is None else live.state(power_w, window_s)
         return Observation(time.monotonic(), self._state, board, self.wishes, last)
 
-    def _period_s(self) -> float | None:
-        """Time since the answer before; None where there was none, or the stream had stopped."""
+    def _period_s(self, received: int) -> float | None:
+        """Time from image to image; None where it is not known, or the stream had stopped.
+
+        What is dropped because it came too fast counts: else the pace would be taken for slower
+        the slower the frames are, and the next plan would be slower still.
+        """
+        came, self._received = received - self._received, received
         before, self._answered_s = self._answered_s, time.monotonic()
+        self._window_s = 0.0
         if before is None or self._answered_s - before > LONGEST_WAIT_S:
             return None
-        return self._answered_s - before
+        self._window_s = self._answered_s - before
+        return self._window_s / max(came, 1)

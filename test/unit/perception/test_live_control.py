@@ -1,0 +1,55 @@
+"""What the live loop tells a controller of the stream's pace."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from e4_ros.perception import live_control
+from e4_ros.perception.active_plan import Stream
+from e4_ros.perception.controllers import make_controller
+from e4_ros.perception.controllers.context import Context
+from e4_ros.perception.live_control import LiveControl
+from e4_ros.perception.records import FrameRecord
+from e4_ros.vision.detections import Detections
+from e4_ros.vision.inference.frame_result import FrameResult
+
+STREAM = Stream('net', [], {'full': []})
+RECORD = FrameRecord(0, 0.0, FrameResult(Detections.empty(), 'full', 0.0, {}, [], 0.01))
+
+
+@pytest.fixture
+def control(monkeypatch):
+    now = SimpleNamespace(s=100.0)
+    monkeypatch.setattr(live_control.time, 'monotonic', lambda: now.s)
+    control = LiveControl(
+        make_controller('full', Context(STREAM)), STREAM, [], threading.Lock(), lambda: None
+    )
+    told = []
+    monkeypatch.setattr(control.loop, 'submit', told.append)
+
+    def answer(after_s, received):
+        now.s += after_s
+        control.observe(RECORD, received=received)
+        return told[-1].period_s
+
+    return answer
+
+
+def test_images_that_were_dropped_count_for_the_pace(control):
+    assert control(0.0, 1) is None
+    assert control(0.1, 2) == pytest.approx(0.1)
+    assert control(0.3, 5) == pytest.approx(0.1), 'two were dropped meanwhile'
+
+
+def test_without_counts_every_image_is_an_answer(control):
+    control(0.0, 0)
+    assert control(0.2, 0) == pytest.approx(0.2)
+
+
+def test_after_a_stop_the_pace_is_unknown(control):
+    control(0.0, 1)
+    assert control(live_control.LONGEST_WAIT_S + 1, 2) is None
+    assert control(0.1, 3) == pytest.approx(0.1)
