@@ -16,8 +16,8 @@ from e4_ros.vision.detections import Detections
 
 KEYS = [
     'frames_received', 'frames_processed', 'frames_dropped', 'exits', 'latency_ms',
-    'full_latency_ms', 'speedup_vs_full', 'f1_vs_full', 'agreement', 'min_score', 'by_labels',
-    'risk', 'energy_j_per_frame', 'baseline_energy_j_per_frame', 'waits_counted',
+    'end_to_end_ms', 'full_latency_ms', 'speedup_vs_full', 'f1_vs_full', 'agreement', 'min_score',
+    'by_labels', 'risk', 'energy_j_per_frame', 'baseline_energy_j_per_frame', 'waits_counted',
     'with_waits', 'energy_source', 'board', 'model', 'source', 'runtime', 'device', 'board_device',
     'audits', 'exit_notes',
 ]  # fmt: skip
@@ -48,6 +48,13 @@ def test_the_file_has_exactly_these_keys(records, info, tmp_path):
     assert list(data['latency_ms']) == ['p50', 'p95', 'p99', 'mean']
     assert list(data['full_latency_ms']) == ['p50', 'mean']
     assert Summary.model_validate(data).model_dump() == data
+
+
+def test_the_age_of_answers_is_that_of_those_that_were_published(records, info):
+    assert summarise(records, info(records)).end_to_end_ms is None
+    aged = [replace(records[0], end_to_end_s=0.05), replace(records[1], end_to_end_s=0.07)]
+    aged += records[2:]
+    assert summarise(aged, info(aged)).end_to_end_ms.mean == pytest.approx(60)
 
 
 def test_audits_are_a_row_of_their_own(records, info):
