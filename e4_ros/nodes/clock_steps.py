@@ -192,7 +192,7 @@ class ClockSteps(ManagedEntity):
         Args:
             record: What came of the frame.
             waiting: Number of images that wait to be answered.
-            received: Number of images so far, of all cameras.
+            received: Number of images so far, of all cameras, without those that nobody needed.
         """
         assert self._control is not None
         self._control.observe(record, waiting, received)

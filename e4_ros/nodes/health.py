@@ -101,6 +101,11 @@ class Health:
         with self._lock:
             return Counts(self._processed, self._dropped)
 
+    def wanted(self) -> int:
+        """Images since activation that were to be answered, whether they were or not."""
+        with self._lock:
+            return self._processed + self._dropped - self._drops['not_needed']
+
     def silence_s(self) -> float:
         """Seconds since the last image, or since activation."""
         return time.monotonic() - self._last_image_s

@@ -150,8 +150,8 @@ class Perception(AutostartNode):
         trust = record.result.gate_scores.get(TRACK)
         images.rate.answered(record.result.exit, trust, arrived_s)
         self._outputs[place].publish_rate(images.rate.news())
-        received = sum(each.health.counts().received for each in self._images.inputs)
-        steps.observe(record, self._images.waiting, received)
+        wanted = sum(each.health.wanted() for each in self._images.inputs)
+        steps.observe(record, self._images.waiting, wanted)
         if self._learning is not None:
             self._learning.answered(frame, record, message.header.frame_id)
         stream.exits.audit(frame, record, steps.between_frames)

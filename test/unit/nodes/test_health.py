@@ -89,3 +89,11 @@ def test_an_error_is_told_once_in_a_while_and_does_not_hide_another(monkeypatch)
     assert health.failed('truncated: 400 bytes')
     now[0] += 10.1
     assert health.status().message == '0 of 0 images processed'
+
+
+def test_an_image_that_was_not_needed_is_counted_but_was_not_wanted():
+    health = Health()
+    health.processed('full')
+    health.dropped('newer_image')
+    health.dropped('not_needed')
+    assert (health.counts().received, health.wanted()) == (3, 2)
