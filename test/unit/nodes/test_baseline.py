@@ -30,7 +30,7 @@ def test_an_image_pays_for_the_wait_before_it(full):
         assert baseline.is_due(1, stamp_s)
         joules.append(baseline.process(FRAME, stamp_s, BOARD).energy_j)
     wait_s = 0.1 - alone.latency_s
-    with_wait_j = alone.energy_j + model.idle_w() * wait_s
+    with_wait_j = alone.energy_j + model.idle_w(wait_s=wait_s) * wait_s
     assert wait_s > 0
     assert joules == pytest.approx([alone.energy_j, with_wait_j, alone.energy_j, alone.energy_j])
 
