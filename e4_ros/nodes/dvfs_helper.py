@@ -15,7 +15,8 @@ from rclpy.lifecycle import ManagedEntity
 
 from e4_ros.bringup.node_parameters.dvfs_helper import PARAMETERS
 from e4_ros.energy.daemon.realtime import log_asynchronously, setup_realtime
-from e4_ros.energy.meters.slowdowns import cooling_devices, gated_tpcs, slowdowns
+from e4_ros.energy.domains.cooling import cooling_devices
+from e4_ros.energy.meters.slowdowns import gated_tpcs, slowdowns
 from e4_ros.energy.meters.thermal import ThermalZones
 from e4_ros.energy.power_mode import read_power_mode
 from e4_ros.nodes.daemon_topics import DaemonTopics, lease_message

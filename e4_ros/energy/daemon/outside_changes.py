@@ -9,12 +9,23 @@ restore.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+from e4_ros.energy.domains.cooling import heat_state
 from e4_ros.energy.domains.domain import Domain
-from e4_ros.energy.errors import Snapshot
-from e4_ros.energy.meters.slowdowns import heat_state
+from e4_ros.energy.domains.restore import reads_lower
+from e4_ros.energy.errors import DomainError, Snapshot
 from e4_ros.energy.power_mode import STATUS, SeenMode, read_power_mode
+
+
+class _Hidden(NamedTuple):
+    """What was restored of a domain and reads lower: the texts, those read, and the heat then."""
+
+    texts: Mapping[str, str]
+    read: Mapping[str, str]
+    heat: int
 
 
 class OutsideChanges:
@@ -31,6 +42,7 @@ class OutsideChanges:
         self._mode: SeenMode | None = None  # the mode that was set since the look before
         self._heat = 0
         self._heat_caps_hz: dict[str, int] = {}
+        self._hidden: dict[str, _Hidden] = {}
 
     def look(self) -> bool:
         """Look at power mode and heat; `taken_over` and `limits` go by what was seen last.
@@ -42,9 +54,41 @@ class OutsideChanges:
         set_now = stamp != self._stamp
         self._stamp = stamp
         self._mode = read_power_mode(self._root) if set_now else None
+        if set_now:
+            self._hidden.clear()
         if self._heat_caps_hz and heat_state(self._root) != self._heat:
             self._heat_caps_hz.clear()
         return set_now
+
+    def note_restored(self, domain: Domain, saved: Snapshot) -> None:
+        """Remember what heat hides of a state that was restored just now."""
+        self._hidden.pop(domain.name, None)
+        if heat := heat_state(self._root):
+            try:
+                read = domain.snapshot()
+            except DomainError:
+                return
+            texts = {n: text for n, text in saved.items() if reads_lower(read.get(n, ''), text)}
+            if texts:
+                self._hidden[domain.name] = _Hidden(texts, read, heat)
+
+    def snapshot(self, domain: Domain) -> Snapshot:
+        """The state of a domain to be saved: for limits that heat hides, what was restored."""
+        seen = domain.snapshot()
+        hidden = self._hidden.get(domain.name)
+        if hidden is None:
+            return seen
+        heat = heat_state(self._root)
+        if not heat:
+            del self._hidden[domain.name]
+            return seen
+        return seen | {
+            name: text
+            for name, text in hidden.texts.items()
+            # Under the same heat another number is somebody's new limit.
+            if reads_lower(seen.get(name, ''), text)
+            and (heat != hidden.heat or seen[name] == hidden.read[name])
+        }
 
     def taken_over(self, domain: Domain, saved: Snapshot) -> Snapshot:
         """The saved state with what others changed; unchanged, the same object."""

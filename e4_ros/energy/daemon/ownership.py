@@ -84,7 +84,9 @@ class Ownership:
             self._outside.look()  # what was set before is in the files
         chosen = [self._domains[name] for name in new]
         before = self._saved
-        self._saved = before | {d.name: Entry(d.name, d.kind, d.snapshot()) for d in chosen}
+        self._saved = before | {
+            d.name: Entry(d.name, d.kind, self._outside.snapshot(d)) for d in chosen
+        }
         self._acquired += new
         try:
             self._write()
@@ -225,6 +227,7 @@ class Ownership:
             return
         away, here = parted(entry, self._root)
         wrong = self._domains[name].restore(here.snapshot)
+        self._outside.note_restored(self._domains[name], here.snapshot)
         if wrong and parted(entry, self._root)[0] != away:
             # CPUs went or came back in the middle of it: nobody knows what of all this was written.
             away, wrong = entry, []

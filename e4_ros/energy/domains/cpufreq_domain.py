@@ -210,7 +210,9 @@ class CpufreqDomain(FileDomain):
         policies: dict[Path, dict[str, str]] = {}
         for name, text in snapshot.items():
             policies.setdefault((root / name).parent, {})[Path(name).name] = text
-        return [line for p, texts in policies.items() for line in restore_policy(p, texts, files)]
+        return [
+            line for p, texts in policies.items() for line in restore_policy(p, texts, files, root)
+        ]
 
     @staticmethod
     @override

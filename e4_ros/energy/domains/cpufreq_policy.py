@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from e4_ros.energy.domains.cooling import heat_state
 from e4_ros.energy.domains.pins import (
     Guard,
     Pin,
@@ -182,17 +183,22 @@ def _number(text: str) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def restore_policy(folder: Path, texts: Mapping[str, str], files: KernelFiles) -> list[str]:
-    """Restore one policy from file name → text; return what went wrong."""
+def restore_policy(
+    folder: Path, texts: Mapping[str, str], files: KernelFiles, root: Path
+) -> list[str]:
+    """Restore one policy below `root` from file name → text; return what went wrong."""
     problems = []
     try:
         if LOW in texts and _takes_speed(folder):
             # The upper limit was never ours: what it says now is what others want.
             low, high = texts[LOW], read_text(folder / HIGH)
-            problems += restore_text(files, folder / LOW, min(low, high, key=_number))
+            lower = min(low, high, key=_number)
+            # Under heat it says less than others want: a lower limit above it may be right.
+            if lower == low or not heat_state(root) or restore_text(files, folder / LOW, low, True):
+                problems += restore_text(files, folder / LOW, lower)
         elif LOW in texts and HIGH in texts:
             floor, limits = read_text(folder / 'cpuinfo_min_freq'), (texts[LOW], texts[HIGH])
-            problems += restore_range(files, folder / LOW, folder / HIGH, limits, floor)
+            problems += restore_range(files, folder / LOW, folder / HIGH, limits, floor, root)
         if GOVERNOR in texts:
             problems += restore_text(files, folder / GOVERNOR, texts[GOVERNOR])
         # Under any other governor the file reads `<unsupported>` and takes nothing.

@@ -179,6 +179,6 @@ class DevfreqDomain(FileDomain):
                 problems.append(f'the snapshot of {device} lacks {LOW} or {HIGH}')
             else:
                 problems += restore_range(
-                    files, device / LOW, device / HIGH, (low, high), floor='0'
+                    files, device / LOW, device / HIGH, (low, high), '0', root
                 )
         return problems

@@ -1,7 +1,8 @@
 """Restoring saved state, in an order that kernels of every generation accept (see `pins`).
 
-Kernels with PM QoS show only the effective range, not what somebody asked for: a limit that was
-saved while heat holds the clock down is the lower one.
+Kernels with PM QoS show only the effective range, not what somebody asked for. Under heat a limit
+that was written, and accepted, therefore reads lower, and is restored all the same: it shows when
+the heat is gone. One that was saved under heat is the lower one.
 """
 
 from __future__ import annotations
@@ -9,22 +10,30 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from e4_ros.energy.domains.cooling import heat_state
 from e4_ros.energy.domains.pins import POLL_S, SETTLE_S
 from e4_ros.energy.domains.sysfs import KernelFiles, read_text
 from e4_ros.energy.errors import DomainError
 
 
-def restore_text(files: KernelFiles, path: Path, text: str) -> list[str]:
-    """Restore one file and check that it reads the same; return what went wrong."""
+def restore_text(files: KernelFiles, path: Path, text: str, hot: bool = False) -> list[str]:
+    """Restore one file and check that it reads the same; return what went wrong.
+
+    Args:
+        files: the open files of the domain.
+        path: path of the file.
+        text: its saved text.
+        hot: whether heat may let it read lower.
+    """
     try:
         files.write(path, text)
-        return _differing(path, text)
+        return _differing(path, text, hot)
     except DomainError as error:
         return [str(error.strerror)]
 
 
 def restore_range(
-    files: KernelFiles, low: Path, high: Path, saved: tuple[str, str], floor: str
+    files: KernelFiles, low: Path, high: Path, saved: tuple[str, str], floor: str, root: Path
 ) -> list[str]:
     """Restore a min/max pair, whatever it is now.
 
@@ -37,6 +46,7 @@ def restore_range(
         high: path of the file with the upper limit.
         saved: saved texts of the lower and the upper limit.
         floor: text that the lower limit always accepts.
+        root: folder that holds ``sys/``; it says whether heat holds the pair down.
 
     Returns:
         One line for each limit that could not be restored.
@@ -50,19 +60,27 @@ def restore_range(
             refusals.pop(path, None)
         except DomainError as error:
             refusals[path] = str(error.strerror)
+    hot = heat_state(root) > 0
     return [
         refusals.get(path, line)
         for path, text in ((low, saved[0]), (high, saved[1]))
-        for line in _differing(path, text)
+        for line in _differing(path, text, hot and path not in refusals)
     ]
 
 
-def _differing(path: Path, text: str) -> list[str]:
-    """One line if `path` does not (soon) read `text`, else none."""
+def reads_lower(now: str, text: str) -> bool:
+    """Whether a file holds a lower number than `text`."""
+    return now.isdigit() and text.isdigit() and int(now) < int(text)
+
+
+def _differing(path: Path, text: str, hot: bool) -> list[str]:
+    """One line if `path` does not (soon) read `text`, nor under heat a lower number, else none."""
     deadline = time.monotonic() + SETTLE_S
     try:
         while (now := read_text(path)) != text:
             if time.monotonic() > deadline:
+                if hot and reads_lower(now, text):
+                    return []
                 return [f'{path} reads {now!r} after {text!r} was written back']
             time.sleep(POLL_S)
     except DomainError as error:

@@ -1,68 +1,26 @@
 """What slows the board down: cooling devices at work, over-current events, an under-voltage.
 
-Sources: Documentation/driver-api/thermal/sysfs-api.rst (`cooling_device*`);
-Documentation/hwmon/sysfs-interface.rst (alarms); NVIDIA's Jetson Linux guide, "Platform Power and
-Performance" (`soctherm_oc`: OC1 under-voltage, OC2 average and OC3 instantaneous over-current); the
-firmware's `get_throttled` of a Raspberry Pi.
+Sources: Documentation/hwmon/sysfs-interface.rst (alarms); NVIDIA's Jetson Linux guide, "Platform
+Power and Performance" (`soctherm_oc`: OC1 under-voltage, OC2 average and OC3 instantaneous
+over-current); the firmware's `get_throttled` of a Raspberry Pi.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
+from e4_ros.energy.domains.cooling import cooling_devices
 from e4_ros.energy.domains.sysfs import read_int, read_text
 from e4_ros.energy.errors import DomainError
 
-_COOLING = 'sys/class/thermal/cooling_device*'
 _EVENTS = 'sys/class/hwmon/hwmon*/oc*_event_cnt'
 _ALARMS = ('curr*_crit_alarm', 'curr*_max_alarm')
 _GATED = ('sys/devices/gpu.0', 'sys/devices/platform/gpu.0', 'sys/class/devfreq/*/device')
 _PI = 'sys/devices/platform/soc*/soc*firmware*/get_throttled'
 
-_CLOCKS = re.compile(r'cpu|gpu|devfreq|emc|processor|powerclamp|soctherm|throt|balanced', re.I)
-"""Cooling devices that slow clocks down. Others turn fans, dim displays (`LCD`) or only warn."""
-
 _OC = {'1': 'under-voltage', '2': 'average over-current', '3': 'instantaneous over-current'}
 _PI_NOW = ('under-voltage', 'the firmware caps the clocks', 'the firmware throttles', 'soft limit')
-
-
-class Cooling(NamedTuple):
-    """A cooling device.
-
-    Attributes:
-        kind: its `type`.
-        state: how much it cools now; 0: not at all.
-        most: state in which it cools most.
-    """
-
-    kind: str
-    state: int
-    most: int
-
-    @property
-    def slows(self) -> bool:
-        """Whether it holds a clock down now."""
-        return self.state > 0 and bool(_CLOCKS.search(self.kind))
-
-
-def cooling_devices(root: str | Path = '/') -> list[Cooling]:
-    """Every cooling device that can be read."""
-    found = []
-    for folder in sorted(Path(root).glob(_COOLING)):
-        try:
-            states = (read_int(folder / name) for name in ('cur_state', 'max_state'))
-            found.append(Cooling(read_text(folder / 'type'), *states))
-        except DomainError:
-            continue
-    return found
-
-
-def heat_state(root: str | Path = '/') -> int:
-    """How much cooling devices slow clocks down: sum of their states, 0 where none does."""
-    return sum(device.state for device in cooling_devices(root) if device.slows)
 
 
 def slowdowns(root: str | Path = '/') -> list[str]:

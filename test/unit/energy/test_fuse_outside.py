@@ -17,6 +17,7 @@ from e4_ros.energy.virtual.mount import mounted
 pytestmark = pytest.mark.fuse
 
 BOARD = 'jetson_orin_nano'
+THROTTLES_C = 101
 CLUSTERS = (0, 1, 2, 3), (4, 5)
 
 
@@ -280,6 +281,30 @@ def test_a_higher_power_mode_may_be_used_at_once_and_stays(core, begin, root):
     core.end(lease)
     time.sleep(0.002)
     assert limits(root) == {'cpu': 1728_000_000, 'gpu': 1020_000_000, 'emc': 3199_000_000}
+
+
+@pytest.fixture
+def heat(root):
+    """Let the board's heat be set, in °C."""
+    yield lambda celsius: (root / 'e4/temperature_c').write_text(f'{celsius}\n')
+    (root / 'e4/temperature_c').write_text('40\n')
+
+
+def test_what_is_restored_under_heat_shows_when_it_is_gone_and_stays_what_is_restored(
+    core, begin, root, heat, undo_log
+):
+    before = limits(root)
+    lease = begin()
+    heat(THROTTLES_C)
+    core.follow()
+    assert (core.end(lease), core.refusal()) == ([], '')
+    time.sleep(0.002)
+    assert limits(root) != before
+    assert core.end(begin()) == []  # of the second lease, too, the cap is not the original
+    heat(40)
+    time.sleep(0.002)
+    assert limits(root) == before
+    assert undo_log.read() is None
 
 
 def limits(root):

@@ -2,13 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from e4_ros.energy.meters.slowdowns import (
-    Cooling,
-    cooling_devices,
-    gated_tpcs,
-    heat_state,
-    slowdowns,
-)
+from e4_ros.energy.domains.cooling import Cooling, cooling_devices, heat_state
+from e4_ros.energy.meters.slowdowns import gated_tpcs, slowdowns
 
 HWMON = 'sys/class/hwmon/hwmon3'
 
