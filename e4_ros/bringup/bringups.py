@@ -85,6 +85,7 @@ def _always(value: Any) -> Callable[[Values], Any]:
     return lambda _: value
 
 
+_KEPT_IMAGES = 100
 _ONE_CAMERA = {'cameras': _always([''])}
 _DAEMON = NodeEntry('dvfs_helper', dvfs_helper.PARAMETERS, switch='helper')
 
@@ -123,7 +124,9 @@ _DEMO = Bringup(
             perception.PARAMETERS,
             sets={
                 'image_transport': _always('raw'),
-                'reliability': _always('reliable'),  # nothing may get lost between our processes
+                # Nothing may get lost between our processes, though one stands still for seconds.
+                'reliability': _always('reliable'),
+                'qos_overrides./image.subscription.depth': _always(_KEPT_IMAGES),
                 'helper_wait_s': _patience,
                 **_ONE_CAMERA,
             },
@@ -135,6 +138,7 @@ _DEMO = Bringup(
             sets={
                 'wait_for_subscriber': _always('image'),
                 'exit_at_end': _always(True),
+                'qos_overrides./image.publisher.depth': _always(_KEPT_IMAGES),
                 'stamps_file': lambda values: f'{values["out"]}/stamps.csv',
             },
             defaults={'source': 'vtest'},
