@@ -1,4 +1,18 @@
 #!/usr/bin/env python3
+# Copyright 2026 e4_ros maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Record what the original pedestrian detector says in real TensorFlow, for our test to match.
 
     python -m venv tf && tf/bin/pip install tensorflow-cpu==2.21.0 'opencv-python-headless<5'

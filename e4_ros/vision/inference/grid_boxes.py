@@ -1,3 +1,17 @@
+# Copyright 2026 e4_ros maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Boxes on a grid: each cell says whether an object's centre lies in it, and how far its sides are.
 
 Source: Zhou et al., "Objects as Points" (arXiv 1904.07850) for the centre map; Tian et
