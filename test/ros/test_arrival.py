@@ -42,6 +42,7 @@ class Listener:
         self.node = Node('listener', context=context)
         self.node.declare_parameter('image_transport', transport)
         self.node.declare_parameter('reliability', reliability)
+        self.node.declare_parameter('skip_unneeded', False)
         self.camera = Node('camera', context=context)
         self.executor.add_node(self.node)
         self.came = []
