@@ -42,7 +42,12 @@ class Listener:
         self.node = Node('listener', context=context)
         self.node.declare_parameter('image_transport', transport)
         self.node.declare_parameter('reliability', reliability)
-        self.node.declare_parameter('skip_unneeded', False)
+        for name, given in (
+            ('skip_unneeded', False),
+            ('camera_rate_min_hz', 1.0),
+            ('camera_rate_max_hz', 100.0),
+        ):
+            self.node.declare_parameter(name, given)
         self.camera = Node('camera', context=context)
         self.executor.add_node(self.node)
         self.came = []
