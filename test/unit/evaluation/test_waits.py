@@ -33,15 +33,19 @@ def model():
     return BoardModel(load_board('jetson_orin_nano'))
 
 
+def waited_j(model, wait_s):
+    return model.idle_w(wait_s=wait_s) * wait_s
+
+
 def test_a_wait_costs_what_the_idle_board_draws(model, records):
     found = with_waits(model, records, 0.1, SPENT, None, BASELINE)
     taken = {'temporal': 6, 'exit1': 3, 'full': 3}
     expected = sum(
-        count * (SPENT[name].energy_j + model.idle_w() * (0.1 - SPENT[name].latency_s))
+        count * (SPENT[name].energy_j + waited_j(model, 0.1 - SPENT[name].latency_s))
         for name, count in taken.items()
     )
     assert found.energy_j == pytest.approx(expected / 12)
-    assert found.baseline_energy_j == pytest.approx(0.04 + model.idle_w() * 0.08)
+    assert found.baseline_energy_j == pytest.approx(0.04 + waited_j(model, 0.08))
 
 
 def test_frames_that_are_late_do_not_wait(model, records):

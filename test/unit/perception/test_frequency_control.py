@@ -254,10 +254,10 @@ def test_a_frame_pays_for_the_wait_before_it_at_the_clocks_that_were_left(client
     model = BoardModel(load_board(BOARD))
     own = cost_at(model, WORKS, records[-1].points)
     left = {name: records[-1].points[0][name] for name in still.domains}
-    idle_w = model.idle_w(model.idle_point() | left)
+    at = model.idle_point() | left
     waits_s = [0.0, 0.1 - own.latency_s, 0.2 - own.latency_s, 0.0]  # the last: it had stopped
     assert [record.energy_j for record in records[1:]] == pytest.approx(
-        [own.energy_j + idle_w * wait_s for wait_s in waits_s[1:]]
+        [own.energy_j + model.idle_w(at, wait_s) * wait_s for wait_s in waits_s[1:]]
     )
 
 
@@ -274,7 +274,8 @@ def test_an_audit_that_is_not_due_does_not_shorten_the_wait(client, plan):
     model = BoardModel(load_board(BOARD))
     own = cost_at(model, WORKS[:1], record.points)
     left = {name: record.points[0][name] for name in still.domains}
-    wait_j = model.idle_w(model.idle_point() | left) * (0.1 - own.latency_s)
+    wait_s = 0.1 - own.latency_s
+    wait_j = model.idle_w(model.idle_point() | left, wait_s) * wait_s
     assert record.energy_j == pytest.approx(own.energy_j + wait_j)
 
 
@@ -311,10 +312,12 @@ def test_every_pass_of_an_audit_has_its_joules_and_none_is_in_a_frame(client, pl
     assert perceiver.audits.passes == 3
     assert perceiver.audits.seconds == pytest.approx(0.09)
     assert perceiver.audits.means == {'temporal': pytest.approx(0.1)}
-    idle_w = model.idle_w(model.idle_point() | {name: point[name] for name in still.domains})
-    more_j = full.energy_j - idle_w * full.latency_s  # than a board that waits
+    at = model.idle_point() | {name: point[name] for name in still.domains}
+    # More than a board that waits for so long.
+    more_j = full.energy_j - model.idle_w(at, full.latency_s) * full.latency_s
     assert perceiver.audits.energy_j == pytest.approx(3 * more_j)
-    frame_j = own.energy_j + idle_w * (0.1 - own.latency_s)  # after a pass, and without one
+    wait_s = 0.1 - own.latency_s
+    frame_j = own.energy_j + model.idle_w(at, wait_s) * wait_s  # after a pass, and without one
     assert [record.energy_j for record in records[1:]] == pytest.approx([frame_j] * 4)
 
 
