@@ -105,7 +105,7 @@ def test_it_gets_what_others_leave_idle_and_ends_when_it_is_cancelled(ring, tmp_
     until(lambda: children() - before)
     (pid,) = children() - before
     until(lambda: os.sched_getscheduler(pid) == os.SCHED_IDLE)
-    assert os.getpriority(os.PRIO_PROCESS, pid) == 19
+    until(lambda: os.getpriority(os.PRIO_PROCESS, pid) == 19)
     process.cancel()
     thread.join(PATIENCE_S)
     assert [str(failure) for failure in failures] == ['cancelled']
