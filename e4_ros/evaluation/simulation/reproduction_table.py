@@ -57,7 +57,7 @@ def savings_rows(paces: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[li
         f'{len(p["summary"]["fixed_point_is_the_plan"])} of {len(p["summary"]["scenes"])}'
         for p in paces
     ]
-    rows.append(['share of E4 that the waiting board draws', *waits])
+    rows.append(['a board that waits awake, of what E4 draws', *waits])
     rows.append(['scenes in which the plan is one fixed point', *fixed])
     return heads, rows
 
