@@ -11,7 +11,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 ENV := . scripts/setup.sh &&
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header
 
-.PHONY: demo demo-learn test lint bench docs build env train learn labels lock clean FORCE
+.PHONY: demo demo-learn test lint bench docs build env train learn labels edge cluster triton lock clean FORCE
 
 # The first FRAMES of SOURCE at RATE images a second; 0 for all of them, and for the source's own rate.
 demo: build ## run the main job on SOURCE (vtest, bikes, a file, a bag, /dev/video0)
@@ -33,8 +33,8 @@ docs: env ## the pages of docs/ as a site, in out/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/uv tool run --from mkdocs --with-requirements requirements/docs.in mkdocs build --strict
 
 build: build/.built ## interfaces and nodes, by colcon
-env: $(VENV)/.ready ## what running needs: no torch
-train learn labels: $(VENV)/.complete ## torch, what `e4 fit`, `--labels` and the like need, and the tools: gigabytes
+env edge: $(VENV)/.ready ## what running needs: no torch
+train learn labels cluster triton: $(VENV)/.complete ## torch, what `e4 fit`, `--labels` and the like need, and the tools: gigabytes
 
 $(VENV)/.ready: requirements/lock-robot.txt setup.py scripts/make_env.py
 	@$(PYTHON) scripts/make_env.py --venv $(VENV) --lock requirements/lock-robot.txt
@@ -58,8 +58,8 @@ build/.built: $(VENV)/.ready build/.files CMakeLists.txt package.xml $(wildcard 
 
 # What runs on a robot is pinned to the versions that the tests ran with.
 lock: $(VENV)/.ready ## pin requirements/*.in again
-	@cd requirements && $(COMPILE) --override overrides.txt robot.in train.in learn.in labels.in ros.in dev.in -o lock.txt
-	@cd requirements && $(COMPILE) --constraints lock.txt robot.in ros.in -o lock-robot.txt
+	@cd requirements && $(COMPILE) --override overrides.txt robot.in train.in learn.in labels.in edge.in cluster.in triton.in ros.in dev.in -o lock.txt
+	@cd requirements && $(COMPILE) --constraints lock.txt robot.in edge.in ros.in -o lock-robot.txt
 
 clean:
 	rm -rf build install log out

@@ -57,6 +57,9 @@ setup(
         'nvml': ['nvidia-ml-py'],
         'train': _requirements('train'),
         'learn': _requirements('learn'),
+        'edge': _requirements('edge'),
+        'cluster': _requirements('cluster'),
+        'triton': _requirements('triton'),
     },
     entry_points={'console_scripts': ['e4 = e4_ros.cli:main']},
 )

@@ -20,13 +20,19 @@ from importlib.util import find_spec
 
 EXTRAS = {
     'train': ('torch', 'torchvision', 'safetensors'),
-    'learn': ('gymnasium', 'stable_baselines3', 'torch'),
+    'learn': ('gymnasium', 'stable_baselines3', 'torchrl', 'torch'),
     'labels': ('supervision', 'trackers'),
+    'edge': ('zenoh',),
+    'cluster': ('ray',),
+    'triton': ('tritonclient',),
 }
 """Extra → modules that it brings; `requirements/EXTRA.in` says more."""
 
 _ALONE = frozenset({'trackers'})
 """Modules whose packages are installed without what they ask for."""
+
+_PACKAGES = {'zenoh': 'eclipse-zenoh', 'ray': 'ray[serve]', 'tritonclient': 'tritonclient[grpc]'}
+"""Module → package, where they are called differently."""
 
 
 class MissingExtraError(OSError):
@@ -54,8 +60,9 @@ def require(extra: str, what: str) -> None:
 
 def _commands(modules: list[str]) -> str:
     """What installs them, packages that come alone in a command of their own."""
-    alone = [name for name in modules if name in _ALONE]
-    others = [name for name in modules if name not in _ALONE]
+    packages = {name: _PACKAGES.get(name, name.replace('_', '-')) for name in modules}
+    alone = [packages[name] for name in modules if name in _ALONE]
+    others = [packages[name] for name in modules if name not in _ALONE]
     words = [['pip install', *others]] if others else []
     words += [['pip install --no-deps', *alone]] if alone else []
-    return ' and '.join(f'`{" ".join(command).replace("_", "-")}`' for command in words)
+    return ' and '.join(f'`{" ".join(command)}`' for command in words)

@@ -33,6 +33,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Protocol
 
+from e4_ros.offload.request import LinkState, Offload, ServerState
+from e4_ros.perception.schedule import CameraState, Schedule
+from e4_ros.perception.weights import Weights
+
 if TYPE_CHECKING:  # launch files read the list of controllers, and need not wait for more
     from e4_ros.energy.boards import Board
     from e4_ros.energy.plan import FrequencyPlan
@@ -129,12 +133,14 @@ class Wishes:
         plan: the user's own frequency plan, which only limits may replace; None: there is none.
         plan_origin: where ``plan`` comes from, for people.
         replan: whether a plan in force may be replaced by a better one.
+        weights: what the application weighs; None: it has not said.
     """
 
     deadline_s: float = 0.0
     plan: FrequencyPlan | None = None
     plan_origin: str = ''
     replan: bool = True
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +153,10 @@ class Observation:
         board: the clocks.
         wishes: what the user asks for.
         last: the newest outcome; None before the first.
+        link: the way to the edge server.
+        server: the edge server.
+        cameras: the queue of each camera; empty where nobody knows.
+        battery: charge of the battery, 0 to 1; NaN where unknown.
     """
 
     time_s: float = 0.0
@@ -154,6 +164,10 @@ class Observation:
     board: BoardState = field(default_factory=BoardState)
     wishes: Wishes = field(default_factory=Wishes)
     last: Outcome | None = None
+    link: LinkState = field(default_factory=LinkState)
+    server: ServerState = field(default_factory=ServerState)
+    cameras: Sequence[CameraState] = ()
+    battery: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -165,6 +179,9 @@ class Decision:
             off, so ``{}`` runs the whole network, and ``{'exit1': 0.0}`` always stops there.
         plan: operating point of each segment on the way to each exit.
         point: one operating point for all segments and the waits between frames.
+        offload: what of the next key frames is sent to an edge server; `LOCAL`: nothing.
+        version: name of the version of the model that answers.
+        schedule: how the frames of several cameras share the network.
         why: what the plan or the point was chosen for; for people.
         problem: what the user asked for and cannot have, for people; empty: nothing.
     """
@@ -172,6 +189,9 @@ class Decision:
     thresholds: Mapping[str, float] | None = None
     plan: FrequencyPlan | None = None
     point: OperatingPoint | None = None
+    offload: Offload | None = None
+    version: str | None = None
+    schedule: Schedule | None = None
     why: str = ''
     problem: str = ''
 
