@@ -234,6 +234,7 @@ def status(
         e4 dvfs status
     """  # noqa: D301
     from e4_ros.commands.dvfs_text import brakes, clock_table, situation
+    from e4_ros.energy.domains.isochronous import isochronous_clients
     from e4_ros.energy.power_mode import read_power_mode
 
     config = _config(sysfs_root, None, socket_path)
@@ -243,6 +244,8 @@ def status(
         typer.echo(f'power mode: {mode.key}')
     for line in brakes(sysfs_root):
         typer.echo(f'slowed down: {line}')
+    if clients := list(isochronous_clients(sysfs_root)):
+        typer.echo(f'memory must serve on time: {", ".join(clients)}')
 
 
 @group.command('serve')
@@ -259,6 +262,9 @@ def serve(
     over_temperature_c: Annotated[
         float, options.parameter('over_temperature_c')
     ] = options.DEFAULTS['over_temperature_c'],
+    isochronous_floor: Annotated[float, options.parameter('isochronous_floor')] = options.DEFAULTS[
+        'isochronous_floor'
+    ],
 ) -> None:
     """Run the daemon, without ROS, until SIGTERM or Ctrl-C.
 
@@ -281,6 +287,7 @@ def serve(
             watchdog_s=watchdog_s,
             idle_lease_s=idle_lease_s,
             over_temperature_c=over_temperature_c,
+            isochronous_floor=isochronous_floor,
         )
         setup_realtime()
         with Daemon(config) as daemon:

@@ -22,6 +22,7 @@ from rclpy.lifecycle import LifecycleState, ManagedEntity, TransitionCallbackRet
 from rclpy.node import Node
 
 from e4_ros.nodes.image_input import AnyImage, ImageInput
+from e4_ros.nodes.parameters import value
 from e4_ros.perception.frame_worker import FrameWorker
 
 
@@ -29,7 +30,7 @@ class Images(ManagedEntity):
     """While it is active, hands the newest images to a thread; what they replace is counted.
 
     Args:
-        node: Logs, and has the parameter `image_transport`.
+        node: Logs, and has the parameters `image_transport` and `pair_within_s`.
         cameras: Their names; an empty one for the only one.
         process: Works on one image, in a thread of its own: the camera's place in ``cameras``, the
             image, and when it came, by `time.monotonic`.
@@ -74,7 +75,11 @@ class Images(ManagedEntity):
         for each in self.inputs:
             each.begin()
         self._worker = FrameWorker(
-            lambda item: self._process(*item), self._replaced, self._escaped, len(self.inputs)
+            lambda item: self._process(*item),
+            self._replaced,
+            self._escaped,
+            len(self.inputs),
+            value(self._node, 'pair_within_s'),
         )
         self._settle(self.listen)
         return super().on_activate(state)

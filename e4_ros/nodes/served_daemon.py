@@ -106,5 +106,8 @@ class ServedDaemon(ManagedEntity):
             if value(self._node, name)
         }
         limits = parse_limits(value(self._node, 'limits'))
-        priority = value(self._node, 'realtime_priority')
-        return DaemonConfig(root=root, limits_hz=limits, priority=priority, **given)
+        exactly = {  # where 0 means something
+            'isochronous_floor': value(self._node, 'isochronous_floor'),
+            'priority': value(self._node, 'realtime_priority'),
+        }
+        return DaemonConfig(root=root, limits_hz=limits, **exactly, **given)

@@ -40,19 +40,19 @@ _GAPS = 9  # between arrivals; their median is the period, whatever one pause or
 
 
 class _Slot(Generic[T]):
-    """One camera's: the item that waits, and when the next is due."""
+    """One camera's: the item that waits, when it came, and when the next is due."""
 
     def __init__(self) -> None:
         self.item: T | None = None
-        self._arrived_s, self._taken_s = math.nan, -math.inf
+        self.arrived_s, self._taken_s = math.nan, -math.inf
         self._gaps_s: deque[float] = deque(maxlen=_GAPS)
         self._period_s = 0.0
 
     def put(self, item: T, now_s: float) -> T | None:
-        if not math.isnan(self._arrived_s):
-            self._gaps_s.append(now_s - self._arrived_s)
+        if not math.isnan(self.arrived_s):
+            self._gaps_s.append(now_s - self.arrived_s)
             self._period_s = statistics.median(self._gaps_s)
-        self._arrived_s = now_s
+        self.arrived_s = now_s
         replaced, self.item = self.item, item
         return replaced
 
@@ -104,10 +104,35 @@ class NewestSlots(Generic[T]):
         """Wait for an item and remove the most urgent; None once the slots are closed."""
         with self._changed:
             self._changed.wait_for(lambda: self.waiting or self._closed)
-            full = [slot for slot in self._slots if slot.item is not None]
-            if not full:
-                return None
-            return min(full, key=lambda slot: slot.due_s).take(self._now())
+            return self._most_urgent()
+
+    def take_pair(self, within_s: float) -> list[T]:
+        """Wait for an item, and a little for one more; remove both.
+
+        Args:
+            within_s: seconds from the first one's arrival that it waits for the second.
+
+        Returns:
+            One item or two, in the order in which they are to be worked on; none once the slots are
+            closed.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self.waiting or self._closed)
+            first_s = self._now() if not self.waiting else self._next().arrived_s
+            first = self._most_urgent()
+            if first is None:
+                return []
+            left_s = first_s + within_s - self._now()
+            self._changed.wait_for(lambda: self.waiting or self._closed, max(left_s, 0.0))
+            second = self._most_urgent()
+            return [first] if second is None else [first, second]
+
+    def _next(self) -> _Slot[T]:
+        full = (slot for slot in self._slots if slot.item is not None)
+        return min(full, key=lambda slot: slot.due_s)
+
+    def _most_urgent(self) -> T | None:
+        return self._next().take(self._now()) if self.waiting else None
 
     def close(self) -> list[T]:
         """Let :meth:`take` return None from now on, and return the items nobody took."""

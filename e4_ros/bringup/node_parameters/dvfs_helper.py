@@ -63,6 +63,15 @@ PARAMETERS = (
         130.0,
     ),
     ParameterSpec(
+        'isochronous_floor',
+        1.0,
+        "Share of the memory's highest clock that it keeps while a display is on or a camera on "
+        'CSI streams: they tear or lose images where it is too slow for them. Lower it once you '
+        'know what yours need; 0 looks for none.',
+        0.0,
+        1.0,
+    ),
+    ParameterSpec(
         'realtime_priority',
         10,
         'SCHED_FIFO priority of the thread that applies steps, where permitted; 0 for none.',

@@ -174,6 +174,15 @@ PARAMETERS = (
         'them as not_needed. They get no answer. A camera that follows the topic saves more.',
     ),
     ParameterSpec(
+        'pair_within_s',
+        0.0,
+        'An image may wait so many seconds for the next, and both are answered back to back: half '
+        'as many pauses, twice as long, in which boards with deep idle states draw less. The first '
+        'answer of a pair is later by as much. 0: none waits. docs/energy.md has what it saves.',
+        0.0,
+        10.0,
+    ),
+    ParameterSpec(
         'camera_rate_min_hz',
         5.0,
         'Least images a second that ~/camera_rate may advise: what is new may wait for so long.',

@@ -66,6 +66,7 @@ class DaemonCore:
         page: status page on which the applied frequencies are published.
         limits_hz: domain → lowest and highest frequency allowed, besides the domains' own limits.
         problems: what an earlier daemon's undo log could not restore, one line for each.
+        isochronous_floor: share of the memory's clock that is kept for displays and cameras.
 
     Raises:
         ValueError: limits for a domain that the board does not have, or that leave it nothing.
@@ -80,6 +81,7 @@ class DaemonCore:
         page: PageWriter,
         limits_hz: Mapping[str, tuple[int, int]] | None = None,
         problems: Sequence[str] = (),
+        isochronous_floor: float = 1.0,
     ) -> None:
         if len(domains) > MAX_DOMAINS:
             raise ValueError(f'{len(domains)} domains; the daemon handles {MAX_DOMAINS}')
@@ -88,7 +90,9 @@ class DaemonCore:
         self.domains = {domain.name: domain for domain in domains}
         self._configured_hz = dict(limits_hz or {})
         narrowed(self.domains, self._configured_hz)
-        self._ownership = Ownership(board, self.root, self.domains, undo_log, problems)
+        self._ownership = Ownership(
+            board, self.root, self.domains, undo_log, problems, isochronous_floor
+        )
         self._page = page
         self._clocks = PinnedClocks(tuple(domains), page)
         self._lock = RLock()

@@ -59,6 +59,8 @@ class DaemonConfig(BaseModel):
             room, as the exclusive one of a process that was stopped.
         over_temperature_c: temperature in °C from which on the clocks are restored and no lease is
             granted.
+        isochronous_floor: share of the memory's highest clock, 0 to 1, that it keeps while a
+            display is on or a camera on CSI streams; 0: nobody looks for such.
         priority: SCHED_FIFO priority of the thread that applies steps, where permitted; 0: none.
     """
 
@@ -73,6 +75,7 @@ class DaemonConfig(BaseModel):
     watchdog_s: Annotated[float, Field(ge=0.05, le=3600)] = 2.0
     idle_lease_s: Annotated[float, Field(ge=0.1, le=86400)] = 30.0
     over_temperature_c: Annotated[float, Field(ge=30, le=130)] = 95.0
+    isochronous_floor: Annotated[float, Field(ge=0, le=1)] = 1.0
     priority: Annotated[int, Field(ge=0, le=50)] = 10
 
 
@@ -104,7 +107,14 @@ class Daemon:
             self.page.set_looked(time.monotonic_ns())
             self.activity = Activity()
             self.core = DaemonCore(
-                board, config.root, domains, self._undo_log, self.page, config.limits_hz, problems
+                board,
+                config.root,
+                domains,
+                self._undo_log,
+                self.page,
+                config.limits_hz,
+                problems,
+                config.isochronous_floor,
             )
             self.server = DaemonServer(
                 self.core,

@@ -33,6 +33,7 @@ from e4_ros.energy.daemon.recovery import gone, keep_only, parted, recover
 from e4_ros.energy.daemon.undo_log import UndoLog, UndoLogError
 from e4_ros.energy.daemon.undo_record import Entry, Record, boot_id
 from e4_ros.energy.domains.domain import Domain
+from e4_ros.energy.domains.isochronous import IsochronousGuard
 from e4_ros.energy.errors import DomainError
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Ownership:
         domains: domain name → domain.
         undo_log: log that keeps the saved state; the caller has locked it.
         problems: what an earlier daemon's undo log could not restore, one line for each.
+        isochronous_floor: see `IsochronousGuard`.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Ownership:
         domains: Mapping[str, Domain],
         undo_log: UndoLog,
         problems: Sequence[str] = (),
+        isochronous_floor: float = 1.0,
     ) -> None:
         self._board = board
         self._root = root
@@ -68,6 +71,7 @@ class Ownership:
         self._away: dict[str, Entry] = {}  # domain -> saved state of its CPUs that are offline
         self._on_disk: tuple[Entry, ...] = ()
         self._outside = OutsideChanges(root)
+        self._guard = IsochronousGuard(root, isochronous_floor)
 
     @property
     def problems(self) -> list[str]:
@@ -140,6 +144,7 @@ class Ownership:
             Whether others changed anything, so that the clocks have to be set anew.
         """
         self._outside.look()
+        self._guard.look()
         changed = [name for name in self._acquired if self._take_over(name)]
         back = [name for name in list(self._away) if self._restore_back(name)]
         if changed or back:
@@ -154,10 +159,12 @@ class Ownership:
 
     def read_limits(self) -> None:
         """Let the limits of domains that nobody acquired follow what others set."""
+        self._guard.look()
         for name, domain in self._domains.items():
             if name not in self._acquired:
                 with contextlib.suppress(DomainError):
                     limits = domain.machine_limits(domain.snapshot())
+                    limits = self._guard.limits(domain, limits)
                     if limits != domain.limits_hz:
                         domain.set_limits(*limits)
 
@@ -230,6 +237,7 @@ class Ownership:
     def _limit(self, domain: Domain) -> None:
         """Let a domain's limits follow its saved state, and what else the machine says."""
         limits = self._outside.limits(domain, self._saved[domain.name].snapshot)
+        limits = self._guard.limits(domain, limits)
         if limits != domain.limits_hz:
             _log.info('%s may have %d to %d Hz from now on', domain.name, *limits)
             domain.set_limits(*limits)

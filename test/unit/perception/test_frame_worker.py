@@ -15,8 +15,10 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from e4_ros.perception.frame_worker import FrameWorker
+from e4_ros.perception.newest_slots import NewestSlots
 
 
 class Bench:
@@ -88,3 +90,54 @@ def test_stop_says_when_the_work_does_not_end():
     assert bench.begun.wait(5)
     assert not bench.worker.stop(timeout_s=0.01)
     bench.go.set()
+
+
+def paired(pair_within_s):
+    done, began = [], threading.Event()
+
+    def work(item):
+        done.append((item, time.monotonic()))
+        if len(done) % 2 == 0:
+            began.set()
+
+    failed: list[Exception] = []
+    return done, began, FrameWorker(work, [].append, failed.append, pair_within_s=pair_within_s)
+
+
+def test_an_item_waits_for_the_next_and_both_are_done_back_to_back():
+    done, both, worker = paired(pair_within_s=60.0)
+    worker.submit('a')
+    time.sleep(0.1)
+    assert not done, 'it waits for another'
+    worker.submit('b')
+    assert both.wait(60)
+    assert worker.stop()
+    assert [item for item, _ in done] == ['a', 'b'], 'the second replaces none that waits for it'
+
+
+def test_an_item_waits_no_longer_than_it_may():
+    done, _, worker = paired(pair_within_s=0.05)
+    began = time.monotonic()
+    worker.submit('alone')
+    while not done:
+        assert time.monotonic() < began + 60
+        time.sleep(0.001)
+    assert worker.stop()
+    assert done[0][1] - began >= 0.045
+
+
+def test_the_wait_counts_from_the_arrival_not_from_the_turn():
+    """What came while the worker was busy has waited already."""
+    now = [0.0]
+    slots = NewestSlots(now=lambda: now[0])
+    slots.put('late')
+    now[0] = 5.0
+    assert slots.take_pair(within_s=1.0) == ['late'], 'without any wait: its time is over'
+
+
+def test_an_item_that_waits_for_another_is_done_when_the_worker_ends():
+    done, _, worker = paired(pair_within_s=60.0)
+    worker.submit('held')
+    time.sleep(0.05)
+    assert worker.stop()
+    assert [item for item, _ in done] == ['held']
