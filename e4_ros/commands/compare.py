@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -28,6 +29,7 @@ from e4_ros.commands import options
 from e4_ros.files import write_whole
 
 if TYPE_CHECKING:
+    from e4_ros.evaluation.comparison.battery import Battery
     from e4_ros.evaluation.comparison.job import CompareOptions
     from e4_ros.evaluation.comparison.result import Result
     from e4_ros.evaluation.sources import Source
@@ -82,10 +84,19 @@ def compare(
         float,
         typer.Option(
             min=0,
-            help='Watt-hours of the robot’s battery; 0: what the kernel knows of one.',
+            help='Watt-hours of the robot’s battery; 0: what a bag or the kernel knows of one.',
             rich_help_panel=_BATTERY_PANEL,
         ),
     ] = 0.0,
+    battery_bag: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help='A bag of the robot’s drive with sensor_msgs/BatteryState, for size and draw of the '
+            'battery.',
+            show_default='SOURCE, if it is such a bag',
+            rich_help_panel=_BATTERY_PANEL,
+        ),
+    ] = None,
     others_w: Annotated[
         float | None,
         typer.Option(
@@ -109,6 +120,7 @@ def compare(
     \b
         e4 compare monday.mcap
         e4 compare /dev/video0 --minutes 10 --battery-wh 98 --others-w 25
+        e4 compare vtest --battery-bag monday.mcap
 
     Four ways answer the same frames at the camera's pace, in blocks of some seconds in random
     order, round after round: the full network with tracker under the governors as they are
@@ -149,6 +161,7 @@ def compare(
             board_device=board_device,
             power_like=power_like,
             battery_wh=battery_wh,
+            battery=_battery(battery_bag, Path(source)),
             others_w=others_w,
             seed=seed,
         )
@@ -156,6 +169,23 @@ def compare(
     found = _compare(wanted, stream, out)
     if not found.facts.measured:
         raise typer.Exit(_NO_SAVING)
+
+
+def _battery(bag: Path | None, source: Path) -> Battery | None:
+    """What a bag says of the battery; only one that was named has to say something."""
+    from e4_ros.evaluation.comparison.battery_bag import battery_of_bag
+    from e4_ros.evaluation.sources import SourceError
+
+    if bag is not None:
+        battery = battery_of_bag(bag)
+        if battery is None:
+            raise ValueError(
+                f'{bag}: the battery says neither capacity nor voltage; give --battery-wh'
+            )
+        return battery
+    with suppress(SourceError):
+        return battery_of_bag(source)
+    return None
 
 
 def _compare(wanted: CompareOptions, stream: Source, out: Path) -> Result:

@@ -63,7 +63,8 @@ class CompareOptions:
         domains: Names of the domains that plans clock.
         board_device: Device that a virtual board runs the network on; empty: the one that runs it.
         power_like: Name of a board whose power model is used where there is no meter.
-        battery_wh: Watt-hours of the robot's battery; 0: what the kernel knows.
+        battery_wh: Watt-hours of the robot's battery; 0: what its bag says, else the kernel.
+        battery: The battery as a bag tells of it; None: no bag does.
         others_w: Watts of the rest of the robot; None: what the battery says.
         seed: Seed of the order of blocks.
     """
@@ -78,6 +79,7 @@ class CompareOptions:
     board_device: str = ''
     power_like: str = ''
     battery_wh: float = 0.0
+    battery: Battery | None = None
     others_w: float | None = None
     seed: int = 0
     arms: Sequence[Arm] = field(default=ARMS)
@@ -181,7 +183,7 @@ def _feed(options: CompareOptions, source: Source, plan: Schedule, virtual: bool
 
 def _runtime(found: Result, options: CompareOptions, host: Host) -> Runtime | None:
     """What the saving means to the battery; None where it is none or there is none."""
-    battery = read_battery(host.root)
+    battery = options.battery or read_battery(host.root)
     if options.battery_wh:
         draw_w = None if battery is None else battery.draw_w
         battery = Battery('as given', options.battery_wh, draw_w)
