@@ -91,8 +91,8 @@ def compare(
     battery_bag: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            help='A bag of the robot’s drive with sensor_msgs/BatteryState, for size and draw of the '
-            'battery.',
+            help='A bag of the robot’s drive with sensor_msgs/BatteryState: size of the battery, '
+            'and what is drawn.',
             show_default='SOURCE, if it is such a bag',
             rich_help_panel=_BATTERY_PANEL,
         ),

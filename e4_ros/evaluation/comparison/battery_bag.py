@@ -37,8 +37,8 @@ _MOST = 20_000  # messages: an hour and a half at the usual rates
 def battery_of_bag(path: Path) -> Battery | None:
     """The battery that a bag tells of; of several the largest.
 
-    Its size is `capacity`, else `design_capacity` (Ah), times the mean voltage; what is drawn is the
-    mean of minus current times voltage where the current is negative, as the message defines it.
+    Its size is `capacity`, else `design_capacity` (Ah), times the mean voltage; what is drawn is
+    the mean of minus current times voltage where the current is negative, as the message defines.
 
     Returns:
         None where no message says a size.
