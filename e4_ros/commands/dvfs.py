@@ -265,6 +265,7 @@ def serve(
     isochronous_floor: Annotated[float, options.parameter('isochronous_floor')] = options.DEFAULTS[
         'isochronous_floor'
     ],
+    spare_cpus: Annotated[str, options.parameter('spare_cpus')] = options.DEFAULTS['spare_cpus'],
 ) -> None:
     """Run the daemon, without ROS, until SIGTERM or Ctrl-C.
 
@@ -274,6 +275,7 @@ def serve(
     import logging
 
     from e4_ros.energy.daemon.daemon import Daemon, parse_limits
+    from e4_ros.energy.daemon.parked_cpus import parse_cpus
     from e4_ros.energy.daemon.realtime import log_asynchronously, setup_realtime
 
     log_asynchronously(logging.INFO)
@@ -288,6 +290,7 @@ def serve(
             idle_lease_s=idle_lease_s,
             over_temperature_c=over_temperature_c,
             isochronous_floor=isochronous_floor,
+            spare_cpus=parse_cpus(spare_cpus),
         )
         setup_realtime()
         with Daemon(config) as daemon:

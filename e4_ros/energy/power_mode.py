@@ -48,11 +48,13 @@ class SeenMode:
         name: its name, empty where the configuration does not name it.
         limits_hz: domain (``cpu``, ``gpu``, ``emc``) → lowest and highest clock that the mode
             allows; an end that it leaves open is 0 or :data:`OPEN_HZ`.
+        cpus: number of a CPU → whether the mode has it online, where it says so.
     """
 
     id: int
     name: str = ''
     limits_hz: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    cpus: Mapping[int, bool] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -71,7 +73,7 @@ def read_power_mode(root: str | Path = '/') -> SeenMode | None:
         return None
     number = int(found[1])
     name, lines = _block(conf, number)
-    return SeenMode(number, name, _limits(lines, _domains(conf)))
+    return SeenMode(number, name, _limits(lines, _domains(conf)), _cpus(lines))
 
 
 def _text(path: Path) -> str:
@@ -112,6 +114,11 @@ def _domains(conf: str) -> dict[str, tuple[str, int]]:
             elif 'devfreq' in path and name.startswith('GPU'):
                 found[name] = ('gpu', 1)
     return found
+
+
+def _cpus(lines: list[str]) -> dict[int, bool]:
+    found = (re.fullmatch(r'CPU_ONLINE\s+CORE_(\d+)\s+([01])', line.strip()) for line in lines)
+    return {int(one[1]): one[2] == '1' for one in found if one}
 
 
 def _limits(lines: list[str], domains: Mapping[str, tuple[str, int]]) -> dict[str, tuple[int, int]]:

@@ -81,7 +81,8 @@ class ClockSteps(ManagedEntity):
         self._kept = KeptPlan(node.get_fully_qualified_name())
         if daemon and spec_of(value(node, 'controller')).clocks:
             retry_s, wait_s = value(node, 'helper_retry_s'), value(node, 'helper_wait_s')
-            self._link = DaemonLink(node, daemon, retry_s, wait_s, self._take)
+            cpus = value(node, 'cpus_needed')
+            self._link = DaemonLink(node, daemon, retry_s, wait_s, self._take, cpus)
             latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
             self._state = node.create_subscription(
                 DvfsState, f'{daemon}/state', self._look, latched

@@ -48,17 +48,24 @@ class DaemonLink:
         wait_s: How long a daemon may take to appear before the node goes on without it: one that
             is started beside the node is often a moment later.
         take_plan: Puts a plan in force for a client that got the lease.
+        cpus: How many CPUs are needed; 0: all.
     """
 
     def __init__(
-        self, node: Node, daemon: str, retry_s: float, wait_s: float, take_plan: TakePlan
+        self,
+        node: Node,
+        daemon: str,
+        retry_s: float,
+        wait_s: float,
+        take_plan: TakePlan,
+        cpus: int = 0,
     ) -> None:
         self.live: LivePlan | None = None
         self.problem = ''
         self._node = node
         self._name = node.get_fully_qualified_name()
         self._retry_s, self._wait_s = retry_s, wait_s
-        self._take_plan = take_plan
+        self._take_plan, self._cpus = take_plan, cpus
         self._service = node.create_client(AcquireLease, f'{daemon}/acquire')
         self._timers: list[Timer] = []
         self._asked_s = self._wait_until_s = 0.0
@@ -155,7 +162,7 @@ class DaemonLink:
         """Take the lease at a socket; an empty path is the one of a daemon without ROS."""
         client = DvfsClient(socket_path or None)
         try:
-            client.acquire(self._name)
+            client.acquire(self._name, cpus=self._cpus)
             self.live = self._take_plan(client)
         except (ValueError, OSError) as error:
             client.close()

@@ -24,6 +24,7 @@ from rclpy.lifecycle import LifecycleState, ManagedEntity, TransitionCallbackRet
 from rclpy.node import Node
 
 from e4_ros.energy.daemon.daemon import Daemon, DaemonConfig, parse_limits
+from e4_ros.energy.daemon.parked_cpus import parse_cpus
 from e4_ros.energy.virtual.board import write_tree
 from e4_ros.nodes.parameters import value
 
@@ -108,6 +109,7 @@ class ServedDaemon(ManagedEntity):
         limits = parse_limits(value(self._node, 'limits'))
         exactly = {  # where 0 means something
             'isochronous_floor': value(self._node, 'isochronous_floor'),
+            'spare_cpus': parse_cpus(value(self._node, 'spare_cpus')),
             'priority': value(self._node, 'realtime_priority'),
         }
         return DaemonConfig(root=root, limits_hz=limits, **exactly, **given)

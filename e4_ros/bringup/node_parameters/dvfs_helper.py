@@ -72,6 +72,12 @@ PARAMETERS = (
         1.0,
     ),
     ParameterSpec(
+        'spare_cpus',
+        '',
+        'CPUs that may be switched off while no lease needs them, like 4-7; perception says how '
+        'many it needs (cpus_needed). Empty: all stay online.',
+    ),
+    ParameterSpec(
         'realtime_priority',
         10,
         'SCHED_FIFO priority of the thread that applies steps, where permitted; 0 for none.',

@@ -245,6 +245,14 @@ PARAMETERS = (
         'Name of the DVFS daemon that steps the clocks. Where no such node runs, the daemon at the '
         "system's socket is asked (`e4 dvfs serve`). Empty to leave the clocks alone.",
     ),
+    ParameterSpec(
+        'cpus_needed',
+        0,
+        'How many CPUs this machine needs while perception holds its lease; the daemon may switch '
+        'others off, as far as its parameter spare_cpus allows. 0: all.',
+        0,
+        4096,
+    ),
     ParameterSpec('helper_retry_s', 2.0, 'Seconds between two tries for a lease.', 0.1, 3600.0),
     ParameterSpec(
         'helper_wait_s',

@@ -117,7 +117,9 @@ class DvfsClient:
         """Names of the board's domains."""
         return tuple(self.frequencies_hz)
 
-    def acquire(self, name: str, exclusive: bool = False, wait_s: float = 0.0) -> None:
+    def acquire(
+        self, name: str, exclusive: bool = False, wait_s: float = 0.0, cpus: int = 0
+    ) -> None:
         """Connect and acquire a lease, again if an earlier one was lost.
 
         Leases share the clocks: each has the highest frequency that one of them wants.
@@ -126,6 +128,8 @@ class DvfsClient:
             name: name of the lease's holder, for people.
             exclusive: whether nobody else may hold a lease meanwhile, as measuring needs it.
             wait_s: longest time in seconds to wait for others that leave no room for this lease.
+            cpus: how many CPUs are needed; the daemon may switch others off, as far as its
+                operator allows. 0: all.
 
         Raises:
             LeasesInTheWay: others leave no room for this lease; the message says who.
@@ -134,14 +138,14 @@ class DvfsClient:
         until = time.monotonic() + wait_s
         while True:
             try:
-                self._acquire(name, exclusive)
+                self._acquire(name, exclusive, cpus)
                 return
             except LeasesInTheWay:
                 if time.monotonic() >= until:
                     raise
                 time.sleep(_ASK_AGAIN_S)
 
-    def _acquire(self, name: str, exclusive: bool) -> None:
+    def _acquire(self, name: str, exclusive: bool, cpus: int) -> None:
         with self._request_lock:
             if self.state is ClientState.HELD:
                 raise DaemonError('this client holds a lease already')
@@ -149,7 +153,7 @@ class DvfsClient:
             connection = Connection(self.socket_path, self._timeout_s)
             with self._lock:
                 self._connection = connection
-            fields = {'client': name, 'exclusive': 'yes' if exclusive else ''}
+            fields = {'client': name, 'exclusive': 'yes' if exclusive else '', 'cpus': str(cpus)}
             try:
                 answer = self._ask(protocol.pack_request(protocol.ACQUIRE, **fields))
             except DaemonError:

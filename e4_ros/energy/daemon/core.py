@@ -39,6 +39,7 @@ from e4_ros.energy.daemon.compiled_plan import (
 )
 from e4_ros.energy.daemon.lease import Lease
 from e4_ros.energy.daemon.ownership import Ownership
+from e4_ros.energy.daemon.parked_cpus import ALL
 from e4_ros.energy.daemon.pinned_clocks import PinnedClocks
 from e4_ros.energy.daemon.undo_log import UndoLog
 from e4_ros.energy.domains.domain import Domain
@@ -67,6 +68,7 @@ class DaemonCore:
         limits_hz: domain → lowest and highest frequency allowed, besides the domains' own limits.
         problems: what an earlier daemon's undo log could not restore, one line for each.
         isochronous_floor: share of the memory's clock that is kept for displays and cameras.
+        spare_cpus: numbers of the CPUs that may be switched off while leases need fewer.
 
     Raises:
         ValueError: limits for a domain that the board does not have, or that leave it nothing.
@@ -82,6 +84,7 @@ class DaemonCore:
         limits_hz: Mapping[str, tuple[int, int]] | None = None,
         problems: Sequence[str] = (),
         isochronous_floor: float = 1.0,
+        spare_cpus: Sequence[int] = (),
     ) -> None:
         if len(domains) > MAX_DOMAINS:
             raise ValueError(f'{len(domains)} domains; the daemon handles {MAX_DOMAINS}')
@@ -91,7 +94,7 @@ class DaemonCore:
         self._configured_hz = dict(limits_hz or {})
         narrowed(self.domains, self._configured_hz)
         self._ownership = Ownership(
-            board, self.root, self.domains, undo_log, problems, isochronous_floor
+            board, self.root, self.domains, undo_log, problems, isochronous_floor, spare_cpus
         )
         self._page = page
         self._clocks = PinnedClocks(tuple(domains), page)
@@ -352,6 +355,8 @@ class DaemonCore:
             _log.error('every clock is restored, because %s', error)
             self.rest_all()
             return
+        needs = [lease.cpus for lease in awake]
+        self._ownership.need_cpus(ALL if ALL in needs else max(needs, default=ALL))
         has_plan = any(lease.plan for lease in self._leases)
         if not has_plan:
             self._ownership.forget()

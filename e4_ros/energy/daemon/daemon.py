@@ -61,6 +61,7 @@ class DaemonConfig(BaseModel):
             granted.
         isochronous_floor: share of the memory's highest clock, 0 to 1, that it keeps while a
             display is on or a camera on CSI streams; 0: nobody looks for such.
+        spare_cpus: numbers of the CPUs that may be switched off while leases need fewer.
         priority: SCHED_FIFO priority of the thread that applies steps, where permitted; 0: none.
     """
 
@@ -76,6 +77,7 @@ class DaemonConfig(BaseModel):
     idle_lease_s: Annotated[float, Field(ge=0.1, le=86400)] = 30.0
     over_temperature_c: Annotated[float, Field(ge=30, le=130)] = 95.0
     isochronous_floor: Annotated[float, Field(ge=0, le=1)] = 1.0
+    spare_cpus: tuple[Annotated[int, Field(ge=0, le=4095)], ...] = ()
     priority: Annotated[int, Field(ge=0, le=50)] = 10
 
 
@@ -115,6 +117,7 @@ class Daemon:
                 config.limits_hz,
                 problems,
                 config.isochronous_floor,
+                config.spare_cpus,
             )
             self.server = DaemonServer(
                 self.core,

@@ -63,6 +63,7 @@ class Lease:
         client: name of the holder, for people.
         peer: process, user and group at the other end of the connection.
         exclusive: whether nobody else may hold a lease meanwhile.
+        cpus: how many CPUs it needs; 0: all.
         reason: why the lease ended; empty while it is held.
         since_s: when the lease began, on the monotonic clock.
         plan: the plan in force; None before there is one.
@@ -77,6 +78,7 @@ class Lease:
     client: str
     peer: Peer
     exclusive: bool = False
+    cpus: int = 0
     reason: str = ''
     since_s: float = field(default_factory=time.monotonic)
     plan: FrequencyPlan | None = None
@@ -134,8 +136,8 @@ class LeaseBook:
         if len(held) >= MAX_LEASES:
             raise LeaseHeld(f'{MAX_LEASES} clients hold a lease, and no more can: {_names(held)}')
 
-    def claim(self, client: str, peer: Peer, exclusive: bool = False) -> Lease:
-        """Take a lease.
+    def claim(self, client: str, peer: Peer, exclusive: bool = False, cpus: int = 0) -> Lease:
+        """Take a lease; the last arguments are its attributes.
 
         Raises:
             LeaseHeld: what others hold leaves no room for it.
@@ -148,7 +150,7 @@ class LeaseBook:
                     f'user {peer.uid} holds {MAX_OF_ONE_USER} leases, and the others are for other '
                     f'users: {_names(self._held)}'
                 )
-            lease = Lease(client, peer, exclusive)
+            lease = Lease(client, peer, exclusive, cpus)
             self._held = (*self._held, lease)
             return lease
 

@@ -53,7 +53,7 @@ class OutsideChanges:
         self._root = root
         self._status = root / STATUS
         self._stamp = self._read_stamp()
-        self._mode: SeenMode | None = None  # the mode that was set since the look before
+        self.mode: SeenMode | None = None  # the mode that was set since the look before
         self._heat = 0
         self._heat_caps_hz: dict[str, int] = {}
         self._hidden: dict[str, _Hidden] = {}
@@ -67,7 +67,7 @@ class OutsideChanges:
         stamp = self._read_stamp()
         set_now = stamp != self._stamp
         self._stamp = stamp
-        self._mode = read_power_mode(self._root) if set_now else None
+        self.mode = read_power_mode(self._root) if set_now else None
         if set_now:
             self._hidden.clear()
         if self._heat_caps_hz and heat_state(self._root) != self._heat:
@@ -113,8 +113,8 @@ class OutsideChanges:
             if heat:
                 self._heat, self._heat_caps_hz[domain.name] = heat, high_hz
                 seen = saved
-        if self._mode is not None and domain.name in self._mode.limits_hz:
-            return domain.in_mode(seen, *self._mode.limits_hz[domain.name])
+        if self.mode is not None and domain.name in self.mode.limits_hz:
+            return domain.in_mode(seen, *self.mode.limits_hz[domain.name])
         return seen
 
     def limits(self, domain: Domain, saved: Snapshot) -> tuple[int, int]:

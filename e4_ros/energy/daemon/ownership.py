@@ -29,6 +29,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from e4_ros.energy.daemon.outside_changes import OutsideChanges
+from e4_ros.energy.daemon.parked_cpus import ParkedCpus
 from e4_ros.energy.daemon.recovery import gone, keep_only, parted, recover
 from e4_ros.energy.daemon.undo_log import UndoLog, UndoLogError
 from e4_ros.energy.daemon.undo_record import Entry, Record, boot_id
@@ -49,6 +50,7 @@ class Ownership:
         undo_log: log that keeps the saved state; the caller has locked it.
         problems: what an earlier daemon's undo log could not restore, one line for each.
         isochronous_floor: see `IsochronousGuard`.
+        spare_cpus: numbers of the CPUs that may be switched off while leases need fewer.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Ownership:
         undo_log: UndoLog,
         problems: Sequence[str] = (),
         isochronous_floor: float = 1.0,
+        spare_cpus: Sequence[int] = (),
     ) -> None:
         self._board = board
         self._root = root
@@ -72,11 +75,12 @@ class Ownership:
         self._on_disk: tuple[Entry, ...] = ()
         self._outside = OutsideChanges(root)
         self._guard = IsochronousGuard(root, isochronous_floor)
+        self._parked = ParkedCpus(root, spare_cpus)
 
     @property
     def problems(self) -> list[str]:
         """What could not be restored; while there is any, nothing more can be acquired."""
-        return [*self._left, *(line for lines in self._stuck.values() for line in lines)]
+        return [*self._of_clocks(), *self._parked.problems]
 
     @property
     def acquired(self) -> list[str]:
@@ -145,6 +149,8 @@ class Ownership:
         """
         self._outside.look()
         self._guard.look()
+        if self._parked.cpus and self._parked.follow(self._outside.mode):
+            self._write_or_log()
         changed = [name for name in self._acquired if self._take_over(name)]
         back = [name for name in list(self._away) if self._restore_back(name)]
         if changed or back:
@@ -156,6 +162,27 @@ class Ownership:
                 _log.warning('back, and not pinned: %s', error)
             self._limit(self._domains[name])
         return bool(changed)
+
+    def need_cpus(self, needed: int) -> None:
+        """Switch off what the operator spares and nobody needs; switch on again what somebody does.
+
+        Args:
+            needed: how many CPUs are needed; `parked_cpus.ALL`: all.
+        """
+        wanted, parked = self._parked.wanted(needed), list(self._parked.cpus)
+        back = [cpu for cpu in parked if cpu not in wanted]
+        off = [cpu for cpu in wanted if cpu not in parked]
+        if back:
+            self._parked.bring_back(back)
+        if off:
+            try:
+                self._write(off)
+            except OSError as error:  # what cannot be saved is not switched off
+                _log.error('no CPU goes offline, because %s', error)
+                off = []
+            self._parked.park(off)
+        if back or off:
+            self._write_or_log()
 
     def read_limits(self) -> None:
         """Let the limits of domains that nobody acquired follow what others set."""
@@ -171,9 +198,10 @@ class Ownership:
     def forget(self) -> None:
         """Remove from the undo log what was restored, once no lease has a plan any more."""
         if self._saved:
-            left = [*(self._saved[name] for name in self._stuck), *self._away.values()]
+            stuck = (self._saved[name] for name in self._stuck)
+            left = [*self._parked.entries(), *stuck, *self._away.values()]
             keep_only(self._undo_log, self._record(), left)
-            self._left = self.problems
+            self._left = self._of_clocks()
             self._saved, self._stuck, self._on_disk = {}, {}, ()
 
     def recover(self) -> list[str]:
@@ -182,7 +210,7 @@ class Ownership:
         Raises:
             UndoLogError: the undo log is damaged or another machine's; nothing was written.
         """
-        if not self._saved:
+        if not self._saved and not self._parked.cpus:
             self._left = recover(self._undo_log, self._board, self._root)
             record = self._undo_log.read()
             self._away = {}
@@ -194,9 +222,11 @@ class Ownership:
                         snapshot=before.snapshot | entry.snapshot
                     )
             self._on_disk = ()
-        elif self._stuck:
+        elif self._stuck or self._parked.problems:
             for name in list(self._stuck):
                 self._restore(name)
+            if self._parked.problems:
+                self._parked.bring_back(list(self._parked.cpus))
             self._write_or_log()
         return self.problems
 
@@ -222,6 +252,9 @@ class Ownership:
             + '; '.join(self.problems)
             + '; the daemon keeps trying, or put its undo log away with `e4 dvfs restore --forget`'
         )
+
+    def _of_clocks(self) -> list[str]:
+        return [*self._left, *(line for lines in self._stuck.values() for line in lines)]
 
     def _take_over(self, name: str) -> bool:
         """Take over what others changed of a domain; whether its saved state is another."""
@@ -274,11 +307,17 @@ class Ownership:
         if away.snapshot:
             self._away[away.name] = away
 
-    def _write(self) -> None:
-        """Bring the undo log up to date: marks where they say it all, else the whole record."""
-        record = self._record()
+    def _write(self, going_off: Sequence[int] = ()) -> None:
+        """Bring the undo log up to date: marks where they say it all, else the whole record.
+
+        Args:
+            going_off: CPUs that are switched off next.
+        """
+        record = self._record(going_off)
         busy = {*self._acquired, *self._stuck}
-        marks = [entry.name in busy for entry in self._saved.values()] + [True] * len(self._away)
+        others = len(record.entries) - len(self._saved) - len(self._away)
+        saved = [entry.name in busy for entry in self._saved.values()]
+        marks = [True] * others + saved + [True] * len(self._away)
         if not record.entries:
             self._undo_log.clear()
         elif record.entries != self._on_disk or not self._undo_log.mark(marks):
@@ -291,6 +330,7 @@ class Ownership:
         except OSError as error:  # what is there restores more than it should, but loses nothing
             _log.error('the undo log is not up to date: %s', error)
 
-    def _record(self) -> Record:
-        entries = (*self._saved.values(), *self._away.values())
+    def _record(self, going_off: Sequence[int] = ()) -> Record:
+        parked = self._parked.entries(going_off)
+        entries = (*parked, *self._saved.values(), *self._away.values())
         return Record(self._board, str(self._root), boot_id(), entries)

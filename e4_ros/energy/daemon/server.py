@@ -39,6 +39,8 @@ from e4_ros.energy.plan import FrequencyPlan, PlanError
 
 _log = logging.getLogger(__name__)
 
+_MOST_CPUS = 4096
+
 
 class _Served(NamedTuple):
     connection: socket.socket
@@ -179,14 +181,14 @@ class DaemonServer:
     def _begin(self, connection: socket.socket, peer: Peer, request: dict[str, str]) -> None:
         client = request.get('client') or 'unnamed'
         with self._control:
-            exclusive = bool(request.get('exclusive'))
+            exclusive, cpus = bool(request.get('exclusive')), _cpus(request)
             try:
-                lease = self._leases.claim(client, peer, exclusive)
+                lease = self._leases.claim(client, peer, exclusive, cpus)
             except LeaseHeld:
                 idle_s = self._idle_lease_s
                 idle = self._leases.in_the_way(exclusive, idle_s, peer.uid)
                 self._end(idle, f'no step came for {idle_s:g} s, and {client} waited for its place')
-                lease = self._leases.claim(client, peer, exclusive)
+                lease = self._leases.claim(client, peer, exclusive, cpus)
             self.core.begin(lease)
             self._activity.begin(lease)
             thread = threading.Thread(
@@ -250,6 +252,13 @@ class DaemonServer:
         except (LeaseError, PlanError, protocol.ProtocolError, OSError) as error:
             answer = protocol.pack_refusal(error)
         return answer, goes_on
+
+
+def _cpus(request: dict[str, str]) -> int:
+    text = request.get('cpus') or '0'
+    if not text.isdecimal() or int(text) > _MOST_CPUS:
+        raise protocol.ProtocolError(f'{text!r} is no number of CPUs')
+    return int(text)
 
 
 def _facts(lease: Lease) -> dict[str, Any]:

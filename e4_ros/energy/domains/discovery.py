@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
-from e4_ros.energy.domains import bpmp, cpufreq, devfreq, nvml, tegra210
+from e4_ros.energy.domains import bpmp, cpu_switches, cpufreq, devfreq, nvml, tegra210
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.domains.sysfs import KernelFiles
 from e4_ros.energy.errors import DomainError, Snapshot
@@ -37,12 +37,13 @@ _FINDERS: tuple[Callable[[Path], Iterator[Domain]], ...] = (
     bpmp.find,
     tegra210.find,
 )
-_KINDS: dict[str, tuple[ModuleType, type[Domain]]] = {
+_KINDS: dict[str, tuple[ModuleType, type[Domain] | type[cpu_switches.CpuSwitches]]] = {
     'cpufreq': (cpufreq, cpufreq.CpufreqDomain),
     'devfreq': (devfreq, devfreq.DevfreqDomain),
     'nvml': (nvml, nvml.NvmlDomain),
     'bpmp': (bpmp, bpmp.EmcDomain),
     'tegra210': (tegra210, tegra210.Tegra210EmcDomain),
+    'cpus': (cpu_switches, cpu_switches.CpuSwitches),
 }
 
 
