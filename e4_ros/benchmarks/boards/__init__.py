@@ -28,6 +28,7 @@ PARTS = {
     'holes': 'holes',
     'two_daemons': 'two_daemons',
     'wrong_table': 'wrong_table',
+    'levers': 'levers',
     'compare': 'comparisons',
     'power_mode': 'power_mode',
     'offline': 'offline',
@@ -81,6 +82,9 @@ def boards(
 
     Wrong table: boards that are half and twice as fast as their files say are played with the
     controller `e4`; frames until it is late in fewer than 2 % of the next hundred.
+
+    Levers: what waits between frames cost on boards whose idle states are described, with images
+    answered in pairs, half of them, the memory's clock planned as well, or two CPUs online.
 
     Power mode: another mode is set at random moments of leases. No clock may be written above a new
     limit later than 50 ms after it, or restored above it. Offline: CPU clusters go offline and come
