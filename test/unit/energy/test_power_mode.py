@@ -52,6 +52,8 @@ GPU MAX_FREQ -1
 EMC MAX_FREQ 0
 < POWER_MODEL ID=2 NAME=MODE_30W >
 CPU_ONLINE CORE_0 1
+CPU_ONLINE CORE_11 0
+CPU_ONLINE CORE_x 0
 TPC_POWER_GATING TPC_PG_MASK 240
 CPU_A78_0 MIN_FREQ 729600
 CPU_A78_0 MAX_FREQ 1728000
@@ -84,6 +86,7 @@ def test_a_mode_has_number_name_and_limits(tmp_path):
             'gpu': (0, 612_000_000),
             'emc': (0, 3_199_000_000),
         },
+        {0: True, 11: False},
     )
     assert seen.key == 'nvpmodel:2:MODE_30W'
 
