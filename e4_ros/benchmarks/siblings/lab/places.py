@@ -182,19 +182,18 @@ class Running:
             self._process.stdin.write(json.dumps(words).encode() + b'\n')
             self._process.stdin.flush()
 
-    def wait_for(self, event: str, patience_s: float = _PATIENCE_S) -> Event:
-        """The first line of JSON whose ``event`` is this, also one that came before.
+    def wait_for(self, event: str, patience_s: float = _PATIENCE_S, nth: int = 1) -> Event:
+        """The n-th line of JSON whose ``event`` is this, also one that came before.
 
         Raises:
             StartError: it ended before, or took too long.
         """
-        until_s, seen = time.monotonic() + patience_s, 0
+        until_s = time.monotonic() + patience_s
         with self._news:
             while True:
-                for found in self._events[seen:]:
-                    if found.said.get('event') == event:
-                        return found
-                seen = len(self._events)
+                found = [each for each in self._events if each.said['event'] == event]
+                if len(found) >= nth:
+                    return found[nth - 1]
                 if not self._reader.is_alive():
                     raise StartError(
                         f'no {event!r}: it ended with {self._process.wait()}; {self.words()}'
