@@ -31,9 +31,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from e4_ros.benchmarks.node_processes import StartError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _PATIENCE_S = 120.0
 
@@ -159,7 +162,7 @@ class Running:
         self._reader = threading.Thread(target=self._read, name='events', daemon=True)
         self._reader.start()
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
