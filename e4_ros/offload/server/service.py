@@ -52,23 +52,37 @@ class Work:
 
 
 class Service(Protocol):
-    """Something that a server computes. It is asked from several threads at once.
+    """Something that a server computes. It is asked from several threads at once."""
 
-    Attributes:
-        name: one of `request.SERVICES`.
-        hash: hash of what it computes: `identity.network_hash` for `tail` and `network`.
-        class_names: class names by label.
-        cuts: for `tail`: shapes of the tensors at each cut; empty for other services.
-        largest_batch: how many requests it takes at once.
-        about: a few words on it, for those who look at a server.
-    """
+    @property
+    def name(self) -> str:
+        """One of `request.SERVICES`."""
+        ...
 
-    name: str
-    hash: str
-    class_names: Sequence[str]
-    cuts: Mapping[str, TensorShapes]
-    largest_batch: int
-    about: str
+    @property
+    def hash(self) -> str:
+        """Hash of what it computes: `identity.network_hash` for `tail` and `network`."""
+        ...
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Class names by label."""
+        ...
+
+    @property
+    def cuts(self) -> Mapping[str, TensorShapes]:
+        """For `tail`: shapes of the tensors at each cut; empty for other services."""
+        ...
+
+    @property
+    def largest_batch(self) -> int:
+        """How many requests it takes at once."""
+        ...
+
+    @property
+    def about(self) -> str:
+        """A few words on it, for those who look at a server."""
+        ...
 
     def run(self, batch: Sequence[Work]) -> Sequence[Detections]:
         """Answer requests, all of the same cut.
