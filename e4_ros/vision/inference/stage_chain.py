@@ -82,6 +82,10 @@ class StageChain:
     def see(self, frame: np.ndarray) -> None:
         """Run every stage on an ``(H, W, 3)`` uint8 RGB frame."""
         self.boundaries[0].write(self._model.preprocess(frame))
+        self.run()
+
+    def run(self) -> None:
+        """Run every stage on what the network's input holds."""
         for compiled in self._compiled:
             compiled.run()
 
