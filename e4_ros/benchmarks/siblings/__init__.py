@@ -22,7 +22,10 @@ from typing import Annotated, Any
 
 import typer
 
-PARTS: dict[str, str] = {}
+PARTS: dict[str, str] = {
+    'batches': 'batches',
+    'sent': 'sent',
+}
 """Part, which is its key in the JSON file, → module of this folder.
 
 A module has `measure(quick: bool)`, which returns plain values, and `show(found)`, which prints

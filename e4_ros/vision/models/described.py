@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +65,14 @@ class DescribedModel:
         self.input_size = preprocessing.size
         self._decode = decoder.for_input(self.input_size)
         self._classes = ClassMap(self.labels)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The function that decodes is made from the rest, and cannot be sent to other processes.
+        return {name: value for name, value in vars(self).items() if name != '_decode'}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._decode = self.decoder.for_input(self.input_size)
 
     def preprocess(self, frame: np.ndarray) -> np.ndarray:
         """The network's ``(1, 3, H, W)`` float32 input for an ``(H, W, 3)`` uint8 RGB frame."""
