@@ -125,3 +125,33 @@ class ServerState:
 
 LEGS = ('encode', 'send', 'queue', 'run', 'return')
 """Parts of a request's time, in order."""
+
+ROBOT, EDGE = 'robot', 'edge'
+PLACES = (ROBOT, EDGE)
+"""Where a frame's answer was computed."""
+
+ANSWERED, EXPIRED, REFUSED, LOST = 'answered', 'expired', 'refused', 'lost'
+STATUSES = (ANSWERED, EXPIRED, REFUSED, LOST)
+"""What becomes of a request: it is answered, it was too old when its turn came, the server would
+not, or nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOutcome:
+    """What became of one request.
+
+    Attributes:
+        offload: what was asked.
+        status: one of `STATUSES`.
+        in_time: whether it was answered before its deadline.
+        sent_bytes: bytes of the request.
+        legs_s: leg → seconds, of `LEGS`, as far as they are known.
+        total_s: seconds from the start of the frame until the answer was here; NaN without one.
+    """
+
+    offload: Offload
+    status: str
+    in_time: bool = False
+    sent_bytes: int = 0
+    legs_s: Mapping[str, float] = field(default_factory=dict)
+    total_s: float = math.nan

@@ -33,7 +33,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Protocol
 
-from e4_ros.offload.request import LinkState, Offload, ServerState
+from e4_ros.offload.request import ROBOT, LinkState, Offload, RequestOutcome, ServerState
 from e4_ros.perception.schedule import CameraState, Schedule
 from e4_ros.perception.weights import Weights
 
@@ -109,6 +109,10 @@ class Outcome:
         segment_s: seconds of each segment that ran, in the order of the exit's path; empty:
             unknown, or not at the board's clocks (nothing computes at those of a virtual board).
         points: domain → clock in hertz that each of them ended with; empty: unknown.
+        place: where the answer was computed, one of `offload.request.PLACES`.
+        sent_bytes: bytes of this frame that are sent to the edge server; 0: nothing is.
+        radio_j: joules that sending them takes, by the radio's model; no part of ``energy_j``.
+        requests: what became, since the outcome before, of requests: this frame's or earlier ones'.
     """
 
     exit: str
@@ -117,6 +121,10 @@ class Outcome:
     period_s: float | None = None
     segment_s: Sequence[float] = ()
     points: Sequence[OperatingPoint] = ()
+    place: str = ROBOT
+    sent_bytes: int = 0
+    radio_j: float = 0.0
+    requests: Sequence[RequestOutcome] = ()
 
     @property
     def last_point(self) -> OperatingPoint:
