@@ -130,11 +130,6 @@ ROBOT, EDGE = 'robot', 'edge'
 PLACES = (ROBOT, EDGE)
 """Where a frame's answer was computed."""
 
-ANSWERED, EXPIRED, REFUSED, LOST = 'answered', 'expired', 'refused', 'lost'
-STATUSES = (ANSWERED, EXPIRED, REFUSED, LOST)
-"""What becomes of a request: it is answered, it was too old when its turn came, the server would
-not, or nobody knows."""
-
 
 @dataclass(frozen=True, slots=True)
 class RequestOutcome:
@@ -142,7 +137,7 @@ class RequestOutcome:
 
     Attributes:
         offload: what was asked.
-        status: one of `STATUSES`.
+        status: one of `exchange.STATUSES`.
         in_time: whether it was answered before its deadline.
         sent_bytes: bytes of the request.
         legs_s: leg → seconds, of `LEGS`, as far as they are known.

@@ -27,7 +27,7 @@ from pathlib import Path
 from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import BoardError, load_board
 from e4_ros.energy.plan import FrequencyPlan, PlanError, PlanPath
-from e4_ros.vision.inference.exit_thresholds import CLOSER, FULL
+from e4_ros.vision.inference.exit_thresholds import CLOSER, EDGE, FULL
 
 Tables = Mapping[str, Sequence[int]]
 """Domain → the clocks it may have, ascending hertz."""
@@ -44,7 +44,8 @@ class Stream:
     def load(self, file: str, board: str = '', tables: Tables | None = None) -> FrequencyPlan:
         """Read a plan file and check that it fits the network and, where known, the board.
 
-        A closer look goes the whole network's way; a plan that does not know it clocks it so.
+        A closer look goes the whole network's way, and what an edge server answers a part of it; a
+        plan that does not know them clocks them so.
 
         Raises:
             PlanError: it does not.
@@ -53,8 +54,10 @@ class Stream:
         plan = FrequencyPlan.load(Path(file).expanduser())
         plan.check_model(self.model, [work.name for work in self.works])
         plan.check_devices([work.device for work in self.works])
-        if CLOSER in self.paths and CLOSER not in plan.paths and FULL in plan.paths:
-            plan = plan.model_copy(update={'paths': {CLOSER: plan.paths[FULL], **plan.paths}})
+        unknown = [n for n in (CLOSER, EDGE) if n in self.paths and n not in plan.paths]
+        if unknown and FULL in plan.paths:
+            more = dict.fromkeys(unknown, plan.paths[FULL])
+            plan = plan.model_copy(update={'paths': {**more, **plan.paths}})
         if missing := sorted(set(self.paths) - set(plan.exits)):
             raise PlanError(f'plan {plan.name!r} has no path for exit {", ".join(missing)}')
         for name, path in self.paths.items():

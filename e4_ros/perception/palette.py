@@ -21,7 +21,7 @@ import math
 from collections.abc import Sequence
 
 # Okabe and Ito (2008), told apart by the colour-blind too: green is cheap, vermilion full depth.
-_ENDS = {'track': '#009e73', 'full': '#d55e00', 'closer': '#cc79a7'}
+_ENDS = {'track': '#009e73', 'full': '#d55e00', 'closer': '#cc79a7', 'edge': '#7b3fb8'}
 _MIDDLE = ('#56b4e9', '#0072b2', '#e69f00', '#f0e442')
 
 _GOLDEN = (5**0.5 - 1) / 2  # steps of it around the circle of hues come near none before them
@@ -29,7 +29,7 @@ _LIGHTNESS = (0.52, 0.64, 0.76)
 
 
 def exit_colors(exits: Sequence[str]) -> dict[str, str]:
-    """Colour of every exit as ``#rrggbb``; `track`, `full` and `closer` always look the same."""
+    """Colour of every exit as ``#rrggbb``; `track`, `full`, `closer`, `edge` always look the same."""
     middle = [name for name in exits if name not in _ENDS]
     return _ENDS | {name: _MIDDLE[i % len(_MIDDLE)] for i, name in enumerate(middle)}
 

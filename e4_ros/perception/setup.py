@@ -81,6 +81,9 @@ class EngineOptions:
         spin_us: for at most so many microseconds; 0 for no bound.
         streams: how many streams there are, each with an engine that remembers it alone; the
             network is loaded once for all of them.
+        edge: whether an edge server may answer; see `StreamEngine.port`.
+        cuts: names of the tensors behind which features may be sent to it; the network is cut there
+            as well.
     """
 
     model: str = 'pedestrian_ssdlite'
@@ -102,6 +105,8 @@ class EngineOptions:
     allow_spinning: bool = ALLOW_SPINNING
     spin_us: int = SPIN_US
     streams: int = 1
+    edge: bool = False
+    cuts: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -113,12 +118,14 @@ class Setup:
         manifest: what the bundle says of itself.
         engines: what answers frames, one for each stream; they run in turns.
         precision: precision of the network's stages.
+        cuts: where it is cut for an edge server, too.
     """
 
     path: Path
     manifest: Manifest
     engines: Sequence[StreamEngine]
     precision: str = FP32
+    cuts: Sequence[str] = ()
 
     @property
     def engine(self) -> StreamEngine:
@@ -151,7 +158,8 @@ class Setup:
     def fingerprint(self) -> str:
         """Changes with what a segment computes: the bundle's files and the precision."""
         files = sorted(file.sha256 for file in self.manifest.files)
-        return hashlib.sha256(' '.join([*files, self.precision]).encode()).hexdigest()[:12]
+        about = ' '.join([*files, self.precision, *self.cuts])
+        return hashlib.sha256(about.encode()).hexdigest()[:12]
 
     @property
     def works(self) -> Sequence[SegmentWork]:
@@ -217,13 +225,12 @@ def set_up(options: EngineOptions) -> Setup:
         record = AuditRecord(manifest.exits_key) if options.keep_audits else None
         audits = options.audit_share, record
         if options.tracks and manifest.task == 'detect':
-            return make_ladder(
-                network, runtime, options.exits, min_score, options.risk, *audits, passes
-            )
-        return make_engine(network, runtime, options.exits, min_score, *audits)
+            settings = options.risk, *audits, passes, options.edge
+            return make_ladder(network, runtime, options.exits, min_score, *settings)
+        return make_engine(network, runtime, options.exits, min_score, *audits, options.edge)
 
     engines = on_device(options.device, on, candidates(options.runtime))
-    return Setup(bundle.path, manifest, engines, options.precision)
+    return Setup(bundle.path, manifest, engines, options.precision, tuple(options.cuts))
 
 
 def _network(bundle: Bundle, options: EngineOptions) -> StagedNetwork | ClipNetwork:
@@ -239,4 +246,17 @@ def _network(bundle: Bundle, options: EngineOptions) -> StagedNetwork | ClipNetw
         from e4_ros.vision.export.build import reference_network
 
         return reference_network(bundle.path, bundle.manifest, exits=options.exits)
-    return bundle.network if options.exits else joined(bundle.network)
+    network = bundle.network if options.exits else joined(bundle.network)
+    return _cut(network, options) if options.cuts else network
+
+
+def _cut(network: StagedNetwork, options: EngineOptions) -> StagedNetwork:
+    """The network with the cuts behind which features may be sent."""
+    if options.precision != FP32:
+        raise ValueError(
+            f'features are sent in {FP32}, and this network runs in {options.precision}: send '
+            'pictures, or run the network in fp32'
+        )
+    from e4_ros.vision.networks.recut import recut
+
+    return recut(network, options.cuts)

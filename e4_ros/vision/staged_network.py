@@ -78,13 +78,14 @@ class StagedNetwork:
         model: preprocessing and decoding of the network.
         stages: stages in order; the first takes ``x``, each other what earlier ones give by its
             name, and the last gives the network's own outputs.
-        exits: exits in order of depth; the i-th reads the i-th stage's first output.
+        exits: exits in order of depth; each reads the first output of the stage before it.
         temporal: the learnt temporal exit; None where there is none.
         thresholds: gate threshold by exit name, ``temporal`` included; an exit without one is off.
         audit_bounds: largest mean loss by exit, as audits measure it; from calibration.
         confidence: probability with which those bounds hold.
         rates: share of all frames that each exit answered in calibration, where that is known.
         weights: hash of the network's weights, however it is cut.
+        places: index of the stage that each exit lies behind; empty: the i-th behind the i-th.
     """
 
     model: VisionModel
@@ -96,6 +97,12 @@ class StagedNetwork:
     confidence: float = 0.95
     rates: Mapping[str, float] | None = None
     weights: str = ''
+    places: Sequence[int] = ()
+
+    @property
+    def exit_behind(self) -> dict[int, Part]:
+        """The exit behind a stage, by the stage's index."""
+        return dict(zip(self.places or range(len(self.exits)), self.exits, strict=True))
 
     @property
     def early_exits(self) -> list[str]:
@@ -108,4 +115,12 @@ class StagedNetwork:
 
     def without_exits(self) -> StagedNetwork:
         """The network alone."""
-        return replace(self, exits=(), temporal=None, thresholds={}, audit_bounds={}, rates=None)
+        return replace(
+            self,
+            exits=(),
+            temporal=None,
+            thresholds={},
+            audit_bounds={},
+            rates=None,
+            places=(),
+        )

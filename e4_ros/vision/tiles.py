@@ -122,7 +122,19 @@ def in_frame(detections: Detections, tile: Tile, frame_shape: tuple[int, ...]) -
         frame_shape: ``(H, W, ...)``.
     """
     boxes = detections.boxes + np.array([tile.x, tile.y, tile.x, tile.y], np.float32)
-    part = inner_part(tile, frame_shape)
+    moved = Detections(boxes, detections.scores, detections.labels)
+    return uncut(moved, tile, frame_shape)
+
+
+def uncut(detections: Detections, tile: Tile, frame_shape: tuple[int, ...]) -> Detections:
+    """What was found in a tile without what the tile's border cuts.
+
+    Args:
+        detections: boxes in pixels of the frame.
+        tile: part of the frame.
+        frame_shape: ``(H, W, ...)``.
+    """
+    boxes, part = detections.boxes, inner_part(tile, frame_shape)
     whole = ((boxes[:, :2] >= part[:2]) & (boxes[:, 2:] <= part[2:])).all(1)
     return Detections.of(boxes[whole], detections.scores[whole], detections.labels[whole])
 

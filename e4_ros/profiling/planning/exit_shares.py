@@ -24,14 +24,15 @@ from pathlib import Path
 import yaml
 
 from e4_ros.profiling.planning.objective import PlanningError
-from e4_ros.vision.inference.exit_thresholds import CLOSER, FULL
+from e4_ros.vision.inference.exit_thresholds import CLOSER, EDGE, FULL
 
 
 def read_exit_shares(path: str | Path) -> dict[str, float]:
     """Shares (or counts) of the exits, by name.
 
     The file is a ``summary.json`` of `e4 run`, a ``detections.jsonl``, or a YAML or JSON mapping of
-    exit to share. A closer look counts as `full`, whose way it goes.
+    exit to share. A closer look counts as `full`, whose way it goes, and so does what an edge server
+    answered, which goes a part of it.
 
     Raises:
         PlanningError: the file is none of these.
@@ -39,8 +40,8 @@ def read_exit_shares(path: str | Path) -> dict[str, float]:
     """
     path = Path(path)
     shares = _read(path)
-    if CLOSER in shares:
-        shares[FULL] = shares.get(FULL, 0.0) + shares.pop(CLOSER)
+    for name in {CLOSER, EDGE} & shares.keys():
+        shares[FULL] = shares.get(FULL, 0.0) + shares.pop(name)
     if not any(shares.values()):
         raise PlanningError(f'{path}: no frame took any exit; let `e4 run` see some frames first')
     return shares

@@ -116,6 +116,10 @@ class Attention:
         down = (np.arange(rows) + 0.5) * self._cell[1]
         self._covers = np.stack([_covered(tile, across, down) for tile in self._tiles])
 
+    def knows(self, frame_shape: tuple[int, ...]) -> bool:
+        """Whether frames of that shape are what it was reset to."""
+        return frame_shape == self._shape
+
     def look(self, camera: CameraMotion, scale: float, elapsed_s: float) -> None:
         """Move the map to the next frame.
 

@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from e4_ros.vision.inference.intermediate_exit import ExitStep
@@ -61,10 +61,15 @@ TRACK_SEGMENT = Segment('track', 0, 0, 0, TRACK)
 
 @dataclass(frozen=True)
 class CompiledStage:
-    """A compiled stage, with the exit after it if it has one."""
+    """A compiled stage, with the exit after it if it has one.
+
+    Attributes:
+        cut: name of the tensor that it leaves behind, which is the name of the cut after it.
+    """
 
     stage: CompiledProgram
     exit: ExitStep | None
+    cut: str = ''
 
 
 @dataclass(frozen=True)
@@ -74,10 +79,12 @@ class CompiledNetwork:
     Attributes:
         input: buffer of the preprocessed frame.
         steps: stages in order; the last has no exit, and gives the network's own outputs.
+        crossing: for each stage what all those behind it read, by the tensor's name.
     """
 
     input: Buffer
     steps: Sequence[CompiledStage]
+    crossing: Sequence[Mapping[str, Buffer]] = ()
 
 
 def compile_network(
@@ -93,15 +100,30 @@ def compile_network(
     entry = runtime.buffer(tuple(network.stages[0].program.inputs['x']))
     between, carried = Boundaries(entry), None if temporal is None else temporal.state
     steps: list[CompiledStage] = []
+    exits, reads = network.exit_behind, []
     for index, part in enumerate(network.stages):
+        reads.append(between.inputs(part.program))
         compiled = between.compile(part.program, runtime)
-        found = None
-        if index < len(network.exits):
-            features, behind = first_output(compiled), network.exits[index]
+        found, behind = None, exits.get(index)
+        if behind is not None:
+            features = first_output(compiled)
             found = ExitStep(behind, features, temporal, network.model, runtime, carried)
             carried = found.state or carried
-        steps.append(CompiledStage(compiled, found))
-    return CompiledNetwork(entry, steps)
+        steps.append(CompiledStage(compiled, found, part.program.outputs[0]))
+    return CompiledNetwork(entry, steps, _crossing(network, reads))
+
+
+def _crossing(
+    network: StagedNetwork, reads: Sequence[Mapping[str, Buffer]]
+) -> list[dict[str, Buffer]]:
+    """For each stage what all stages behind it read, by name: what a tail elsewhere needs."""
+    needed: dict[str, Buffer] = {}
+    crossing = []
+    for part, read in zip(reversed(network.stages), reversed(reads), strict=True):
+        crossing.append(needed)
+        made = set(part.program.outputs)
+        needed = {name: buffer for name, buffer in needed.items() if name not in made} | dict(read)
+    return crossing[::-1]
 
 
 def segments_of(
@@ -120,12 +142,12 @@ def segments_of(
     if asked is not None:
         work, device = work + asked.cost, asked.device
     segments = [_segment('prepare', work, PREPARE, device, values)]
-    last = len(network.stages) - 1
+    last, exits = len(network.stages) - 1, network.exit_behind
     for index, (part, step) in enumerate(zip(network.stages, chain.steps, strict=True)):
         work = part.work
         read = list(step.stage.outputs.values()) if index == last else []
         if step.exit is not None:
-            work, read = work + network.exits[index].work, step.exit.answered
+            work, read = work + exits[index].work, step.exit.answered
         values = sum(math.prod(buffer.shape) for buffer in read)
         task = DECODE if read else ''
         segments.append(_segment(part.name, work, task, step.stage.device, values))

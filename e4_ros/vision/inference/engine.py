@@ -22,11 +22,12 @@ from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.audit import Audit, Auditor
 from e4_ros.vision.inference.compiled_network import Segment, compile_network, segments_of
 from e4_ros.vision.inference.exit_economics import ExitEconomics
-from e4_ros.vision.inference.exit_thresholds import FULL, TEMPORAL, ExitThresholds
+from e4_ros.vision.inference.exit_thresholds import EDGE, FULL, TEMPORAL, ExitThresholds
 from e4_ros.vision.inference.exit_timing import measure_exits
 from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentTimer
 from e4_ros.vision.inference.hold_exit import HoldExit
 from e4_ros.vision.inference.learned_temporal_exit import LearnedTemporalExit
+from e4_ros.vision.inference.offload_port import NO_PORT, Asked, OffloadPort
 from e4_ros.vision.inference.online_risk import OnlineRisk
 from e4_ros.vision.inference.pending_audit import PendingAudit
 from e4_ros.vision.inference.temporal_exit import TemporalExit
@@ -47,9 +48,12 @@ class EarlyExitEngine:
         runtime: runtime of the stages and exits.
         min_score: detections that score less are left out.
         auditor: says which early answers `audit` checks.
+        edge: whether an edge server may answer, by `port`.
 
     Attributes:
         model: preprocessing and decoding of the network.
+        port: the way to an edge server; at first there is none. Whoever is faster answers: between
+            stages the engine looks whether the server has.
         economics: rests exits that do not pay; None, as at first, lets all be asked.
     """
 
@@ -60,8 +64,11 @@ class EarlyExitEngine:
         runtime: Runtime,
         min_score: float = 0.2,
         auditor: Auditor | None = None,
+        edge: bool = False,
     ):
         self.model = network.model
+        self.port: OffloadPort = NO_PORT
+        self._edge = edge
         self.runtime = runtime
         self.min_score = min_score
         self.temporal = _temporal_exit(network, runtime)
@@ -69,8 +76,10 @@ class EarlyExitEngine:
         self.economics: ExitEconomics | None = None
         self._rates = network.rates
         self._exit_names = [*network.early_exits, FULL]
+        self._depths = {exit.name: place + 1 for place, exit in network.exit_behind.items()}
         chain = compile_network(network, self.temporal, runtime)
         self._chain, self._input, self._steps = chain, chain.input, chain.steps
+        self._crossing = chain.crossing
         self._segments = {
             looks: segments_of(network, chain, self.temporal if looks else None)
             for looks in (False, True)
@@ -91,14 +100,24 @@ class EarlyExitEngine:
         return self.segments[-1].device
 
     @property
-    def paths(self) -> dict[str, list[int]]:
-        """For every exit that may be taken, the segments on the way to it; ``full`` is the last."""
-        before = 0 if self.temporal is not None else 1  # segment 0 has no exit of its own then
-        ends = {name: depth for depth, name in enumerate(self._exit_names, before)}
-        ends[FULL] = len(self._steps)
-        asked = {
-            name: end for name, end in ends.items() if name == FULL or self.thresholds.asks(name)
+    def cuts(self) -> dict[str, dict[str, tuple[int, ...]]]:
+        """Shapes, by name, of what the stages behind each cut read, by the cut's name."""
+        return {
+            step.cut: {name: buffer.shape for name, buffer in crossing.items()}
+            for step, crossing in zip(self._steps[:-1], self._crossing, strict=False)
         }
+
+    @property
+    def paths(self) -> dict[str, list[int]]:
+        """For every exit that may be taken, the segments on the way to it; ``full`` is the last.
+
+        A frame of the exit `edge` may end before any segment of its path but the first.
+        """
+        ends = {TEMPORAL: 0} if self.temporal is not None else {}
+        ends |= self._depths
+        asked = {name: end for name, end in ends.items() if self.thresholds.asks(name)}
+        last = {EDGE: len(self._steps)} if self._edge else {}
+        asked |= last | {FULL: len(self._steps)}
         return {name: list(range(end + 1)) for name, end in asked.items()}
 
     def process(
@@ -107,6 +126,7 @@ class EarlyExitEngine:
         stamp_s: float,
         on_segment: OnSegment | None = None,
         prior: Detections | None = None,
+        asked: Asked | None = None,
     ) -> FrameResult:
         """Answer one frame of the stream.
 
@@ -116,6 +136,8 @@ class EarlyExitEngine:
             on_segment: function called with the index of a segment just before it starts.
             prior: where the objects should be now, as tracks have it, for the temporal exit; None:
                 the last answer, moved on at constant velocity.
+            asked: what was arranged with the port for this frame, where somebody else has done so;
+                None: the engine does.
 
         Raises:
             ValueError: the frame is no such image.
@@ -126,8 +148,10 @@ class EarlyExitEngine:
         if frame.shape != self._last[0] or stamp_s < self._last[1]:
             self._drop_audit()
         self._last = frame.shape, stamp_s
+        if asked is None:
+            self.port.begin(stamp_s, frame.shape)
         timer.segment(0)
-        result = self._answered(frame, stamp_s, timer, prior)
+        result = self._answered(frame, stamp_s, timer, prior, asked)
         if self.economics is not None:
             self.economics.note(result.gate_scores, result.exit)
         return result
@@ -227,6 +251,7 @@ class EarlyExitEngine:
 
     def reset(self) -> None:
         """Forget the stream."""
+        self.port.reset()
         self._drop_audit()
         self._forget()
 
@@ -238,7 +263,12 @@ class EarlyExitEngine:
                 step.exit.reset()
 
     def _answered(
-        self, frame: np.ndarray, stamp_s: float, timer: SegmentTimer, prior: Detections | None
+        self,
+        frame: np.ndarray,
+        stamp_s: float,
+        timer: SegmentTimer,
+        prior: Detections | None,
+        asked: Asked | None,
     ) -> FrameResult:
         diversity, scores = 0.0, {}
         temporal = self._temporal_that_looks()
@@ -252,7 +282,9 @@ class EarlyExitEngine:
                 temporal.remember(detections, computed=False)
                 return FrameResult(detections, TEMPORAL, diversity, scores, *timer.stop())
         self._looked = temporal is not None
-        detections, name = self._descend(frame, timer, scores)
+        if asked is None:
+            asked = self.port.ask(frame)
+        detections, name = self._descend(frame, timer, scores, asked.cut)
         if temporal is not None:
             temporal.remember(detections, computed=True)
         for step in self._steps:
@@ -261,13 +293,18 @@ class EarlyExitEngine:
         return FrameResult(detections, name, diversity, scores, *timer.stop())
 
     def _descend(
-        self, frame: np.ndarray, timer: SegmentTimer, scores: dict[str, float]
+        self, frame: np.ndarray, timer: SegmentTimer, scores: dict[str, float], cut: str
     ) -> tuple[Detections, str]:
         asked = self._looked or self._temporal_asked() is None
         self._input.write(self.model.preprocess(frame))
         for index, step in enumerate(self._steps):
+            if (said := self.port.answer()) is not None:
+                return said.above(self.min_score), EDGE
             timer.segment(index + 1)
             step.stage.run()
+            if cut and step.cut == cut:
+                crossing = self._crossing[index]
+                self.port.features({name: each.read() for name, each in crossing.items()})
             found = step.exit
             # Where even the best score would not do, the head is not run in vain.
             if found is None or not asked or not self._takes(found.name, found.most()):
@@ -275,6 +312,8 @@ class EarlyExitEngine:
             scores[found.name] = found.score(frame.shape, self.min_score)
             if self._takes(found.name, scores[found.name]):
                 return found.detections(), found.name
+        if (said := self.port.answer(done=True)) is not None:
+            return said.above(self.min_score), EDGE
         return self._last_detections(frame), FULL
 
     def _temporal_asked(self) -> TemporalExit | None:

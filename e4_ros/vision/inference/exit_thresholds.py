@@ -23,6 +23,7 @@ FULL = 'full'
 TEMPORAL = 'temporal'
 TRACK = 'track'
 CLOSER = 'closer'
+EDGE = 'edge'
 
 TAKEN = 0.5
 """Score of the exit `track` from which its answer is taken: where its drift is at the limit."""

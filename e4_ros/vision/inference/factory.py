@@ -41,6 +41,7 @@ def make_engine(
     min_score: float = 0.2,
     audit_share: float = DEFAULT_SHARE,
     record: AuditRecord | None = None,
+    edge: bool = False,
 ) -> EarlyExitEngine:
     """An engine that stops where the network's thresholds say, or never early.
 
@@ -52,13 +53,15 @@ def make_engine(
         audit_share: seconds that audits may compute for each second that answers do, 0 to 1.
         record: where exits that an audit switched off are kept for later processes; None forgets
             them: for footage that is run again and again.
+        edge: whether an edge server may answer.
     """
     if not exits:
-        return EarlyExitEngine(network.without_exits(), ExitThresholds(), runtime, min_score)
+        alone = network.without_exits()
+        return EarlyExitEngine(alone, ExitThresholds(), runtime, min_score, edge=edge)
     bounds = {name: float(np.clip(bound, *_BOUNDS)) for name, bound in network.audit_bounds.items()}
     auditor = Auditor(bounds, audit_share, network.confidence, record)
     thresholds = ExitThresholds(network.thresholds)
-    return EarlyExitEngine(network, thresholds, runtime, min_score, auditor)
+    return EarlyExitEngine(network, thresholds, runtime, min_score, auditor, edge)
 
 
 def make_ladder(
@@ -70,6 +73,7 @@ def make_ladder(
     audit_share: float = DEFAULT_SHARE,
     record: AuditRecord | None = None,
     passes: float = 0.0,
+    edge: bool = False,
 ) -> Ladder:
     """A detector with tracks: the first exit, and better answers from all the others.
 
@@ -83,11 +87,13 @@ def make_ladder(
         record: as in `make_engine`.
         passes: passes of the network a frame, on average, that closer looks fill up to; see
             `closer.passes_of`. Nothing is looked at closer without exits.
+        edge: as in `make_engine`.
 
     Raises:
         ValueError: the risk or the passes are not in their range.
     """
-    engine = make_engine(network, runtime, exits, min(min_score, LOWEST), audit_share, record)
+    lowest = min(min_score, LOWEST)
+    engine = make_engine(network, runtime, exits, lowest, audit_share, record, edge)
     return Ladder(engine, risk, min_score, track=exits, passes=passes)
 
 

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -30,14 +31,17 @@ from e4_ros.vision.inference.engine import EarlyExitEngine
 from e4_ros.vision.inference.exit_economics import ExitEconomics
 from e4_ros.vision.inference.exit_thresholds import (
     CLOSER,
+    EDGE,
     FULL,
     TAKEN,
     TRACK,
     ExitThresholds,
 )
 from e4_ros.vision.inference.frame_result import FrameResult, OnSegment, SegmentTimer
+from e4_ros.vision.inference.late_answers import LateAnswers
+from e4_ros.vision.inference.offload_port import BY_TRACKS, NOTHING, Asked, OffloadPort
 from e4_ros.vision.inference.online_risk import OnlineRisk
-from e4_ros.vision.inference.track_exit import TrackExit
+from e4_ros.vision.inference.track_exit import Doubt, TrackExit
 from e4_ros.vision.model import check_frame, check_stamp
 from e4_ros.vision.tiles import Tile, in_frame, inner_part
 
@@ -48,7 +52,8 @@ LEARNT_SCORE = 0.5
 class Ladder:
     """Carries tracks from frame to frame and runs the network where they become doubtful.
 
-    Every answer is the tracker's, also where the whole network ran: it is the better for it.
+    Every answer is the tracker's, also where the whole network ran: it is the better for it. Where
+    an edge server answers, here or for a frame that is past, the tracks learn from it likewise.
     Segment 0 follows the tracks, segment ``i + 1`` is segment ``i`` of the network. It is not safe
     to use from two threads at once.
 
@@ -80,6 +85,16 @@ class Ladder:
         self._takes = track
         self._budget, self._attention = Budget(passes), Attention(min_score)
         self._found = Detections.empty()
+        self._late = LateAnswers(self._tracks, self.risk, self._attention)
+
+    @property
+    def port(self) -> OffloadPort:
+        """The way to an edge server; at first there is none."""
+        return self.engine.port
+
+    @port.setter
+    def port(self, port: OffloadPort) -> None:
+        self.engine.port = port
 
     @property
     def thresholds(self) -> ExitThresholds:
@@ -141,24 +156,32 @@ class Ladder:
         check_frame(frame)
         check_stamp(stamp_s)
         timer.segment(0)
+        self.port.begin(stamp_s, frame.shape)
+        self._late.take(self.port)
         doubt = self._tracks.look(frame, stamp_s)
+        if doubt is None:
+            self._late.reset()
         trust = 0.0 if doubt is None else self.risk.trust(doubt)
         said = self._tracks.answer()
         scores = {TRACK: trust} if self._takes else {}
         part = self._part(frame, new=doubt is None)
-        if self._takes and doubt is not None and trust >= TAKEN:
+        asked = self._arrange(frame, doubt, trust, part)
+        if asked.follow and doubt is not None:
             self._tracks.skip()
             self.risk.skipped(doubt)
-            if part is None:
+            self._late.skipped(doubt)
+            if trust < TAKEN or self._looks_elsewhere(frame, doubt, part) or part is None:
                 return FrameResult(said, TRACK, 1 - trust, scores, *timer.stop())
             timer.behind()
             answer, inner_s = self._look_closer(frame, part, on_segment)
             return FrameResult(answer, CLOSER, 1 - trust, scores, *timer.around(inner_s))
         self._budget.spend()
         timer.behind()
-        found = self.engine.process(frame, stamp_s, _shifted(on_segment), said)
+        found = self.engine.process(frame, stamp_s, _shifted(on_segment), said, asked)
         self._found = found.detections
-        answer = self._tracks.key(self._on_one_scale(found))
+        better = found.exit == EDGE and self.port.better
+        answer = self._tracks.key(self._on_one_scale(found), better)
+        self._late.key()
         if self._takes and doubt is not None:
             self.risk.key(doubt, disagreement(said, answer, 'detect', score=0.0))
         else:
@@ -166,12 +189,45 @@ class Ladder:
         times = timer.around(found.segment_s)
         return FrameResult(answer, found.exit, 1 - trust, scores | found.gate_scores, *times)
 
+    def _arrange(
+        self, frame: np.ndarray, doubt: Doubt | None, trust: float, part: Tile | None
+    ) -> Asked:
+        """Settle who answers a frame: the tracks where it says `follow`, else the network.
+
+        The tracks stand in for an edge server while its answer can still come in time. They never
+        do where they have lost the scene, or where they already did so in vain.
+        """
+        if self.port.overdue():
+            return NOTHING
+        able = self._takes and doubt is not None and math.isfinite(doubt.drift)
+        if able and (trust >= TAKEN or self.port.awaits):
+            return BY_TRACKS
+        asked = self.port.ask(frame, part or self._unsure(), able)
+        if asked.sent or asked.cut:
+            self._late.sent(doubt)
+        return asked
+
+    def _looks_elsewhere(self, frame: np.ndarray, doubt: Doubt, part: Tile | None) -> bool:
+        """Whether the robot need not look closer: nobody shall, or an edge server does."""
+        unsure = part or self._unsure()
+        if unsure is not None and self.port.ask_part(frame, unsure):
+            self._late.sent(doubt)
+            return True
+        return part is None
+
+    def _unsure(self) -> Tile | None:
+        """The part that the tracks are most unsure about, for an edge server that wants one."""
+        if not self.port.asks_for_parts:
+            return None
+        tracker = self._tracks.tracker
+        return self._attention.choose(tracker.tracks, tracker.noise.rms)
+
     def _on_one_scale(self, found: FrameResult) -> Detections:
         """Detections whose score says the same whoever gave it: reported from the same score on.
 
         Learnt exits of a detector are taught to be right about what scores .5 or more.
         """
-        if found.exit == FULL:
+        if found.exit in (FULL, EDGE):
             return found.detections
         report = self._tracks.tracker.report_score
         said = found.detections
@@ -200,7 +256,7 @@ class Ladder:
         Returns:
             None where there are none.
         """
-        if len(self.engine.paths) == 1:
+        if not self.engine.paths.keys() - {EDGE, FULL}:
             return None
         economics = self.engine.check_pay(frame)
         self.reset()
@@ -230,13 +286,14 @@ class Ladder:
         """
         self._tracks, self.risk = other._tracks, other.risk
         self._budget, self._attention = other._budget, other._attention
+        self._late = LateAnswers(self._tracks, self.risk, self._attention)
 
     def _part(self, frame: np.ndarray, new: bool) -> Tile | None:
         """The part that a closer look goes to where the tracks can answer; None where none may."""
-        if not self._takes or not self._budget.passes:
+        if not self._takes or not (self._budget.passes or self.port.asks_for_parts):
             return None
         tracker = self._tracks.tracker
-        if new:
+        if new or not self._attention.knows(frame.shape):
             self._attention.reset(frame.shape)
         else:
             self._attention.look(self._tracks.camera, tracker.scale, self._tracks.elapsed_s)
@@ -260,6 +317,7 @@ class Ladder:
     def reset(self) -> None:
         """Forget the stream; what was learnt of it about risk stays."""
         self._tracks.reset()
+        self._late.reset()
         self.engine.reset()
 
 

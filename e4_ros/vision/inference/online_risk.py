@@ -31,6 +31,7 @@ undecided about.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from e4_ros.vision.inference.exit_thresholds import TAKEN
 from e4_ros.vision.inference.track_exit import Doubt
@@ -102,18 +103,45 @@ class OnlineRisk:
         """
         self._count(1.0)
         frames = self._frames + 1
-        unknowable = _UNDECIDED * (self._undecided + doubt.undecided) / frames
-        drifted = 0.0
-        if self._frames and math.isfinite(doubt.drift):
-            beyond = max(loss - _UNDECIDED * doubt.undecided, 0.0)
-            drifted = beyond * self._drifts / max(doubt.drift, 1e-6) / frames
+        drifts = self._drifts if self._frames and math.isfinite(doubt.drift) else 0.0
+        self._learn(doubt, loss, frames, drifts, self._undecided + doubt.undecided)
+        self._begin()
+
+    def late(self, doubt: Doubt, loss: float, since: Sequence[Doubt] = ()) -> None:
+        """A frame of this cycle that the tracks answered has become a key frame; learn from it.
+
+        Args:
+            doubt: what was doubtful about the tracks' answer to that frame.
+            loss: what that answer lost against the key frame's, in [0, 1].
+            since: doubts of the frames after it, which the tracks answered: they are the next
+                cycle's.
+        """
+        frames = max(self._frames - len(since), 1)
+        drifts = max(self._drifts - sum(each.drift for each in since), 0.0)
+        undecided = max(self._undecided - sum(each.undecided for each in since), 0.0)
+        if math.isfinite(doubt.drift):
+            self._learn(doubt, loss, frames, drifts, undecided)
+        more = 1 / min(max(self._counted, 1), _MEMORY_FRAMES)
+        self.key_share = min(self.key_share + more, 1.0)
+        self._begin()
+        for each in since:  # their drift was counted from the key frame before
+            self._frames += 1
+            self._drifts += max(each.drift - doubt.drift, 0.0)
+            self._undecided += each.undecided
+
+    def _learn(
+        self, doubt: Doubt, loss: float, frames: int, drifts: float, undecided: float
+    ) -> None:
+        """A cycle of so many frames ends, with these sums over the frames that tracks answered."""
+        unknowable = _UNDECIDED * undecided / frames
+        beyond = max(loss - _UNDECIDED * doubt.undecided, 0.0)
+        drifted = beyond * drifts / max(doubt.drift, 1e-6) / frames
         seen = min(unknowable + drifted, 1.0)
         factor = math.exp(_STEP * (1 - seen / self.risk))
         self.limit = min(max(self.limit * factor, _LEAST), _MOST)
         self._cycles += 1
         weight = 1 / min(self._cycles, _MEMORY)
         self.seen = seen if self._cycles == 1 else self.seen + weight * (seen - self.seen)
-        self._begin()
 
     def _count(self, key: float) -> None:
         self._counted += 1

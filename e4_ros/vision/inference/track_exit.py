@@ -22,10 +22,13 @@ import cv2
 import numpy as np
 
 from e4_ros.vision.detections import Detections
+from e4_ros.vision.tiles import Tile, inner_part, uncut
 from e4_ros.vision.tracking.association import undecided
-from e4_ros.vision.tracking.camera_motion import UNKNOWN
+from e4_ros.vision.tracking.camera_motion import UNKNOWN, CameraMotion
+from e4_ros.vision.tracking.carried import carried
 from e4_ros.vision.tracking.change import Change, ChangeWatch
 from e4_ros.vision.tracking.tracker import Motion, Tracker
+from e4_ros.vision.tracking.tracks import Tracks
 
 # What drifts between two key frames, in units that are worth about the same loss.
 _LOST, _AGE, _UNCOVERED, _UNEXPLAINED = 0.3, 0.6, 2.0, 3.0
@@ -50,6 +53,28 @@ class Doubt:
     drift: float
     undecided: float
     age_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The tracks at a frame that somebody else looks at meanwhile.
+
+    Attributes:
+        stamp_s: time of the frame.
+        grey: its small picture.
+        tracks: where the objects were.
+        doubt: what was doubtful about them; None where a stream began.
+        strain: part of the drift that had come together by then.
+    """
+
+    stamp_s: float
+    grey: np.ndarray
+    tracks: Tracks
+    doubt: Doubt | None
+    strain: float
+
+
+_EVERYWHERE = np.array([-np.inf, -np.inf, np.inf, np.inf])
 
 
 class TrackExit:
@@ -83,6 +108,11 @@ class TrackExit:
         self._strain, self._unlooked = 0.0, 0.0
         self._key_grey: np.ndarray | None = None
         self._key_blank = False
+
+    @property
+    def stamp_s(self) -> float:
+        """Time of the frame last looked at."""
+        return self._stamp_s
 
     def look(self, frame: np.ndarray, stamp_s: float) -> Doubt | None:
         """Move the tracks to the next frame.
@@ -121,17 +151,60 @@ class TrackExit:
         """The frame last looked at is answered by the tracks alone."""
         self._pass(looked=False)
 
-    def key(self, detections: Detections) -> Detections:
-        """The network ran on the frame last looked at.
+    def moment(self, doubt: Doubt | None) -> Moment:
+        """What is to be remembered of the frame last looked at until an answer to it comes.
+
+        Args:
+            doubt: what `look` said of it.
+        """
+        grey, tracks = self.tracker.grey, self.tracker.tracks
+        assert grey is not None, 'the tracker has looked'
+        copied = tracks.where(np.arange(len(tracks)))
+        return Moment(self._stamp_s, grey, copied, doubt, self._strain)
+
+    def late(
+        self, then: Moment, detections: Detections, better: bool = False, part: Tile | None = None
+    ) -> None:
+        """An answer to an earlier frame has come: correct the tracks by it.
+
+        What was found is moved to the frame last looked at by the optical flow between the two. An
+        answer to the whole frame makes that one the key frame, unless there was a later one.
+
+        Args:
+            then: what was remembered of that frame.
+            detections: what was found in it, in source pixels.
+            better: whether whoever found it knows more than the network: what the network misses
+                then is believed for a while, as after a closer look.
+            part: the part of the frame that was looked at; None for all of it.
+        """
+        tracker, shape = self.tracker, self.tracker.frame_shape
+        assert tracker.grey is not None, 'the tracker has looked'
+        if part is not None:
+            detections = uncut(detections, part, shape)
+        scale = tracker.scale
+        way = carried(detections, then.grey, tracker.grey, scale, shape, then.tracks, tracker.tracks)
+        looked_at = _EVERYWHERE if better else None
+        if part is not None:
+            looked_at = _moved(inner_part(part, shape), way.camera, scale)
+        tracker.update(way.detections, looked_at, then.stamp_s)
+        if part is None and then.stamp_s > self._key_s:
+            self._watch.late_key(then.grey, detections.boxes * scale, way.camera)
+            self._key_s, self._key_grey = then.stamp_s, then.grey
+            self._key_blank = _is_blank(then.grey)
+            self._strain = max(self._strain - then.strain, 0.0)
+
+    def key(self, detections: Detections, better: bool = False) -> Detections:
+        """The network ran on the frame last looked at, here or elsewhere.
 
         Args:
             detections: what it found.
+            better: as in `late`.
 
         Returns:
             The answer, by the tracks that this has confirmed.
         """
         known, scale = self.tracker.tracks.ids, self.tracker.scale
-        self.tracker.update(detections)
+        self.tracker.update(detections, _EVERYWHERE if better else None)
         tracks = self.tracker.tracks
         born = ~np.isin(tracks.ids, known)
         self._watch.key(tracks.boxes * scale, tracks.boxes[born] * scale)
@@ -175,3 +248,11 @@ class TrackExit:
 
 def _is_blank(grey: np.ndarray) -> bool:
     return bool(cv2.meanStdDev(grey)[1][0, 0] < _BLANK)
+
+
+def _moved(part: np.ndarray, camera: CameraMotion, scale: float) -> np.ndarray:
+    """A part of the picture after the camera has moved; its open sides stay open."""
+    if not camera.known:
+        return part
+    corners = np.where(np.isfinite(part), part, 0.0).reshape(2, 2) * scale
+    return np.where(np.isfinite(part), camera.carry(corners).ravel() / scale, part)

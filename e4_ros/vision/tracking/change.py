@@ -118,8 +118,23 @@ class ChangeWatch:
         cells = np.array([_CELLS[0] / width, _CELLS[1] / height] * 2) * self._scale
         for left, top, right, bottom in np.maximum(born * cells, 0).astype(int):
             self._familiar[top : bottom + 1, left : right + 1] = 0
-        self._key, self._boxes, self._since_key = self._now, boxes, np.eye(3)
-        self._ones = np.ones_like(self._now)
+        self._begin(self._now, boxes, np.eye(3))
+
+    def late_key(self, grey: np.ndarray, boxes: np.ndarray, camera: CameraMotion) -> None:
+        """An earlier frame has become the key frame; changes since then are still to be explained.
+
+        Args:
+            grey: ``(h, w)`` uint8, that frame's small picture.
+            boxes: ``(N, 4)``, the tracks in it, in its pixels.
+            camera: the camera's motion from that frame to the one last looked at.
+        """
+        since = np.eye(3)
+        since[:2] = camera.matrix
+        self._begin(_thumbnail(grey)[0], boxes, since)
+
+    def _begin(self, key: np.ndarray, boxes: np.ndarray, since: np.ndarray) -> None:
+        self._key, self._boxes, self._since_key = key, boxes, since
+        self._ones = np.ones_like(key)
         self._changed = np.zeros_like(self._changed)
 
 

@@ -103,6 +103,11 @@ class Tracker:
         """Pixels of the small picture in one of the source."""
         return 1.0 if self.grey is None else self.grey.shape[1] / self._shape[1]
 
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """``(H, W, ...)`` of the frames."""
+        return self._shape
+
     def look(self, frame: np.ndarray, stamp_s: float) -> Motion | None:
         """Move the tracks to the next frame of the stream.
 
@@ -124,15 +129,23 @@ class Tracker:
         self._move(motion, elapsed_s, self.scale)
         return motion
 
-    def update(self, detections: Detections, looked_at: np.ndarray | None = None) -> None:
+    def update(
+        self,
+        detections: Detections,
+        looked_at: np.ndarray | None = None,
+        seen_s: float | None = None,
+    ) -> None:
         """Take what the network found in the frame last looked at.
 
         Args:
             detections: of the whole network, or of one exit; low scores are welcome.
             looked_at: part of the picture that was seen, ``(4,)`` source pixels; None for all.
                 Its objects are seen larger and believed more; those outside stay as they are.
+            seen_s: time of the frame in which they were found, where that was an earlier one and
+                they were moved here since; None for the frame last looked at.
         """
-        elapsed_s = self._stamp_s - self._key_s if looked_at is None else _CLOSER_S
+        seen_s = self._stamp_s if seen_s is None else seen_s
+        elapsed_s = max(seen_s - self._key_s, 0.0) if looked_at is None else _CLOSER_S
         kept, new = confirm(
             self.tracks, detections, elapsed_s, self.report_score, looked_at, self.noise
         )
@@ -144,7 +157,7 @@ class Tracker:
         born = Tracks.born(new, ids, closer=looked_at is not None)
         self.tracks = report(kept.plus(born), self.report_score)
         if looked_at is None:
-            self._key_s = self._stamp_s
+            self._key_s = max(seen_s, self._key_s)
 
     def answer(self) -> Detections:
         """The objects that are reported, in the frame last looked at."""

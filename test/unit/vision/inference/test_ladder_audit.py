@@ -33,7 +33,7 @@ class Network:
     def __init__(self):
         self.asked = []
 
-    def process(self, frame, stamp_s, on_segment, prior):
+    def process(self, frame, stamp_s, on_segment, prior, asked):
         return FrameResult(RAW, 'temporal', 0.0, {'temporal': 1.0}, [0.001], 0.001)
 
     def audit(self, frame, result, on_segment):
