@@ -29,7 +29,7 @@ _LIGHTNESS = (0.52, 0.64, 0.76)
 
 
 def exit_colors(exits: Sequence[str]) -> dict[str, str]:
-    """Colour of every exit as ``#rrggbb``; `track`, `full`, `closer`, `edge` always look the same."""
+    """Colour of every exit as ``#rrggbb``; those of `_ENDS` are always the same."""
     middle = [name for name in exits if name not in _ENDS]
     return _ENDS | {name: _MIDDLE[i % len(_MIDDLE)] for i, name in enumerate(middle)}
 

@@ -257,8 +257,8 @@ class E4(DepthOnly):
         """Compare the clocks that the last segment had with what the plan asks for it."""
         assert self._plan is not None
         # Where an edge server answered, the frame ended before its path did.
-        path = self._context.stream.paths[outcome.exit]
-        segment = path[min(len(outcome.points), len(path)) - 1]
+        ran = self._context.stream.paths[outcome.exit]
+        segment = ran[min(len(outcome.points), len(ran)) - 1]
         for path in reversed(self._plan.paths.values()):
             if segment in path.segments:
                 asked = path.points[path.segments.index(segment)]

@@ -31,8 +31,8 @@ def read_exit_shares(path: str | Path) -> dict[str, float]:
     """Shares (or counts) of the exits, by name.
 
     The file is a ``summary.json`` of `e4 run`, a ``detections.jsonl``, or a YAML or JSON mapping of
-    exit to share. A closer look counts as `full`, whose way it goes, and so does what an edge server
-    answered, which goes a part of it.
+    exit to share. A closer look counts as `full`, whose way it goes, and so does what an edge
+    server answered, which goes a part of it.
 
     Raises:
         PlanningError: the file is none of these.

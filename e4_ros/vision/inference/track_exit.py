@@ -182,7 +182,9 @@ class TrackExit:
         if part is not None:
             detections = uncut(detections, part, shape)
         scale = tracker.scale
-        way = carried(detections, then.grey, tracker.grey, scale, shape, then.tracks, tracker.tracks)
+        way = carried(
+            detections, then.grey, tracker.grey, scale, shape, then.tracks, tracker.tracks
+        )
         looked_at = _EVERYWHERE if better else None
         if part is not None:
             looked_at = _moved(inner_part(part, shape), way.camera, scale)

@@ -83,7 +83,7 @@ def carried(
     shift = motion.shift.copy()
     growth, known = motion.growth.copy(), motion.trusted.copy()
     by_track = _ways(found, then, now)
-    for index in np.flatnonzero(~known):
+    for index in np.flatnonzero(~known).tolist():
         if index in by_track:
             shift[index], growth[index], known[index] = by_track[index] * scale, 1.0, True
         elif camera.known:
