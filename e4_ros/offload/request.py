@@ -142,6 +142,8 @@ class RequestOutcome:
         sent_bytes: bytes of the request.
         legs_s: leg → seconds, of `LEGS`, as far as they are known.
         total_s: seconds from the start of the frame until the answer was here; NaN without one.
+        stamp_s: stamp of the frame.
+        reason: why it was not answered; empty where it was.
     """
 
     offload: Offload
@@ -150,3 +152,5 @@ class RequestOutcome:
     sent_bytes: int = 0
     legs_s: Mapping[str, float] = field(default_factory=dict)
     total_s: float = math.nan
+    stamp_s: float = math.nan
+    reason: str = ''

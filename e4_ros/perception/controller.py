@@ -110,9 +110,10 @@ class Outcome:
             unknown, or not at the board's clocks (nothing computes at those of a virtual board).
         points: domain → clock in hertz that each of them ended with; empty: unknown.
         place: where the answer was computed, one of `offload.request.PLACES`.
-        sent_bytes: bytes of this frame that are sent to the edge server; 0: nothing is.
-        radio_j: joules that sending them takes, by the radio's model; no part of ``energy_j``.
-        requests: what became, since the outcome before, of requests: this frame's or earlier ones'.
+        sent_bytes: bytes that went to the edge server with ``requests``.
+        radio_j: joules that sending them took, by the radio's model; no part of ``energy_j``.
+        requests: what became known, since the outcome before, of requests: what became of this
+            frame's, and of earlier ones'. A frame's request may be told of with a later frame.
     """
 
     exit: str

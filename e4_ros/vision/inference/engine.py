@@ -54,6 +54,8 @@ class EarlyExitEngine:
         model: preprocessing and decoding of the network.
         port: the way to an edge server; at first there is none. Whoever is faster answers: between
             stages the engine looks whether the server has.
+        handed_over: whether the frame before ended at a cut without an answer, which is the edge
+            server's to give.
         economics: rests exits that do not pay; None, as at first, lets all be asked.
     """
 
@@ -68,6 +70,7 @@ class EarlyExitEngine:
     ):
         self.model = network.model
         self.port: OffloadPort = NO_PORT
+        self.handed_over = False
         self._edge = edge
         self.runtime = runtime
         self.min_score = min_score
@@ -148,6 +151,7 @@ class EarlyExitEngine:
         if frame.shape != self._last[0] or stamp_s < self._last[1]:
             self._drop_audit()
         self._last = frame.shape, stamp_s
+        self.handed_over = False
         if asked is None:
             self.port.begin(stamp_s, frame.shape)
         timer.segment(0)
@@ -284,7 +288,7 @@ class EarlyExitEngine:
         self._looked = temporal is not None
         if asked is None:
             asked = self.port.ask(frame)
-        detections, name = self._descend(frame, timer, scores, asked.cut)
+        detections, name = self._descend(frame, timer, scores, asked)
         if temporal is not None:
             temporal.remember(detections, computed=True)
         for step in self._steps:
@@ -293,7 +297,7 @@ class EarlyExitEngine:
         return FrameResult(detections, name, diversity, scores, *timer.stop())
 
     def _descend(
-        self, frame: np.ndarray, timer: SegmentTimer, scores: dict[str, float], cut: str
+        self, frame: np.ndarray, timer: SegmentTimer, scores: dict[str, float], arranged: Asked
     ) -> tuple[Detections, str]:
         asked = self._looked or self._temporal_asked() is None
         self._input.write(self.model.preprocess(frame))
@@ -302,9 +306,10 @@ class EarlyExitEngine:
                 return said.above(self.min_score), EDGE
             timer.segment(index + 1)
             step.stage.run()
-            if cut and step.cut == cut:
-                crossing = self._crossing[index]
-                self.port.features({name: each.read() for name, each in crossing.items()})
+            if arranged.cut and step.cut == arranged.cut and self._send(index):
+                self.handed_over = arranged.hand_over
+                if self.handed_over:
+                    return Detections.empty(), EDGE
             found = step.exit
             # Where even the best score would not do, the head is not run in vain.
             if found is None or not asked or not self._takes(found.name, found.most()):
@@ -315,6 +320,11 @@ class EarlyExitEngine:
         if (said := self.port.answer(done=True)) is not None:
             return said.above(self.min_score), EDGE
         return self._last_detections(frame), FULL
+
+    def _send(self, index: int) -> bool:
+        """Whether the tensors behind a stage are on their way to the edge server."""
+        crossing = self._crossing[index]
+        return self.port.features({name: each.read() for name, each in crossing.items()})
 
     def _temporal_asked(self) -> TemporalExit | None:
         return self.temporal if self.thresholds.asks(TEMPORAL) else None

@@ -167,9 +167,7 @@ class Ladder:
         part = self._part(frame, new=doubt is None)
         asked = self._arrange(frame, doubt, trust, part)
         if asked.follow and doubt is not None:
-            self._tracks.skip()
-            self.risk.skipped(doubt)
-            self._late.skipped(doubt)
+            self._by_tracks(doubt)
             if trust < TAKEN or self._looks_elsewhere(frame, doubt, part) or part is None:
                 return FrameResult(said, TRACK, 1 - trust, scores, *timer.stop())
             timer.behind()
@@ -178,6 +176,10 @@ class Ladder:
         self._budget.spend()
         timer.behind()
         found = self.engine.process(frame, stamp_s, _shifted(on_segment), said, asked)
+        if self.engine.handed_over and doubt is not None:
+            self._by_tracks(doubt)
+            times = timer.around(found.segment_s)
+            return FrameResult(said, EDGE, 1 - trust, scores | found.gate_scores, *times)
         self._found = found.detections
         better = found.exit == EDGE and self.port.better
         answer = self._tracks.key(self._on_one_scale(found), better)
@@ -188,6 +190,12 @@ class Ladder:
             self.risk.unaudited()
         times = timer.around(found.segment_s)
         return FrameResult(answer, found.exit, 1 - trust, scores | found.gate_scores, *times)
+
+    def _by_tracks(self, doubt: Doubt) -> None:
+        """The tracks answer the frame."""
+        self._tracks.skip()
+        self.risk.skipped(doubt)
+        self._late.skipped(doubt)
 
     def _arrange(
         self, frame: np.ndarray, doubt: Doubt | None, trust: float, part: Tile | None

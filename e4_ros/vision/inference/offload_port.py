@@ -38,11 +38,13 @@ class Asked(NamedTuple):
         cut: name of the tensor behind which `OffloadPort.features` is to be called; empty: nowhere.
         follow: the tracks shall answer this frame.
         sent: a picture of it, or of a part of it, is on its way.
+        hand_over: what comes behind the cut is the server's, and the tracks answer this frame.
     """
 
     cut: str = ''
     follow: bool = False
     sent: bool = False
+    hand_over: bool = False
 
 
 NOTHING, BY_TRACKS = Asked(), Asked(follow=True)
@@ -107,8 +109,8 @@ class OffloadPort(Protocol):
         """Send a part of the frame that came last, for a closer look; whether it is on its way."""
         ...
 
-    def features(self, tensors: Mapping[str, np.ndarray]) -> None:
-        """The network has come to the cut.
+    def features(self, tensors: Mapping[str, np.ndarray]) -> bool:
+        """The network has come to the cut; whether they are on their way.
 
         Args:
             tensors: all that the stages behind it read, by name; written to again after the call.
@@ -156,8 +158,9 @@ class NoPort:
         """Nothing is sent."""
         return False
 
-    def features(self, tensors: Mapping[str, np.ndarray]) -> None:
-        """Never called, since nothing was arranged."""
+    def features(self, tensors: Mapping[str, np.ndarray]) -> bool:
+        """Nothing is sent."""
+        return False
 
     def answer(self, done: bool = False) -> Detections | None:
         """Nothing comes."""

@@ -20,6 +20,7 @@ import pytest
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.frame_result import FrameResult
 from e4_ros.vision.inference.ladder import Ladder
+from e4_ros.vision.inference.offload_port import NO_PORT
 
 FRAME = np.zeros((120, 160, 3), np.uint8)
 RAW = Detections.of(np.array([[10, 10, 40, 80]]), np.array([0.6]))
@@ -29,6 +30,8 @@ class Network:
     """Three segments and an exit, whose audits keep what they were asked."""
 
     model = None
+    port = NO_PORT
+    handed_over = False
 
     def __init__(self):
         self.asked = []
