@@ -26,7 +26,10 @@ from typing import Any
 from e4_ros.offload import wire
 from e4_ros.offload.exchange import EdgeConfig
 from e4_ros.offload.link import Exchange
-from e4_ros.offload.zenoh_link import ALIVE, HELLO
+from e4_ros.offload.tls_check import handshake_problem
+from e4_ros.offload.zenoh_link import ALIVE, HELLO, Came, query
+
+_LOOK_CLOSER_S = 2.0  # between two questions, from which on it is looked why nobody answers
 
 _DOUBT = 'a request was not answered; the server is being asked whether it is there'
 
@@ -73,18 +76,7 @@ class Appeared:
     there: bool
 
 
-@dataclass(frozen=True)
-class Greeted:
-    """Something came back for a question, or (without fields) nothing more will."""
-
-    number: int
-    arrived_s: float
-    fields: bytes | None = None
-    payload: bytes = b''
-    trouble: str = ''
-
-
-Event = Appeared | Greeted
+Event = Appeared | Came
 
 
 class Greeter:
@@ -99,7 +91,6 @@ class Greeter:
         put: takes events, from threads of Zenoh; the client hands them to `heard`.
 
     Attributes:
-        due_s: `time.monotonic` when `tick` has something to do.
         doubts: why nothing should be sent although the server has not been found silent; empty
             where there are none.
     """
@@ -186,14 +177,16 @@ class Greeter:
         self._asked, self._other = None, None
         self._again()
         where = ', '.join(self._config.endpoints)
-        return presence.down(f'the server {self._config.name} at {where} {what}')
+        said = f'the server {self._config.name} at {where} {what}'
+        why = self._why_silent()
+        return presence.down(f'{said}: {why}' if why else said)
 
     def _again(self) -> None:
         """Ask again after a pause, which doubles each time."""
         self._next_s = time.monotonic() + self._pause_s
         self._pause_s = min(2 * self._pause_s, self._config.backoff_s[1])
 
-    def _read(self, event: Greeted, presence: Presence) -> Presence:
+    def _read(self, event: Came, presence: Presence) -> Presence:
         assert self._asked is not None
         assert event.fields is not None
         try:
@@ -205,6 +198,8 @@ class Greeter:
             return Presence(trouble=f'the server cannot be used: {error}')
         _, sent_s, size = self._asked
         times = Exchange(sent_s, reply.received_s, reply.replied_s, event.arrived_s, size)
+        if not times.plausible:
+            return Presence(trouble='the server cannot be used: it names times that cannot be')
         return Presence(
             True,
             reply.incarnation,
@@ -222,40 +217,23 @@ class Greeter:
         self._put(Appeared(str(sample.key_expr).rsplit('/', 1)[-1], there))
 
     def _ask(self, presence: Presence) -> None:
-        import zenoh
-
         number = next(self._numbers)
         ballast = bytes(self._config.probe_bytes if presence.up and number % 2 else 0)
         fields = wire.seal(wire.HelloAsk(robot=self._robot, known=presence.digest))
         self._asked = number, time.monotonic(), len(ballast)
+        query(
+            self._session,
+            f'{self._config.name}/{HELLO}',
+            fields,
+            ballast,
+            self._config.hello_timeout_s,
+            wire.MOST_CATALOGUE,
+            (HELLO, number),
+            self._put,
+        )
 
-        def came(reply: Any) -> None:  # in a thread of Zenoh
-            arrived_s, sample = time.monotonic(), reply.ok
-            if sample is None:
-                return
-            given = sample.attachment
-            if (
-                given is None
-                or len(given) > wire.MOST_FIELDS
-                or len(sample.payload) > wire.MOST_CATALOGUE
-            ):
-                self._put(Greeted(number, arrived_s, b''))  # garbage
-                return
-            self._put(Greeted(number, arrived_s, given.to_bytes(), sample.payload.to_bytes()))
-
-        def done() -> None:
-            self._put(Greeted(number, time.monotonic(), trouble='does not answer'))
-
-        try:
-            self._session.get(
-                f'{self._config.name}/{HELLO}',
-                zenoh.handlers.Callback(came, done, indirect=False),
-                payload=ballast,
-                attachment=fields,
-                timeout=self._config.hello_timeout_s,
-                target=zenoh.QueryTarget.ALL,
-                consolidation=zenoh.ConsolidationMode.NONE,
-                express=True,
-            )
-        except zenoh.ZError:
-            done()
+    def _why_silent(self) -> str:
+        """What TLS makes of it, where a server that should be there has been silent for long."""
+        if self._config.tls is None or self._pause_s < _LOOK_CLOSER_S:
+            return ''
+        return handshake_problem(self._config.endpoints[0], self._config.tls)

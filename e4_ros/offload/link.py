@@ -30,6 +30,7 @@ _CLOCK_WINDOW_S = 120.0  # two clocks drift by a few parts in 10⁵: 2 ms
 _SAMPLES = 64
 _OUTCOMES = 20
 _LEAST_BITS = 16_000  # of what shows a rate: below, it is all round trip
+_SLACK_S = 0.01  # by which two clocks may differ over a request
 _LEAST_S = 1e-4  # of a send leg: what two clocks and a scheduler leave of it
 
 
@@ -55,6 +56,12 @@ class Exchange:
     def travel_s(self) -> float:
         """Seconds on the way, there and back; no clock of one side is compared with the other's."""
         return max(0.0, (self.arrived_s - self.sent_s) - (self.replied_s - self.received_s))
+
+    @property
+    def plausible(self) -> bool:
+        """Whether the other side spent no more time on it than it was away."""
+        there_s = self.replied_s - self.received_s
+        return 0 <= there_s <= self.arrived_s - self.sent_s + _SLACK_S
 
     @property
     def offset_s(self) -> float:

@@ -30,12 +30,11 @@ from e4_ros.vision.detections import Detections
 class Match:
     """What the robot runs held against what a server offers.
 
-    Every attribute is replaced as a whole, so that other threads may read it.
-
     Args:
         offers: what the robot runs.
 
     Attributes:
+        offers: what the robot runs.
         usable: services that fit, by name.
         refused: service → why it does not fit.
         hashes: hash of each that fits.
@@ -44,7 +43,7 @@ class Match:
     """
 
     def __init__(self, offers: Offers):
-        self._offers = offers
+        self.offers = offers
         self._labels = {name: label for label, name in enumerate(offers.class_names)}
         self.take(None)
 
@@ -98,21 +97,21 @@ class Match:
 
     def _unfit(self, name: str, entry: wire.ServiceEntry) -> str:
         if name in (TAIL, NETWORK):
-            if entry.hash != self._offers.network:
+            if entry.hash != self.offers.network:
                 return (
                     f'the {name} of the server is that of another network (hash '
-                    f'{entry.hash[:8]}, here {self._offers.network[:8]}): give both the same bundle'
+                    f'{entry.hash[:8]}, here {self.offers.network[:8]}): give both the same bundle'
                 )
-            if tuple(entry.class_names) != tuple(self._offers.class_names):
+            if tuple(entry.class_names) != tuple(self.offers.class_names):
                 return f'the {name} of the server has other class names'
-        elif not set(entry.class_names) & set(self._offers.class_names):
+        elif not set(entry.class_names) & set(self.offers.class_names):
             return f'the {name} of the server knows none of the classes of this robot'
         return ''
 
     def _fitting_cuts(self, tails: wire.ServiceEntry | None) -> tuple[str, ...]:
         if tails is None:
             return ()
-        fitting, own = [], self._offers.cuts
+        fitting, own = [], self.offers.cuts
         for cut, shapes in tails.cuts.items():
             if own is not None and cut not in own:
                 self._cut_refusals[cut] = f'this robot cannot take features at {cut}'

@@ -17,11 +17,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from e4_ros import extras
-from e4_ros.offload.exchange import TLS, TlsFiles, check_endpoints
+from e4_ros.offload import wire
+from e4_ros.offload.exchange import TlsFiles, check_endpoints
+from e4_ros.offload.tls_check import context
 
 if TYPE_CHECKING:
     import zenoh
@@ -63,6 +67,8 @@ def open_session(
     """
     check_endpoints([*listen, *connect], tls)
     extras.require('edge', 'an edge server, and a robot that asks one,')
+    if tls is not None:
+        context(tls, server=bool(listen))  # says more than Zenoh would where a file is wrong
     import zenoh
 
     zenoh.init_log_from_env_or('off')  # what matters comes back as an error, or as silence
@@ -80,7 +86,7 @@ def _settings(
     most_bytes: int, tls: TlsFiles | None, listen: Sequence[str], connect: Sequence[str]
 ) -> dict[str, Any]:
     settings: dict[str, Any] = {
-        'mode': 'peer' if listen else 'client',
+        'mode': 'peer',  # a client gives up where nobody is there at the start
         'scouting/multicast/enabled': False,
         'scouting/gossip/enabled': False,
         'transport/shared_memory/enabled': False,
@@ -93,7 +99,7 @@ def _settings(
         'listen/timeout_ms': 0,
         'connect/endpoints': list(connect),
         'connect/exit_on_failure': False,
-        'connect/timeout_ms': 0,
+        'connect/timeout_ms': -1,  # for ever, in the background
         'connect/retry': {
             'period_init_ms': _RETRY_MS[0],
             'period_max_ms': _RETRY_MS[1],
@@ -117,9 +123,77 @@ def _settings(
     return settings
 
 
-def is_encrypted(endpoints: Sequence[str]) -> bool:
-    """Whether these endpoints are those of TLS."""
-    return all(endpoint.startswith(TLS) for endpoint in endpoints)
+@dataclass(frozen=True)
+class Came:
+    """Something came back for a question, or nothing (more) will.
+
+    Attributes:
+        what: last word of the key that was asked, or the one before it: `HELLO`, `ASK`.
+        number: number of the question.
+        arrived_s: `time.monotonic` when it came.
+        fields: the attachment; None where nothing more will come.
+        payload: the payload.
+        trouble: why nothing came.
+    """
+
+    what: str
+    number: int
+    arrived_s: float
+    fields: bytes | None = None
+    payload: bytes = b''
+    trouble: str = ''
+
+
+def query(
+    session: zenoh.Session,
+    key: str,
+    fields: bytes,
+    payload: bytes,
+    timeout_s: float,
+    most_bytes: int,
+    question: tuple[str, int],
+    put: Callable[[Came], None],
+) -> None:
+    """Ask, and have threads of Zenoh hand over what comes back; it ends with a `Came` of nothing.
+
+    Args:
+        session: the session.
+        key: key of what is asked.
+        fields: the attachment.
+        payload: the payload.
+        timeout_s: seconds after which nothing more is waited for.
+        most_bytes: largest payload of a reply; of a larger one nothing is read.
+        question: what is asked, and its number, which come back.
+        put: takes what comes.
+    """
+    import zenoh
+
+    def came(reply: Any) -> None:
+        arrived_s, sample = time.monotonic(), reply.ok
+        if sample is None:
+            return  # the transport gives it up; the end will follow
+        given = sample.attachment
+        if given is None or len(given) > wire.MOST_FIELDS or len(sample.payload) > most_bytes:
+            put(Came(*question, arrived_s, b''))  # which is garbage
+            return
+        put(Came(*question, arrived_s, given.to_bytes(), sample.payload.to_bytes()))
+
+    def done() -> None:
+        put(Came(*question, time.monotonic(), trouble='does not answer'))
+
+    try:
+        session.get(
+            key,
+            zenoh.handlers.Callback(came, done, indirect=False),
+            payload=payload,
+            attachment=fields,
+            timeout=timeout_s,
+            target=zenoh.QueryTarget.ALL,
+            consolidation=zenoh.ConsolidationMode.NONE,
+            express=True,
+        )
+    except zenoh.ZError:
+        done()
 
 
 def _brief(error: Exception) -> str:
