@@ -105,7 +105,9 @@ def _fuzz(socket_path: str, requests: str) -> None:
     stolen = tried = 0
     with DvfsClient(socket_path) as holder:
         holder.acquire('holder', exclusive=True)
-        for _ in range(int(requests)):
+        holder.set_plan(alternating_plan(holder.board, holder.frequencies_hz))
+        for number in range(int(requests)):
+            holder.step(0, number % 2)  # one that wants nothing for long makes room for others
             future = acquire.call_async(AcquireLease.Request(client=_nonsense(rng)))
             rclpy.spin_until_future_complete(node, future, timeout_sec=10)
             stolen += future.result() is not None and future.result().success
