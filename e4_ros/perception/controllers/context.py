@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e4_ros.perception.active_plan import Stream
+from e4_ros.perception.controllers.dvfo.choices import Choice
 from e4_ros.profiling.planning.cost_table import CostTable
 
 State = NDArray[np.float32]
@@ -62,6 +63,7 @@ class Context:
         table_problem: why there are none, though the user named a file; empty: nothing is wrong.
         bundle: fingerprint of the network that runs, which ``table`` must be of.
         learnt: trained policy networks by controller name; the simulator trains them.
+        choices: what can be sent of a frame to an edge server; empty: pictures, whatever runs.
     """
 
     stream: Stream
@@ -72,3 +74,4 @@ class Context:
     table_problem: str = ''
     bundle: str = ''
     learnt: Mapping[str, Learnt] = field(default_factory=dict)
+    choices: Sequence[Choice] = ()

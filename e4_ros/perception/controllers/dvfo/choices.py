@@ -1,0 +1,171 @@
+# Copyright 2026 e4_ros maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What could be sent of a frame: its bytes, what the answer is worth, what has run before.
+
+A table of these is measured per network and footage; `MEASURED` is that of the pedestrian detector
+that is shipped. What a network has no table for can only be sent as a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from e4_ros.offload.request import (
+    FEATURES,
+    FOLLOW,
+    FRAME,
+    GO_ON,
+    LOCAL,
+    NETWORK,
+    TAIL,
+    LinkState,
+    Offload,
+    ServerState,
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing that may be done with a key frame.
+
+    Attributes:
+        offload: what is sent; `LOCAL`: nothing.
+        sent_bytes: bytes of it.
+        f1: F1 of the answer against the full network on the undistorted frame, 0 to 1.
+        before: share of the network's multiply-adds that run on the robot before it is sent.
+        encode_s: seconds to encode it, on the robot.
+    """
+
+    offload: Offload = LOCAL
+    sent_bytes: float = 0.0
+    f1: float = 1.0
+    before: float = 0.0
+    encode_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (self.sent_bytes >= 0 and 0 <= self.f1 <= 1 and 0 <= self.before <= 1):
+            raise ValueError(f'{self} sends, is worth or has run what nothing can')
+
+    @property
+    def runs(self) -> str:
+        """Key of `ServerState.run_s`: the service, or the cut for tails; empty for none."""
+        return self.offload.cut or self.offload.service
+
+    def open(self, server: ServerState) -> bool:
+        """Whether the server offers it; nothing is needed for `LOCAL`."""
+        sent = self.offload
+        if sent.service and sent.service not in server.services:
+            return False
+        return not sent.cut or sent.cut in server.cuts
+
+
+NOTHING = Choice()
+
+# Mean of 25 frames of the video vtest (768x576; score > .5, IoU .5) with the pedestrian detector.
+_JPEG = ((30, 32.6, 0.898), (50, 45.6, 0.942), (70, 61.6, 0.955), (85, 89.2, 0.987))
+_CUTS = (
+    ('add_2', 0.54, ((8, 38.7, 1.0), (4, 18.1, 0.959))),
+    ('add_5', 0.65, ((8, 19.8, 1.0), (4, 9.6, 0.959))),
+    ('add_7', 0.75, ((8, 29.0, 1.0), (4, 13.3, 0.986))),
+)
+_JPEG_S, _PACK_S = 1.3e-3, 0.45e-3  # on one core of a Xeon; packing includes zlib
+
+FRAMES: tuple[Choice, ...] = tuple(
+    Choice(
+        Offload(NETWORK, FRAME, quality=quality, meanwhile=meanwhile),
+        1e3 * kilobytes,
+        f1,
+        0.0,
+        _JPEG_S,
+    )
+    for quality, kilobytes, f1 in _JPEG
+    for meanwhile in (GO_ON, FOLLOW)
+)
+"""Pictures that any network can be sent; sizes and F1 are those of `MEASURED`."""
+
+MEASURED: tuple[Choice, ...] = (
+    *FRAMES,
+    *(
+        Choice(
+            Offload(TAIL, FEATURES, cut=cut, bits=bits, meanwhile=meanwhile),
+            1e3 * kilobytes,
+            f1,
+            before,
+            _PACK_S,
+        )
+        for cut, before, sizes in _CUTS
+        for bits, kilobytes, f1 in sizes
+        for meanwhile in (GO_ON, FOLLOW)
+    ),
+)
+"""What can be sent of a frame to the shipped pedestrian detector elsewhere."""
+
+
+def choices_for(known: Sequence[Choice]) -> tuple[Choice, ...]:
+    """What a controller chooses from: nothing, and what is known; pictures where nothing is."""
+    return (NOTHING, *(known or FRAMES))
+
+
+UNKNOWN_RATE_BPS = 5e6
+UNKNOWN_TRIP_S = 0.02
+UNKNOWN_RUN_S = 0.03
+FASTEST_BPS = 1e9
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a request is counted on to take, made of what was seen; every figure is finite.
+
+    Attributes:
+        rates_bps: bits a second, in bad and in usual moments; 0: nothing comes through.
+        trip_s: seconds there and back of something small.
+        loss: share of requests that are never answered.
+        wait_s: seconds that a request waits at the server.
+        run_s: seconds that the server computes, by `Choice.runs`.
+        known: whether a rate was ever measured.
+    """
+
+    rates_bps: tuple[float, float]
+    trip_s: float
+    loss: float
+    wait_s: float
+    run_s: dict[str, float]
+    known: bool
+
+    @classmethod
+    def of(cls, link: LinkState, server: ServerState) -> Estimate:
+        """Of what was seen; what is no number counts as not known, a rate without end as high."""
+        low, usual = (_rate(rate) for rate in link.rate_bps)
+        return cls(
+            (min(low, usual), usual),
+            _seconds(link.round_trip_s, UNKNOWN_TRIP_S),
+            link.loss if 0 <= link.loss <= 1 else 0.0,
+            _seconds(server.wait_s, 0.0),
+            {name: _seconds(run_s, UNKNOWN_RUN_S) for name, run_s in server.run_s.items()},
+            all(0 <= rate < float('inf') for rate in link.rate_bps),
+        )
+
+    def run_of(self, choice: Choice) -> float:
+        """Seconds that the server computes for a choice."""
+        return self.run_s.get(choice.runs, UNKNOWN_RUN_S)
+
+
+def _rate(rate_bps: float) -> float:
+    return min(rate_bps, FASTEST_BPS) if rate_bps >= 0 else UNKNOWN_RATE_BPS
+
+
+def _seconds(seconds: float, unknown: float) -> float:
+    return seconds if 0 <= seconds < float('inf') else unknown
