@@ -33,7 +33,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Protocol
 
-from e4_ros.offload.request import ROBOT, LinkState, Offload, RequestOutcome, ServerState
+from e4_ros.offload.request import LOCAL, ROBOT, LinkState, Offload, RequestOutcome, ServerState
 from e4_ros.perception.schedule import CameraState, Schedule
 from e4_ros.perception.weights import Weights
 
@@ -220,12 +220,14 @@ ALWAYS = frozenset({'why', 'problem'})  # words, which need no carrying out
 def refuse_unknown(decision: Decision, carried: Collection[str], who: str) -> None:
     """Raise :class:`ControllerError` where ``decision`` asks for what cannot be carried out.
 
+    Sending nothing to an edge server can be carried out by everybody.
+
     Args:
         decision: what a controller decided.
         carried: names of the fields that can be carried out.
         who: who carries out, for the message.
     """
-    asked = [f.name for f in fields(decision) if getattr(decision, f.name) is not None]
+    asked = [f.name for f in fields(decision) if getattr(decision, f.name) not in (None, LOCAL)]
     if unknown := [name for name in asked if name not in carried and name not in ALWAYS]:
         raise ControllerError(f'{who} cannot carry out {", ".join(unknown)}, as decided')
 

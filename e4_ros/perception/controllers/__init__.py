@@ -176,6 +176,16 @@ def _learned(name: str) -> Callable[[Context, bool], Controller]:
     return make
 
 
+def _dvfo(policy: str) -> Callable[[Context], Controller]:
+    def make(context: Context) -> Controller:
+        from e4_ros.perception.controllers.dvfo.exact import Exact
+        from e4_ros.perception.controllers.dvfo.greedy import Greedy
+
+        return {'exact': Exact, 'greedy': Greedy}[policy](context)
+
+    return make
+
+
 def _given_point(name: str, text: str, exits: bool) -> ControllerSpec:
     from e4_ros.energy.daemon.hold_point import parse_point
     from e4_ros.perception.controllers.fixed import Fixed
@@ -213,6 +223,24 @@ _OWN = (
         'The whole network; clocks of a frequency plan that follows the stream.',
         *(False, True, True),
         _planned(exits=False),
+    ),
+    ControllerSpec(
+        'dvfo',
+        'Clocks and offloading together, after DVFO: the policy that won its table, dvfo:exact.',
+        *(True, True, True),
+        _dvfo('exact'),
+    ),
+    ControllerSpec(
+        'dvfo:exact',
+        'The same by search: all clocks and all that can be sent, as the link is estimated.',
+        *(True, True, True),
+        _dvfo('exact'),
+    ),
+    ControllerSpec(
+        'dvfo:greedy',
+        'The same by a bandit: LinUCB corrects the search by what frames really cost.',
+        *(True, True, True),
+        _dvfo('greedy'),
     ),
 )
 

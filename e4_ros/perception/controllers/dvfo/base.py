@@ -25,22 +25,20 @@ from numpy.typing import NDArray
 
 from e4_ros.energy.board_model import BoardModel
 from e4_ros.energy.boards import BoardError
-from e4_ros.offload.request import LOCAL, Offload
+from e4_ros.offload.request import EDGE, LOCAL, Offload
 from e4_ros.perception.controller import BoardState, Decision, Observation, Outcome
 from e4_ros.perception.controllers.base import DepthOnly
 from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.controllers.dvfo.choices import Choice, choices_for
-from e4_ros.perception.controllers.dvfo.costs import FrameCosts, Price
+from e4_ros.perception.controllers.dvfo.costs import FrameCosts, Price, Rows
 from e4_ros.perception.controllers.fixed import costs, described
 from e4_ros.profiling.planning.cost_table import CostTable
-
-Rows = NDArray[np.intp]
 
 LEVELS = 10
 """Clocks of a domain that are looked at: the paper has ten levels; longer tables are thinned."""
 
 _PERIOD_S, _LONGEST_S = 0.1, 2.0
-_SLOW = 0.05
+_SLOW = 0.02
 _KEY_SHARE = 0.5
 _WAIT_S = 0.05
 
@@ -138,7 +136,8 @@ class ClocksAndOffload(DepthOnly):
         return FrameCosts(table, points, self._context.stream.paths, choices, waiting_w)
 
     def _is_key(self, outcome: Outcome) -> bool:
-        return outcome.exit in ('full', 'closer') or outcome.exit not in self._context.stream.paths
+        ran = outcome.exit in ('full', 'closer') or outcome.exit not in self._context.stream.paths
+        return ran or outcome.place == EDGE or outcome.sent_bytes > 0
 
 
 def open_rows(found: FrameCosts, seen: Observation) -> Rows:

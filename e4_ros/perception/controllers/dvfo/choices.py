@@ -20,6 +20,8 @@ that is shipped. What a network has no table for can only be sent as a picture.
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,10 +31,12 @@ from e4_ros.offload.request import (
     FRAME,
     GO_ON,
     LOCAL,
+    LOST,
     NETWORK,
     TAIL,
     LinkState,
     Offload,
+    RequestOutcome,
     ServerState,
 )
 
@@ -126,41 +130,91 @@ FASTEST_BPS = 1e9
 
 
 @dataclass(frozen=True)
+class Way:
+    """How a request may fare.
+
+    Attributes:
+        chance: how likely that is, 0 to 1; those of all ways sum to 1.
+        rate_bps: bits a second; 0: nothing comes through.
+        wait_s: seconds that it waits at the server.
+    """
+
+    chance: float
+    rate_bps: float
+    wait_s: float
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What a request is counted on to take, made of what was seen; every figure is finite.
 
     Attributes:
-        rates_bps: bits a second, in bad and in usual moments; 0: nothing comes through.
+        ways: how it may fare; the last is the most likely one.
         trip_s: seconds there and back of something small.
         loss: share of requests that are never answered.
-        wait_s: seconds that a request waits at the server.
         run_s: seconds that the server computes, by `Choice.runs`.
         known: whether a rate was ever measured.
     """
 
-    rates_bps: tuple[float, float]
+    ways: tuple[Way, ...]
     trip_s: float
     loss: float
-    wait_s: float
     run_s: dict[str, float]
     known: bool
 
     @classmethod
-    def of(cls, link: LinkState, server: ServerState) -> Estimate:
-        """Of what was seen; what is no number counts as not known, a rate without end as high."""
+    def of(cls, link: LinkState, server: ServerState, newest: Sequence[Way] = ()) -> Estimate:
+        """Of what was seen; what is no number counts as not known, a rate without end as high.
+
+        Args:
+            link: percentiles of the rates; the tenth counts a quarter, the fiftieth the rest.
+            server: what it says of itself.
+            newest: how the newest requests fared, instead of these; empty: not known.
+        """
         low, usual = (_rate(rate) for rate in link.rate_bps)
+        wait_s = _seconds(server.wait_s, 0.0)
+        ways = (Way(0.25, min(low, usual), wait_s), Way(0.75, usual, wait_s))
         return cls(
-            (min(low, usual), usual),
+            tuple(newest) or ways,
             _seconds(link.round_trip_s, UNKNOWN_TRIP_S),
             link.loss if 0 <= link.loss <= 1 else 0.0,
-            _seconds(server.wait_s, 0.0),
             {name: _seconds(run_s, UNKNOWN_RUN_S) for name, run_s in server.run_s.items()},
-            all(0 <= rate < float('inf') for rate in link.rate_bps),
+            bool(newest) or all(0 <= rate < math.inf for rate in link.rate_bps),
         )
 
     def run_of(self, choice: Choice) -> float:
         """Seconds that the server computes for a choice."""
         return self.run_s.get(choice.runs, UNKNOWN_RUN_S)
+
+
+class Newest:
+    """How the newest requests fared: links change within seconds, percentiles of many lag.
+
+    Args:
+        kept: number of requests that are remembered; each counts twice as much as the one before.
+        fresh_s: seconds after which the newest one says nothing any more.
+    """
+
+    def __init__(self, kept: int = 3, fresh_s: float = 5.0) -> None:
+        self._kept: deque[tuple[float, float]] = deque(maxlen=kept)
+        self._fresh_s, self._came_s = fresh_s, -math.inf
+
+    def note(self, request: RequestOutcome, now_s: float) -> None:
+        """A request came back, or did not: then the link had less than its bits by the deadline."""
+        bits, send_s = 8 * request.sent_bytes, request.legs_s.get('send', math.nan)
+        if request.status == LOST:
+            send_s = request.offload.deadline_s
+        if bits > 0 and 0 < send_s < math.inf:
+            wait_s = _seconds(request.legs_s.get('queue', 0.0), 0.0)
+            self._kept.append((min(bits / send_s, FASTEST_BPS), wait_s))
+            self._came_s = now_s
+
+    def ways(self, now_s: float) -> list[Way]:
+        """How requests may fare; empty where nothing new is known."""
+        if now_s - self._came_s > self._fresh_s:
+            return []
+        total = 2 ** len(self._kept) - 1
+        return [Way(2**i / total, rate, wait) for i, (rate, wait) in enumerate(self._kept)]
 
 
 def _rate(rate_bps: float) -> float:

@@ -16,7 +16,8 @@
 
 The cost of a frame follows DVFO: energy against time, both in joules::
 
-    C = energy * E + latency * P_max * T + P_max * deadline * (accuracy * (1 - F1) + late * [T > deadline])
+    C = energy * E + latency * P_max * T
+        + P_max * deadline * (accuracy * (1 - F1) + late * [T > deadline])
 
 E is what the frame draws beyond the idle board at its lowest clocks (computing, the radio, the wait
 for the next frame); P_max the most that the board draws; T the time to the answer. The last term is
@@ -24,7 +25,8 @@ not the paper's: it is the price of answers that are worse than the full network
 answer that is worth nothing costs as much as ``accuracy`` deadlines at full power.
 
 A request that is not answered by the deadline ends as `Offload.meanwhile` says: the robot's own
-network has gone on, or the tracks answer at the deadline.
+network has gone on, or the tracks answer at the deadline. An answer that comes after the robot's
+own, or after the deadline, is not counted on.
 """
 
 from __future__ import annotations
@@ -49,8 +51,7 @@ EARLY_F1, TRACKS_F1 = 0.87, 0.65
 the full network: of a moving window on vtest; the first is what `e4 bench exits` found for all its
 frames (.914) without its key frames, the second that of tracks on every other frame."""
 
-RATE_WEIGHTS = (0.25, 0.75)
-"""How much the tenth percentile of the rate counts, and how much the fiftieth."""
+Rows = NDArray[np.intp]
 
 _PREPARE = ('track', 'prepare')
 
@@ -151,6 +152,7 @@ class FrameCosts:
         self.f1 = np.array([choice.f1 for choice in choices])
         self.follows = np.array([choice.offload.meanwhile == FOLLOW for choice in choices])
         self.local = np.array([choice.offload == LOCAL for choice in choices])
+        self._priced: tuple[tuple[Price, float], PricedCosts] | None = None
 
     @property
     def cells(self) -> int:
@@ -161,78 +163,95 @@ class FrameCosts:
         """The clocks of point ``index`` of ``points``: domain → hertz."""
         return self.table.point(int(self.points[index]))
 
-    def cost(self, seconds: Floats, joules: Floats, f1: Floats | float, price: Price) -> Floats:
-        """`frame_cost` on this board."""
-        return frame_cost(seconds, joules, f1, price, self.top_w)
+    def under(self, price: Price, period_s: float) -> PricedCosts:
+        """What it all costs at a price and a pace; the last one asked for is kept."""
+        key = price, round(period_s, 3)
+        if self._priced is None or self._priced[0] != key:
+            self._priced = key, PricedCosts(self, *key)
+        return self._priced[1]
 
-    def early(self, price: Price, period_s: float) -> Floats:
-        """Cost of a frame that an early exit answers, ``(P,)``."""
-        rest_s = np.maximum(period_s - self.early_s, 0)
-        return self.cost(self.early_s, self.early_j + self.idle_w * rest_s, self.early_f1, price)
 
-    def key(
-        self,
-        away_s: Floats,
-        send_s: Floats,
-        price: Price,
-        period_s: float,
-        rows: NDArray[np.intp] | None = None,
-    ) -> Floats:
+class PricedCosts:
+    """`FrameCosts` at one price: what depends on the link is left open, all else is summed up.
+
+    Args:
+        found: seconds and joules.
+        price: what the parts weigh.
+        period_s: seconds from frame to frame.
+
+    Attributes:
+        joules: of a key frame and the wait after it, the radio left out, ``(C, P)``.
+        early: cost of a frame that an early exit answers, ``(P,)``.
+    """
+
+    def __init__(self, found: FrameCosts, price: Price, period_s: float) -> None:
+        self.found, self.price = found, price
+        bound_s, top_w = price.deadline_s, found.top_w
+        follows = found.follows[:, None]
+
+        def cost(seconds: Floats, joules: Floats, f1: Floats | float, busy_s: Floats) -> Floats:
+            waits_j = found.idle_w * np.maximum(period_s - busy_s, 0)
+            return frame_cost(seconds, joules + waits_j, f1, price, top_w)
+
+        self.joules = np.where(follows, found.before_j, found.whole_j) + found.idle_w * np.maximum(
+            period_s - np.where(follows, found.before_s, found.whole_s), 0
+        )
+        own = cost(found.whole_s, found.whole_j, 1.0, found.whole_s)
+        busy_s = np.where(follows, found.before_s, found.whole_s)
+        busy_j = np.where(follows, found.before_j, found.whole_j)
+        self._answered = cost(found.before_s, busy_j, found.f1[:, None], busy_s)
+        held = cost(np.full_like(busy_s, bound_s), busy_j, TRACKS_F1, busy_s)
+        self._missed = np.where(follows, held, own)
+        in_time_s = np.where(follows, bound_s, np.minimum(found.whole_s, bound_s))
+        self._limit_s = np.where(found.local[:, None], -np.inf, in_time_s - found.before_s)
+        self._second, self._sent_second = price.latency * top_w, price.energy * RADIO_W
+        self.early = cost(found.early_s, found.early_j, found.early_f1, found.early_s)
+
+    def key(self, away_s: Floats, send_s: Floats, rows: Rows | None = None) -> Floats:
         """Cost of a key frame, ``(C, P)``, where each choice's answer takes so long.
 
         Args:
             away_s: seconds from sending to the answer, ``(C, 1)`` or ``(C, P)``; infinite where
                 none comes. What `LOCAL` has there does not count.
             send_s: seconds that the radio sends, of the same shape.
-            price: what the parts weigh.
-            period_s: seconds from frame to frame.
             rows: choices to look at, in this order; all.
         """
         pick = slice(None) if rows is None else rows
-        follows, local = self.follows[pick, None], self.local[pick, None]
-        answered_s = np.where(local, np.inf, self.before_s[pick] + away_s)
-        own_s = np.where(follows & ~local, price.deadline_s, self.whole_s)
-        edge = answered_s <= np.where(follows, price.deadline_s, own_s)
-        seconds = np.where(edge, answered_s, own_s)
-        f1 = np.where(edge, self.f1[pick, None], np.where(follows & ~local, TRACKS_F1, 1.0))
-        busy_s = np.where(follows & ~local, self.before_s[pick], self.whole_s)
-        joules = np.where(follows & ~local, self.before_j[pick], self.whole_j)
-        joules = joules + np.where(local, 0.0, RADIO_W * np.minimum(send_s, price.deadline_s))
-        rest_s = np.maximum(np.maximum(period_s, seconds) - busy_s, 0)
-        return self.cost(seconds, joules + self.idle_w * rest_s, f1, price)
+        found = np.where(
+            away_s <= self._limit_s[pick],
+            self._answered[pick] + self._second * away_s,
+            self._missed[pick],
+        )
+        radio = self._sent_second * np.minimum(send_s, self.price.deadline_s)
+        return found + np.where(self.found.local[pick, None], 0.0, radio)
 
-    def expected(
-        self,
-        estimate: Estimate,
-        price: Price,
-        period_s: float,
-        rows: NDArray[np.intp] | None = None,
-    ) -> Floats:
-        """Expected cost of a key frame: bad and usual rates, and answers that never come.
+    def expected(self, estimate: Estimate, rows: Rows | None = None) -> Floats:
+        """Expected cost of a key frame over the ways it may fare, answers that never come included.
+
+        What would usually be answered too late is infinitely dear: nothing is sent in vain.
 
         Args:
             estimate: what requests are counted on to take.
-            price: what the parts weigh.
-            period_s: seconds from frame to frame.
             rows: choices to look at, in this order; all.
 
         Returns:
             ``(C, P)``, or with ``rows`` ``(R, P)``.
         """
-        pick = slice(None) if rows is None else rows
-        looked_at = range(len(self.choices)) if rows is None else rows
-        bits = self.bits[pick, None]
-        run_s = np.array([estimate.run_of(self.choices[i]) for i in looked_at])[:, None]
-        fixed_s = run_s + estimate.trip_s + estimate.wait_s
-        total = np.zeros(self.before_s[pick].shape)
-        for weight, rate in zip(RATE_WEIGHTS, estimate.rates_bps, strict=True):
-            send_s = bits / rate if rate > 0 else np.full(fixed_s.shape, np.inf)
-            part = self.key(send_s + fixed_s, send_s, price, period_s, rows)
-            total += (1 - estimate.loss) * weight * part
-        if estimate.loss > 0:
+        found, pick = self.found, slice(None) if rows is None else rows
+        looked_at = range(len(found.choices)) if rows is None else rows
+        bits = found.bits[pick, None]
+        run_s = np.array([estimate.run_of(found.choices[i]) for i in looked_at])[:, None]
+        fixed_s = run_s + estimate.trip_s
+        total: Floats = np.zeros(1)
+        for way in estimate.ways:
             never = np.full(fixed_s.shape, np.inf)
-            total += estimate.loss * self.key(never, never, price, period_s, rows)
-        return total
+            send_s = bits / way.rate_bps if way.rate_bps > 0 else never
+            away_s = send_s + fixed_s + way.wait_s
+            total = total + (1 - estimate.loss) * way.chance * self.key(away_s, send_s, rows)
+        if estimate.loss > 0:
+            total = total + estimate.loss * self.key(never, never, rows)
+        vain = (away_s > self._limit_s[pick]) & ~found.local[pick, None]
+        return np.where(vain, np.inf, total)
 
 
 def frame_cost(

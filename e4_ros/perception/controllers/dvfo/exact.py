@@ -25,11 +25,11 @@ from __future__ import annotations
 import numpy as np
 
 from e4_ros.offload.request import GO_ON
-from e4_ros.perception.controller import Observation
+from e4_ros.perception.controller import Observation, Outcome
 from e4_ros.perception.controllers.context import Context
-from e4_ros.perception.controllers.dvfo.base import ClocksAndOffload, Rows, open_rows
-from e4_ros.perception.controllers.dvfo.choices import Estimate
-from e4_ros.perception.controllers.dvfo.costs import FrameCosts, Price
+from e4_ros.perception.controllers.dvfo.base import ClocksAndOffload, open_rows
+from e4_ros.perception.controllers.dvfo.choices import Estimate, Newest
+from e4_ros.perception.controllers.dvfo.costs import FrameCosts, Price, Rows
 from e4_ros.profiling.planning.cost_table import Floats
 
 ASK_S = (1.0, 8.0)
@@ -50,16 +50,17 @@ class Exact(ClocksAndOffload):
         super().__init__(context)
         self._asks, self._ask_s = asks, ASK_S[0]
         self._sent_at_s: float | None = None
+        self._newest, self._now_s = Newest(), 0.0
 
     def pick(self, found: FrameCosts, seen: Observation, price: Price) -> tuple[int, int]:
         """The cell of least expected cost, or the one before where that is as good within 1 %."""
-        estimate = Estimate.of(seen.link, seen.server)
+        self._now_s = seen.time_s
+        estimate = self.estimate(seen)
         rows = open_rows(found, seen)
         if not estimate.known:  # nothing is staked on a link of which nothing is known
             rows = rows[~found.follows[rows] | found.local[rows]]
-        key = found.expected(estimate, price, self._period_s, rows)
-        share = self._key_share
-        expected = share * key + (1 - share) * found.early(price, self._period_s)
+        priced, share = found.under(price, self._period_s), self._key_share
+        expected = share * priced.expected(estimate, rows) + (1 - share) * priced.early
         expected += share * self.correction(rows, found, seen)[:, None]
         row, point = divmod(int(expected.argmin()), expected.shape[1])
         best = int(rows[row]), point
@@ -69,6 +70,16 @@ class Exact(ClocksAndOffload):
             if was.size and expected[was[0], before[1]] <= (1 + _WORTH) * expected[row, point]:
                 best = before
         return self._asking(found, seen, rows, best, estimate.known)
+
+    def estimate(self, seen: Observation) -> Estimate:
+        """What requests are counted on to take: the newest of them, and what else is seen."""
+        return Estimate.of(seen.link, seen.server, self._newest.ways(seen.time_s))
+
+    def observe(self, outcome: Outcome) -> None:
+        """Learn what the stream is like, and how fast the newest requests went."""
+        super().observe(outcome)
+        for request in outcome.requests:
+            self._newest.note(request, self._now_s)
 
     def correction(self, rows: Rows, found: FrameCosts, seen: Observation) -> Floats:
         """What a key frame costs beyond what is expected of each choice, ``(R,)``; here nothing."""
