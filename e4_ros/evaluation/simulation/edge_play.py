@@ -26,14 +26,12 @@ from e4_ros.energy.boards import load_board
 from e4_ros.evaluation.simulation.edge_traces import STEP_S
 from e4_ros.evaluation.simulation.edge_watch import HEARTBEAT_S, LinkWatch, Sample
 from e4_ros.evaluation.simulation.edge_world import Conditions, same
+from e4_ros.offload.exchange import ANSWERED, LOST, REFUSED
 from e4_ros.offload.request import (
-    ANSWERED,
     EDGE,
     FOLLOW,
     LOCAL,
-    LOST,
     NETWORK,
-    REFUSED,
     ROBOT,
     TAIL,
     Offload,

@@ -124,7 +124,8 @@ def load_trace(path: Path, seed: int = 0, weather: Weather = Weather()) -> LinkT
     """
     if path.stat().st_size > LARGEST_BYTES:
         raise TraceError(f'{path} is larger than {LARGEST_BYTES / 1e6:.0f} MB; cut it')
-    times, rates = [], []
+    times: list[float] = []
+    rates: list[float] = []
     try:
         with path.open(newline='', encoding='utf-8') as file:
             for row in csv.reader(file):

@@ -25,15 +25,14 @@ import pytest
 
 from e4_ros.energy.boards import load_board
 from e4_ros.evaluation.simulation.edge_world import Conditions, Scenario
+from e4_ros.offload.exchange import ANSWERED, LOST
 from e4_ros.offload.request import (
-    ANSWERED,
     EDGE,
     FEATURES,
     FOLLOW,
     FRAME,
     GO_ON,
     LOCAL,
-    LOST,
     NETWORK,
     TAIL,
     LinkState,

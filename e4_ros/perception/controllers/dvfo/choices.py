@@ -25,13 +25,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from e4_ros.offload.exchange import LOST
 from e4_ros.offload.request import (
     FEATURES,
     FOLLOW,
     FRAME,
     GO_ON,
     LOCAL,
-    LOST,
     NETWORK,
     TAIL,
     LinkState,
