@@ -46,6 +46,7 @@ setup(
         'e4_ros': [
             'benchmarks/boards/listings/*',
             'evaluation/report/*.html',
+            'offload/*.json',
             'weights/*',
             'weights/*/*',
         ]

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _EVERY_S = 1.0
 _TLS = 'Encryption (tls/ endpoints)'
+_MORE = 'Bigger models, a live teacher, and where networks on pictures run'
 
 _File = Optional[Path]  # noqa: UP045
 
@@ -66,6 +68,64 @@ def edge_server(
     list_cuts: Annotated[
         bool, typer.Option('--list-cuts', help='Show where the network can be cut, and end.')
     ] = False,
+    bigger: Annotated[
+        str,
+        typer.Option(
+            help='Another detector to offer as `model`: a bundle, an ONNX file or a name.',
+            rich_help_panel=_MORE,
+        ),
+    ] = '',
+    teacher: Annotated[
+        bool,
+        typer.Option(
+            '--teacher',
+            help='Offer the offline teacher’s look: the frame and overlapping tiles of it.',
+            rich_help_panel=_MORE,
+        ),
+    ] = False,
+    sessions: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help='Copies of a network side by side here; the teacher’s tiles are spread over them.',
+            rich_help_panel=_MORE,
+        ),
+    ] = 1,
+    batch: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=8,
+            help='Pictures that a copy takes at once; on a CPU more than one gains nothing.',
+            rich_help_panel=_MORE,
+        ),
+    ] = 1,
+    on: Annotated[
+        str,
+        typer.Option(
+            help='Where networks on pictures run: here, or in replicas on a Ray cluster (ray); '
+            'here, too, while that is gone. Tails always run here.',
+            rich_help_panel=_MORE,
+        ),
+    ] = 'here',
+    replicas: Annotated[
+        int, typer.Option(min=1, help='Replicas on Ray, a core each.', rich_help_panel=_MORE)
+    ] = 2,
+    ray_address: Annotated[
+        str,
+        typer.Option(
+            help='A running cluster, such as 10.0.0.5:6379 or auto; empty starts one here.',
+            rich_help_panel=_MORE,
+        ),
+    ] = '',
+    triton: Annotated[
+        str,
+        typer.Option(
+            metavar='HOST:PORT',
+            help='gRPC port of a Triton server that has the networks on pictures.',
+            rich_help_panel=_MORE,
+        ),
+    ] = '',
     threads: Annotated[
         int, typer.Option(min=0, help='Threads within one run of the network; 0: one per core.')
     ] = 0,
@@ -96,13 +156,16 @@ def edge_server(
         ),
     ] = False,
 ) -> None:
-    """Compute for robots: the same network from a cut on, or from a picture.
+    """Compute for robots: the same network from a cut on or from a picture, or something better.
 
     \b
         e4 edge-server                                 # the shipped network, port 7447
         e4 edge-server --model street --list-cuts      # where robots may cut it, and what they send
         e4 edge-server --model street --listen tls/0.0.0.0:7447 \\
             --tls-ca ca.pem --tls-certificate server.pem --tls-key server.key
+        e4 edge-server --services tail --teacher --sessions 4          # better answers, 4 cores
+        e4 edge-server --bigger yolox_l.onnx --on ray --replicas 8 --ray-address auto
+        e4 edge-server --bigger yolox_l.onnx --triton gpu.local:8001
 
     A robot with the same bundle asks it with `edge_server:=tcp/HOST:7447`. Answers go to the
     earliest deadline first, and what nobody waits for any more is not computed. A robot with
@@ -112,7 +175,9 @@ def edge_server(
     """  # noqa: D301
     from e4_ros.offload.server.bundle_services import cuts_of_bundle, own_services
     from e4_ros.offload.server.core import EdgeServer, ServerConfig
+    from e4_ros.offload.server.engine_services import EngineOptions, picture_services
     from e4_ros.perception.bundle_cache import open_bundle
+    from e4_ros.vision.bundle import load_bundle
     from e4_ros.vision.networks.from_bundle import reopened
     from e4_ros.vision.runtime.devices import on_device
     from e4_ros.vision.runtime.factory import candidates, make_runtime
@@ -129,14 +194,39 @@ def edge_server(
     most_bytes = int(max_mb * (1 << 20))
     config = ServerConfig(tuple(listen), name, tls, most_bytes, max_waiting, workers)
 
-    def on(name: str) -> dict[str, Service]:
-        runtime = make_runtime('onnxruntime', threads or None, name)
-        return own_services(folder, runtime, _words(services), _words(cuts))
+    if triton and on != 'here':
+        raise typer.BadParameter('give one of --on ray and --triton', param_hint='--triton')
+    wanted = _words(services)
+    elsewhere = bool(triton) or on != 'here' or sessions > 1 or batch > 1
 
-    offered = on_device(device, on, candidates('onnxruntime'))
-    if not offered:
-        raise typer.BadParameter('nothing is offered', param_hint='--services')
-    _serve(EdgeServer(offered, config), config, offered, json_status)
+    def offer(name: str) -> tuple[dict[str, Service], Callable[[], None]]:
+        runtime = make_runtime('onnxruntime', threads or None, name)
+        own = [each for each in wanted if not (each == 'network' and elsewhere)]
+        found = own_services(folder, runtime, own, _words(cuts))
+        more, close = picture_services(
+            load_bundle(folder).network,
+            EngineOptions(
+                on='triton' if triton else on,
+                address=triton or ray_address,
+                replicas=replicas,
+                sessions=sessions,
+                threads=threads or (None if sessions == 1 else 1),
+                device=name,
+                batch=batch,
+            ),
+            network='network' in wanted and elsewhere,
+            bigger=load_bundle(open_bundle(bigger)).network if bigger else None,
+            teacher=teacher,
+        )
+        return found | more, close
+
+    offered, close = on_device(device, offer, candidates('onnxruntime'))
+    try:
+        if not offered:
+            raise typer.BadParameter('nothing is offered', param_hint='--services')
+        _serve(EdgeServer(offered, config), config, offered, json_status)
+    finally:
+        close()
 
 
 def tls_files(ca: Path | None, certificate: Path | None, key: Path | None) -> TlsFiles | None:

@@ -135,6 +135,11 @@ def _way(about: dict[str, Any]) -> Payload:
     return Payload(**values)
 
 
+def shipped_tables() -> tuple[PayloadTable, ...]:
+    """Tables of the shipped detector, as `e4 bench siblings --part sent` has measured them."""
+    return read_tables(Path(__file__).with_name('payloads.json'))
+
+
 def read_tables(path: Path) -> tuple[PayloadTable, ...]:
     """Tables from a file: the figures of `e4 bench siblings`, or a list of tables.
 

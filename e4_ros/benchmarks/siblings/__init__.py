@@ -25,6 +25,7 @@ import typer
 PARTS: dict[str, str] = {
     'batches': 'batches',
     'sent': 'sent',
+    'split': 'split',
 }
 """Part, which is its key in the JSON file, → module of this folder.
 

@@ -25,7 +25,7 @@ import numpy as np
 from e4_ros.vision.detections import Detections
 
 
-class EngineError(RuntimeError):
+class EngineError(OSError):
     """Frames cannot be answered there now; the message says why and what to do."""
 
 

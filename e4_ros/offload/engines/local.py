@@ -39,7 +39,7 @@ class LocalEngine:
     Args:
         network: the network; its exits are not used.
         sessions: sessions side by side, each with memory of its own.
-        threads: threads within one operation.
+        threads: threads within one operation; None for one per core.
         device: device that computes.
         batch: frames that a session takes at once. On a CPU more than one gains nothing; see
             `e4 bench siblings --part batches`.
@@ -53,7 +53,7 @@ class LocalEngine:
         self,
         network: StagedNetwork,
         sessions: int = 1,
-        threads: int = 1,
+        threads: int | None = 1,
         device: str = 'cpu',
         batch: int = 1,
     ) -> None:

@@ -47,7 +47,7 @@ class TritonEngine:
     Args:
         network: the network that the server has, as a bundle holds it.
         address: ``host:port`` of its gRPC port, which is 8001 by default.
-        model: name of the model there; the network's own if left out.
+        model: name of the model there; `triton_name` if left out.
         version: version of the model; the server's choice if left out.
         check_s: seconds that a check may take; the first run of a model there may be slow.
 
@@ -69,7 +69,7 @@ class TritonEngine:
 
         self._grpc, self._address, self._version = grpc, address, version
         self._network = joined(network)
-        self._model, self._name = network.model, model or network.model.name
+        self._model, self._name = network.model, model or triton_name(network)
         self._check_s, self._lock, self._checked = check_s, threading.Lock(), False
         self._outputs = tuple(self._network.stages[-1].program.outputs)
         self._wanted, self._expected = _example_run(self._network)
@@ -196,6 +196,11 @@ class TritonEngine:
             f'the model {self._name} of the Triton server {self._address} is not the network of '
             f'the bundle: {reason}'
         )
+
+
+def triton_name(network: StagedNetwork) -> str:
+    """Name of a network's model in a Triton server: its own, as the name of a folder."""
+    return network.model.name.replace('/', '_')
 
 
 def _example_run(network: StagedNetwork) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:

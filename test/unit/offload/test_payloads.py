@@ -17,7 +17,16 @@ import math
 
 import pytest
 
-from e4_ros.offload.payloads import Payload, PayloadTable, read_tables, table_for
+from e4_ros.offload.cuts import best_cuts, offload_cuts
+from e4_ros.offload.payloads import (
+    Payload,
+    PayloadTable,
+    read_tables,
+    shipped_tables,
+    table_for,
+)
+from e4_ros.vision.bundle import load_bundle, shipped_bundle
+from e4_ros.vision.networks.from_bundle import reopened
 
 CUT = 'add_5'
 
@@ -102,3 +111,11 @@ def test_a_file_of_something_else_says_how_to_make_one(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match='e4 bench siblings --part sent'):
         read_tables(path)
+
+
+def test_the_shipped_tables_are_of_the_shipped_network():
+    folder = shipped_bundle('pedestrian_ssdlite')
+    found = table_for(shipped_tables(), load_bundle(folder).network.weights)
+    assert found.smallest(0.9, ['features']).bytes < found.smallest(0.9, ['frame']).bytes
+    offered = {cut.cut for cut in best_cuts(offload_cuts(reopened(folder).network))}
+    assert offered <= {each.cut for each in found.ways}
