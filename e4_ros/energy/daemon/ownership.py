@@ -33,11 +33,14 @@ from e4_ros.energy.daemon.parked_cpus import ParkedCpus
 from e4_ros.energy.daemon.recovery import gone, keep_only, parted, recover
 from e4_ros.energy.daemon.undo_log import UndoLog, UndoLogError
 from e4_ros.energy.daemon.undo_record import Entry, Record, boot_id
+from e4_ros.energy.domains.discovery import restore_snapshot
 from e4_ros.energy.domains.domain import Domain
 from e4_ros.energy.domains.isochronous import IsochronousGuard
-from e4_ros.energy.errors import DomainError
+from e4_ros.energy.errors import DomainError, Snapshot
 
 _log = logging.getLogger(__name__)
+
+_TRIES = 3  # while CPUs come back
 
 
 class Ownership:
@@ -107,7 +110,7 @@ class Ownership:
         chosen = [self._domains[name] for name in new]
         before = self._saved
         self._saved = before | {
-            d.name: Entry(d.name, d.kind, self._outside.snapshot(d)) for d in chosen
+            d.name: Entry(d.name, d.kind, self._first_snapshot(d)) for d in chosen
         }
         self._acquired += new
         try:
@@ -256,14 +259,35 @@ class Ownership:
     def _of_clocks(self) -> list[str]:
         return [*self._left, *(line for lines in self._stuck.values() for line in lines)]
 
+    def _first_snapshot(self, domain: Domain) -> Snapshot:
+        """The state of a domain before a lease's first write.
+
+        CPUs that come back from offline have the pins of an earlier lease: those are not the state.
+        """
+        snapshot: Snapshot = {}
+        away: Snapshot = {}
+        for _ in range(_TRIES):
+            if domain.name in self._away:
+                self._restore_back(domain.name)
+            snapshot = self._outside.snapshot(domain)
+            away = self._away[domain.name].snapshot if domain.name in self._away else {}
+            if not snapshot.keys() & away.keys():
+                break
+        return snapshot | {name: text for name, text in away.items() if name in snapshot}
+
     def _take_over(self, name: str) -> bool:
         """Take over what others changed of a domain; whether its saved state is another."""
         before = entry = self._saved[name]
         if name in self._away:
             still, back = parted(self._away[name], self._root)
+            if back.snapshot and restore_snapshot(self._root, back.kind, back.snapshot):
+                still, back = self._away[name], back._replace(snapshot={})  # gone again
             entry = entry._replace(snapshot={**entry.snapshot, **back.snapshot})
             self._keep_away(still)
         snapshot = self._outside.taken_over(self._domains[name], entry.snapshot)
+        if name in self._away:  # some may be back since, with the pins of an earlier lease
+            away = self._away[name].snapshot
+            snapshot = {file: text for file, text in snapshot.items() if file not in away}
         self._saved[name] = entry._replace(snapshot=snapshot)
         return self._saved[name] != before
 
