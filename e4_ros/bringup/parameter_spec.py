@@ -77,8 +77,8 @@ class ParameterSpec:
             ParameterError: it is of another type.
         """
         if isinstance(self.default, (list, tuple)):
-            if _is_list(value) and all(isinstance(item, str) for item in value):
-                return list(value) or ['']
+            if _is_list(value) and all(_is_text(item) for item in value):
+                return [item if isinstance(item, str) else f'{item:g}' for item in value] or ['']
         elif type(value) is type(self.default):
             return value
         elif isinstance(self.default, float) and _is_whole(value) and float(value) == value:
@@ -130,6 +130,11 @@ class ParameterSpec:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is a text, or a number, which has one."""
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
 
 
 def _is_list(value: Any) -> bool:

@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from e4_ros.perception.live_plan import LivePlan
     from e4_ros.perception.perceiver import Perceiver
     from e4_ros.perception.records import FrameRecord
+    from e4_ros.perception.schedule import CameraState
+    from e4_ros.perception.service_levels import ServiceLevels
 
 _NO_HELPER = 'no daemon is configured'
 
@@ -65,13 +67,21 @@ class ClockSteps(ManagedEntity):
     Args:
         node: Perception, with its parameters declared.
         daemon: Name of the daemon's node; empty to leave the clocks alone.
+        cameras: The queue of each camera, as it stands now.
+        levels: Carries out how cameras take turns; None where nobody decides about that.
 
     Attributes:
         between_frames: No other plan comes while it is held.
     """
 
-    def __init__(self, node: E4Node, daemon: str) -> None:
-        self._node = node
+    def __init__(
+        self,
+        node: E4Node,
+        daemon: str,
+        cameras: Callable[[], Sequence[CameraState]] = tuple,
+        levels: ServiceLevels | None = None,
+    ) -> None:
+        self._node, self._cameras, self._levels = node, cameras, levels
         self.between_frames = Lock()
         self._control: LiveControl | None = None
         self._told = ''
@@ -117,7 +127,13 @@ class ClockSteps(ManagedEntity):
         )
         self._stream = stream
         self._control = LiveControl(
-            controller, stream, engines, self.between_frames, lambda: self.live
+            controller,
+            stream,
+            engines,
+            self.between_frames,
+            lambda: self.live,
+            self._cameras,
+            self._levels,
         )
 
     def _table(self) -> tuple[CostTable | None, str]:

@@ -20,6 +20,7 @@ import re
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -135,11 +136,14 @@ class Health:
             newest.setdefault(_kind(text), text)
         return {text: counts[kind] for kind, text in newest.items()}
 
-    def status(self, complaint: str = '') -> DiagnosticStatus:
+    def status(
+        self, complaint: str = '', more: Mapping[str, object] | None = None
+    ) -> DiagnosticStatus:
         """Counts, shares of the exits, reasons of drops and recent errors.
 
         Args:
             complaint: What is wrong besides; empty when nothing is.
+            more: What else there is to show: name → value.
         """
         errors = self.recent_errors()
         with self._lock:
@@ -154,6 +158,7 @@ class Health:
         }
         values |= {f'exit_share.{e}': f'{n / counts.processed:.3f}' for e, n in exits.items()}
         values |= {f'dropped.{reason}': number for reason, number in drops.items()}
+        values |= more or {}
         values |= {f'error.{i}': f'{n}× {t}' for i, (t, n) in enumerate(errors.items())}
         fine = f'{counts.processed} of {counts.received} images processed'
         return status('images', next(iter(errors), complaint), fine, values)

@@ -24,6 +24,9 @@ from rclpy.node import Node
 from e4_ros.nodes.image_input import AnyImage, ImageInput
 from e4_ros.nodes.parameters import value
 from e4_ros.perception.frame_worker import FrameWorker
+from e4_ros.perception.newest_slots import Waiting
+from e4_ros.perception.schedule import CameraState
+from e4_ros.perception.service_levels import ServiceLevels
 
 
 class Images(ManagedEntity):
@@ -36,6 +39,7 @@ class Images(ManagedEntity):
             image, and when it came, by `time.monotonic`.
         settle: Called at activation with what begins to listen, for it to be called when the time
             has come.
+        levels: Say whose turn it is.
 
     Attributes:
         inputs: What each camera sends, and what became of it.
@@ -47,12 +51,14 @@ class Images(ManagedEntity):
         cameras: Sequence[str],
         process: Callable[[int, AnyImage, float], None],
         settle: Callable[[Callable[[], None]], None],
+        levels: ServiceLevels,
     ) -> None:
         self.inputs = [
             ImageInput(node, name, lambda *came, place=place: self._submit(place, *came))
             for place, name in enumerate(cameras)
         ]
         self._node, self._process, self._settle = node, process, settle
+        self._names, self._levels = cameras, levels
         self._worker: FrameWorker[tuple[int, AnyImage, float]] | None = None
 
     @property
@@ -64,6 +70,21 @@ class Images(ManagedEntity):
     def waiting(self) -> int:
         """Images that wait for the one in hand."""
         return 0 if self._worker is None else self._worker.waiting
+
+    def look(self) -> list[Waiting]:
+        """What waits for the image in hand."""
+        return [] if self._worker is None else self._worker.look()
+
+    def queues(self) -> list[CameraState]:
+        """The queue of each camera."""
+        periods_s = [] if self._worker is None else self._worker.periods_s()
+        return self._levels.states(self._names, self.look(), periods_s)
+
+    def complaint(self, place: int) -> str:
+        """What is wrong with a camera, and what to do about it; empty while nothing is."""
+        periods_s = [] if self._worker is None else self._worker.periods_s()
+        period_s = periods_s[place] if periods_s else 0.0
+        return self.inputs[place].complaint() or self._levels.complaint(place, period_s)
 
     @property
     def is_listening(self) -> bool:
@@ -80,6 +101,8 @@ class Images(ManagedEntity):
             self._escaped,
             len(self.inputs),
             value(self._node, 'pair_within_s'),
+            self._levels,
+            self._late,
         )
         self._settle(self.listen)
         return super().on_activate(state)
@@ -114,3 +137,7 @@ class Images(ManagedEntity):
 
     def _replaced(self, item: tuple[int, AnyImage, float]) -> None:
         self.inputs[item[0]].health.dropped('newer_image')
+        self._levels.replaced(item[0])
+
+    def _late(self, item: tuple[int, AnyImage, float]) -> None:
+        self.inputs[item[0]].health.dropped('too_late')

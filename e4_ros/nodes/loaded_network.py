@@ -32,10 +32,13 @@ class LoadedNetwork(ManagedEntity):
     Args:
         node: has the parameters.
         cameras: names of the cameras; an empty one for the only one.
+        models: the model of each camera; none: the node's for all.
     """
 
-    def __init__(self, node: Node, cameras: Sequence[str] = ('',)) -> None:
-        self._node, self._cameras = node, cameras
+    def __init__(
+        self, node: Node, cameras: Sequence[str] = ('',), models: Sequence[str] = ()
+    ) -> None:
+        self._node, self._cameras, self._models = node, cameras, models
         self._network: Network | None = None
 
     @property
@@ -61,7 +64,7 @@ class LoadedNetwork(ManagedEntity):
         """
         from e4_ros.nodes.network import load
 
-        self._network = load(self._node, cameras=self._cameras)
+        self._network = load(self._node, cameras=self._cameras, models=self._models)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -62,9 +62,12 @@ class CameraStream:
 class Network:
     """A network that is loaded once, and the streams of all cameras on it.
 
+    Where cameras have models of their own, each of these is loaded once, and path, name, exits and
+    fingerprint are those of the first camera's.
+
     Attributes:
         streams: One for each camera.
-        status: For the diagnostics: what was loaded.
+        statuses: For the diagnostics: what was loaded, one for each model.
         path: Folder of the bundle.
         fit_as: What `e4 fit --model` calls the network.
         learnt: Names of the exits that came with it.
@@ -72,7 +75,7 @@ class Network:
     """
 
     streams: Sequence[CameraStream]
-    status: DiagnosticStatus
+    statuses: Sequence[DiagnosticStatus]
     path: Path
     fit_as: str
     learnt: tuple[str, ...]
@@ -89,6 +92,7 @@ def load(
     model: str = '',
     baseline: Baseline | None = None,
     cameras: Sequence[str] = ('',),
+    models: Sequence[str] = (),
 ) -> Network:
     """Load what the parameters of ``node`` name.
 
@@ -97,16 +101,59 @@ def load(
         model: another bundle than its parameter's.
         baseline: one camera's that is loaded already; the bundle must be of the same network then.
         cameras: names of the cameras; an empty one for the only one.
+        models: the model of each camera; none: ``model`` for all.
 
     Raises:
-        ValueError: a name is unknown, or a file does not fit.
+        ValueError: a name is unknown, a file does not fit, or the controller sets clocks for one
+            model where there are several.
         OSError: a file cannot be read.
     """
     controller, every = value(node, 'controller'), value(node, 'baseline_every')
     model = model or value(node, 'model')
-    setup = _set_up(
-        node, model, live_spec(controller).exits, value(node, 'precision'), streams=len(cameras)
+    users: dict[str, list[int]] = {}
+    for place, name in enumerate(models or [model] * len(cameras)):
+        users.setdefault(name, []).append(place)
+    if len(users) > 1 and live_spec(controller).clocks:
+        raise ValueError(
+            f'camera_models names {len(users)} models, and controller {controller} sets clocks for '
+            'the segments of one: take a controller that leaves the clocks alone (exits, full, '
+            'bcedge), or a node of its own for each model'
+        )
+    found: dict[int, CameraStream] = {}
+    setups = []
+    for name, places in users.items():
+        shown = [cameras[place] for place in places]
+        try:
+            setup, streams = _load_one(node, name, baseline, shown, every)
+        except (ValueError, OSError) as error:
+            if len(users) == 1:
+                raise
+            raise ValueError(f'the model of camera {", ".join(shown)}: {error}') from error
+        found |= dict(zip(places, streams, strict=True))
+        setups.append((setup, shown))
+    first = setups[0][0]
+    manifest = first.manifest
+    learnt = [*([TEMPORAL] if manifest.temporal else []), *(e.name for e in manifest.exits)]
+    statuses = [_describe(node, setup, controller) for setup, _ in setups]
+    if len(setups) > 1:
+        for each, (_, shown) in zip(statuses, setups, strict=True):
+            each.name = f'{each.name} {" ".join(shown)}'
+    return Network(
+        [found[place] for place in range(len(cameras))],
+        statuses,
+        first.path,
+        first.fit_as,
+        tuple(learnt),
+        first.fingerprint,
     )
+
+
+def _load_one(
+    node: Node, model: str, baseline: Baseline | None, cameras: Sequence[str], every: int
+) -> tuple[Setup, list[CameraStream]]:
+    """Load one model, and make the streams of the cameras that it is for."""
+    exits = live_spec(value(node, 'controller')).exits
+    setup = _set_up(node, model, exits, value(node, 'precision'), streams=len(cameras))
     if told := setup.manifest.origin.recognised:
         node.get_logger().info(f'{model} is taken for {"; ".join(told)}')
     perceivers = [Perceiver(engine) for engine in setup.engines]
@@ -121,20 +168,10 @@ def load(
     if every and baseline is None:
         baselines = _baselines(node, model, every, setup.engine.device, len(cameras))
     bundle, check_pay = str(setup.path), value(node, 'check_pay')
-    streams = [
+    return setup, [
         CameraStream(own, full, ExitWatch(log_of(node, camera), own, bundle, check_pay))
         for camera, own, full in zip(cameras, perceivers, baselines, strict=True)
     ]
-    manifest = setup.manifest
-    learnt = [*([TEMPORAL] if manifest.temporal else []), *(e.name for e in manifest.exits)]
-    return Network(
-        streams,
-        _describe(node, setup, controller),
-        setup.path,
-        setup.fit_as,
-        tuple(learnt),
-        setup.fingerprint,
-    )
 
 
 def _baselines(node: Node, model: str, every: int, device: str, streams: int) -> list[Baseline]:

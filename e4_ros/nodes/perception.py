@@ -17,7 +17,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,9 +39,11 @@ from e4_ros.nodes.lifecycle import AutostartNode, run
 from e4_ros.nodes.loaded_network import LoadedNetwork
 from e4_ros.nodes.outputs import Outputs
 from e4_ros.nodes.parameters import log_of, value
-from e4_ros.perception.camera_names import check_camera_names
+from e4_ros.perception.camera_names import check_camera_names, models_of, service_levels_s
 from e4_ros.perception.images import BitDepth, ImageError, to_rgb
 from e4_ros.perception.live_stream import Camera
+from e4_ros.perception.schedule import CameraState
+from e4_ros.perception.service_levels import Followed, ServiceLevels
 from e4_ros.vision.inference.exit_thresholds import TRACK
 
 if TYPE_CHECKING:  # what takes long to import waits until the node can be seen
@@ -73,6 +76,7 @@ class Perception(AutostartNode):
         self._names: list[str] = ['']
         self._outputs: list[Outputs] = []
         self._depths: list[BitDepth] = []
+        self._levels = ServiceLevels([0.0])
         self._turn = threading.Lock()  # held from an image to all that comes of it
         super().__init__('perception', PARAMETERS, **kwargs)
         self._max_pixels = value(self, 'max_pixels')
@@ -88,14 +92,21 @@ class Perception(AutostartNode):
         and to the DVFS daemon, and holds the lease of the clocks where it got it.
         """
         self._names = self._cameras()
+        self._levels = ServiceLevels(service_levels_s(value(self, 'camera_slo_ms'), self._names))
+        if self._levels.wanted and value(self, 'pair_within_s'):
+            raise ValueError(
+                'pair_within_s lets images wait for each other, and camera_slo_ms wants answers in '
+                'time: set one of them to 0'
+            )
+        models = models_of(value(self, 'camera_models'), value(self, 'model'), self._names)
         self._outputs = [Outputs(self, name) for name in self._names]
         self._depths = [BitDepth() for _ in self._names]
         yield from self._outputs
         from e4_ros.nodes.clock_steps import ClockSteps
 
-        self._steps = ClockSteps(self, value(self, 'helper'))
+        self._steps = ClockSteps(self, value(self, 'helper'), self._queues, self._levels)
         yield self._steps
-        self._network = LoadedNetwork(self, self._names)
+        self._network = LoadedNetwork(self, self._names, models)
         yield self._network
         self._attach(self._network.get())
         self._steps.attach(self._network.get())
@@ -107,7 +118,7 @@ class Perception(AutostartNode):
             self._learning = Learning(self, self._network.get, self._swap)
             yield self._learning
         # It listens once it is known whether there are clock steps, so that all images have them.
-        self._images = Images(self, self._names, self._process, self._steps.start)
+        self._images = Images(self, self._names, self._process, self._steps.start, self._levels)
         yield self._images
 
     def _cameras(self) -> list[str]:
@@ -125,9 +136,14 @@ class Perception(AutostartNode):
             )
         return names or ['']
 
+    def _queues(self) -> Sequence[CameraState]:
+        return [] if self._images is None else self._images.queues()
+
     def _attach(self, network: Network) -> None:
         for outputs, perceiver in zip(self._outputs, network.perceivers, strict=True):
             outputs.attach(perceiver.engine)
+        for place, perceiver in enumerate(network.perceivers):
+            self._levels.attach(place, Followed.of(perceiver.engine))
 
     def on_autostart_failed(self) -> None:
         """End: whoever started the process sees it, and may start it again."""
@@ -147,6 +163,8 @@ class Perception(AutostartNode):
         assert self._steps is not None
         images, network, steps = self._images.inputs[place], self._network.get(), self._steps
         stream = network.streams[place]
+        began_s, engine = time.monotonic(), stream.perceiver.engine
+        engine.deepest = self._levels.deepest(place, arrived_s, self._images.look())
         try:
             frame = to_rgb(message, self._max_pixels, self._depths[place])
             time_s = self._time_s(place, message.header, frame, arrived_s)
@@ -155,12 +173,15 @@ class Perception(AutostartNode):
             plan_id = steps.plan_id
         except ImageError as error:
             images.drop('bad_image', f'an image is dropped: {error}')
+            self._levels.replaced(place)
             return
         except Exception as error:
             images.drop('internal_error', f'an image is dropped: {type(error).__name__}: {error}')
+            self._levels.replaced(place)
             return
         counts = images.health.processed(record.result.exit)
         self._publish(place, message.header, frame, record, counts, plan_id)
+        self._levels.answered(place, record.result.exit, arrived_s, began_s)
         trust = record.result.gate_scores.get(TRACK)
         images.rate.answered(record.result.exit, trust, arrived_s)
         self._outputs[place].publish_rate(images.rate.news())
@@ -168,7 +189,8 @@ class Perception(AutostartNode):
         steps.observe(record, self._images.waiting, wanted)
         if self._learning is not None:
             self._learning.answered(frame, record, message.header.frame_id)
-        stream.exits.audit(frame, record, steps.between_frames)
+        if self._levels.has_time(place, self._images.look()):
+            stream.exits.audit(frame, record, steps.between_frames)
         if self._learning is not None:
             self._learning.audited(network)
 
@@ -237,7 +259,10 @@ class Perception(AutostartNode):
         if self._images is None or self._network is None or not self._network.is_loaded:
             return [status('images', '', 'not active')]
         network, steps = self._network.get(), self._steps
-        images = [each.health.status(each.complaint()) for each in self._images.inputs]
+        images = [
+            each.health.status(self._images.complaint(place), self._levels.facts(place))
+            for place, each in enumerate(self._images.inputs)
+        ]
         if not self._images.is_active:
             for each in images:
                 each.message = f'not active; {each.message}'
@@ -246,7 +271,7 @@ class Perception(AutostartNode):
         if self._learning is not None:
             statuses.append(self._learning.status())
         exits = [stream.exits.status() for stream in network.streams]
-        return [*self._named(images), *statuses, *self._named(exits), network.status]
+        return [*self._named(images), *statuses, *self._named(exits), *network.statuses]
 
     def _named(self, statuses: list[DiagnosticStatus]) -> list[DiagnosticStatus]:
         """One for each camera, in order: with the camera's name behind its own."""

@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from e4_ros.perception.newest_slots import NewestSlots
+from e4_ros.perception.newest_slots import NewestSlots, Turns, Waiting
 
 T = TypeVar('T')
 
@@ -38,6 +38,8 @@ class FrameWorker(Generic[T]):
         pair_within_s: seconds that an item may wait for the next, for both to be worked on back to
             back: half as many pauses, twice as long, in which a board may sleep deeper. 0: none
             waits.
+        turns: says whose turn it is; the most overdue by its own period where it is None.
+        late: gets the items that ``turns`` drops.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class FrameWorker(Generic[T]):
         failed: Callable[[Exception], None],
         streams: int = 1,
         pair_within_s: float = 0.0,
+        turns: Turns | None = None,
+        late: Callable[[T], None] | None = None,
     ) -> None:
         self._work = work
         self._dropped = dropped
         self._failed, self._pair_within_s = failed, pair_within_s
-        self._slots: NewestSlots[T] = NewestSlots(streams)
+        self._slots: NewestSlots[T] = NewestSlots(streams, turns=turns, late=late or dropped)
         self._thread = threading.Thread(target=self._run, name='frame-worker', daemon=True)
         self._thread.start()
 
@@ -65,6 +69,14 @@ class FrameWorker(Generic[T]):
     def waiting(self) -> int:
         """Number of items that wait for their turn."""
         return self._slots.waiting
+
+    def look(self) -> list[Waiting]:
+        """What waits for its turn."""
+        return self._slots.look()
+
+    def periods_s(self) -> list[float]:
+        """Seconds from item to item of each stream; 0 where unknown."""
+        return self._slots.periods_s()
 
     def stop(self, timeout_s: float = 10.0) -> bool:
         """Finish the item in work, drop those that wait, end the thread.

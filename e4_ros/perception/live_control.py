@@ -40,10 +40,12 @@ from e4_ros.perception.frequency_control import LONGEST_WAIT_S
 from e4_ros.perception.live_plan import LivePlan, tables_of
 from e4_ros.perception.machine import see_machine
 from e4_ros.perception.records import FrameRecord
+from e4_ros.perception.schedule import CameraState, Schedule
+from e4_ros.perception.service_levels import ServiceLevels
 from e4_ros.vision.inference.exit_thresholds import FULL, ExitThresholds
 from e4_ros.vision.inference.stream_engine import StreamEngine
 
-CARRIED = frozenset({'thresholds', 'plan', 'point'})
+CARRIED = frozenset({'thresholds', 'plan', 'point', 'schedule'})
 """Fields of a decision that a live stream can carry out."""
 
 
@@ -59,6 +61,8 @@ class LiveControl:
         engines: run it, one for each camera; get the thresholds.
         between_frames: held by whoever runs a frame.
         lease: the clocks that are leased now; None where none are.
+        cameras: the queue of each camera, as it stands now.
+        levels: carries schedules out; None where nobody takes turns.
 
     Attributes:
         wishes: what the user asks for.
@@ -72,11 +76,13 @@ class LiveControl:
         engines: Sequence[StreamEngine],
         between_frames: Lock,
         lease: Callable[[], LivePlan | None] = lambda: None,
+        cameras: Callable[[], Sequence[CameraState]] = tuple,
+        levels: ServiceLevels | None = None,
     ) -> None:
         self.controller, self.wishes = controller, Wishes()
         self.loop = DecisionLoop(controller, self._look, self.carry)
         self._stream, self._engines, self._between_frames = stream, engines, between_frames
-        self._lease = lease
+        self._lease, self._cameras, self._levels = lease, cameras, levels
         self._state = StreamState()
         self._answered_s: float | None = None
         self._received, self._window_s = 0, 0.0
@@ -125,7 +131,9 @@ class LiveControl:
             power_mode=machine.power_mode,
             described=machine.described,
         )
-        first = self.loop.ask(Observation(time.monotonic(), board=board, wishes=wishes))
+        first = self.loop.ask(
+            Observation(time.monotonic(), board=board, wishes=wishes, cameras=self._cameras())
+        )
         refuse_unknown(first, CARRIED, 'perception')
         return LivePlan(client, self._stream, self._between_frames, first, machine)
 
@@ -148,6 +156,8 @@ class LiveControl:
         refuse_unknown(decision, CARRIED, 'perception')
         if decision.thresholds is not None:
             self._set_thresholds(dict(decision.thresholds))
+        if decision.schedule is not None:
+            self._set_schedule(decision.schedule)
         live = self._lease()
         if live is not None:
             live.carry(decision)
@@ -165,12 +175,24 @@ class LiveControl:
                 with self._between_frames:
                     engine.thresholds = wanted
 
+    def _set_schedule(self, schedule: Schedule) -> None:
+        if self._levels is None:
+            raise ControllerError('there are no cameras here whose frames take turns')
+        if schedule.batch > 1 or schedule.instances > 1:
+            raise ControllerError(
+                f'perception runs one frame at a time, not batches of {schedule.batch} in '
+                f'{schedule.instances} instances'
+            )
+        self._levels.schedule = schedule
+
     def _look(self, last: Outcome | None) -> Observation:
         live, window_s, power_w = self._lease(), 0.0, math.nan
         if last is not None and self._window_s:
             window_s, power_w = self._window_s, last.energy_j / self._window_s
         board = BoardState() if live is None else live.state(power_w, window_s)
-        return Observation(time.monotonic(), self._state, board, self.wishes, last)
+        return Observation(
+            time.monotonic(), self._state, board, self.wishes, last, cameras=self._cameras()
+        )
 
     def _period_s(self, received: int) -> float | None:
         """Time from image to image; None where it is not known, or the stream had stopped.

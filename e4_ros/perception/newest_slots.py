@@ -23,6 +23,8 @@ there is too much to do all cameras are late by the same time: at equal rates th
 equal, a slow camera misses fewer of its images than a fast one, and nobody starves. (Deadlines that
 count from the arrival of the newest image would starve whoever happens to send just after the
 others: each newer image puts them off.)
+
+Where cameras have service levels, `service_levels` takes the place of that order.
 """
 
 from __future__ import annotations
@@ -32,52 +34,116 @@ import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar('T')
 _GAPS = 9  # between arrivals; their median is the period, whatever one pause or burst was
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An item that waits for its turn.
+
+    Attributes:
+        stream: whose it is.
+        arrived_s: when it came.
+        due_s: when one period of its stream has passed since the last one was taken up.
+        period_s: seconds from item to item of the stream; 0 where unknown.
+    """
+
+    stream: int
+    arrived_s: float
+    due_s: float = -math.inf
+    period_s: float = 0.0
+
+
+class Turns(Protocol):
+    """Says whose turn it is."""
+
+    def keeps(self, stream: int) -> int:
+        """How many items of a stream may wait; 1: the newest replaces the one before."""
+        ...
+
+    def choose(self, waiting: Sequence[Waiting], now_s: float) -> tuple[int | None, list[int]]:
+        """Look at all that waits.
+
+        Args:
+            waiting: one or more; those of a stream in order of arrival.
+            now_s: the time.
+
+        Returns:
+            The stream whose oldest item is next, or None where none is to be worked on; and for
+            each item to be dropped before that its stream, the oldest of a stream first.
+        """
+        ...
+
+
+class ByPeriod:
+    """The most overdue by its own period is next; nothing is dropped."""
+
+    def keeps(self, stream: int) -> int:
+        """The newest alone."""
+        return 1
+
+    def choose(self, waiting: Sequence[Waiting], now_s: float) -> tuple[int | None, list[int]]:
+        """See `Turns`."""
+        return min(waiting, key=lambda each: each.due_s).stream, []
+
+
 class _Slot(Generic[T]):
-    """One camera's: the item that waits, when it came, and when the next is due."""
+    """One camera's: the items that wait, with their arrivals, and when the next is due."""
 
     def __init__(self) -> None:
-        self.item: T | None = None
-        self.arrived_s, self._taken_s = math.nan, -math.inf
+        self.items: deque[tuple[T, float]] = deque()
+        self._arrived_s, self._taken_s = math.nan, -math.inf
         self._gaps_s: deque[float] = deque(maxlen=_GAPS)
-        self._period_s = 0.0
+        self.period_s = 0.0
 
-    def put(self, item: T, now_s: float) -> T | None:
-        if not math.isnan(self.arrived_s):
-            self._gaps_s.append(now_s - self.arrived_s)
-            self._period_s = statistics.median(self._gaps_s)
-        self.arrived_s = now_s
-        replaced, self.item = self.item, item
+    def put(self, item: T, now_s: float, most: int) -> T | None:
+        if not math.isnan(self._arrived_s):
+            self._gaps_s.append(now_s - self._arrived_s)
+            self.period_s = statistics.median(self._gaps_s)
+        self._arrived_s = now_s
+        replaced = self.items.popleft()[0] if len(self.items) >= most else None
+        self.items.append((item, now_s))
         return replaced
 
-    def take(self, now_s: float) -> T | None:
-        item, self.item = self.item, None
+    def take(self, now_s: float) -> tuple[T, float]:
+        """The oldest item and when it came."""
         self._taken_s = now_s
-        return item
+        return self.drop()
+
+    def drop(self) -> tuple[T, float]:
+        """The same without a turn."""
+        return self.items.popleft()
 
     @property
     def due_s(self) -> float:
-        """When this camera's next item should be taken up; long ago for its first."""
-        return self._taken_s + self._period_s
+        """When the next item should be taken up; long ago for the first."""
+        return self._taken_s + self.period_s
 
 
 class NewestSlots(Generic[T]):
-    """Holds at most one item of each stream: the newest. Safe to use from several threads.
+    """Holds the newest item of each stream, or a few. Safe to use from several threads.
 
     Args:
         streams: how many there are.
         now: time source in seconds.
+        turns: says whose turn it is.
+        late: gets the items that `turns` drops.
     """
 
-    def __init__(self, streams: int = 1, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        streams: int = 1,
+        now: Callable[[], float] = time.monotonic,
+        turns: Turns | None = None,
+        late: Callable[[T], None] = lambda item: None,
+    ) -> None:
         self._slots: list[_Slot[T]] = [_Slot() for _ in range(streams)]
-        self._now = now
+        self._now, self._turns, self._late = now, turns or ByPeriod(), late
         self._closed = False
         self._changed = threading.Condition()
 
@@ -91,20 +157,21 @@ class NewestSlots(Generic[T]):
         with self._changed:
             if self._closed:
                 return item
-            replaced = self._slots[stream].put(item, self._now())
+            most = self._turns.keeps(stream)
+            replaced = self._slots[stream].put(item, self._now(), most)
             self._changed.notify()
             return replaced
 
     @property
     def waiting(self) -> int:
         """Number of items that wait."""
-        return sum(slot.item is not None for slot in self._slots)
+        return sum(len(slot.items) for slot in self._slots)
 
     def take(self) -> T | None:
         """Wait for an item and remove the most urgent; None once the slots are closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self.waiting or self._closed)
-            return self._most_urgent()
+            found = self._wait()
+            return None if found is None else found[0]
 
     def take_pair(self, within_s: float) -> list[T]:
         """Wait for an item, and a little for one more; remove both.
@@ -117,29 +184,56 @@ class NewestSlots(Generic[T]):
             closed.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self.waiting or self._closed)
-            first_s = self._now() if not self.waiting else self._next().arrived_s
-            first = self._most_urgent()
-            if first is None:
+            found = self._wait()
+            if found is None:
                 return []
-            left_s = first_s + within_s - self._now()
+            first, arrived_s = found
+            left_s = arrived_s + within_s - self._now()
             self._changed.wait_for(lambda: self.waiting or self._closed, max(left_s, 0.0))
-            second = self._most_urgent()
-            return [first] if second is None else [first, second]
+            second = self._next() if self.waiting else None
+            return [first] if second is None else [first, second[0]]
 
-    def _next(self) -> _Slot[T]:
-        full = (slot for slot in self._slots if slot.item is not None)
-        return min(full, key=lambda slot: slot.due_s)
+    def poll(self) -> T | None:
+        """Remove the most urgent item, without waiting; None where there is none to work on."""
+        with self._changed:
+            found = self._next() if self.waiting else None
+            return None if found is None else found[0]
 
-    def _most_urgent(self) -> T | None:
-        return self._next().take(self._now()) if self.waiting else None
+    def _wait(self) -> tuple[T, float] | None:
+        while True:
+            self._changed.wait_for(lambda: self.waiting or self._closed)
+            if not self.waiting:
+                return None
+            found = self._next()
+            if found is not None:
+                return found
+
+    def _next(self) -> tuple[T, float] | None:
+        """The most urgent item and when it came, removed; None where all were dropped."""
+        now_s = self._now()
+        stream, dropped = self._turns.choose(self.look(), now_s)
+        for each in dropped:
+            self._late(self._slots[each].drop()[0])
+        return None if stream is None else self._slots[stream].take(now_s)
+
+    def look(self) -> list[Waiting]:
+        """What waits now."""
+        return [
+            Waiting(stream, arrived_s, slot.due_s, slot.period_s)
+            for stream, slot in enumerate(self._slots)
+            for _, arrived_s in list(slot.items)
+        ]
+
+    def periods_s(self) -> list[float]:
+        """Seconds from item to item of each stream, as learnt; 0 where unknown."""
+        return [slot.period_s for slot in self._slots]
 
     def close(self) -> list[T]:
         """Let :meth:`take` return None from now on, and return the items nobody took."""
         with self._changed:
             self._closed = True
-            left = [slot.item for slot in self._slots if slot.item is not None]
+            left = [item for slot in self._slots for item, _ in slot.items]
             for slot in self._slots:
-                slot.item = None
+                slot.items.clear()
             self._changed.notify_all()
             return left

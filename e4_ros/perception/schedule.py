@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class CameraState:
 
     Attributes:
         name: name of the camera; empty for the only one.
-        waiting: number of its images that wait, 0 or 1: the newest replaces the one before.
-        age_s: seconds since the waiting image came; 0 where none waits.
+        waiting: number of its images that wait; 0 or 1 where the newest replaces the one before.
+        age_s: seconds since the oldest of them came; 0 where none waits.
         deadline_s: seconds from an image's arrival until its answer is late; 0: it never is.
         period_s: seconds from image to image; NaN where unknown.
         missed: share of its last images that were late or dropped, 0 to 1.
@@ -56,19 +56,22 @@ class Schedule:
         wait_s: longest that a frame waits for others of its batch.
         instances: runs of the network at the same time.
         drop_late: whether a frame that cannot be in time is dropped before anything is computed.
-        depth_s: exit → seconds that it takes; a frame goes no deeper than its slack allows. Empty:
-            depth is the exits' own choice.
+        depth_s: exit → seconds that it takes; a frame goes no deeper than its slack allows. None:
+            as it was measured where this is carried out; empty: depth is the exits' own choice.
+        margin: times these seconds that are allowed for: 0 leaves depth to the exits, infinity
+            leaves only the cheapest answer.
     """
 
     batch: int = 1
     wait_s: float = 0.0
     instances: int = 1
     drop_late: bool = False
-    depth_s: Mapping[str, float] = field(default_factory=dict)
+    depth_s: Mapping[str, float] | None = None
+    margin: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or self.instances < 1 or self.wait_s < 0:
+        if self.batch < 1 or self.instances < 1 or self.wait_s < 0 or not self.margin >= 0:
             raise ValueError(
                 f'batches of {self.batch}, {self.instances} instances and a wait of '
-                f'{self.wait_s} s are no schedule'
+                f'{self.wait_s} s, and {self.margin} times the seconds, are no schedule'
             )

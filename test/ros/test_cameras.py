@@ -234,6 +234,25 @@ def test_it_stops_and_starts_with_images_in_hand(graph, robot, street):
         ({'cameras': ['front', '2nd']}, "cameras: '2nd' cannot be a part of a topic"),
         ({'cameras': ['front', 'front']}, 'cameras: front is there twice'),
         ({'cameras': ['front', 'rear'], 'ring_mb': 8}, 'ring_mb keeps frames of one camera'),
+        ({'cameras': ['front', 'rear'], 'camera_slo_ms': ['5', '6', '7']}, 'has 3 values for 2'),
+        (
+            {'cameras': ['front', 'rear'], 'camera_slo_ms': ['5', '-6']},
+            "camera_slo_ms of rear is '-6'",
+        ),
+        ({'camera_slo_ms': ['50'], 'pair_within_s': 0.05}, 'set one of them to 0'),
+        ({'cameras': ['front'], 'camera_models': ['a', 'b']}, 'camera_models has 2 values for 1'),
+        (
+            {
+                'cameras': ['front', 'rear'],
+                'camera_models': ['pedestrian_ssdlite', '/no/such/bundle'],
+                'controller': 'exits',
+            },
+            'the model of camera rear: ',
+        ),
+        (
+            {'cameras': ['front', 'rear'], 'camera_models': ['pedestrian_ssdlite', 'other']},
+            'controller e4 sets clocks',
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_reason(ros_context, monkeypatch, values, says):

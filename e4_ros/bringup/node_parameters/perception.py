@@ -153,6 +153,20 @@ PARAMETERS = (
         'Empty for one camera, without a name.',
     ),
     ParameterSpec(
+        'camera_slo_ms',
+        [''],
+        'Service levels: milliseconds from the arrival of an image until its answer is late, one '
+        'for each of cameras, such as [50, 100, 0], or one for all; 0 and empty: it never is. The '
+        'image that is late first is next, one that cannot be in time is dropped and counted as '
+        'too_late, and frames go no deeper than the time allows. docs/cameras.md.',
+    ),
+    ParameterSpec(
+        'camera_models',
+        [''],
+        'A model for each of cameras, as in model; those of the same one share it. Empty: model '
+        'for all. Other ones need a controller that leaves the clocks alone.',
+    ),
+    ParameterSpec(
         'image_transport',
         'raw',
         'raw subscribes image, compressed subscribes image/compressed, auto waits for a publisher '

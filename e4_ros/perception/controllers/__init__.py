@@ -186,6 +186,25 @@ def _dvfo(policy: str) -> Callable[[Context], Controller]:
     return make
 
 
+def _bcedge(kind: str) -> Callable[[Context], Controller]:
+    def make(context: Context) -> Controller:
+        from e4_ros.perception.controllers import bcedge
+
+        if kind == 'exact':
+            return bcedge.BCEdgeExact(context.batches, context.inflation, context.largest)
+        if kind == 'greedy':
+            return bcedge.BCEdgeGreedy(context.largest)
+        name = f'bcedge:{kind}'
+        if name not in context.policies:
+            raise ControllerError(
+                f'{name} has to learn first, and learns in the simulator only: '
+                '`e4 bench siblings --part cameras`'
+            )
+        return bcedge.BCEdgeLearned(context.policies[name], context.largest)
+
+    return make
+
+
 def _given_point(name: str, text: str, exits: bool) -> ControllerSpec:
     from e4_ros.energy.daemon.hold_point import parse_point
     from e4_ros.perception.controllers.fixed import Fixed
@@ -241,6 +260,30 @@ _OWN = (
         'The same by a bandit: LinUCB corrects the search by what frames really cost.',
         *(True, True, True),
         _dvfo('greedy'),
+    ),
+    ControllerSpec(
+        'bcedge',
+        'Cameras under service levels share the network as bcedge:exact decides.',
+        *(True, False, True),
+        _bcedge('exact'),
+    ),
+    ControllerSpec(
+        'bcedge:exact',
+        'The same: the best batch, instances and depth by what was measured.',
+        *(True, False, True),
+        _bcedge('exact'),
+    ),
+    ControllerSpec(
+        'bcedge:greedy',
+        'The same by trying: AIMD on the batch, a bandit (LinUCB) on the depth.',
+        *(True, False, True),
+        _bcedge('greedy'),
+    ),
+    ControllerSpec(
+        'bcedge:learned',
+        'The same by discrete SAC, trained in the simulator, after BCEdge.',
+        *(True, False, False),
+        _bcedge('learned'),
     ),
 )
 

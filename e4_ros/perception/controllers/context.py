@@ -23,7 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e4_ros.perception.active_plan import Stream
+from e4_ros.perception.batch_table import BatchTable
 from e4_ros.perception.controllers.dvfo.choices import Choice
+from e4_ros.perception.controllers.policy_net import PolicyNet
+from e4_ros.perception.interference import Inflation
 from e4_ros.profiling.planning.cost_table import CostTable
 
 State = NDArray[np.float32]
@@ -64,6 +67,10 @@ class Context:
         bundle: fingerprint of the network that runs, which ``table`` must be of.
         learnt: trained policy networks by controller name; the simulator trains them.
         choices: what can be sent of a frame to an edge server; empty: pictures, whatever runs.
+        batches: what batches of the network take on its device; None: it was not measured.
+        inflation: predicts how others slow them down; None: nobody does.
+        largest: frames that whoever carries decisions out can run at the same time.
+        policies: trained policies of several cameras by controller name.
     """
 
     stream: Stream
@@ -75,3 +82,7 @@ class Context:
     bundle: str = ''
     learnt: Mapping[str, Learnt] = field(default_factory=dict)
     choices: Sequence[Choice] = ()
+    batches: BatchTable | None = None
+    inflation: Inflation | None = None
+    largest: int = 1
+    policies: Mapping[str, PolicyNet] = field(default_factory=dict)

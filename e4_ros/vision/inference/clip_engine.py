@@ -69,11 +69,13 @@ class ClipEngine:
     Attributes:
         model: preprocessing and decoding of the network.
         segments: work of each of `SEGMENTS`.
+        deepest: limits nothing here: how far a window is looked at is not one frame's time.
         windows_answered: number of windows that have come to an answer.
         frames_looked: number of frames that these have looked at, together.
     """
 
     risk: OnlineRisk | None = None  # nothing is tracked
+    deepest: str = FULL
     economics: ExitEconomics | None = None  # stopping a window early costs nothing, and so pays
 
     def __init__(

@@ -57,6 +57,8 @@ class EarlyExitEngine:
         handed_over: whether the frame before ended at a cut without an answer, which is the edge
             server's to give.
         economics: rests exits that do not pay; None, as at first, lets all be asked.
+        deepest: exit that the next frames may not go beyond: where its gate is not trusted its
+            answer is taken all the same. An exit that may not be taken at all limits nothing.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class EarlyExitEngine:
         self.temporal = _temporal_exit(network, runtime)
         self.auditor = auditor or Auditor()
         self.economics: ExitEconomics | None = None
+        self.deepest = FULL
         self._rates = network.rates
         self._exit_names = [*network.early_exits, FULL]
         self._depths = {exit.name: place + 1 for place, exit in network.exit_behind.items()}
@@ -281,7 +284,8 @@ class EarlyExitEngine:
                 self._forget()  # what it remembers is from before its rest
             diversity, score = temporal.look(frame, stamp_s, prior)
             scores[TEMPORAL] = score
-            if self._takes(TEMPORAL, score):
+            held = self._ends_at(TEMPORAL) and score > 0  # 0: it has nothing to hold on to
+            if held or self._takes(TEMPORAL, score):
                 detections = temporal.detections(self.min_score)
                 temporal.remember(detections, computed=False)
                 return FrameResult(detections, TEMPORAL, diversity, scores, *timer.stop())
@@ -311,11 +315,14 @@ class EarlyExitEngine:
                 if self.handed_over:
                     return Detections.empty(), EDGE
             found = step.exit
+            if found is None or not asked:
+                continue
+            ends = self._ends_at(found.name)
             # Where even the best score would not do, the head is not run in vain.
-            if found is None or not asked or not self._takes(found.name, found.most()):
+            if not ends and not self._takes(found.name, found.most()):
                 continue
             scores[found.name] = found.score(frame.shape, self.min_score)
-            if self._takes(found.name, scores[found.name]):
+            if ends or self._takes(found.name, scores[found.name]):
                 return found.detections(), found.name
         if (said := self.port.answer(done=True)) is not None:
             return said.above(self.min_score), EDGE
@@ -340,6 +347,10 @@ class EarlyExitEngine:
 
     def _takes(self, name: str, score: float) -> bool:
         return self.thresholds.takes(name, score) and name not in self.off and self._pays(name)
+
+    def _ends_at(self, name: str) -> bool:
+        """Whether the frame may go no deeper, and the exit is one that may be taken."""
+        return name == self.deepest and self.thresholds.asks(name) and name not in self.off
 
     def _pays(self, name: str) -> bool:
         return self.economics is None or self.economics.asks(name)

@@ -86,6 +86,7 @@ class Ladder:
         self._budget, self._attention = Budget(passes), Attention(min_score)
         self._found = Detections.empty()
         self._late = LateAnswers(self._tracks, self.risk, self._attention)
+        self._deepest = FULL
 
     @property
     def port(self) -> OffloadPort:
@@ -95,6 +96,27 @@ class Ladder:
     @port.setter
     def port(self, port: OffloadPort) -> None:
         self.engine.port = port
+
+    @property
+    def deepest(self) -> str:
+        """Exit that the next frames may not go beyond, trusted or not; `FULL` limits nothing.
+
+        Tracks that have to answer although they are not trusted are counted in the loss that the
+        stream has seen, and teach nothing about where the limit of the drift should be. Where there
+        are no tracks yet the network's own exits are limited, and where it has none, nothing is.
+        """
+        return self._deepest
+
+    @deepest.setter
+    def deepest(self, name: str) -> None:
+        self._deepest = name
+        own = self.engine.paths
+        self.engine.deepest = name if name in own else next(iter(own)) if name == TRACK else FULL
+
+    @property
+    def follows(self) -> bool:
+        """Whether the tracks could answer the next frame, if it is one of the same stream."""
+        return self._takes and self._tracks.tracker.grey is not None
 
     @property
     def thresholds(self) -> ExitThresholds:
@@ -165,9 +187,12 @@ class Ladder:
         said = self._tracks.answer()
         scores = {TRACK: trust} if self._takes else {}
         part = self._part(frame, new=doubt is None)
-        asked = self._arrange(frame, doubt, trust, part)
+        if self._deepest != FULL:
+            part = None  # a closer look is a pass of the whole network
+        held = self._takes and self._deepest == TRACK and trust < TAKEN and _is_followed(doubt)
+        asked = BY_TRACKS if held else self._arrange(frame, doubt, trust, part)
         if asked.follow and doubt is not None:
-            self._by_tracks(doubt)
+            self._by_tracks(doubt, held)
             if trust < TAKEN or self._looks_elsewhere(frame, doubt, part) or part is None:
                 return FrameResult(said, TRACK, 1 - trust, scores, *timer.stop())
             timer.behind()
@@ -191,10 +216,10 @@ class Ladder:
         times = timer.around(found.segment_s)
         return FrameResult(answer, found.exit, 1 - trust, scores | found.gate_scores, *times)
 
-    def _by_tracks(self, doubt: Doubt) -> None:
-        """The tracks answer the frame."""
+    def _by_tracks(self, doubt: Doubt, held: bool = False) -> None:
+        """The tracks answer the frame; where they are held to it, for want of time."""
         self._tracks.skip()
-        self.risk.skipped(doubt)
+        self.risk.skipped(doubt, held)
         self._late.skipped(doubt)
 
     def _arrange(
@@ -327,6 +352,11 @@ class Ladder:
         self._tracks.reset()
         self._late.reset()
         self.engine.reset()
+
+
+def _is_followed(doubt: Doubt | None) -> bool:
+    """Whether the tracks have an answer at all, however doubtful: not after a cut."""
+    return doubt is not None and math.isfinite(doubt.drift)
 
 
 def _shifted(on_segment: OnSegment | None) -> OnSegment | None:

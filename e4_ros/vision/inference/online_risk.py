@@ -71,7 +71,7 @@ class OnlineRisk:
 
     def _begin(self) -> None:
         self._drifts = self._undecided = 0.0
-        self._frames = 0
+        self._frames, self._held = 0, False
 
     def trust(self, doubt: Doubt) -> float:
         """Score of the exit `track` in [0, 1]; `TAKEN` where the drift is at its limit."""
@@ -79,9 +79,16 @@ class OnlineRisk:
             return 0.0
         return TAKEN ** min(doubt.drift / self.limit, 100.0)
 
-    def skipped(self, doubt: Doubt) -> None:
-        """Count a frame that the tracks answered."""
+    def skipped(self, doubt: Doubt, held: bool = False) -> None:
+        """Count a frame that the tracks answered.
+
+        Args:
+            doubt: what was doubtful about it.
+            held: they had to, for want of time. What that cost is seen, and does not move the
+                limit: a lower one would ask for more of the network where there is no time for it.
+        """
         self._count(0.0)
+        self._held |= held
         self._frames += 1
         self._drifts += doubt.drift
         self._undecided += doubt.undecided
@@ -138,7 +145,8 @@ class OnlineRisk:
         drifted = beyond * drifts / max(doubt.drift, 1e-6) / frames
         seen = min(unknowable + drifted, 1.0)
         factor = math.exp(_STEP * (1 - seen / self.risk))
-        self.limit = min(max(self.limit * factor, _LEAST), _MOST)
+        if not self._held:
+            self.limit = min(max(self.limit * factor, _LEAST), _MOST)
         self._cycles += 1
         weight = 1 / min(self._cycles, _MEMORY)
         self.seen = seen if self._cycles == 1 else self.seen + weight * (seen - self.seen)

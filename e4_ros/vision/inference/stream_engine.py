@@ -36,10 +36,12 @@ class StreamEngine(Protocol):
     Attributes:
         model: preprocessing and decoding of the network.
         thresholds: which gates' scores are enough to answer early.
+        deepest: exit that the next frames may not go beyond, for want of time; `FULL`: no limit.
     """
 
     model: VisionModel
     thresholds: ExitThresholds
+    deepest: str
 
     @property
     def economics(self) -> ExitEconomics | None:

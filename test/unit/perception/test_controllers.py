@@ -22,6 +22,7 @@ import re
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from e4_ros.energy.board_model import BoardModel, SegmentWork
@@ -36,9 +37,17 @@ from e4_ros.perception.controller import (
     StreamState,
     Wishes,
 )
-from e4_ros.perception.controllers import controllers, live_spec, make_controller, spec_of
+from e4_ros.perception.controllers import (
+    bcedge,
+    controllers,
+    live_spec,
+    make_controller,
+    spec_of,
+)
 from e4_ros.perception.controllers.base import DepthOnly
 from e4_ros.perception.controllers.context import Context, Learnt
+from e4_ros.perception.controllers.policy_net import PolicyNet
+from e4_ros.perception.schedule import CameraState
 from e4_ros.profiling.planning import planner
 
 BOARD = 'jetson_orin_nano'
@@ -52,10 +61,22 @@ TABLES = {name: tuple(spec.allowed_hz) for name, spec in load_board(BOARD).domai
 NAMES = [*controllers(), 'fixed:cpu=729.6MHz,gpu=306MHz', 'fixed:gpu=306MHz+exits']
 
 
+def cameras_policy() -> PolicyNet:
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(bcedge.ACTIONS, bcedge.STATE)).astype(np.float32)
+    zeros, ones = np.zeros(bcedge.STATE, np.float32), np.ones(bcedge.STATE, np.float32)
+    return PolicyNet(
+        [weights], [np.zeros(bcedge.ACTIONS, np.float32)], (bcedge.ACTIONS,), zeros, ones
+    )
+
+
 def context() -> Context:
     learnt = Learnt(lambda state: int(1e3 * abs(float(state.sum()))) % 9, 15.0, 95.0, 0.1)
     known = {n: learnt for n in NAMES if n.startswith(('ztt', 'ring_dvfs_like'))}
-    return Context(Stream('net', WORKS, PATHS), ('cpu', 'gpu', 'emc'), learnt=known)
+    policies = {'bcedge:learned': cameras_policy()}
+    return Context(
+        Stream('net', WORKS, PATHS), ('cpu', 'gpu', 'emc'), learnt=known, policies=policies
+    )
 
 
 def full_observation(tables=TABLES, **wishes) -> Observation:
@@ -72,7 +93,9 @@ def full_observation(tables=TABLES, **wishes) -> Observation:
         temperature_c=48.0,
     )
     last = Outcome('full', 0.05, 0.4, 0.1, board.point)
-    return Observation(3.0, StreamState(0.3, {'temporal': 0.8}, 1), board, Wishes(**wishes), last)
+    stream, wished = StreamState(0.3, {'temporal': 0.8}, 1), Wishes(**wishes)
+    queues = [CameraState('a', 1, 0.01, 0.05, 0.1, 0.02), CameraState('b', 0, 0.0, 0.2)]
+    return Observation(3.0, stream, board, wished, last, cameras=queues)
 
 
 def check_valid(decision: Decision, tables=TABLES) -> None:

@@ -23,10 +23,13 @@ import pytest
 
 from e4_ros.perception import live_control
 from e4_ros.perception.active_plan import Stream
+from e4_ros.perception.controller import ControllerError, Decision
 from e4_ros.perception.controllers import make_controller
 from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.live_control import LiveControl
 from e4_ros.perception.records import FrameRecord
+from e4_ros.perception.schedule import Schedule
+from e4_ros.perception.service_levels import ServiceLevels
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.frame_result import FrameResult
 
@@ -67,3 +70,22 @@ def test_after_a_stop_the_pace_is_unknown(control):
     control(0.0, 1)
     assert control(live_control.LONGEST_WAIT_S + 1, 2) is None
     assert control(0.1, 3) == pytest.approx(0.1)
+
+
+def test_a_schedule_is_carried_out_and_one_of_batches_refused():
+    levels = ServiceLevels([0.1])
+    control = LiveControl(
+        make_controller('full', Context(STREAM)),
+        *(STREAM, [], threading.Lock(), lambda: None),
+        lambda: levels.states(['front'], [], []),
+        levels,
+    )
+    control.carry(Decision(schedule=Schedule(drop_late=True, margin=1.5)))
+    assert levels.schedule == Schedule(drop_late=True, margin=1.5)
+    with pytest.raises(ControllerError, match='one frame at a time, not batches of 2 in 1 inst'):
+        control.carry(Decision(schedule=Schedule(batch=2)))
+    assert levels.schedule == Schedule(drop_late=True, margin=1.5)
+    assert [camera.name for camera in control._look(None).cameras] == ['front']
+    alone = LiveControl(make_controller('full', Context(STREAM)), STREAM, [], threading.Lock())
+    with pytest.raises(ControllerError, match='no cameras here whose frames take turns'):
+        alone.carry(Decision(schedule=Schedule()))

@@ -304,3 +304,28 @@ def test_memory_from_before_a_rest_is_not_answered_from(engine, frames):
     engine.economics = None
     assert engine.process(frames[0], 0.24).exit == 'full'
     assert engine.process(frames[0], 0.28).exit == 'temporal'
+
+
+def test_a_frame_ends_at_the_deepest_exit_that_it_has_time_for(engine, frames):
+    engine.thresholds = ExitThresholds({'exit1': 1.0})  # which the gate reaches never
+    try:
+        engine.deepest = 'exit1'
+        result = engine.process(frames[0], 0.0)
+        assert result.exit == 'exit1'
+        assert result.gate_scores['exit1'] < 1
+        engine.auditor.off['exit1'] = 'it was wrong too often'
+        assert engine.process(frames[1], 0.04).exit == 'full', 'what is off limits nothing'
+        engine.deepest = 'full'
+        assert engine.process(frames[2], 0.08).exit == 'full'
+    finally:
+        engine.deepest = 'full'
+
+
+def test_the_temporal_exit_holds_a_frame_only_where_it_has_something(engine, frames):
+    engine.thresholds = ExitThresholds({'temporal': 1.0})
+    try:
+        engine.deepest = 'temporal'
+        assert engine.process(frames[0], 0.0).exit == 'full'
+        assert engine.process(frames[12], 0.04).exit == 'temporal'
+    finally:
+        engine.deepest = 'full'

@@ -136,3 +136,39 @@ def run_lengths(flags):
         current = current + 1 if flag else 0
         lengths.append(current)
     return lengths
+
+
+def test_a_frame_without_time_is_answered_by_the_tracks_whatever_they_are_trusted(ladder, street):
+    assert not ladder.follows
+    ladder.deepest = TRACK
+    results = play(ladder, street)
+    assert results[0].exit == FULL, 'there were no tracks'
+    lost = [result for result in results[1:] if result.exit == FULL]
+    assert len(lost) <= 3, 'only where the flow fails all over the picture'
+    assert all(result.gate_scores[TRACK] < 1e-6 for result in lost)
+    assert min(result.gate_scores[TRACK] for result in results[1:]) < 0.5
+    assert ladder.follows
+    ladder.deepest = FULL
+    assert FULL in {result.exit for result in play(ladder, street[-5:])}
+
+
+def test_tracks_that_had_to_answer_are_seen_and_do_not_move_the_limit(ladder, street):
+    play(ladder, street[:6])
+    limit, seen = ladder.risk.limit, ladder.risk.seen
+    ladder.deepest = TRACK
+    play(ladder, street[6:30])
+    ladder.deepest = FULL
+    cycles = 0
+    for stamp_s, frame in street[30:]:
+        cycles += ladder.process(frame, stamp_s).exit == FULL
+        if cycles == 1:
+            break
+    assert ladder.risk.limit == limit
+    assert ladder.risk.seen != seen
+
+
+def test_a_cut_to_another_scene_has_no_answer_by_tracks(ladder, street):
+    play(ladder, street)
+    ladder.deepest = TRACK
+    other = np.random.default_rng(0).integers(0, 255, street[0][1].shape, np.uint8)
+    assert ladder.process(other, street[-1][0] + 0.04).exit == FULL
