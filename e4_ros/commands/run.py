@@ -16,28 +16,23 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections import Counter
 from contextlib import nullcontext
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional, TextIO
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from e4_ros import console
-from e4_ros.commands import options
+from e4_ros import console, extras
+from e4_ros.commands import options, run_many
 from e4_ros.commands.run_ring import RingTap
 from e4_ros.commands.run_text import summary_table
-from e4_ros.files import naming
 
 if TYPE_CHECKING:
-    from e4_ros.evaluation.job import Job, JobOptions
-    from e4_ros.evaluation.replay import StampedFrames
+    from e4_ros.evaluation.job import JobOptions
     from e4_ros.evaluation.report.run_outputs import RunOutputs
     from e4_ros.evaluation.sources import Source
-    from e4_ros.perception.records import FrameRecord
 
 
 def register(app: typer.Typer) -> None:
@@ -46,12 +41,12 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    source: Annotated[
-        str,
+    sources: Annotated[
+        list[str],
         typer.Argument(
             help='A video, a folder of images, a bag (ROS 2 folder, .mcap, .db3, ROS 1 .bag), '
             'a ring, /dev/videoN, a stream (rtsp://…), or `bikes` or `vtest`: real videos that '
-            'ship in packages.'
+            'ship in packages. Several are run and merged.'
         ),
     ],
     controller: options.Controller = options.DEFAULTS['controller'],
@@ -109,8 +104,12 @@ def run(
     ] = None,
     ring_mb: Annotated[int, typer.Option(min=8, help='Megabytes that the ring takes.')] = 200,
     ring_share: options.RingShare = 1.0,
+    on: run_many.On = 'here',
+    workers: run_many.WorkerCount = None,
+    address: run_many.Address = 'auto',
+    ship: run_many.Ship = False,
 ) -> None:
-    """Run the network with early exits over SOURCE and say what it cost.
+    """Run the network with early exits over SOURCES and say what it cost.
 
     \b
         e4 run bikes
@@ -118,16 +117,28 @@ def run(
         e4 run /dev/video0 --frames 300
         e4 run street.mp4 --controller full --board jetson_nano
         e4 run street.mp4 --labels gt.txt
+        e4 run monday/*.mcap --workers 4 --out out/monday
+        e4 run monday/*.mcap --on ray --out out/monday
 
     The folder OUT then holds `report.html` (open it first), `summary.json`, `annotated.mp4` and
     `detections.jsonl`, one line a frame. Latencies are this machine's; clocks and joules are
     modelled for the board. Ctrl-C ends the run early and keeps what was done.
+
+    Of several sources each gets a folder of its own in OUT, and `report.html` and `summary.json`
+    there are of all of them. One that cannot be read fails alone, one whose worker died is run
+    again, and the same command, given again, goes on with those that are not complete.
     """  # noqa: D301
+    spread = None
+    if len(sources) > 1 or on != 'here' or workers is not None:
+        spread = run_many.Spread(on, workers, address, ship)
+        _check_many(sources, spread, ring, labels)
     with console.STDERR.status('loading'):
         from e4_ros.evaluation.job import JobOptions
         from e4_ros.evaluation.sources import open_source
 
-        stream = open_source(source, topic=image_topic or None, fps=fps)
+        stream = None
+        if spread is None:
+            stream = open_source(sources[0], topic=image_topic or None, fps=fps)
         job_options = JobOptions(
             controller=controller,
             model=model,
@@ -152,6 +163,12 @@ def run(
             labels=labels,
             labels_class=labels_class,
         )
+    if spread is not None or stream is None:
+        assert spread is not None
+        alone = spread.on == 'here' and (spread.workers or 1) == 1
+        job_options = replace(job_options, threads=job_options.threads if alone else threads or 1)
+        _run_many(sources, job_options, spread, out, frames or None, image_topic, fps)
+        return
     with RingTap(ring, ring_mb, ring_share) if ring is not None else nullcontext() as tap:
         outputs = _run(stream, job_options, frames or None, out, tap)
     shown = console.stdout()
@@ -164,56 +181,60 @@ def _run(
     source: Source, wanted: JobOptions, limit: int | None, out: Path, tap: RingTap | None
 ) -> RunOutputs:
     from e4_ros.evaluation.job import Job
-    from e4_ros.evaluation.replay import recorded
-    from e4_ros.evaluation.report.run_outputs import write_outputs
-    from e4_ros.evaluation.run_labels import check_labels
-    from e4_ros.evaluation.sources import open_source
+    from e4_ros.evaluation.source_run import run_source
 
     out.mkdir(parents=True, exist_ok=True)
     with console.STDERR.status(f'loading {wanted.model}'):
         job = Job(wanted)
     for told in job.setup.manifest.origin.recognised:
         console.note(told)
-    check_labels(job.labels, source)
-    kept = out / 'source.mp4'
-    frames = source if source.repeatable else recorded(source, kept, source.fps or 30.0)
     with console.Phases(keep=True) as phases:
-        answers = out / 'detections.jsonl'
-        with naming(answers), answers.open('w') as lines:
-            records = _replay(job, source, frames, limit, phases, lines, tap)
-        info = job.info(records, source)
-        for problem in info.problems:
-            console.warn(f'{source.name}: {problem}')
-        shown = source if source.repeatable else open_source(str(kept))
-        return write_outputs(
-            records, info, out, shown, fps=source.fps, min_score=wanted.min_score,
-            labels=job.labels, progress=partial(phases, 'drawing', total=len(records)),
-        )  # fmt: skip
+        return run_source(job, source, out, limit, told=phases, warn=console.warn, tap=tap)
 
 
-def _replay(
-    job: Job,
-    source: Source,
-    frames: StampedFrames,
+def _check_many(
+    sources: list[str], spread: run_many.Spread, ring: Path | None, labels: Path | None
+) -> None:
+    """Refuse, before any work, what several sources or workers cannot have."""
+    if spread.on == 'ray':
+        extras.require('cluster', '`e4 run --on ray`')
+    if ring is not None:
+        raise typer.BadParameter('one process writes a ring: give one source and no workers')
+    if labels is not None and len(sources) > 1:
+        raise typer.BadParameter('labels are of one source; run that one alone')
+    if spread.ship and spread.on != 'ray':
+        raise typer.BadParameter('--ship sends sources to a Ray cluster: give --on ray')
+
+
+def _run_many(
+    sources: list[str],
+    wanted: JobOptions,
+    spread: run_many.Spread,
+    out: Path,
     limit: int | None,
-    phases: console.Phases,
-    lines: TextIO,
-    tap: RingTap | None,
-) -> list[FrameRecord]:
-    """Run; every line is in the file as soon as its frame is answered."""
-    from e4_ros.evaluation.report.run_outputs import detection_line
+    topic: str,
+    fps: float | None,
+) -> None:
+    from e4_ros.evaluation.spread.bag_folders import folder_names
+    from e4_ros.evaluation.spread.bag_task import Bag
 
-    counts = [count for count in (limit, source.frame_count) if count is not None]
-    total = min(counts, default=None)
-    names, least = job.engine.model.class_names, job.options.min_score
-    taken: Counter[str] = Counter()
+    names = folder_names(sources)
+    with console.STDERR.status(f'loading {wanted.model}'):
+        _check_options(wanted)
+    bags = [
+        Bag(name, source, wanted, limit, topic, fps)
+        for name, source in zip(names, sources, strict=True)
+    ]
+    merged = run_many.run_many(bags, out, spread)
+    console.stdout().print(run_many.many_table(merged, out))
+    if failed := [row for row in merged.bags if row.status == 'failed']:
+        console.error(f'{len(failed)} of {len(bags)} sources failed: {failed[0].reason}')
+        raise typer.Exit(1)
 
-    def show(record: FrameRecord) -> None:
-        print(json.dumps(detection_line(record, names, least)), file=lines, flush=True)
-        taken[record.result.exit] += 1
-        words = '  '.join(f'{name} {taken[name]}' for name in job.engine.paths)
-        phases(source.name, taken.total(), total, words)
-        if tap is not None:
-            tap.keep(record)
 
-    return job.run(frames if tap is None else tap.frames(frames), limit, show)
+def _check_options(wanted: JobOptions) -> None:
+    """Fail here and once, not on every worker; and make what a network by name is loaded from."""
+    from e4_ros.evaluation.job import Job
+
+    if wanted.device in ('auto', 'cpu'):  # others may be on the workers' machines alone
+        Job(wanted)

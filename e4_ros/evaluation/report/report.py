@@ -60,7 +60,7 @@ def write_report(
         headline=headline(summary, info),
         subtitle=_subtitle(info),
         tiles=_tiles(summary),
-        exits=_exit_bar(summary),
+        exits=exit_bar(summary.exits, summary.frames_processed),
         labels=quality_section.section(summary),
         problems=_problems(info),
         samples=_samples(records, info, samples),
@@ -159,11 +159,12 @@ def _tiles(summary: Summary) -> str:
     )
 
 
-def _exit_bar(summary: Summary) -> str:
-    colors = exit_colors(list(summary.exits))
+def exit_bar(exits: Mapping[str, int], frames: int) -> str:
+    """The share of each exit as a bar with a legend, as HTML."""
+    colors = exit_colors(list(exits))
     parts, legend = [], []
-    for name, count in summary.exits.items():
-        share, color = count / summary.frames_processed, colors[name]
+    for name, count in exits.items():
+        share, color = count / max(frames, 1), colors[name]
         if count:
             parts.append(f'<i style="width:{share:.2%};background:{color}"></i>')
         legend.append(
