@@ -159,9 +159,7 @@ def test_merged_bags_are_what_one_run_over_all_frames_would_be(tmp_path):
         write_outputs(found, info(len(found), dropped), tmp_path / name)
         told = {'problems': ['one frame was torn'], 'host': 'h', 'seconds': 1.5}
         (tmp_path / name / 'made_from.json').write_text(json.dumps(told))
-    rows = [
-        with_summary(BagRow(name=name, source=name, status='done'), tmp_path) for name in parts
-    ]
+    rows = [with_summary(BagRow(name=name, source=name, status='done'), tmp_path) for name in parts]
     rows.append(BagRow(name='c', source='c.bag', status='failed', reason='<it is torn>'))
     merged = merge(rows, tmp_path, 'here')
 
