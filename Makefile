@@ -11,7 +11,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 ENV := . scripts/setup.sh &&
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header
 
-.PHONY: demo demo-learn test lint bench docs build env train learn labels edge cluster triton lock clean FORCE
+.PHONY: demo demo-learn demo-edge test lint bench docs build env train learn labels edge cluster triton lock clean FORCE
 
 # The first FRAMES of SOURCE at RATE images a second; 0 for all of them, and for the source's own rate.
 demo: build ## run the main job on SOURCE (vtest, bikes, a file, a bag, /dev/video0)
@@ -19,6 +19,9 @@ demo: build ## run the main job on SOURCE (vtest, bikes, a file, a bag, /dev/vid
 
 demo-learn: train build ## learn while driving on SOURCE: one picture, in out/demo-learn
 	@$(ENV) e4 demo-learn "$(SOURCE)" --out out/demo-learn
+
+demo-edge: build ## a robot whose link and edge server come and go, in a minute: out/demo-edge/edge.html
+	@$(ENV) e4 demo-edge --out out/demo-edge
 
 test: train build lint ## lint, then every test
 	@$(ENV) pytest $(ARGS)

@@ -26,6 +26,7 @@ PARTS: dict[str, str] = {
     'batches': 'batches',
     'sent': 'sent',
     'split': 'split',
+    'offload': 'offload',
 }
 """Part, which is its key in the JSON file, → module of this folder.
 

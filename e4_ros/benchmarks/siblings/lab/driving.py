@@ -20,6 +20,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from e4_ros.benchmarks.node_processes import StartError
 from e4_ros.benchmarks.siblings.lab.film import Film
 from e4_ros.benchmarks.siblings.lab.frames import AnsweredFrame, Drive
 from e4_ros.benchmarks.siblings.lab.places import Event, Place, Running, python
@@ -39,18 +40,24 @@ class Robot(Running):
     Args:
         place: where it runs.
         options: what it is.
+        module: of `siblings.lab`, the program that it runs.
     """
 
-    def __init__(self, place: Place, options: RobotOptions) -> None:
+    def __init__(self, place: Place, options: RobotOptions, module: str = 'robot') -> None:
         self._frames: list[AnsweredFrame] = []
         self._drives = 0
-        command = python('e4_ros.benchmarks.siblings.lab.robot', json.dumps(asdict(options)))
+        command = python(f'e4_ros.benchmarks.siblings.lab.{module}', json.dumps(asdict(options)))
         super().__init__(place, command, listener=self._hear)
 
     @property
     def answered(self) -> int:
         """Number of frames that were answered so far in this drive."""
         return len(self._frames)
+
+    @property
+    def frames(self) -> list[AnsweredFrame]:
+        """What was answered so far in this drive; it grows."""
+        return self._frames
 
     @property
     def newest(self) -> AnsweredFrame | None:
@@ -62,6 +69,16 @@ class Robot(Running):
         self._frames = []
         self._drives += 1
         self.tell({'go': frames, 'rate': rate_hz})
+
+    def over(self, patience_s: float) -> bool:
+        """Wait so long at most for the end of the drive; whether it is over."""
+        try:
+            self.wait_for('done', patience_s, self._drives)
+        except StartError:
+            if self.status is not None:
+                raise
+            return False
+        return True
 
     def result(self, patience_s: float = _PATIENCE_S) -> Drive:
         """Wait for the end of the drive.

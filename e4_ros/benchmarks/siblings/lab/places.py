@@ -129,6 +129,11 @@ class Event:
     at_s: float
     said: dict[str, Any]
 
+    @property
+    def name(self) -> str:
+        """What it is called; empty for one that is no event."""
+        return str(self.said.get('event') or self.said.get('state') or '')
+
 
 class Running:
     """A process of the laboratory that tells by lines of JSON what happens; ends with the block.
@@ -186,7 +191,7 @@ class Running:
             self._process.stdin.flush()
 
     def wait_for(self, event: str, patience_s: float = _PATIENCE_S, nth: int = 1) -> Event:
-        """The n-th line of JSON whose ``event`` is this, also one that came before.
+        """The n-th line of JSON whose ``event`` or ``state`` is this, also one that came before.
 
         Raises:
             StartError: it ended before, or took too long.
@@ -194,7 +199,7 @@ class Running:
         until_s = time.monotonic() + patience_s
         with self._news:
             while True:
-                found = [each for each in self._events if each.said['event'] == event]
+                found = [each for each in self._events if each.name == event]
                 if len(found) >= nth:
                     return found[nth - 1]
                 if not self._reader.is_alive():
@@ -203,7 +208,12 @@ class Running:
                     )
                 if time.monotonic() > until_s:
                     raise StartError(f'no {event!r} within {patience_s:.0f} s; {self.words()}')
-                self._news.wait(0.2)
+                self._news.wait(min(0.2, max(until_s - time.monotonic(), 0.001)))
+
+    def has_said(self, event: str) -> bool:
+        """Whether a line of JSON of this ``event`` or ``state`` has come."""
+        with self._news:
+            return any(each.name == event for each in self._events)
 
     def wait(self, patience_s: float) -> int:
         """Wait until it ends, and return how.
@@ -255,7 +265,7 @@ class Running:
             if self._listener is not None:
                 self._listener(event)
             with self._news:
-                if 'event' in said:
+                if event.name:
                     self._events.append(event)
                 self._news.notify_all()
         with self._news:

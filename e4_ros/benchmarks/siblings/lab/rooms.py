@@ -237,6 +237,16 @@ def relay(place: Place, listen: str, to: str) -> Running:
     return Running(place, python('e4_ros.benchmarks.siblings.lab.relay', listen, to))
 
 
+def check_kind(kind: str) -> None:
+    """Refuse what is no kind of room.
+
+    Raises:
+        ValueError: says which there are.
+    """
+    if kind not in ('auto', 'namespaces', 'relay'):
+        raise ValueError(f'no room {kind!r}; there are auto, namespaces and relay')
+
+
 @contextlib.contextmanager
 def open_room(kind: str = 'auto', delays: bool = False) -> Iterator[Room]:
     """The best room that this machine has.
@@ -250,8 +260,7 @@ def open_room(kind: str = 'auto', delays: bool = False) -> Iterator[Room]:
         ValueError: there is no such kind.
     """
     room: NamespaceRoom | RelayRoom
-    if kind not in ('auto', 'namespaces', 'relay'):
-        raise ValueError(f'no room {kind!r}; there are auto, namespaces and relay')
+    check_kind(kind)
     if kind == 'relay':
         room = RelayRoom()
     else:

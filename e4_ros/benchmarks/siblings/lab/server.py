@@ -54,6 +54,12 @@ class Server:
         """Where the robot finds it."""
         return f'{self._kind}/{self._room.address(self._port)}'
 
+    @property
+    def listens(self) -> bool:
+        """Whether it runs and robots can reach it."""
+        running = self._running
+        return running is not None and running.status is None and running.has_said('ready')
+
     def start(self, options: Sequence[str] | None = None, shifted: bool = False) -> None:
         """Start it; it needs a while until it answers.
 
@@ -66,9 +72,17 @@ class Server:
             command = [sys.executable, '-c', SHIFTED, 'e4']
         listen = f'{self._kind}/{self._room.listen(self._port)}'
         words = self._options if options is None else list(options)
-        self._running = Running(
-            self._room.server, [*command, 'edge-server', '--listen', listen, *words]
-        )
+        words = ['--listen', listen, '--json-status', '--threads', '1', *words]
+        self._running = Running(self._room.server, [*command, 'edge-server', *words])
+
+    def wait_until_it_listens(self) -> None:
+        """Wait until robots can reach it.
+
+        Raises:
+            StartError: it ended before.
+        """
+        if self._running is not None:
+            self._running.wait_for('ready')
 
     def kill(self) -> None:
         """Kill it, as a crash does."""

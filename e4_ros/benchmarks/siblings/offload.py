@@ -1,0 +1,174 @@
+# Copyright 2026 e4_ros maintainers
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""`e4 bench siblings --part offload`: a real robot and a real edge server, and all that goes wrong.
+
+The robot's process has a fifth of a core, the link between it and the server is shaped. Images come
+at 25 a second, as from a camera; nothing is driven faster. What every policy costs is worked out on
+simulated links by `offload_policies`, on the same costs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from e4_ros import console, extras
+from e4_ros.benchmarks.siblings.lab import cpu_share, open_room
+from e4_ros.benchmarks.siblings.lab.driving import Robot, options_for
+from e4_ros.benchmarks.siblings.lab.film import Film, Footage, labelled_footage
+from e4_ros.benchmarks.siblings.lab.other_bundle import other_bundle
+from e4_ros.benchmarks.siblings.lab.rooms import free_port
+from e4_ros.benchmarks.siblings.lab.server import Server
+from e4_ros.benchmarks.siblings.offload_faults import Site, campaign
+from e4_ros.benchmarks.siblings.offload_live import added, beside, live_teacher
+from e4_ros.offload.request import FOLLOW, FRAME, NETWORK
+
+FRAMES, QUICK_FRAMES = 10_000, 300
+RATE_HZ = 25.0
+SHARE = 0.2
+DEADLINE_S = 0.2
+"""Twice what the robot's own network takes at its share of a core: a frame can always be answered
+by the robot alone, and whatever is late has waited."""
+
+MODEL = 'pedestrian_ssdlite'
+ASKS_FOR = {
+    'service': NETWORK, 'form': FRAME, 'quality': 60, 'meanwhile': FOLLOW, 'deadline_s': DEADLINE_S,
+}  # fmt: skip
+_DIFFERENT = 300  # frames of the film
+_PATIENCE_S = 60.0
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """Measure it.
+
+    Args:
+        quick: whether a minute has to be enough.
+    """
+    extras.require('edge', '`e4 bench siblings --part offload`')
+    with console.Phases(keep=True) as phases:
+        found = _faults(QUICK_FRAMES if quick else FRAMES, phases)
+        footage = labelled_footage() or [Footage('bikes')]
+        found['added'] = added(footage[0], quick, phases)
+        found['added_p50_ms'] = min(row['added_p50_ms'] for row in found['added'])
+        found['beside'] = beside(footage[0], quick, phases)
+        found['teacher'] = live_teacher(footage[:1] if quick else footage, quick, phases)
+    found['policies'] = _policies(quick)
+    return found
+
+
+def _policies(quick: bool) -> list[dict[str, Any]]:
+    """What each policy costs on simulated links, beside the exact optimum."""
+    name = f'{__package__}.offload_policies'
+    if importlib.util.find_spec(name) is None:
+        return []
+    rows = importlib.import_module(name).measure(quick)
+    return list(rows['policies'] if isinstance(rows, dict) else rows)
+
+
+def _faults(frames: int, phases: console.Phases) -> dict[str, Any]:
+    footage = (labelled_footage() or [Footage('bikes')])[0]
+    with ExitStack() as stack:
+        film = stack.enter_context(_closing(Film(footage, _DIFFERENT, phases)))
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='e4-offload-')))
+        other = other_bundle(MODEL, scratch / 'other')
+        room = stack.enter_context(open_room())
+        slow = stack.enter_context(cpu_share(SHARE))
+        port = free_port(room.server)
+        server = Server(room, port, ['--model', MODEL])
+        stack.callback(server.end)
+        server.start()
+        options = options_for(film, model=MODEL, endpoint=server.endpoint, offload=ASKS_FOR)
+        robot = stack.enter_context(Robot(room.robot, options))
+        robot.wait_for('ready')
+        slow.add(robot.pid)
+        server.wait_until_it_listens()
+        robot.wait_for('connected', _PATIENCE_S)
+        site = Site(room, server, robot, ['--model', str(other)], options.server_name, port)
+        found = campaign(site, frames, RATE_HZ, DEADLINE_S, phases)
+    return {**found, 'share': SHARE, 'rate_hz': RATE_HZ, 'how': [*room.means, slow.means]}
+
+
+@contextmanager
+def _closing(film: Film) -> Iterator[Film]:
+    try:
+        yield film
+    finally:
+        film.close()
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print what was measured, and how far it is from what it should be."""
+    out = console.stdout()
+    out.print(_bars(found))
+    out.print(_phases(found))
+    out.print(_rows('added by sending, robot at full speed, link as fast as it is', found['added']))
+    if found['beside']:
+        out.print(_rows('on real processes, 5 Mbit/s', found['beside']))
+    if found['teacher']:
+        out.print(_rows('with the live teacher, 1 Mbit/s', found['teacher']))
+    for sentence in found['how']:
+        console.note(sentence)
+
+
+def _bars(found: dict[str, Any]) -> Table:
+    table = Table('', 'measured', 'wanted', box=None)
+    table.add_row(
+        f'frames later than {found["deadline_ms"]:.0f} + 5 ms, of {found["frames"]}',
+        str(found['late']), '0',
+    )  # fmt: skip
+    table.add_row(
+        f'back on the server, slowest of {found["recoveries"]}',
+        _number(found['recovery_s'], '.2f', ' s'), '≤ 3 s',
+    )  # fmt: skip
+    table.add_row(
+        'added by sending, fast link, p50 of the quickest form',
+        _number(found['added_p50_ms'], '.2f', ' ms'),
+        '≤ 1 ms',
+    )
+    return table
+
+
+def _phases(found: dict[str, Any]) -> Table:
+    table = Table(
+        'phase', 'answered', 'dropped', 'late', 'p50 ms', 'p99 ms', 'max ms', 'requests',
+        'in time', box=None,
+    )  # fmt: skip
+    for row in found['phases']:
+        table.add_row(
+            row['phase'], str(row['answered']), str(row['dropped']), str(row['late']),
+            f'{row["p50_ms"]:.1f}', f'{row["p99_ms"]:.1f}', f'{row["max_ms"]:.1f}',
+            str(row['requests']), str(row['in_time']),
+        )  # fmt: skip
+    return table
+
+
+def _rows(title: str, rows: list[dict[str, Any]]) -> Table:
+    table = Table(title=title, title_justify='left', box=None)
+    for name in rows[0]:
+        table.add_column(name.replace('_', ' '), justify='left' if name == 'way' else 'right')
+    for row in rows:
+        table.add_row(*(f'{v:.3f}' if isinstance(v, float) else str(v) for v in row.values()))
+    return table
+
+
+def _number(value: float, kind: str, unit: str) -> str:
+    return 'not seen' if not math.isfinite(value) else f'{value:{kind}}{unit}'
