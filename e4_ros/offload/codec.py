@@ -141,7 +141,8 @@ def unpack(
         numbers = np.frombuffer(raw, np.uint8)
         if entry.bits == 4:
             numbers = _out_of_pairs(numbers, count)
-        values = numbers.astype(np.float32) * np.float32(entry.step) + np.float32(entry.low)
+        with np.errstate(over='ignore', invalid='ignore'):
+            values = numbers.astype(np.float32) * np.float32(entry.step) + np.float32(entry.low)
         if not np.isfinite(values).all():
             raise CodecError(f'the tensor {entry.name!r} has values that are no numbers')
         found[entry.name] = values.reshape(entry.shape)

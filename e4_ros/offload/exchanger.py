@@ -222,7 +222,7 @@ class Exchanger:
             f'{self._config.name}/{ASK}/{incarnation}',
             fields,
             message.payload,
-            left_s + self._config.patience_s,
+            left_s + self._config.patience_s + _TICK_S,  # who gives up first is this thread
             self._config.most_bytes,
             (ASK, number),
             self._inbox.put,

@@ -62,11 +62,13 @@ def handshake_problem(endpoint: str, tls: TlsFiles, timeout_s: float = 0.5) -> s
     """
     host, _, port = endpoint.split('/', 1)[1].rpartition(':')
     host = host.strip('[]')
+    shaken = False
     try:
         with (
             socket.create_connection((host, int(port)), timeout_s) as raw,
-            context(tls).wrap_socket(raw, server_hostname=host) as safe,
+            _shaken_hands(context(tls), raw, host) as safe,
         ):
+            shaken = True
             safe.settimeout(timeout_s)
             safe.recv(1)  # a server says only now that it does not like our certificate
     except ssl.SSLCertVerificationError as error:
@@ -75,11 +77,24 @@ def handshake_problem(endpoint: str, tls: TlsFiles, timeout_s: float = 0.5) -> s
         reason = error.reason or str(error)
         hints = [hint for name, hint in _HINTS.items() if name in reason]
         return hints[0] if hints else f'TLS fails: {reason}'
+    except _NoHandsError:
+        return f'no handshake comes about; perhaps {_NOT_TLS}'
     except TimeoutError:
-        return ''  # silent, as a server is that has found nothing wrong; or the link is down
+        return '' if shaken else 'the connection is not taken in time'
     except OSError as error:
         return f'{error.strerror or error}'
     return ''
+
+
+class _NoHandsError(Exception):
+    """Something took the connection and then said nothing."""
+
+
+def _shaken_hands(made: ssl.SSLContext, raw: socket.socket, host: str) -> ssl.SSLSocket:
+    try:
+        return made.wrap_socket(raw, server_hostname=host)
+    except TimeoutError:
+        raise _NoHandsError from None
 
 
 def _brief(error: Exception) -> str:

@@ -17,14 +17,17 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from e4_ros.offload.client import EdgeClient
-from e4_ros.offload.exchange import Answer, Request
+from e4_ros.offload.exchange import Answer, Offers, Request
 from e4_ros.offload.request import FEATURES, FRAME, NETWORK, TAIL, Offload
+from e4_ros.offload.server.service import Work
+from e4_ros.vision.detections import Detections
 
 SHAPE = (120, 160, 3)
 PATIENT_S = 60.0  # the machine may be busy
@@ -63,3 +66,28 @@ def picture_request(stamp_s=0.0, deadline_s=30.0, camera='', seed=0, service=NET
 def feature_request(cut, tensors, stamp_s=0.0, deadline_s=30.0, camera='', bits=8) -> Request:
     offload = Offload(TAIL, FEATURES, cut, bits=bits, deadline_s=deadline_s)
     return Request(stamp_s, offload, time.monotonic(), SHAPE, tensors=tensors, camera=camera)
+
+
+class Notes:
+    """A service of a network that finds one person, notes what it was asked, and can be held up."""
+
+    name, hash, about = NETWORK, 'h', 'notes'
+    class_names: tuple[str, ...] = ('person',)
+    cuts: Mapping[str, Mapping[str, tuple[int, ...]]] = {}
+    largest_batch = 1
+
+    def __init__(self, **changed):
+        self.asked: list[Work] = []
+        self.go = threading.Event()
+        self.go.set()
+        for name, value in changed.items():
+            setattr(self, name, value)
+
+    def run(self, batch):
+        self.asked += batch
+        assert self.go.wait(PATIENT_S)
+        return [Detections.of(np.array([[1.0, 2, 30, 40]]), np.array([0.9])) for _ in batch]
+
+
+OFFERS = Offers('h', ('person',))
+ASKED = Offload(NETWORK)
