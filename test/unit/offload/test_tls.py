@@ -18,7 +18,10 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import re
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -31,6 +34,7 @@ from e4_ros.offload.exchange import EdgeConfig, TlsFiles
 from e4_ros.offload.request import NETWORK
 from e4_ros.offload.server.core import ServerConfig
 from e4_ros.offload.tls_check import handshake_problem
+from e4_ros.vision.bundle import shipped_bundle
 
 _DAY = datetime.timedelta(days=1)
 _NOW = datetime.datetime.now(datetime.timezone.utc)
@@ -183,3 +187,42 @@ def test_files_that_are_none_are_said(files, serve, tmp_path):
     ):
         with pytest.raises(OSError, match=said):
             serve({NETWORK: Notes()}, tls=tls)
+
+
+def test_the_recipe_of_the_documentation_works(tmp_path, serve, ask):
+    page = (Path(__file__).parents[3] / 'docs' / 'offload.md').read_text()
+    [recipe] = re.findall(r'```bash\n(SERVER_IP=.*?)```', page, re.S)
+    recipe = recipe.replace('192.168.1.7', '127.0.0.1')
+    subprocess.run(['bash', '-euc', recipe], cwd=tmp_path, check=True, capture_output=True)
+
+    def of(name):
+        return TlsFiles(*(tmp_path / file for file in ('ca.pem', f'{name}.pem', f'{name}.key')))
+
+    _, endpoint = serve({NETWORK: Notes()}, tls=of('server'))
+    client = ask(endpoint, OFFERS, tls=of('robot'))
+    connected(client, ASKED)
+    assert client.send(picture_request())
+    assert answer(client).status == 'answered'
+
+
+def test_the_example_of_the_documentation_works(services, serve, files):
+    page = (Path(__file__).parents[3] / 'docs' / 'offload.md').read_text()
+    [example] = re.findall(r'```python\n(.*?)```', page, re.S)
+    _, endpoint = serve(services, tls=files('server'))
+    example = example.replace('tls/192.168.1.7:7447', endpoint)
+    for name, file in zip(('ca', 'robot', 'robot'), ('pem', 'pem', 'key'), strict=True):
+        whole = f'{name}.{file}'
+        example = example.replace(f"'{whole}'", f"'{files('robot').ca.parent / whole}'")
+    seen = []
+    example = example.replace('print(', 'note(').replace('deadline_s=0.1', 'deadline_s=30.0')
+
+    def frames():
+        request, end_s = picture_request(), time.monotonic() + 60
+        while not any(each[1] == 'answered' for each in seen):
+            assert time.monotonic() < end_s
+            time.sleep(0.01)
+            yield time.monotonic(), request.frame
+
+    room = {'folder': shipped_bundle('pedestrian_ssdlite'), 'frames': frames()}
+    exec(example, room | {'note': lambda *said: seen.append(said)})
+    assert seen
