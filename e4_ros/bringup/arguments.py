@@ -86,7 +86,7 @@ def of_parameter(spec: ParameterSpec, node: str, name: str = '', default: str = 
 def _describe(spec: ParameterSpec) -> str:
     """Type, range and default in a few words."""
     if isinstance(spec.default, (list, tuple)):
-        kind, default = 'list', f'[{", ".join(filter(None, spec.default))}]'
+        kind, default = 'list', f'[{", ".join(map(str, filter(None, spec.default)))}]'
     else:
         kind = {bool: 'bool', int: 'integer', float: 'double', str: 'string'}[type(spec.default)]
         default = str(spec.default).lower() if isinstance(spec.default, bool) else str(spec.default)

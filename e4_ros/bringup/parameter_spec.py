@@ -42,8 +42,8 @@ class ParameterSpec:
     Attributes:
         name: Name of the parameter.
         default: Value where nothing is given; its type is the parameter's type. Lists are lists of
-            texts; an empty text in one counts as nothing, because ROS cannot tell the type of an
-            empty list.
+            texts or, where the default has numbers, of numbers; an empty text in one counts as
+            nothing, because ROS cannot tell the type of an empty list.
         description: Whole sentences for people.
         low, high: Inclusive range of a number; both or none.
         choices: What a text may be; empty for anything.
@@ -66,6 +66,8 @@ class ParameterSpec:
     @property
     def kind(self) -> str:
         """Type of the parameter in words, with ROS's own name for it."""
+        if self._numbers:
+            return f'a list of numbers (double array), such as {list(self.default)}'
         if isinstance(self.default, (list, tuple)):
             return 'a list of texts (string array), such as [cpu, gpu]'
         return _KINDS[type(self.default)]
@@ -76,7 +78,10 @@ class ParameterSpec:
         Raises:
             ParameterError: it is of another type.
         """
-        if isinstance(self.default, (list, tuple)):
+        if self._numbers:
+            if _is_list(value) and all(isinstance(v, float) or _is_whole(v) for v in value):
+                return [float(v) for v in value]
+        elif isinstance(self.default, (list, tuple)):
             if _is_list(value) and all(_is_text(item) for item in value):
                 return [item if isinstance(item, str) else f'{item:g}' for item in value] or ['']
         elif type(value) is type(self.default):
@@ -115,10 +120,15 @@ class ParameterSpec:
         self.check(value)
         return value
 
+    @property
+    def _numbers(self) -> bool:
+        """Whether it is a list of numbers."""
+        return isinstance(self.default, (list, tuple)) and isinstance(self.default[0], float)
+
     def _read(self, text: str) -> Any:
         if isinstance(self.default, str):
             return '' if text in ("''", '""') else text
-        is_list = isinstance(self.default, (list, tuple))
+        is_list = isinstance(self.default, (list, tuple)) and not self._numbers
         try:
             # In a list of texts 5 is a text, too.
             value = yaml.load(text, yaml.BaseLoader if is_list else yaml.SafeLoader)

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -44,13 +45,16 @@ from e4_ros.perception.controllers import make_controller, spec_of
 from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.frequency_control import NoControl
 from e4_ros.perception.machine import power_mode
+from e4_ros.perception.preference import weights_of
 from e4_ros.profiling.planning.cost_table import CostTable
 from e4_ros.profiling.planning.identity import Identity
 
 if TYPE_CHECKING:
+    from e4_ros.nodes.loaded_versions import LoadedVersions
     from e4_ros.nodes.network import Network
     from e4_ros.perception.live_control import LiveControl
     from e4_ros.perception.live_plan import LivePlan
+    from e4_ros.perception.live_versions import LiveVersions
     from e4_ros.perception.perceiver import Perceiver
     from e4_ros.perception.records import FrameRecord
     from e4_ros.perception.schedule import CameraState
@@ -85,6 +89,7 @@ class ClockSteps(ManagedEntity):
         self.between_frames = Lock()
         self._control: LiveControl | None = None
         self._told = ''
+        self._charge = math.nan
         self._link: DaemonLink | None = None
         self._state: Subscription | None = None
         self._others: list[str] = []
@@ -100,8 +105,18 @@ class ClockSteps(ManagedEntity):
         node.add_on_set_parameters_callback(self._judge)
         node.after_parameters(self._apply)
 
-    def attach(self, network: Network) -> None:
+    def attach(
+        self,
+        network: Network,
+        loaded: LoadedVersions | None = None,
+        versions: LiveVersions | None = None,
+    ) -> None:
         """Make the controller for a network.
+
+        Args:
+            network: what answers now.
+            loaded: its versions; None where there is only one.
+            versions: lets another one of them answer.
 
         Raises:
             ControllerError: there is no such controller.
@@ -123,6 +138,9 @@ class ClockSteps(ManagedEntity):
                 table=table,
                 table_problem=problem,
                 bundle=self._fingerprint,
+                policies={} if loaded is None else loaded.policies,
+                versions=() if loaded is None else loaded.versions,
+                battery_reserve=value(self._node, 'battery_reserve'),
             ),
         )
         self._stream = stream
@@ -134,7 +152,10 @@ class ClockSteps(ManagedEntity):
             lambda: self.live,
             self._cameras,
             self._levels,
+            versions,
         )
+        self._control.wishes = Wishes(weights=weights_of(value(self._node, 'preference')))
+        self._control.battery = self._charge
 
     def _table(self) -> tuple[CostTable | None, str]:
         """The measured costs that the user names, or why there are none."""
@@ -230,10 +251,20 @@ class ClockSteps(ManagedEntity):
 
     # -- what the user asks for ---------------------------------------------------------------
 
+    def charged(self, charge: float) -> None:
+        """The battery holds so much, 0 to 1."""
+        self._charge = charge
+        if self._control is not None:
+            self._control.battery = charge
+
     def _take(self, client: DvfsClient) -> LivePlan:
         assert self._control is not None
         node = self._node
-        wishes = Wishes(value(node, 'deadline_s'), replan=value(node, 'replan'))
+        wishes = Wishes(
+            value(node, 'deadline_s'),
+            replan=value(node, 'replan'),
+            weights=weights_of(value(node, 'preference')),
+        )
         given = value(node, 'plan_file')
         kept = '' if given else self._kept_file(client)
         try:
@@ -272,6 +303,8 @@ class ClockSteps(ManagedEntity):
         control = self._control
         try:
             for parameter in parameters:
+                if parameter.name == 'preference':
+                    weights_of(parameter.value)
                 if control is None or parameter.name not in ('plan_file', 'deadline_s'):
                     continue
                 wishes = self._changed(control.wishes, parameter)
@@ -286,9 +319,11 @@ class ClockSteps(ManagedEntity):
             if parameter.name == 'plan_file':
                 self._keep(parameter.value)
         control = self._control
-        if control is None or self.live is None:
-            return  # read when the lease is there
+        if control is None:
+            return
         for parameter in parameters:
+            if self.live is None and parameter.name != 'preference':
+                continue  # read when the lease is there
             try:
                 wishes = self._changed(control.wishes, parameter)
             except (ValueError, OSError) as error:  # the file is another since it was judged
@@ -318,6 +353,8 @@ class ClockSteps(ManagedEntity):
         """
         if parameter.name == 'plan_file':
             return self._with_file(wishes, parameter.value, self.board, self.live)
+        if parameter.name == 'preference':
+            return replace(wishes, weights=weights_of(parameter.value))
         if parameter.name in ('deadline_s', 'replan'):
             return replace(wishes, **{parameter.name: parameter.value})
         return wishes

@@ -23,6 +23,7 @@ from rclpy.lifecycle import LifecycleState, ManagedEntity, TransitionCallbackRet
 from rclpy.node import Node
 
 if TYPE_CHECKING:  # what runs networks takes long to import; the node is to be seen before
+    from e4_ros.nodes.loaded_versions import LoadedVersions
     from e4_ros.nodes.network import Network
 
 
@@ -33,6 +34,9 @@ class LoadedNetwork(ManagedEntity):
         node: has the parameters.
         cameras: names of the cameras; an empty one for the only one.
         models: the model of each camera; none: the node's for all.
+
+    Attributes:
+        versions: all of them, where the parameter `versions` names some; the first answers first.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class LoadedNetwork(ManagedEntity):
     ) -> None:
         self._node, self._cameras, self._models = node, cameras, models
         self._network: Network | None = None
+        self.versions: LoadedVersions | None = None
 
     @property
     def is_loaded(self) -> bool:
@@ -62,18 +67,25 @@ class LoadedNetwork(ManagedEntity):
             ValueError: a name is unknown, or a file does not fit.
             OSError: a file cannot be read.
         """
+        from e4_ros.nodes.loaded_versions import load_versions
         from e4_ros.nodes.network import load
 
-        self._network = load(self._node, cameras=self._cameras, models=self._models)
+        self.versions = load_versions(self._node, self._cameras)
+        if self.versions is None:
+            self._network = load(self._node, cameras=self._cameras, models=self._models)
+        else:
+            self._network = next(iter(self.versions.networks.values()))
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin new streams: what came before is no neighbour of the next image."""
-        for perceiver in self.get().perceivers:
-            perceiver.engine.reset()
+        networks = [self.get()] if self.versions is None else self.versions.networks.values()
+        for network in networks:
+            for perceiver in network.perceivers:
+                perceiver.engine.reset()
         return super().on_activate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free it."""
-        self._network = None
+        self._network = self.versions = None
         return super().on_cleanup(state)

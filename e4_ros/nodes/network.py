@@ -33,6 +33,7 @@ from e4_ros.nodes.parameters import log_of, value
 from e4_ros.perception.controllers import live_spec
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.setup import EngineOptions, Setup, set_up
+from e4_ros.vision.bundle import Manifest
 from e4_ros.vision.inference.exit_thresholds import TEMPORAL
 from e4_ros.vision.runtime.precision import FP32
 
@@ -72,6 +73,7 @@ class Network:
         fit_as: What `e4 fit --model` calls the network.
         learnt: Names of the exits that came with it.
         fingerprint: Changes with what its segments compute; measured costs are of one.
+        manifest: What the bundle says of itself.
     """
 
     streams: Sequence[CameraStream]
@@ -80,6 +82,7 @@ class Network:
     fit_as: str
     learnt: tuple[str, ...]
     fingerprint: str
+    manifest: Manifest
 
     @property
     def perceivers(self) -> list[Perceiver]:
@@ -93,6 +96,7 @@ def load(
     baseline: Baseline | None = None,
     cameras: Sequence[str] = ('',),
     models: Sequence[str] = (),
+    precision: str = '',
 ) -> Network:
     """Load what the parameters of ``node`` name.
 
@@ -102,6 +106,7 @@ def load(
         baseline: one camera's that is loaded already; the bundle must be of the same network then.
         cameras: names of the cameras; an empty one for the only one.
         models: the model of each camera; none: ``model`` for all.
+        precision: another precision than its parameter's.
 
     Raises:
         ValueError: a name is unknown, a file does not fit, or the controller sets clocks for one
@@ -124,7 +129,7 @@ def load(
     for name, places in users.items():
         shown = [cameras[place] for place in places]
         try:
-            setup, streams = _load_one(node, name, baseline, shown, every)
+            setup, streams = _load_one(node, name, baseline, shown, every, precision)
         except (ValueError, OSError) as error:
             if len(users) == 1:
                 raise
@@ -145,15 +150,22 @@ def load(
         first.fit_as,
         tuple(learnt),
         first.fingerprint,
+        manifest,
     )
 
 
 def _load_one(
-    node: Node, model: str, baseline: Baseline | None, cameras: Sequence[str], every: int
+    node: Node,
+    model: str,
+    baseline: Baseline | None,
+    cameras: Sequence[str],
+    every: int,
+    precision: str,
 ) -> tuple[Setup, list[CameraStream]]:
     """Load one model, and make the streams of the cameras that it is for."""
     exits = live_spec(value(node, 'controller')).exits
-    setup = _set_up(node, model, exits, value(node, 'precision'), streams=len(cameras))
+    precision = precision or value(node, 'precision')
+    setup = _set_up(node, model, exits, precision, streams=len(cameras))
     if told := setup.manifest.origin.recognised:
         node.get_logger().info(f'{model} is taken for {"; ".join(told)}')
     perceivers = [Perceiver(engine) for engine in setup.engines]
@@ -230,7 +242,7 @@ def _describe(node: Node, setup: Setup, controller: str) -> DiagnosticStatus:
         'exits': ', '.join(engine.paths),
         'segments': ', '.join(segment.name for segment in engine.segments),
         'runtime': f'{name} {version}, {threads} thread{"s" if threads > 1 else ""}',
-        'precision': value(node, 'precision'),
+        'precision': setup.precision,
         'device': engine.device,
         'segment devices': ', '.join(f'{s.name} {s.device}' for s in engine.segments),
     }

@@ -68,14 +68,16 @@ class Outputs(ManagedEntity):
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._rate = self._publisher(Float32, '~/camera_rate', latched)
         self._annotator: Annotator | None = None
+        self._version = ''
         self._array = None
         self._labels: LifecyclePublisher | None = None
         if conversions.Detection2DArray is not None:
             self._array = self._publisher(conversions.Detection2DArray, '~/detections_2d')
             self._labels = self._publisher(conversions.LabelInfo, '~/label_info', latched)
 
-    def attach(self, engine: StreamEngine) -> None:
-        """Describe the answers of ``engine`` from now on."""
+    def attach(self, engine: StreamEngine, version: str = '') -> None:
+        """Describe the answers of ``engine`` from now on, which runs that version of the model."""
+        self._version = version
         self._model, self._exits = engine.model, list(engine.paths)
         self._annotator = None
         self._publish_labels()
@@ -183,6 +185,7 @@ class Outputs(ManagedEntity):
             frames_processed=at.processed,
             frames_dropped=at.dropped,
             plan_id=plan_id,
+            version=self._version,
         )
 
 

@@ -50,6 +50,8 @@ if TYPE_CHECKING:  # what takes long to import waits until the node can be seen
     from e4_ros.nodes.clock_steps import ClockSteps
     from e4_ros.nodes.learning import Learning
     from e4_ros.nodes.network import Network
+    from e4_ros.nodes.preference import Preference
+    from e4_ros.perception.live_versions import LiveVersions
     from e4_ros.perception.records import FrameRecord
 
 
@@ -63,6 +65,9 @@ class Perception(AutostartNode):
     (std_srvs/SetBool) switches it off and on. With a ring (`ring_mb`)
     the action `~/fit` fits exits to what the camera saw and swaps them in.
 
+    `~/set_preference` says what the application weighs. With `versions` several versions of the
+    network are loaded, of which one answers, as the controller decides.
+
     With `cameras` each one has topics of its own, `NAME/image` and `~/NAME/detections`, and a
     stream of its own; they share the network, its thread and the lease of the clocks.
     """
@@ -72,6 +77,7 @@ class Perception(AutostartNode):
         self._network: LoadedNetwork | None = None
         self._steps: ClockSteps | None = None
         self._learning: Learning | None = None
+        self._preference: Preference | None = None
         # One for each camera.
         self._names: list[str] = ['']
         self._outputs: list[Outputs] = []
@@ -108,8 +114,12 @@ class Perception(AutostartNode):
         yield self._steps
         self._network = LoadedNetwork(self, self._names, models)
         yield self._network
-        self._attach(self._network.get())
-        self._steps.attach(self._network.get())
+        self._attach(self._network.get(), self._first_version())
+        self._steps.attach(self._network.get(), self._network.versions, self._live_versions())
+        from e4_ros.nodes.preference import Preference
+
+        self._preference = Preference(self, self._steps.charged)
+        yield self._preference
         yield self._diagnostics  # before the images, so that its last words come after theirs
         self._learning = None
         if value(self, 'ring_mb'):
@@ -129,6 +139,11 @@ class Perception(AutostartNode):
         """
         names = value(self, 'cameras')
         check_camera_names(names)
+        if value(self, 'versions') and value(self, 'ring_mb'):
+            raise ValueError(
+                'ring_mb learns exits of one network, and versions names several: set ring_mb to '
+                '0, or leave versions empty'
+            )
         if names and value(self, 'ring_mb'):
             raise ValueError(
                 'ring_mb keeps frames of one camera to learn from, and cameras names several: set '
@@ -139,11 +154,36 @@ class Perception(AutostartNode):
     def _queues(self) -> Sequence[CameraState]:
         return [] if self._images is None else self._images.queues()
 
-    def _attach(self, network: Network) -> None:
+    def _attach(self, network: Network, version: str = '') -> None:
         for outputs, perceiver in zip(self._outputs, network.perceivers, strict=True):
-            outputs.attach(perceiver.engine)
+            outputs.attach(perceiver.engine, version)
         for place, perceiver in enumerate(network.perceivers):
             self._levels.attach(place, Followed.of(perceiver.engine))
+
+    def _first_version(self) -> str:
+        assert self._network is not None
+        loaded = self._network.versions
+        return '' if loaded is None else loaded.versions[0].name
+
+    def _live_versions(self) -> LiveVersions | None:
+        """What lets another version answer; None where there is only one."""
+        assert self._network is not None
+        loaded = self._network.versions
+        if loaded is None:
+            return None
+        from e4_ros.perception.live_versions import LiveVersions
+
+        perceivers = {name: network.perceivers for name, network in loaded.networks.items()}
+        return LiveVersions(perceivers, self._turn, self._version_answers)
+
+    def _version_answers(self, name: str) -> None:
+        """Another version answers from now on; its turn is held, so no frame is in work."""
+        assert self._network is not None
+        assert self._network.versions is not None
+        network = self._network.versions.networks[name]
+        self._network.put(network)
+        self._attach(network, name)
+        self.get_logger().info(f'version {name} answers from now on')
 
     def on_autostart_failed(self) -> None:
         """End: whoever started the process sees it, and may start it again."""
@@ -270,6 +310,8 @@ class Perception(AutostartNode):
         statuses = [] if steps is None else steps.statuses()
         if self._learning is not None:
             statuses.append(self._learning.status())
+        if self._preference is not None:
+            statuses.append(self._preference.status())
         exits = [stream.exits.status() for stream in network.streams]
         return [*self._named(images), *statuses, *self._named(exits), *network.statuses]
 

@@ -57,11 +57,13 @@ class StreamState:
         novelty: how much the frame differed from what the stream had shown, 0 to 1; None: unknown.
         gate_scores: exit → score in [0, 1], of the exits that were asked.
         waiting: number of frames that have arrived and wait to be answered.
+        version: name of the version that answers; empty where there is only one.
     """
 
     novelty: float | None = None
     gate_scores: Mapping[str, float] = field(default_factory=dict)
     waiting: int = 0
+    version: str = ''
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class Outcome:
         radio_j: joules that sending them took, by the radio's model; no part of ``energy_j``.
         requests: what became known, since the outcome before, of requests: what became of this
             frame's, and of earlier ones'. A frame's request may be told of with a later frame.
+        version: name of the version that answered; empty where there is only one.
     """
 
     exit: str
@@ -126,6 +129,7 @@ class Outcome:
     sent_bytes: int = 0
     radio_j: float = 0.0
     requests: Sequence[RequestOutcome] = ()
+    version: str = ''
 
     @property
     def last_point(self) -> OperatingPoint:

@@ -198,14 +198,21 @@ class DaemonControl:
         self._shared = False
         self._told = False
 
-    def replace(self, plan: FrequencyPlan) -> None:
+    def replace(self, plan: FrequencyPlan, works: Sequence[SegmentWork] | None = None) -> None:
         """Put another plan in force; between two frames, never while one runs.
+
+        Args:
+            plan: the plan.
+            works: of another network's segments, which run from now on; None: the same go on.
 
         Raises:
             DaemonError, PlanError: the daemon refuses it; the plan before stays.
         """
-        plan.check_devices(self._devices)
+        devices = self._devices if works is None else [work.device for work in works]
+        plan.check_devices(devices)
         self._client.set_plan(plan)
+        if works is not None:
+            self._devices, self._energy = devices, _frame_energy(plan.board, works)
         self._use(plan)
 
     def begin(self) -> None:

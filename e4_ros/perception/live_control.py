@@ -38,6 +38,7 @@ from e4_ros.perception.controller import (
 from e4_ros.perception.decision_loop import DecisionLoop
 from e4_ros.perception.frequency_control import LONGEST_WAIT_S
 from e4_ros.perception.live_plan import LivePlan, tables_of
+from e4_ros.perception.live_versions import LiveVersions
 from e4_ros.perception.machine import see_machine
 from e4_ros.perception.records import FrameRecord
 from e4_ros.perception.schedule import CameraState, Schedule
@@ -45,7 +46,7 @@ from e4_ros.perception.service_levels import ServiceLevels
 from e4_ros.vision.inference.exit_thresholds import FULL, ExitThresholds
 from e4_ros.vision.inference.stream_engine import StreamEngine
 
-CARRIED = frozenset({'thresholds', 'plan', 'point', 'schedule'})
+CARRIED = frozenset({'thresholds', 'plan', 'point', 'schedule', 'version'})
 """Fields of a decision that a live stream can carry out."""
 
 
@@ -63,9 +64,12 @@ class LiveControl:
         lease: the clocks that are leased now; None where none are.
         cameras: the queue of each camera, as it stands now.
         levels: carries schedules out; None where nobody takes turns.
+        versions: versions of the model, of which ``stream`` is the one that answers; None where
+            there is only one.
 
     Attributes:
         wishes: what the user asks for.
+        battery: charge of the battery, 0 to 1; NaN where unknown.
         loop: asks the controller.
     """
 
@@ -78,12 +82,15 @@ class LiveControl:
         lease: Callable[[], LivePlan | None] = lambda: None,
         cameras: Callable[[], Sequence[CameraState]] = tuple,
         levels: ServiceLevels | None = None,
+        versions: LiveVersions | None = None,
     ) -> None:
-        self.controller, self.wishes = controller, Wishes()
+        self.controller, self.wishes, self.battery = controller, Wishes(), math.nan
         self.loop = DecisionLoop(controller, self._look, self.carry)
         self._stream, self._engines, self._between_frames = stream, engines, between_frames
         self._lease, self._cameras, self._levels = lease, cameras, levels
-        self._state = StreamState()
+        self._versions = versions
+        self._thresholds: dict[str, float] | None = None
+        self._state = StreamState(version=self._version)
         self._answered_s: float | None = None
         self._received, self._window_s = 0, 0.0
 
@@ -97,7 +104,8 @@ class LiveControl:
                 is answered.
         """
         result = record.result
-        self._state = StreamState(result.diversity, result.gate_scores, waiting)
+        version = self._version
+        self._state = StreamState(result.diversity, result.gate_scores, waiting, version)
         live = self._lease()
         segment_s = result.segment_s if live is not None and live.computes_at_clocks else ()
         self.loop.submit(
@@ -108,6 +116,7 @@ class LiveControl:
                 self._period_s(received),
                 segment_s,
                 record.points,
+                version,
             )
         )
 
@@ -131,11 +140,22 @@ class LiveControl:
             power_mode=machine.power_mode,
             described=machine.described,
         )
+        state, cameras = StreamState(version=self._version), self._cameras()
         first = self.loop.ask(
-            Observation(time.monotonic(), board=board, wishes=wishes, cameras=self._cameras())
+            Observation(
+                time.monotonic(),
+                state,
+                board,
+                wishes=wishes,
+                cameras=cameras,
+                battery=self.battery,
+            )
         )
         refuse_unknown(first, CARRIED, 'perception')
-        return LivePlan(client, self._stream, self._between_frames, first, machine)
+        live = LivePlan(client, self._stream, self._between_frames, first, machine)
+        if first.version is not None and first.version != self._version:
+            self.loop.changed()  # its clocks are there; the version follows between two frames
+        return live
 
     def check(self, wishes: Wishes) -> None:
         """Raise ValueError, with the reason, where the wishes cannot be met on this board."""
@@ -154,13 +174,38 @@ class LiveControl:
             ValueError, OSError: the daemon cannot get or take the clocks; the plan before stays.
         """
         refuse_unknown(decision, CARRIED, 'perception')
+        live = self._lease()
+        if decision.version is not None and decision.version != self._version:
+            self._switch(decision.version, decision, live)
         if decision.thresholds is not None:
             self._set_thresholds(dict(decision.thresholds))
         if decision.schedule is not None:
             self._set_schedule(decision.schedule)
-        live = self._lease()
         if live is not None:
             live.carry(decision)
+
+    @property
+    def _version(self) -> str:
+        """Name of the version that answers; empty where there is only one."""
+        return '' if self._versions is None else self._versions.answering
+
+    def _switch(self, name: str, decision: Decision, live: LivePlan | None) -> None:
+        """Let another version answer, with its clocks and the thresholds that were decided."""
+        if self._versions is None:
+            raise ControllerError(
+                f'there is no version {name!r}, because none are loaded: see the parameter versions'
+            )
+        stream = self._versions.stream(name)
+
+        def clocks() -> None:
+            if live is not None:
+                live.switch(stream, decision)
+
+        self._versions.switch(name, clocks)
+        self._stream, self._engines = stream, self._versions.engines(name)
+        if self._thresholds is not None:
+            known = stream.paths.keys()
+            self._set_thresholds({n: v for n, v in self._thresholds.items() if n in known})
 
     def _set_thresholds(self, thresholds: dict[str, float]) -> None:
         early = self._stream.paths.keys() - {FULL}
@@ -169,6 +214,7 @@ class LiveControl:
                 f'this network has no exit {", ".join(strangers)}; it has '
                 f'{", ".join(sorted(early)) or "none"}'
             )
+        self._thresholds = thresholds
         wanted = ExitThresholds(thresholds)
         for engine in self._engines:
             if wanted != engine.thresholds:
@@ -190,8 +236,15 @@ class LiveControl:
         if last is not None and self._window_s:
             window_s, power_w = self._window_s, last.energy_j / self._window_s
         board = BoardState() if live is None else live.state(power_w, window_s)
+        state, cameras = replace(self._state, version=self._version), self._cameras()
         return Observation(
-            time.monotonic(), self._state, board, self.wishes, last, cameras=self._cameras()
+            time.monotonic(),
+            state,
+            board,
+            self.wishes,
+            last,
+            cameras=cameras,
+            battery=self.battery,
         )
 
     def _period_s(self, received: int) -> float | None:

@@ -125,6 +125,35 @@ class LivePlan:
         self.active, self.made = wanted, self.made + 1
         self._decided = decision.plan if decision.point is None else decision.point
 
+    def switch(self, stream: Stream, decision: Decision) -> None:
+        """Another version of the model runs from now on, at the clocks that were decided with it.
+
+        Args:
+            stream: what runs then.
+            decision: the clocks; without any, one point that is in force stays.
+
+        Raises:
+            ControllerError: a plan is in force, which is of the version before.
+            ValueError: the plan cannot be sent; version and plan stay.
+            OSError: the daemon refuses it; version and plan stay.
+        """
+        decided = decision.point if decision.plan is None else decision.plan
+        wanted = self._decided if decided is None else decided
+        if isinstance(wanted, FrequencyPlan):
+            if decided is None:
+                raise ControllerError(
+                    'a version is decided together with its clocks: the plan in force is of the '
+                    'version before'
+                )
+            plan = wanted
+        else:
+            assert wanted is not None
+            plan = constant_plan(wanted, self._client.board, stream)
+        with self._between_frames:
+            self.clocks.replace(plan, stream.works)
+        self.active, self.made = ActivePlan(plan, decision.why), self.made + 1
+        self._decided, self._stream = wanted, stream
+
     def _wanted(self, decision: Decision) -> ActivePlan | None:
         """The plan to put in force; None where the decision changes nothing."""
         if decision.point is not None:

@@ -20,6 +20,7 @@ from e4_ros.bringup.node_parameters.common import AUTOSTART, DIAGNOSTICS_PERIOD
 from e4_ros.bringup.parameter_spec import ParameterSpec
 from e4_ros.perception.controllers import FIXED, controllers
 from e4_ros.perception.images import DEFAULT_MAX_PIXELS
+from e4_ros.perception.preference import DEFAULT_RESERVE
 from e4_ros.perception.ring_schedule import DEFAULT_SHARE
 from e4_ros.vision.inference.closer import DEFAULT_QUALITY, QUALITIES
 from e4_ros.vision.inference.exit_thresholds import DEFAULT_RISK
@@ -34,6 +35,41 @@ PARAMETERS = (
         'Network: a name, an ONNX file, or the folder of a bundle from `e4 build` or `e4 fit`. '
         'What a file does not say of itself, such as the names of its classes, stands in a .yaml '
         'of the same name beside it: docs/models.md. `e4 models` says what a file is taken for.',
+    ),
+    ParameterSpec(
+        'versions',
+        [''],
+        'Further versions of the model, all loaded, of which one answers: each is '
+        '[NAME=]BUNDLE[@PRECISION], or int8 or fp16 for the model itself in it, and has the same '
+        'classes. A controller that chooses among them (infer_edge) goes by preference. See '
+        'docs/versions.md.',
+    ),
+    ParameterSpec(
+        'versions_file',
+        '',
+        'What `e4 versions` measured of them: the versions.yaml that it writes. Without it nobody '
+        'knows how right they are, and the model itself answers.',
+    ),
+    ParameterSpec(
+        'preference',
+        [1.0, 1.0, 1.0],
+        'What the application weighs: accuracy, latency and energy, in proportion to their sum. '
+        'May be set while running, also by ~/set_preference; controllers infer_edge follow it.',
+        live=True,
+    ),
+    ParameterSpec(
+        'battery_topic',
+        '',
+        'Topic of the battery (sensor_msgs/BatteryState), such as /battery_state: as its charge '
+        'falls below battery_reserve, energy weighs more. Empty: none.',
+    ),
+    ParameterSpec(
+        'battery_reserve',
+        DEFAULT_RESERVE,
+        'Charge, 0 to 1, below which energy takes over the weight of accuracy and latency, all of '
+        'it when the battery is empty; 0: it never does.',
+        0.0,
+        1.0,
     ),
     ParameterSpec(
         'controller',

@@ -205,6 +205,16 @@ def _bcedge(kind: str) -> Callable[[Context], Controller]:
     return make
 
 
+def _infer_edge(kind: str) -> Callable[[Context], Controller]:
+    def make(context: Context) -> Controller:
+        from e4_ros.perception.controllers import infer_edge
+
+        found: Controller = getattr(infer_edge, kind)(context)
+        return found
+
+    return make
+
+
 def _given_point(name: str, text: str, exits: bool) -> ControllerSpec:
     from e4_ros.energy.daemon.hold_point import parse_point
     from e4_ros.perception.controllers.fixed import Fixed
@@ -284,6 +294,30 @@ _OWN = (
         'The same by discrete SAC, trained in the simulator, after BCEdge.',
         *(True, False, False),
         _bcedge('learned'),
+    ),
+    ControllerSpec(
+        'infer_edge',
+        'Version of the model and clocks by what is weighed (`preference`): infer_edge:exact.',
+        *(True, True, True),
+        _infer_edge('Exact'),
+    ),
+    ControllerSpec(
+        'infer_edge:exact',
+        'Version and clocks by looking all of them up, corrected by what frames took.',
+        *(True, True, True),
+        _infer_edge('Exact'),
+    ),
+    ControllerSpec(
+        'infer_edge:greedy',
+        'Version and clocks by LinUCB on what the table of costs leaves unexplained.',
+        *(True, True, True),
+        _infer_edge('Greedy'),
+    ),
+    ControllerSpec(
+        'infer_edge:learned',
+        'Version and clocks by a policy network that `e4 versions --learn` has trained (A2C).',
+        *(True, True, True),
+        _infer_edge('Learned'),
     ),
 )
 

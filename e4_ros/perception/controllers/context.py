@@ -27,6 +27,8 @@ from e4_ros.perception.batch_table import BatchTable
 from e4_ros.perception.controllers.dvfo.choices import Choice
 from e4_ros.perception.controllers.policy_net import PolicyNet
 from e4_ros.perception.interference import Inflation
+from e4_ros.perception.preference import DEFAULT_RESERVE
+from e4_ros.perception.versions import Version
 from e4_ros.profiling.planning.cost_table import CostTable
 
 State = NDArray[np.float32]
@@ -70,7 +72,10 @@ class Context:
         batches: what batches of the network take on its device; None: it was not measured.
         inflation: predicts how others slow them down; None: nobody does.
         largest: frames that whoever carries decisions out can run at the same time.
-        policies: trained policies of several cameras by controller name.
+        policies: trained policy networks that a robot runs, by controller name.
+        versions: versions of the model that are loaded, the one that answers first first; empty:
+            there is only ``stream``.
+        battery_reserve: charge of the battery, 0 to 1, below which energy begins to weigh more.
     """
 
     stream: Stream
@@ -86,3 +91,5 @@ class Context:
     inflation: Inflation | None = None
     largest: int = 1
     policies: Mapping[str, PolicyNet] = field(default_factory=dict)
+    versions: Sequence[Version] = ()
+    battery_reserve: float = DEFAULT_RESERVE

@@ -46,6 +46,7 @@ from e4_ros.perception.controllers import (
 )
 from e4_ros.perception.controllers.base import DepthOnly
 from e4_ros.perception.controllers.context import Context, Learnt
+from e4_ros.perception.controllers.infer_edge import LEVELS, state_size
 from e4_ros.perception.controllers.policy_net import PolicyNet
 from e4_ros.perception.schedule import CameraState
 from e4_ros.profiling.planning import planner
@@ -73,9 +74,21 @@ def cameras_policy() -> PolicyNet:
 def context() -> Context:
     learnt = Learnt(lambda state: int(1e3 * abs(float(state.sum()))) % 9, 15.0, 95.0, 0.1)
     known = {n: learnt for n in NAMES if n.startswith(('ztt', 'ring_dvfs_like'))}
-    policies = {'bcedge:learned': cameras_policy()}
-    return Context(
-        Stream('net', WORKS, PATHS), ('cpu', 'gpu', 'emc'), learnt=known, policies=policies
+    policies = {'bcedge:learned': cameras_policy(), 'infer_edge:learned': policy_of(versions=1)}
+    stream = Stream('net', WORKS, PATHS)
+    return Context(stream, ('cpu', 'gpu', 'emc'), learnt=known, policies=policies)
+
+
+def policy_of(versions: int) -> PolicyNet:
+    """One that was never trained."""
+    size, choices = state_size(versions), versions + LEVELS
+    generator = np.random.default_rng(0)
+    return PolicyNet(
+        [generator.normal(size=(choices, size)).astype(np.float32)],
+        [np.zeros(choices, np.float32)],
+        (versions, LEVELS),
+        np.zeros(size, np.float32),
+        np.ones(size, np.float32),
     )
 
 
