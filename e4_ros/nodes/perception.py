@@ -139,6 +139,11 @@ class Perception(AutostartNode):
         """
         names = value(self, 'cameras')
         check_camera_names(names)
+        if value(self, 'versions') and value(self, 'camera_models'):
+            raise ValueError(
+                'versions take turns for all cameras, and camera_models gives each its own: leave '
+                'one of them empty'
+            )
         if value(self, 'versions') and value(self, 'ring_mb'):
             raise ValueError(
                 'ring_mb learns exits of one network, and versions names several: set ring_mb to '

@@ -265,6 +265,7 @@ def test_diagnostics_show_the_versions_and_the_reason(robot):
         ({'versions_file': '{folder}/garbage.yaml'}, 'is not what `e4 versions FOOTAGE'),
         ({'versions_file': '{folder}/none.yaml'}, 'none.yaml'),
         ({'versions': ['other={folder}/cheap.onnx']}, 'nothing was measured of version other'),
+        ({'cameras': ['a'], 'camera_models': ['x']}, 'camera_models gives each its own'),
         ({'ring_mb': 8}, 'ring_mb learns exits of one network'),
     ],
 )

@@ -80,7 +80,7 @@ def control_of(versions, lease=lambda: None) -> LiveControl:
         versions.engines(name),
         threading.Lock(),
         lease,
-        versions,
+        versions=versions,
     )
 
 
