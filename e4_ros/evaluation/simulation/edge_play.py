@@ -76,7 +76,8 @@ class Answer:
         joules: drawn beyond the least idle power, the radio's included.
         place: where it was answered, one of `PLACES`.
         sent: whether a request of it was sent.
-        taken_s: seconds from the moment in which its decision was made until it held.
+        taken_s: seconds from the newest decision to the beginning of the frame.
+        held: whether that decision held in it.
     """
 
     cost: float
@@ -86,6 +87,7 @@ class Answer:
     place: str
     sent: bool
     taken_s: float
+    held: bool = True
 
 
 @dataclass
@@ -164,7 +166,8 @@ class Timeline:
         arrival_s = number * period_s
         start_s = max(arrival_s, self._ended_s)
         taken_s = start_s - self._decided_s
-        if self._pending is not None and taken_s >= THINK_S:
+        held = self._pending is None or taken_s >= THINK_S
+        if self._pending is not None and held:
             self.choice, self.point, self.every = self._pending
             if self.point != self._clocks:
                 self._clocks_s = self._decided_s + self._effect_s
@@ -185,7 +188,7 @@ class Timeline:
             ends_s = (1 - part) * ends_s + part * others_end_s
         if self._clocks_s <= max(ends_s, start_s):
             self._clocks = self.point
-        answer = replace(answer, taken_s=taken_s)
+        answer = replace(answer, taken_s=taken_s, held=held)
         self.now_s = start_s + answer.latency_s
         self._ended_s = max(self.now_s, ends_s)
         self._next += 1
@@ -340,20 +343,18 @@ def play(conditions: Conditions, controller: Controller) -> list[Answer]:
 def bound(conditions: Conditions) -> Floats:
     """The least that each frame can cost, ``(F,)``, for whoever knows all that will come.
 
-    Every frame is taken for itself: its clocks are there at once, and the link is free. So no
-    policy can cost less, and not even one that knows everything need reach it.
+    Every frame is taken for itself: its clocks are there at once, the link is free, and exits may
+    be off for it. So no policy can cost less, and not even one that knows everything need reach it.
     """
     world, costs = conditions, conditions.costs
     priced, run_s = world.priced(), world.run_s()[:, None]
     found = np.empty(len(world.key))
     early = float(priced.early.min())
     for number, key in enumerate(world.key):
-        if not key:
-            found[number] = early
-            continue
         at_s = number * world.scenario.period_s + costs.before_s
         away_s, send_s = world.away(number, at_s, costs.bits[:, None], run_s)
-        found[number] = priced.key(away_s, send_s).min()
+        best = float(priced.key(away_s, send_s).min())
+        found[number] = best if key else min(best, early)
     return found
 
 

@@ -38,7 +38,7 @@ from e4_ros.perception.active_plan import Stream
 from e4_ros.perception.controller import BoardState
 from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.controllers.dvfo.base import levels
-from e4_ros.perception.controllers.dvfo.choices import MEASURED, NOTHING, Choice
+from e4_ros.perception.controllers.dvfo.choices import MEASURED, MEASURED_ON, NOTHING, Choice
 from e4_ros.perception.controllers.dvfo.costs import (
     FrameCosts,
     Price,
@@ -46,7 +46,7 @@ from e4_ros.perception.controllers.dvfo.costs import (
 )
 from e4_ros.profiling.planning.cost_table import CostTable, Floats
 
-MODEL = 'pedestrian'
+MODEL = MEASURED_ON
 DOMAINS = ('cpu', 'gpu', 'emc')
 
 WORKS = (

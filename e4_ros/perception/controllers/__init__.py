@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from e4_ros.perception.controller import Controller, ControllerError
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 FIXED = 'fixed:'
+LEARNED = 'dvfo:learned='
 WITH_EXITS = '+exits'
 """Appended to a name that runs the whole network: frames may then stop early."""
 
@@ -86,6 +88,8 @@ def spec_of(name: str) -> ControllerSpec:
     base = name.removesuffix(WITH_EXITS)
     if base.startswith(FIXED):
         return _given_point(name, base.removeprefix(FIXED), exits=base != name)
+    if name.startswith(LEARNED):
+        return _given_policy(name, name.removeprefix(LEARNED))
     raise ControllerError(
         f'there is no controller {name!r}; choose one of {", ".join(known)}, or a point such as '
         f'{FIXED}cpu=1.2GHz,gpu=612MHz (`e4 controllers` explains them)'
@@ -181,6 +185,10 @@ def _dvfo(policy: str) -> Callable[[Context], Controller]:
         from e4_ros.perception.controllers.dvfo.exact import Exact
         from e4_ros.perception.controllers.dvfo.greedy import Greedy
 
+        if policy == 'learned':
+            from e4_ros.perception.controllers.dvfo.learned import Learned
+
+            return Learned(context)
         return {'exact': Exact, 'greedy': Greedy}[policy](context)
 
     return make
@@ -228,6 +236,19 @@ def _given_point(name: str, text: str, exits: bool) -> ControllerSpec:
     )
 
 
+def _given_policy(name: str, file: str) -> ControllerSpec:
+    def make(context: Context) -> Controller:
+        from e4_ros.perception.controllers.dvfo.learned import Learned
+        from e4_ros.perception.controllers.policy_net import PolicyError, PolicyNet
+
+        try:
+            return Learned(context, PolicyNet.load(Path(file).expanduser()))
+        except (OSError, PolicyError) as error:
+            raise ControllerError(f'controller {name!r}: {error}') from None
+
+    return ControllerSpec(name, 'Clocks and offloading by that policy.', True, True, True, make)
+
+
 _OWN = (
     ControllerSpec(
         'e4',
@@ -270,6 +291,12 @@ _OWN = (
         'The same by a bandit: LinUCB corrects the search by what frames really cost.',
         *(True, True, True),
         _dvfo('greedy'),
+    ),
+    ControllerSpec(
+        'dvfo:learned',
+        'The same by a branching DQN that thinks while the frame runs; dvfo:learned=FILE for one.',
+        *(True, True, True),
+        _dvfo('learned'),
     ),
     ControllerSpec(
         'bcedge',

@@ -48,6 +48,7 @@ class PolicyNet:
         mean: ``(inputs,)``, taken off a state before anything else.
         scale: ``(inputs,)``, by which it is then divided.
         frames: frames that it was trained on.
+        of: what it was trained for, such as the name of a board; empty: anything.
     """
 
     weights: Sequence[Array]
@@ -56,6 +57,7 @@ class PolicyNet:
     mean: Array
     scale: Array
     frames: int = 0
+    of: str = ''
 
     def __post_init__(self) -> None:
         size = len(self.mean)
@@ -94,6 +96,7 @@ class PolicyNet:
         arrays |= {f'bias{i}': b for i, b in enumerate(self.biases)}
         arrays |= {'mean': self.mean, 'scale': self.scale}
         arrays |= {'branches': np.array(self.branches), 'frames': np.array(self.frames)}
+        arrays |= {'of': np.array(self.of)}
         np.savez(path, **arrays)
 
     @classmethod
@@ -116,6 +119,7 @@ class PolicyNet:
                     data['mean'].astype(np.float32),
                     data['scale'].astype(np.float32),
                     int(data['frames']),
+                    str(data['of']) if 'of' in data.files else '',
                 )
         except (KeyError, ValueError, EOFError, BadZipFile) as error:
             raise PolicyError(f'{path} is no policy: {error}') from error

@@ -89,12 +89,16 @@ def test_no_request_comes_back_over_a_dead_link_and_nothing_breaks():
         assert late_percent(answers, WIFI.price) == 0.0
 
 
-@pytest.mark.parametrize('name', ['dvfo:exact', 'dvfo:greedy', 'fixed:max+exits', 'fixed:min'])
+@pytest.mark.parametrize(
+    'name',
+    ['dvfo:exact', 'dvfo:greedy', 'dvfo:learned', 'fixed:max+exits', 'fixed:max', 'fixed:min'],
+)
 def test_nobody_costs_less_than_the_bound_and_everybody_answers_all(name):
-    for seed in (1, 2):
-        world = Conditions.of(WIFI, seed, 150)
-        answers = play(world, make_controller(name, WIFI.context()))
-        assert len(answers) == 150
+    gpu = Scenario('jetson_orin_nano', 'cuda', 1.0, price=Price(), period_s=0.1)
+    for scenario, seed in ((WIFI, 1), (WIFI, 2), (gpu, 1)):
+        world = Conditions.of(scenario, seed, 100)
+        answers = play(world, make_controller(name, scenario.context()))
+        assert len(answers) == 100
         assert mean_cost(answers) >= bound(world).mean() - 1e-9
 
 

@@ -132,7 +132,7 @@ class ClocksAndOffload(DepthOnly):
                 waiting_w = model.waiting_w([table.point(int(p)) for p in points], _WAIT_S)
         except BoardError:
             pass  # its costs were measured, its waits were not
-        choices = choices_for(self._context.choices)
+        choices = choices_for(self._context.choices, self._context.stream.model)
         return FrameCosts(table, points, self._context.stream.paths, choices, waiting_w)
 
     def _is_key(self, outcome: Outcome) -> bool:
