@@ -126,6 +126,14 @@ def edge_server(
             rich_help_panel=_MORE,
         ),
     ] = '',
+    write_triton: Annotated[
+        _File,
+        typer.Option(
+            metavar='DIR',
+            help='Write the networks on pictures as a model repository for Triton, and end.',
+            rich_help_panel=_MORE,
+        ),
+    ] = None,
     threads: Annotated[
         int, typer.Option(min=0, help='Threads within one run of the network; 0: one per core.')
     ] = 0,
@@ -165,6 +173,7 @@ def edge_server(
             --tls-ca ca.pem --tls-certificate server.pem --tls-key server.key
         e4 edge-server --services tail --teacher --sessions 4          # better answers, 4 cores
         e4 edge-server --bigger yolox_l.onnx --on ray --replicas 8 --ray-address auto
+        e4 edge-server --bigger yolox_l.onnx --write-triton models     # for tritonserver
         e4 edge-server --bigger yolox_l.onnx --triton gpu.local:8001
 
     A robot with the same bundle asks it with `edge_server:=tcp/HOST:7447`. Answers go to the
@@ -188,6 +197,9 @@ def edge_server(
         every = cuts_of_bundle(folder, network, ['all'])
         worth = {cut.cut for cut in cuts_of_bundle(folder, network, ['best'])}
         console.stdout().print(cut_table(every, worth))
+        return
+    if write_triton is not None:
+        _write_models([folder, *([open_bundle(bigger)] if bigger else [])], write_triton, sessions)
         return
     extras.require('edge', '`e4 edge-server`')
     tls = tls_files(tls_ca, tls_certificate, tls_key)
@@ -227,6 +239,16 @@ def edge_server(
         _serve(EdgeServer(offered, config), config, offered, json_status)
     finally:
         close()
+
+
+def _write_models(folders: list[Path], repository: Path, instances: int) -> None:
+    from e4_ros.offload.engines.triton_repository import write_model
+    from e4_ros.vision.bundle import load_bundle
+
+    for folder in folders:
+        written = write_model(load_bundle(folder).network, repository, instances)
+        console.note(f'wrote {written}')
+    console.note(f'tritonserver --model-repository {repository} loads them')
 
 
 def tls_files(ca: Path | None, certificate: Path | None, key: Path | None) -> TlsFiles | None:

@@ -29,6 +29,8 @@ from typer.testing import CliRunner
 
 pytest.importorskip('zenoh')
 
+from edge_robot import Robot, free_port, until
+
 from e4_ros.commands.app import app
 from e4_ros.evaluation.sources import open_source
 from e4_ros.offload.client import EdgeClient
@@ -36,7 +38,6 @@ from e4_ros.offload.engines import LocalEngine
 from e4_ros.offload.exchange import EdgeConfig, Offers, Request
 from e4_ros.offload.identity import network_hash
 from e4_ros.offload.request import FRAME, MODEL, NETWORK, REGION, TEACHER, Offload
-from e4_ros.offload.server.core import EdgeServer, ServerConfig
 from e4_ros.offload.server.engine_services import (
     EngineOptions,
     picture_services,
@@ -46,24 +47,6 @@ from e4_ros.vision.bundle.program import StoredProgram
 from e4_ros.vision.models.described import DescribedModel
 from e4_ros.vision.staged_network import Part
 from e4_ros.vision.tiles import tiles_of
-
-PATIENT_S = 120.0
-
-
-def until(what):
-    end_s = time.monotonic() + PATIENT_S
-    while not (found := what()):
-        assert time.monotonic() < end_s, 'it did not happen'
-        time.sleep(0.01)
-    return found
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope='module')
@@ -91,35 +74,6 @@ def two_classes(network, names):
     described = DescribedModel('two', 'detect', names, old.preprocessing, old.decoder)
     stage = Part(stored, network.stages[0].work)
     return replace(network, model=described, stages=[stage], weights='two')
-
-
-class Robot:
-    """A robot with the shipped network, and a server of its own."""
-
-    def __init__(self, own, services):
-        self.port = free_port()
-        self.offers = Offers(network_hash(own.model, own.weights), own.model.class_names)
-        self.server = EdgeServer(services, ServerConfig((f'tcp/127.0.0.1:{self.port}',)))
-
-    def __enter__(self):
-        self.server.start()
-        self.client = EdgeClient(EdgeConfig(f'tcp/127.0.0.1:{self.port}'), self.offers)
-        self.client.start()
-        until(lambda: self.client.link.up)
-        return self
-
-    def __exit__(self, *_):
-        self.client.close(5)
-        self.server.close()
-
-    def ask(self, service, frame, form=FRAME, region=None):
-        offload = Offload(service, form, quality=95, deadline_s=60.0)
-        until(lambda: not self.client.refusal(offload))
-        request = Request(1.0, offload, time.monotonic(), frame.shape, frame=frame, region=region)
-        assert self.client.send(request)
-        (answer,) = until(self.client.take)
-        assert answer.status == 'answered', answer.reason
-        return answer.detections
 
 
 def test_classes_that_the_robot_does_not_know_are_left_out(own, frame):

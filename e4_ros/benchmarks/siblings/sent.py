@@ -27,14 +27,16 @@ from typing import Any
 import numpy as np
 
 from e4_ros import console
-from e4_ros.benchmarks.exits.streams import Place, Stream, places
+from e4_ros.benchmarks.exits.streams import Stream, places
 from e4_ros.evaluation.metrics.agreement import agreement
 from e4_ros.evaluation.metrics.counts import count
 from e4_ros.offload import pictures
 from e4_ros.offload.codec import pack, unpack
 from e4_ros.offload.cuts import OffloadCut, best_cuts, offload_cuts
+from e4_ros.offload.engines import LocalEngine
 from e4_ros.offload.payloads import Payload, PayloadTable
 from e4_ros.offload.request import FEATURES, FRAME, REGION
+from e4_ros.offload.server.teacher_service import TeacherService
 from e4_ros.vision.bundle.bundle import shipped_bundle
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.closer import Attention
@@ -42,12 +44,14 @@ from e4_ros.vision.inference.stage_chain import StageChain
 from e4_ros.vision.networks.from_bundle import reopened
 from e4_ros.vision.networks.trainable import TrainableModel
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
-from e4_ros.vision.tiles import Tile, merge
+from e4_ros.vision.tiles import Tile, merge, tiles_of
 from e4_ros.vision.tracking.tracks import Tracks
 
 MODEL = 'pedestrian_ssdlite'
 QUALITIES = (30, 50, 70, 80, 90, 95)
 BITS = (8, 4)
+LOOK_QUALITIES = (30, 70)
+"""Of the frames that the live teacher is asked about."""
 _SCORE = 0.5  # from which a detection counts, here and in the table of F1 by people
 _FRAMES, _QUICK_FRAMES = 30, 3
 _OF = 300  # frames of a stream that these are spread over
@@ -77,15 +81,18 @@ def measure(quick: bool = False) -> dict[str, Any]:
     chosen = [place for place in found if not place.perturbed and place.name != 'moving window']
     chosen = chosen[-1:] if quick else chosen
     bench = _Bench(reopened(shipped_bundle(MODEL)), quick)
-    tables, full, began_s = [], [], time.monotonic()
+    tables, full, looks, began_s = [], [], [], time.monotonic()
     for place in chosen:
         console.note(f'{place.name}: {len(bench.cuts)} cuts, {len(QUALITIES)} qualities')
-        table, people = bench.stream(place)
+        stream = place.open()
+        table, people = bench.stream(stream)
         tables.append(table.to_json())
         full.append({'stream': place.name, 'people': None if math.isnan(people) else people})
+        looks += bench.looks(stream)
     return {
         'tables': tables,
         'full': full,
+        'teacher': looks,
         'missing': missing,
         'took_s': round(time.monotonic() - began_s, 1),
     }
@@ -111,6 +118,12 @@ def show(found: dict[str, Any]) -> None:
                 f'{100 * way.share:.0f} %',
             )
         console.stdout().print(shown)
+    for look in found['teacher']:
+        console.stdout().print(
+            f'{look["stream"]}: the live teacher ({look["passes"]} passes) on frames at q'
+            f'{look["quality"]}, {look["bytes"] / 1e3:.1f} kB: F1 by people {look["people"]:.3f}; '
+            f'one pass on the robot {look["one_pass"]:.3f} ({look["frames"]} frames)'
+        )
     console.stdout().print(
         '* beaten by no other in both bytes and F1. F1 is against the whole network on the '
         'picture as it is; for a region against the network on that region.'
@@ -162,13 +175,13 @@ class _Bench:
         self._whole = StageChain(model, model.network.stages(), self._runtime)
         names = [cut.cut for cut in self.cuts]
         self._chain = StageChain(model, model.network.stages(names), self._runtime)
+        network, self._apart = model.staged(), 3 if quick else 2
+        self._teacher = TeacherService(network, LocalEngine(network))
         self._tails = [self._tail(name) for name in names]
 
-    def stream(self, place: Place) -> tuple[PayloadTable, float]:
+    def stream(self, stream: Stream) -> tuple[PayloadTable, float]:
         """The table of a stream, and the whole network's F1 by people there."""
-        stream = place.open()
-        places_of = np.linspace(0, len(stream.clip) - 1, self._frames).round().astype(int)
-        indices = sorted(set(places_of.tolist()))
+        indices = self._indices(stream)
         ways = list(self._ways())
         attention, tracks = Attention(0.3), Tracks.none()
         attention.reset(stream.clip[0][1].shape)
@@ -191,11 +204,40 @@ class _Bench:
 
         table = PayloadTable(
             self._model.network.fingerprint,
-            place.name,
+            stream.name,
             len(indices),
             tuple(way.payload(people) for way in ways),
         )
         return table, people(whole)
+
+    def looks(self, stream: Stream) -> list[dict[str, Any]]:
+        """F1 by people of the live teacher on what is sent; nothing where nobody drew labels."""
+        if stream.labels is None:
+            return []
+        indices, rows = self._indices(stream)[:: self._apart], []
+        for quality in LOOK_QUALITIES:
+            way, answers = _Way(FRAME, quality=quality), []
+            for index in indices:
+                frame = stream.clip[index][1]
+                answers.append(self._teacher.look(self._sent(way, frame), math.inf))
+            rows.append(
+                {
+                    'stream': stream.name,
+                    'quality': quality,
+                    'bytes': float(np.mean(way.sizes)),
+                    'people': _by_people(answers, stream, indices),
+                    'one_pass': _by_people(
+                        [self._see(stream.clip[index][1]) for index in indices], stream, indices
+                    ),
+                    'passes': len(tiles_of(stream.clip[0][1].shape)),
+                    'frames': len(indices),
+                }
+            )
+        return rows
+
+    def _indices(self, stream: Stream) -> list[int]:
+        spread = np.linspace(0, len(stream.clip) - 1, self._frames)
+        return sorted(set(spread.round().astype(int).tolist()))
 
     def _ways(self) -> Iterator[_Way]:
         for cut in self.cuts:

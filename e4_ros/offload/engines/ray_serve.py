@@ -43,7 +43,7 @@ from e4_ros.vision.staged_network import StagedNetwork
 _LONGEST_S = 10.0
 _START_S = 180.0
 _TRIES = 4  # to start a cluster here
-_MOST_FAILURES = 3  # one after the other, until the connection is given up
+_MOST_FAILURES = 3  # one after the other, until the cluster is asked patiently
 _CALLS = 16  # that are under way in the child at most
 
 
@@ -86,6 +86,7 @@ class RayEngine:
         self._replicas, self._batch = replicas, batch
         self._lock = threading.Lock()
         self._child: _Child | None = None
+        self._coming: _Child | None = None
         self._starting: threading.Thread | None = None
         self._closed, self._failures = False, 0
         self._child = self._started()
@@ -123,16 +124,17 @@ class RayEngine:
     def close(self) -> None:
         """Take the replicas down, and the cluster if it was started here."""
         self._closed = True
-        if self._starting is not None:
-            self._starting.join(self._start_s)
+        if self._coming is not None and self._coming is not self._child:
+            self._coming.kill()  # one that is still to start has answered nobody
         if self._child is not None:
             self._child.close()
 
     def _fails(self, child: _Child) -> None:
+        """After some failures ask patiently; short deadlines alone say nothing of the cluster."""
         self._failures += 1
         if self._failures >= _MOST_FAILURES:
             self._failures = 0
-            child.kill()
+            threading.Thread(target=_probe, args=(child,), daemon=True).start()
 
     def _alive(self) -> _Child:
         with self._lock:
@@ -159,7 +161,7 @@ class RayEngine:
             child.close()
 
     def _started(self) -> _Child:
-        child = _Child(self._network, self._options)
+        child = self._coming = _Child(self._network, self._options)
         try:
             child.wait(self._start_s)
         except EngineError:
@@ -174,7 +176,7 @@ class _Child:
     def __init__(self, network: StagedNetwork, options: dict[str, Any]) -> None:
         context = multiprocessing.get_context('spawn')
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_drive, args=(theirs, network, options))
+        self._process = context.Process(target=_drive, args=(theirs, network, options), daemon=True)
         self._process.start()
         theirs.close()
         self._lock = threading.Lock()
@@ -252,6 +254,14 @@ class _Child:
             future.set_exception(EngineError(found))
         else:
             future.set_result(found)
+
+
+def _probe(child: _Child) -> None:
+    """End a child that answers nothing at all any more, so that another is started."""
+    try:
+        child.ask([np.zeros((16, 16, 3), np.uint8)], 1.0, _LONGEST_S).result(_LONGEST_S)
+    except (EngineError, FutureTimeout):
+        child.kill()
 
 
 def _drive(pipe: Connection, network: StagedNetwork, options: dict[str, Any]) -> None:

@@ -72,7 +72,7 @@ class TritonEngine:
         self._model, self._name = network.model, model or triton_name(network)
         self._check_s, self._lock, self._checked = check_s, threading.Lock(), False
         self._outputs = tuple(self._network.stages[-1].program.outputs)
-        self._wanted, self._expected = _example_run(self._network)
+        self._wanted, self._expected = example_run(self._network)
         # Channels of the same address are shared unless they are told apart.
         self._client: Any = grpc.InferenceServerClient(
             address, channel_args=[('grpc.use_local_subchannel_pool', 1)]
@@ -203,8 +203,15 @@ def triton_name(network: StagedNetwork) -> str:
     return network.model.name.replace('/', '_')
 
 
-def _example_run(network: StagedNetwork) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
-    """An input, and what the network makes of it."""
+def example_run(network: StagedNetwork) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
+    """An input, and what the network makes of it.
+
+    Args:
+        network: a network in one stage.
+
+    Returns:
+        ``x``, and the outputs by name.
+    """
     program = network.stages[0].program
     given = example(tuple(program.inputs['x']))
     session = ort.InferenceSession(program.onnx(), providers=['CPUExecutionProvider'])

@@ -18,14 +18,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 pytest.importorskip('tritonclient.grpc')
 
 from triton_protocol import ProtocolServer, serving
 
+from e4_ros.commands.app import app
 from e4_ros.evaluation.sources import open_source
 from e4_ros.offload.engines import EngineError, FallbackEngine, LocalEngine
 from e4_ros.offload.engines.triton import TritonEngine
+from e4_ros.offload.engines.triton_repository import write_model
 from e4_ros.vision.bundle import load_bundle
 from e4_ros.vision.inference.widened import widened
 
@@ -160,3 +163,32 @@ def test_while_it_is_gone_frames_are_answered_here_and_then_there_again(network,
         assert 'Triton' in engine.where
         assert 'since' not in engine.where
     engine.close()
+
+
+def test_a_model_repository_holds_what_triton_needs(network, frames, tmp_path):
+    from google.protobuf import text_format
+    from tritonclient.grpc import model_config_pb2
+
+    folder = write_model(network, tmp_path / 'models', instances=3)
+    assert folder.name == 'pedestrian_ssdlite'
+    config = text_format.Parse(
+        (folder / 'config.pbtxt').read_text(), model_config_pb2.ModelConfig()
+    )
+    assert (config.name, config.platform) == (folder.name, 'onnxruntime_onnx')
+    assert list(config.input[0].dims) == [1, 3, 300, 300]
+    assert {out.name: list(out.dims) for out in config.output} == {
+        'encodings': [1, 1917, 4],
+        'logits': [1, 1917, 1],
+    }
+    assert config.instance_group[0].count == 3
+    with serving(ProtocolServer((folder / '1' / 'model.onnx').read_bytes())) as address:
+        engine = engine_of(network, address)
+        assert len(engine.answers(frames, 0.1)) == 3
+        engine.close()
+
+
+def test_the_command_writes_the_repository(tmp_path):
+    options = ['--write-triton', str(tmp_path / 'models')]
+    done = CliRunner().invoke(app, ['edge-server', *options])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / 'models/pedestrian_ssdlite/1/model.onnx').is_file()
