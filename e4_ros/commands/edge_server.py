@@ -56,7 +56,7 @@ def edge_server(
         str, typer.Option(help='Name that robots ask for; two servers at a router differ in it.')
     ] = 'e4',
     services: Annotated[
-        str, typer.Option(help='What is offered, with commas: tail, network.')
+        str, typer.Option(help='What is offered, with commas: tail, network, teacher.')
     ] = 'tail,network',
     cuts: Annotated[
         str,
@@ -79,7 +79,7 @@ def edge_server(
         bool,
         typer.Option(
             '--teacher',
-            help='Offer the offline teacher’s look: the frame and overlapping tiles of it.',
+            help='Offer the offline teacher’s look, too: the frame and overlapping tiles of it.',
             rich_help_panel=_MORE,
         ),
     ] = False,
@@ -213,7 +213,7 @@ def edge_server(
 
     def offer(name: str) -> tuple[dict[str, Service], Callable[[], None]]:
         runtime = make_runtime('onnxruntime', threads or None, name)
-        own = [each for each in wanted if not (each == 'network' and elsewhere)]
+        own = [e for e in wanted if e != 'teacher' and not (e == 'network' and elsewhere)]
         found = own_services(folder, runtime, own, _words(cuts))
         more, close = picture_services(
             load_bundle(folder).network,
@@ -228,7 +228,7 @@ def edge_server(
             ),
             network='network' in wanted and elsewhere,
             bigger=load_bundle(open_bundle(bigger)).network if bigger else None,
-            teacher=teacher,
+            teacher=teacher or 'teacher' in wanted,
         )
         return found | more, close
 

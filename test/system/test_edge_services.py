@@ -134,8 +134,8 @@ def test_places_that_are_none_are_refused(options, said):
 
 def test_the_command_offers_a_bigger_model_and_a_teacher(own, frame):
     port = free_port()
-    options = ['--listen', f'tcp/127.0.0.1:{port}', '--services', '', '--sessions', '2']
-    more = ['--teacher', '--bigger', 'pedestrian_ssdlite', '--json-status']
+    options = ['--listen', f'tcp/127.0.0.1:{port}', '--services', 'teacher', '--sessions', '2']
+    more = ['--bigger', 'pedestrian_ssdlite', '--json-status']
     command = [sys.executable, '-m', 'e4_ros.cli', 'edge-server', *options, *more]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

@@ -54,6 +54,17 @@ def said(robot, frame):
     return len(robot.ask(NETWORK, frame).above(0.5))
 
 
+def patiently(engine, frames):
+    """The answers; replicas that have just started are slow on a busy machine."""
+    end_s = time.monotonic() + 150
+    while True:
+        try:
+            return engine.answers(frames, 0.1, left_s=60)
+        except EngineError:
+            if time.monotonic() > end_s:
+                raise
+
+
 def until_it_fails(engine, frames):
     for _ in range(4):
         begun_s = time.monotonic()
@@ -72,7 +83,7 @@ def test_replicas_answer_until_the_head_is_gone_and_then_this_machine_does(netwo
     family = [psutil.Process(remote.pid), *psutil.Process(remote.pid).children(recursive=True)]
     stack = ExitStack()
     try:
-        found = remote.answers(frames, 0.1, left_s=60)
+        found = patiently(remote, frames)
         assert [len(each) for each in found] == [len(each) for each in expected]
         for one, other in zip(found, expected, strict=True):
             assert np.allclose(one.boxes, other.boxes, atol=0.1)

@@ -40,7 +40,7 @@ from e4_ros.offload.engines.base import EngineError
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.staged_network import StagedNetwork
 
-_LONGEST_S = 10.0
+_LONGEST_S = 30.0
 _START_S = 180.0
 _TRIES = 4  # to start a cluster here
 _MOST_FAILURES = 3  # one after the other, until the cluster is asked patiently
@@ -302,7 +302,7 @@ def _next(pipe: Connection) -> Any:
 def _replicas(network: StagedNetwork, options: dict[str, Any]) -> Any:
     from ray import serve
 
-    logging.getLogger('ray.serve').setLevel(logging.WARNING)
+    logging.getLogger('ray.serve').setLevel(logging.ERROR)
     about: dict[str, Any] = {'logging_level': 'ERROR', 'log_to_driver': False}
     if options['address']:
         about['address'] = options['address']
