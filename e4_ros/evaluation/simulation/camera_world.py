@@ -33,7 +33,7 @@ from functools import partial
 
 import numpy as np
 
-from e4_ros.perception.batch_table import BatchTable
+from e4_ros.perception.camera_costs import CameraCosts
 from e4_ros.perception.controller import (
     Controller,
     Observation,
@@ -89,12 +89,12 @@ class CameraWorld:
 
     slo_s: Sequence[float]
     images: Sequence[Image]
-    table: BatchTable
+    table: CameraCosts
     period_s: Sequence[float]
 
 
 def make_world(
-    table: BatchTable,
+    table: CameraCosts,
     load: float,
     slo_s: Sequence[float] = (0.05, 0.1, 0.2, 0.2),
     arrivals: str = 'periodic',

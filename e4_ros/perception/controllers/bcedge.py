@@ -33,7 +33,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from e4_ros.perception.batch_table import BatchTable
+from e4_ros.perception.camera_costs import CameraCosts
 from e4_ros.perception.controller import Decision, Observation, Outcome
 from e4_ros.perception.controllers.base import DepthOnly
 from e4_ros.perception.controllers.linucb import Residual
@@ -48,6 +48,7 @@ SEEN_CAMERAS = 4
 STATE = 5 * SEEN_CAMERAS + 4
 """Numbers that a learner sees."""
 _SCALE_S = 0.2
+_LEAST_GAIN = 1.05  # times the frames a second, from which a longer wait may be worth it
 _WAIT = 0.25  # of the tightest service level, that a frame may wait for others of its batch
 
 
@@ -94,7 +95,7 @@ class BCEdgeExact(BCEdge):
 
     def __init__(
         self,
-        table: BatchTable | None = None,
+        table: CameraCosts | None = None,
         inflation: Inflation | None = None,
         largest: int = 1,
     ) -> None:
@@ -106,7 +107,7 @@ class BCEdgeExact(BCEdge):
         alone = Schedule(drop_late=True)
         if self._table is None:
             return alone, 'one frame at a time: no batch was measured here'
-        if self._table.gain <= 1.02:
+        if not self._table.pays or self._table.gain <= _LEAST_GAIN:
             return alone, 'one frame at a time: no batch pays on this device, as measured'
         tightest_s = min(camera.deadline_s for camera in cameras)
         waiting = max(sum(camera.waiting for camera in cameras), 1)

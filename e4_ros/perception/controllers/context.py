@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e4_ros.perception.active_plan import Stream
-from e4_ros.perception.batch_table import BatchTable
+from e4_ros.perception.camera_costs import CameraCosts
 from e4_ros.perception.controllers.dvfo.choices import Choice
 from e4_ros.perception.controllers.policy_net import PolicyNet
 from e4_ros.perception.interference import Inflation
@@ -87,7 +87,7 @@ class Context:
     bundle: str = ''
     learnt: Mapping[str, Learnt] = field(default_factory=dict)
     choices: Sequence[Choice] = ()
-    batches: BatchTable | None = None
+    batches: CameraCosts | None = None
     inflation: Inflation | None = None
     largest: int = 1
     policies: Mapping[str, PolicyNet] = field(default_factory=dict)

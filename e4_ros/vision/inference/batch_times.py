@@ -40,7 +40,7 @@ class BatchTime:
 
     Attributes:
         batch: frames in one run.
-        sessions: sessions that run side by side, each with one thread.
+        sessions: sessions that run side by side.
         run_s: seconds of one run, median: the wait of every frame in it.
         frame_s: seconds of the machine a frame: the whole time, divided by all frames.
         cpu_s: seconds of a core a frame, over all threads of this process.
@@ -107,6 +107,7 @@ def batch_times(
     sessions: Sequence[int] = (1, 2),
     seconds: float = 1.0,
     device: str = CPU,
+    threads: int = 1,
 ) -> BatchTable:
     """Measure batches from a frame in memory to its boxes: preparing and decoding count.
 
@@ -117,12 +118,13 @@ def batch_times(
         sessions: numbers of sessions.
         seconds: how long to measure each cell; each session runs three times at least.
         device: device that computes.
+        threads: threads of each session.
 
     Raises:
         BatchError: the network has a batch of one built in.
         DeviceError: there is no such device here.
     """
-    runtime = OnnxRuntime(1, device)
+    runtime = OnnxRuntime(threads, device)
     copies = {
         batch: [
             BatchedNetwork(network.model, network.stages, runtime, batch)

@@ -22,16 +22,17 @@ import numpy as np
 import pytest
 
 from e4_ros.perception.active_plan import Stream
-from e4_ros.perception.batch_table import BatchTable
+from e4_ros.perception.camera_costs import CameraCosts
 from e4_ros.perception.controller import BoardState, Observation, Outcome
 from e4_ros.perception.controllers import bcedge, make_controller
 from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.interference import LinearInflation
 from e4_ros.perception.schedule import CameraState, Schedule
+from e4_ros.vision.inference.batch_times import BatchTable, BatchTime
 
 STREAM = Stream('net', [], {'track': [], 'full': []})
-CPU = BatchTable('cpu', {(1, 1): 0.015, (2, 1): 0.031, (4, 1): 0.065, (1, 2): 0.031}, 0.0015)
-GPU = BatchTable('gpu', {(1, 1): 0.01, (2, 1): 0.012, (4, 1): 0.016, (4, 2): 0.024}, 0.0015)
+CPU = CameraCosts('cpu', {(1, 1): 0.015, (2, 1): 0.031, (4, 1): 0.065, (1, 2): 0.031}, 0.0015)
+GPU = CameraCosts('gpu', {(1, 1): 0.01, (2, 1): 0.012, (4, 1): 0.016, (4, 2): 0.024}, 0.0015)
 
 
 def cameras(*slo_s, waiting=1, period_s=0.02):
@@ -122,16 +123,17 @@ def test_a_state_is_finite_for_any_number_of_cameras():
             assert np.isfinite(state).all()
 
 
-def test_a_table_is_kept_and_a_damaged_one_refused(tmp_path):
-    file = tmp_path / 'table.json'
-    GPU.save(file)
-    assert BatchTable.load(file) == GPU
-    assert GPU.seconds(5, 1) == pytest.approx(0.032)
-    for text in ('{}', '[]', '{"device": "x", "track_s": 1, "cells": [{"batch": 1}]}', 'no'):
-        file.write_text(text)
-        with pytest.raises(ValueError, match='is no table of batches'):
-            BatchTable.load(file)
+def test_costs_come_from_measured_tables_and_what_is_none_is_refused():
+    one = BatchTable(
+        'gpu', (BatchTime(1, 1, 0.01, 0.01, 0.01), BatchTime(4, 1, 0.016, 0.004, 0.01))
+    )
+    two = BatchTable('gpu', (BatchTime(1, 2, 0.011, 0.0055, 0.01),))
+    costs = CameraCosts.of([one, two], 0.001)
+    assert costs.run_s == {(1, 1): 0.01, (4, 1): 0.016, (1, 2): 0.011}
+    assert costs.pays
+    assert costs.gain == pytest.approx(2.5)
+    assert costs.seconds(5, 1) == pytest.approx(0.032)
     with pytest.raises(ValueError, match='not above 0'):
-        BatchTable('x', {(1, 1): -1.0}, 0.001)
+        CameraCosts('x', {(1, 1): -1.0}, 0.001)
     with pytest.raises(ValueError, match='no batch of one'):
-        BatchTable('x', {(2, 1): 1.0}, 0.001)
+        CameraCosts('x', {(2, 1): 1.0}, 0.001)

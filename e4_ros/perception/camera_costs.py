@@ -11,26 +11,27 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What batches and instances of a network take on one device, as it was measured there."""
+"""What cameras' frames take on one device, as it was measured there: tracks, batches, instances."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+
+from e4_ros.vision.inference.batch_times import BatchTable
 
 
 @dataclass(frozen=True)
-class BatchTable:
+class CameraCosts:
     """Seconds of batches of one network on one device.
 
     Attributes:
         device: what it was measured on, for people.
         run_s: (frames of a batch, instances that run at the same time) → seconds until all of them
-            are done; each instance has its share of the cores.
+            are done; instances share the cores.
         track_s: seconds of a frame that the tracks answer; the network's frames take them, too.
+        pays: whether more frames than one at a time may be worth it.
 
     Raises:
         ValueError: there is no batch of one in one instance, or a number is not above 0.
@@ -39,6 +40,7 @@ class BatchTable:
     device: str
     run_s: Mapping[tuple[int, int], float]
     track_s: float
+    pays: bool = True
 
     def __post_init__(self) -> None:
         if (1, 1) not in self.run_s:
@@ -46,6 +48,17 @@ class BatchTable:
         numbers = [self.track_s, *self.run_s.values(), *(n for cell in self.run_s for n in cell)]
         if not all(0 < number < math.inf for number in numbers):
             raise ValueError('a table of batches has a number that is not above 0')
+
+    @classmethod
+    def of(cls, tables: Sequence[BatchTable], track_s: float) -> CameraCosts:
+        """From tables of one device, each measured with the threads that its sessions have.
+
+        Args:
+            tables: one for each number of instances.
+            track_s: seconds of the tracks.
+        """
+        run_s = {(t.batch, t.sessions): t.run_s for table in tables for t in table.times}
+        return cls(tables[0].device, run_s, track_s, any(table.pays for table in tables))
 
     @property
     def full_s(self) -> float:
@@ -73,28 +86,3 @@ class BatchTable:
             if parallel <= instances:
                 best = min(best, math.ceil(frames / (batch * parallel)) * run_s)
         return best
-
-    def save(self, path: Path) -> None:
-        """Write it as JSON."""
-        cells = [{'batch': b, 'instances': m, 'seconds': s} for (b, m), s in self.run_s.items()]
-        text = json.dumps(
-            {'device': self.device, 'track_s': self.track_s, 'cells': cells}, indent=1
-        )
-        path.write_text(f'{text}\n')
-
-    @classmethod
-    def load(cls, path: Path) -> BatchTable:
-        """Read what `save` wrote.
-
-        Raises:
-            ValueError: it is no such table.
-            OSError: it cannot be read.
-        """
-        try:
-            data = json.loads(path.read_text())
-            cells = {
-                (int(c['batch']), int(c['instances'])): float(c['seconds']) for c in data['cells']
-            }
-            return cls(str(data['device']), cells, float(data['track_s']))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f'{path} is no table of batches: {error}') from error
