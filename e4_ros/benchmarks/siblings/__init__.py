@@ -23,6 +23,7 @@ from typing import Annotated, Any
 import typer
 
 PARTS: dict[str, str] = {
+    'cameras': 'cameras',
     'batches': 'batches',
     'sent': 'sent',
     'split': 'split',

@@ -24,7 +24,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -61,7 +61,7 @@ class Verdict:
 
 
 def measure_times(
-    batches: dict[int, Sequence[Callable[[], object]]],
+    batches: Mapping[int, Sequence[Callable[[], object]]],
     other: Callable[[], object],
     seconds: float = 0.25,
     shown: Callable[[int, int], None] = lambda done, total: None,
