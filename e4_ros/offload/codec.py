@@ -51,7 +51,7 @@ class TensorEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra='forbid')
 
-    name: str = Field(max_length=256)
+    name: str = Field(max_length=512)
     shape: tuple[int, ...] = Field(max_length=8)
     bits: int
     low: float = Field(allow_inf_nan=False)

@@ -72,7 +72,7 @@ class _Fields(BaseModel):
 
 
 _Seconds = Annotated[float, Field(allow_inf_nan=False)]
-_Word = Annotated[str, Field(max_length=256)]
+_Word = Annotated[str, Field(max_length=512)]
 _Side = Annotated[int, Field(ge=1, le=65535)]
 
 

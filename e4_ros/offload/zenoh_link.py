@@ -37,7 +37,7 @@ _LEASE_MS = 2000
 """A side that was silent for so long is gone; each says something four times as often."""
 
 _BATCH = 8 << 10
-"""Bytes that Zenoh hands on as one: at 50 kbit/s they take 1.3 s, and a side is not yet thought gone."""
+"""Bytes that Zenoh hands on as one: at 50 kbit/s they take 1.3 s, less than a lease."""
 
 _RETRY_MS = (500, 2000)
 """Between two attempts to connect, first and longest."""

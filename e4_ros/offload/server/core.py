@@ -41,7 +41,6 @@ from e4_ros.offload.server.service import Service, in_source
 from e4_ros.offload.server.unpacking import RefusedError, check_ask, work_of
 from e4_ros.offload.server.waiting import EarliestFirst
 from e4_ros.offload.zenoh_link import ALIVE, ASK, HELLO, open_session
-from e4_ros.vision.detections import Detections
 
 _LONGEST_S = 60.0
 """However much time a robot says it has, its request waits no longer."""
@@ -200,7 +199,7 @@ class EdgeServer:
             self.metrics.count(REFUSED, reason=error.kind)
             self._reply(job, REFUSED, reason=str(error))
             return
-        job.payload = query.payload.to_bytes()
+        job.payload = b'' if query.payload is None else query.payload.to_bytes()
         deadline_s = received_s + min(ask.left_s, _LONGEST_S)
         if ask.left_s <= 0:
             self._over(job)
@@ -243,25 +242,30 @@ class EdgeServer:
         if not works:
             return
         try:
-            found = service.run(works)
+            found = list(service.run(works))
+            if len(found) != len(works):
+                raise RuntimeError(f'{len(found)} answers to {len(works)} requests')
+            run_s = self._now() - began_s
+            said = [
+                wire.pack_detections(in_source(each.above(job.ask.min_score), work))
+                for job, work, each in zip(jobs, works, found, strict=True)
+            ]
         except Exception as error:  # whatever a service raises, the server goes on
             for job in jobs:
                 self.metrics.count(REFUSED, len(job.payload), f'failed: {type(error).__name__}')
                 self._reply(job, REFUSED, reason=f'{service.name} failed: {error}'[:500])
             return
-        run_s = self._now() - began_s
-        for job, work, each in zip(jobs, works, found, strict=True):
+        for job, payload in zip(jobs, said, strict=True):
             key = job.ask.cut if service.name == TAIL else service.name
             self.metrics.took(key, began_s - job.received_s, run_s, len(works))
             self.metrics.count(ANSWERED, len(job.payload))
-            said = in_source(each.above(job.ask.min_score), work)
-            self._reply(job, ANSWERED, said, began_s - job.received_s, run_s)
+            self._reply(job, ANSWERED, payload, began_s - job.received_s, run_s)
 
     def _reply(
         self,
         job: _Job,
         status: str,
-        found: Detections | None = None,
+        payload: bytes = b'',
         queue_s: float = 0.0,
         run_s: float = 0.0,
         reason: str = '',
@@ -276,7 +280,6 @@ class EdgeServer:
             run_s=run_s,
             queue=self.waiting,
         )
-        payload = b'' if found is None else wire.pack_detections(found)
         with job.query as query:
             self._send(query, self._ask_key, wire.seal(fields), payload)
 

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+_MOST_KEYS = 200  # services and cuts whose times are told in every greeting
 _KEPT = 256  # last requests that figures are made of
 
 
@@ -57,7 +58,8 @@ class Metrics:
             self._times['queue'].append(queue_s)
             self._times['run'].append(run_s)
             self._times['batch'].append(batch)
-            self._runs[key].append(run_s)
+            if key in self._runs or len(self._runs) < _MOST_KEYS:
+                self._runs[key].append(run_s)
 
     def run_s(self) -> dict[str, float]:
         """Median seconds that each service, or cut, took of late."""

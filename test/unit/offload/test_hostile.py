@@ -125,6 +125,9 @@ def test_gigabytes_that_are_announced_are_refused_unread(services, cuts, serve):
     until(lambda: ask_raw(session, 'e4/hello', wire.seal(wire.HelloAsk(robot='x')), b''))
     reply = wire.opened(ask_raw(session, key, wire.seal(wire.Ask(**about)), b'x' * 99), wire.Reply)
     assert 'bytes of features were announced, 99 came' in reply.reason
+    about['tensors'] = [entry.model_copy(update={'size': 0}) for entry in entries]
+    reply = wire.opened(ask_raw(session, key, wire.seal(wire.Ask(**about)), None), wire.Reply)
+    assert 'does not unpack' in reply.reason or 'damaged' in reply.reason
     session.close()
 
 

@@ -183,6 +183,19 @@ def test_a_service_that_fails_is_said_and_the_server_goes_on(serve, ask):
     assert answer(client).status == 'answered'
 
 
+@pytest.mark.parametrize('given', [[], [None], ['x']])
+def test_a_service_that_answers_nonsense_is_said(serve, ask, given):
+    service = Notes()
+    _, endpoint = serve({NETWORK: service})
+    client = ask(endpoint, OFFERS)
+    connected(client, ASKED)
+    service.run = lambda batch: given
+    for _ in range(2):  # the thread that computes lives on
+        assert client.send(picture_request())
+        found = answer(client)
+        assert (found.status, 'network failed' in found.reason) == ('refused', True)
+
+
 def test_no_more_wait_than_may(serve, ask):
     service = Notes()
     server, endpoint = serve({NETWORK: service}, most_waiting=1)
