@@ -31,6 +31,10 @@ from e4_ros.offload.zenoh_link import ALIVE, HELLO, Came, query
 
 _LOOK_CLOSER_S = 2.0  # between two questions, from which on it is looked why nobody answers
 
+_QUICK, _QUICK_S = 4, 0.05
+"""A new server is asked so often, that far apart: the first answer may have waited for the
+connection, and what is sent next should not be what the clocks are compared by."""
+
 _DOUBT = 'a request was not answered; the server is being asked whether it is there'
 
 
@@ -104,6 +108,7 @@ class Greeter:
         self._other: Presence | None = None  # what another server has said to that
         self._next_s, self._pause_s = time.monotonic(), config.backoff_s[0]
         self._doubted_s, self.doubts = -math.inf, ''
+        self._known, self._quick = '', 0
         self._alive = session.liveliness().declare_subscriber(
             f'{config.name}/{ALIVE}/*', self._appeared, history=True
         )
@@ -166,7 +171,11 @@ class Greeter:
             self._next_s += time.monotonic()
             return said
         self._pause_s = self._config.backoff_s[0]
-        self._next_s = time.monotonic() + self._config.quiet_s
+        if said.incarnation != self._known:
+            self._known, self._quick = said.incarnation, _QUICK
+        pause_s = _QUICK_S if self._quick else self._config.quiet_s
+        self._quick = max(0, self._quick - 1)
+        self._next_s = time.monotonic() + pause_s
         if asked_s >= self._doubted_s:
             self.doubts = ''
         elif self.doubts:
@@ -218,7 +227,8 @@ class Greeter:
 
     def _ask(self, presence: Presence) -> None:
         number = next(self._numbers)
-        ballast = bytes(self._config.probe_bytes if presence.up and number % 2 else 0)
+        settled = presence.up and not self._quick and not self.doubts
+        ballast = bytes(self._config.probe_bytes if settled and number % 2 else 0)
         fields = wire.seal(wire.HelloAsk(robot=self._robot, known=presence.digest))
         self._asked = number, time.monotonic(), len(ballast)
         query(

@@ -120,6 +120,7 @@ def test_a_slow_link_is_known_by_its_rate(relayed, ask):
     _, relay, endpoint = relayed
     client = ask(endpoint, OFFERS, patience_s=30.0)
     connected(client, ASKED)
+    until(lambda: client.link.round_trip_s < 0.02)  # a free link, of which that is known
     relay.bytes_per_s = 200_000.0
     for stamp_s in (1.0, 2.0):
         assert client.send(picture_request(stamp_s))
