@@ -17,16 +17,21 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from e4_ros import console, extras
-from e4_ros.commands import options
+from e4_ros.commands import options, run_many
 from e4_ros.commands.fit_ring import RingFit, TellingProgress
 from e4_ros.commands.own_weights import InputSize, Names, Weights, load_own, size_of
+
+if TYPE_CHECKING:
+    from e4_ros.vision.networks.trainable import TrainableModel
+    from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
 
 _MOST_FRAMES = 3000  # of a source, in memory at once
 _STRETCH = 50  # frames that stay together when footage is thinned
@@ -105,6 +110,8 @@ def fit(
             help='File descriptor that gets progress and result, for programs: JSON lines.'
         ),
     ] = None,
+    on: run_many.On = 'here',
+    address: run_many.Address = 'auto',
 ) -> None:
     """Teach exits to answer early, without labels.
 
@@ -114,16 +121,20 @@ def fit(
         e4 fit vtest --frames 300 --quick
         e4 fit yard.mp4 --model torchvision/resnet18 --weights best.pth --names labels.txt
         e4 fit --from-ring RING --certify 0.1 --out street    # what the robot saw lately
+        e4 fit monday/*.mcap --on ray --out street            # the teacher on a cluster
 
     The network itself is the teacher. A detector is asked slowly: over tiles of every frame, with
     the frames before and after; a classifier teaches what it says. Exits learn from four fifths of
     the footage, spread over each source; the rest is played to them as a stream, and their gates
     learn from how well that went. A fit that was interrupted goes on when it is started again in
-    the same way. Long sources are thinned to 3000 frames, in stretches.
+    the same way. Long sources are thinned to 3000 frames, in stretches. With `--on ray` a
+    cluster looks at frames for the teacher, which takes most of the time; what it says is the same.
 
     Next: `e4 calibrate --model BUNDLE` with other footage, and `e4 run --model BUNDLE`.
     """  # noqa: D301
     extras.require('train', '`e4 fit`')
+    if on == 'ray':
+        extras.require('cluster', '`e4 fit --on ray`')
     if bool(sources) == bool(from_ring):
         raise typer.BadParameter('give footage, or --from-ring with a ring, and not both')
     from e4_ros.evaluation.against_ladder import keep_if_better
@@ -157,7 +168,10 @@ def fit(
         console.note(f'resuming from {work}, as far as what it holds is of this fit')
     with console.Phases(keep=True) as phases:
         progress = TellingProgress(phases, progress_fd)
-        checkpoint = fit_exits(network, clips, settings, progress, work)
+        teacher = None
+        if on == 'ray':
+            teacher = _teacher_on_ray(network, clips, settings.apart_s, address, progress)
+        checkpoint = fit_exits(network, clips, settings, progress, work, teacher)
         checkpoint.notes['sources'] = sources
         build_bundle(network, out, checkpoint)
     shutil.rmtree(work, ignore_errors=True)
@@ -171,6 +185,29 @@ def fit(
     if ring is not None:
         with console.Phases(keep=True) as phases:
             ring.certify(out, TellingProgress(phases, progress_fd))
+
+
+def _teacher_on_ray(
+    network: TrainableModel,
+    clips: list[list],
+    apart_s: float,
+    address: str,
+    progress: Callable[[str, int, int], None],
+) -> OfflineTeacher:
+    """The teacher, once a Ray cluster has looked at every frame for it."""
+    from e4_ros.evaluation.spread.looks import look_everywhere
+    from e4_ros.evaluation.spread.ray_workers import RayWorkers
+    from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
+
+    if network.task != 'detect':
+        raise typer.BadParameter(
+            f'{network.name} teaches what it says itself, so there is nothing to spread: leave out '
+            '--on'
+        )
+    staged = network.staged()
+    teacher = OfflineTeacher(staged, apart_s=apart_s)
+    look_everywhere(teacher, staged, clips, lambda: RayWorkers(address), progress)
+    return teacher
 
 
 def _clip(source: str, most: int, every: int) -> list:

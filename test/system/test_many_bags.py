@@ -32,6 +32,7 @@ from typer.testing import CliRunner
 from e4_ros import extras
 from e4_ros.commands.app import app
 from e4_ros.evaluation.job import JobOptions
+from e4_ros.evaluation.sources import open_source
 from e4_ros.evaluation.spread.bag_task import Bag
 from e4_ros.evaluation.spread.many import run_bags
 from e4_ros.evaluation.spread.ray_workers import RayWorkers
@@ -277,6 +278,36 @@ def test_a_cluster_that_is_there_is_joined_and_a_missing_source_says_so(cluster,
 def test_the_client_port_is_no_address():
     with pytest.raises(ValueError, match='6379, not the client port'):
         RayWorkers('ray://somewhere:10001')
+
+
+@needs_ray
+def test_the_teacher_says_the_same_whoever_looked(cluster, people, tmp_path, monkeypatch):
+    zoo = pytest.importorskip('e4_ros.vision.zoo')
+    from e4_ros.evaluation.spread.looks import LookError, look_everywhere
+    from e4_ros.vision.export.assemble import assemble
+    from e4_ros.vision.teacher.offline_teacher import OfflineTeacher
+
+    network = assemble(zoo.load_model('pedestrian_ssdlite'))
+    clip = [(stamp, frame[::2, ::2].copy()) for stamp, frame in open_source(str(people))]
+    there = OfflineTeacher(network, cache=tmp_path / 'there')
+    bars = []
+
+    def looked(clips) -> int:
+        borrowed = lambda: Borrowed(cluster)  # noqa: E731
+        return look_everywhere(there, network, clips, borrowed, lambda *bar: bars.append(bar))
+
+    assert looked([clip[:4], clip[4:]]) == len(clip)
+    assert bars[-1] == ('teacher, on workers', 6, 6)
+    assert looked([clip]) == 0, 'all is known'
+    for chain in there._chains.copies:
+        monkeypatch.setattr(chain, 'see', None)  # nobody looks here any more
+    here = OfflineTeacher(network, cache=tmp_path / 'here')
+    for ours, theirs in zip(here.pseudo_label(clip), there.pseudo_label(clip), strict=True):
+        assert len(ours)
+        for name in ('boxes', 'scores', 'labels'):
+            assert getattr(ours, name).tobytes() == getattr(theirs, name).tobytes()
+    with pytest.raises(LookError, match='the teacher’s looks failed'):
+        looked([[(0.0, np.zeros((0, 0, 3), np.uint8))]])
 
 
 @needs_ray

@@ -25,6 +25,7 @@ import typer
 PARTS: dict[str, str] = {
     'cameras': 'cameras',
     'batches': 'batches',
+    'cluster': 'cluster',
     'sent': 'sent',
     'split': 'split',
     'offload': 'offload',

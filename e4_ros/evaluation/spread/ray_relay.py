@@ -92,6 +92,12 @@ def _root(error: BaseException) -> str:
 
 def _connect(address: str, cpus: int, temp: str) -> tuple[str, str]:
     """Connect to a cluster; return where it is, for people, and its address."""
+    known = Path(os.environ.get('RAY_TMPDIR', '/tmp')) / 'ray' / 'ray_current_cluster'
+    if address == 'auto' and not os.environ.get('RAY_ADDRESS') and not known.exists():
+        address = 'local'
+    if address == 'local' and not os.environ.get('RAY_AUTH_TOKEN'):
+        # Nobody else's tasks, and no token in the home folder; Ray reads these when it is imported.
+        os.environ |= {'RAY_AUTH_MODE': 'token', 'RAY_AUTH_TOKEN': secrets.token_hex(32)}
     import ray
 
     quiet: dict[str, Any] = {'log_to_driver': False, 'logging_level': 'error'}
@@ -105,8 +111,6 @@ def _connect(address: str, cpus: int, temp: str) -> tuple[str, str]:
             if address != 'auto':
                 raise
     os.environ['TMPDIR'] = temp  # of the workers, too: nothing is left when they are killed
-    if not os.environ.get('RAY_AUTH_TOKEN'):  # nobody else's tasks, and no token in the home folder
-        os.environ |= {'RAY_AUTH_MODE': 'token', 'RAY_AUTH_TOKEN': secrets.token_hex(32)}
     for left in reversed(range(_STARTS)):
         try:
             ray.init(

@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +34,10 @@ from e4_ros.paths import cache_dir
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.stage_chain import StageChain
 from e4_ros.vision.inference.teacher_look import LEAST_SCORE, TeacherLook
+from e4_ros.vision.model import VisionModel
 from e4_ros.vision.runtime.one_per_core import OnePerCore
 from e4_ros.vision.runtime.onnx_runtime import OnnxRuntime
-from e4_ros.vision.staged_network import StagedNetwork
+from e4_ros.vision.staged_network import Part, StagedNetwork
 from e4_ros.vision.teacher.smoothing import smooth
 
 _VERSION = b'1'  # change it when the answers to a single frame change
@@ -69,8 +70,7 @@ class OfflineTeacher:
         model = network.model
         if model.task != 'detect':
             raise ValueError(f'{model.name} finds no boxes; the offline teacher is for detectors')
-        runtime = OnnxRuntime(1, arena=True)
-        self._chains = OnePerCore(lambda: StageChain(model, network.stages, runtime), threads)
+        self._chains = OnePerCore(lambda: teacher_chain(model, network.stages), threads)
         self._apart_s = apart_s
         folder = cache or cache_dir() / 'teacher'
         self._known = _AnswerStore(folder / f'{model.name}-{_fingerprint(network)}.sqlite')
@@ -99,6 +99,20 @@ class OfflineTeacher:
         """The answer to a single frame: whole and tiles merged, no smoothing."""
         return self._look(self._chains.copies[0], frame)
 
+    def unknown(self, frames: Iterable[tuple[float, np.ndarray]]) -> Iterator[np.ndarray]:
+        """Frames that `pseudo_label` would look at and that nobody has looked at yet.
+
+        Args:
+            frames: as of `pseudo_label`.
+        """
+        for look in self._looks(frames, []):
+            if self._known.get(_key(look.frame)) is None:
+                yield look.frame
+
+    def keep(self, frame: np.ndarray, answer: Detections) -> None:
+        """Take the answer to a frame that somebody else has looked at; see `look_at`."""
+        self._known.put(_key(frame), answer)
+
     def _looks(
         self, frames: Iterable[tuple[float, np.ndarray]], scenes: list[_Scene]
     ) -> Iterator[_Look]:
@@ -123,18 +137,33 @@ class OfflineTeacher:
         return look
 
     def _look(self, chain: StageChain, frame: np.ndarray) -> Detections:
-        pixels = frame.tobytes()
-        key = hashlib.blake2b(repr(frame.shape).encode() + pixels, digest_size=16).digest()
+        key = _key(frame)
         known = self._known.get(key)
         if known is None:
-            look = TeacherLook(frame)
-            while not look.done:
-                part = look.part()
-                chain.see(part)
-                look.take(chain.detections(part.shape, LEAST_SCORE))
-            known = look.detections()
+            known = look_at(chain, frame)
             self._known.put(key, known)
         return known
+
+
+def look_at(chain: StageChain, frame: np.ndarray) -> Detections:
+    """The teacher's answer to a single frame: whole and tiles merged, no smoothing."""
+    look = TeacherLook(frame)
+    while not look.done:
+        part = look.part()
+        chain.see(part)
+        look.take(chain.detections(part.shape, LEAST_SCORE))
+    return look.detections()
+
+
+def teacher_chain(model: VisionModel, stages: Sequence[Part]) -> StageChain:
+    """What `look_at` asks: the full network on one thread."""
+    return StageChain(model, stages, OnnxRuntime(1, arena=True))
+
+
+def _key(frame: np.ndarray) -> bytes:
+    """A frame is known by its pixels."""
+    about = repr(frame.shape).encode() + frame.tobytes()
+    return hashlib.blake2b(about, digest_size=16).digest()
 
 
 class _Scene:
