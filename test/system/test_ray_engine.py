@@ -51,7 +51,7 @@ def frames():
 
 def said(robot, frame):
     """Number of boxes that a robot hears of, after a JPEG of good quality."""
-    return len(robot.ask(NETWORK, frame).above(0.5))
+    return len(robot.ask(NETWORK, frame).above(0.7))
 
 
 def patiently(engine, frames):
@@ -93,7 +93,7 @@ def test_replicas_answer_until_the_head_is_gone_and_then_this_machine_does(netwo
         engine = FallbackEngine(remote, local, again_s=0.0)
         service = PictureService(network, engine, NETWORK)
         robot = stack.enter_context(Robot(network, {NETWORK: service}))
-        assert said(robot, frames[0]) == len(expected[0].above(0.5))
+        assert said(robot, frames[0]) == len(expected[0].above(0.7))
         assert engine.failures == 0
 
         heads = [each for each in family if each.name() in HEAD]
@@ -102,7 +102,7 @@ def test_replicas_answer_until_the_head_is_gone_and_then_this_machine_does(netwo
             head.kill()
         until_it_fails(engine, frames)
         assert 'here, on cpu, since' in engine.where
-        assert said(robot, frames[0]) == len(expected[0].above(0.5))
+        assert said(robot, frames[0]) == len(expected[0].above(0.7))
     finally:
         stack.close()
         remote.close()

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from e4_ros.offload.exchange import LOST
+from e4_ros.offload.payloads import Payload, shipped_tables
 from e4_ros.offload.request import (
     FEATURES,
     FOLLOW,
@@ -78,26 +79,23 @@ class Choice:
 
 NOTHING = Choice()
 
-# Means of 30 frames of the video vtest (768x576) with the pedestrian detector, features after
-# packing: `e4 bench siblings --part sent`.
-_JPEG = ((30, 32.6, 0.957), (50, 45.4, 0.958), (70, 61.4, 0.962), (80, 76.4, 0.985))
-_CUTS = (
-    ('/conv_11/Conv_output_0', 0.423, ((8, 39.2, 1.0), (4, 14.8, 0.985))),
-    ('/conv_20/Conv_output_0', 0.527, ((8, 19.1, 1.0), (4, 7.3, 0.981))),
-    ('/Add_5_output_0', 0.604, ((8, 19.8, 0.996), (4, 8.0, 0.985))),
-)
+_QUALITIES, _BITS = (30, 50, 70, 80), (8, 4)
+_CUTS = ('/conv_11/Conv_output_0', '/conv_20/Conv_output_0', '/Add_5_output_0')
 _JPEG_S, _PACK_S = 1.3e-3, 0.7e-3  # on one core of a Xeon; packing includes zlib
 MEASURED_ON = 'pedestrian_ssdlite'
+
+_WAYS = {way.name: way for table in shipped_tables()[:1] for way in table.ways}
 
 FRAMES: tuple[Choice, ...] = tuple(
     Choice(
         Offload(NETWORK, FRAME, quality=quality, meanwhile=meanwhile),
-        1e3 * kilobytes,
-        f1,
+        way.bytes,
+        way.f1,
         0.0,
         _JPEG_S,
     )
-    for quality, kilobytes, f1 in _JPEG
+    for quality in _QUALITIES
+    for way in (_WAYS[Payload(FRAME, quality=quality).name],)
     for meanwhile in (GO_ON, FOLLOW)
 )
 """Pictures that any network can be sent; sizes and F1 are those of `MEASURED`."""
@@ -107,17 +105,19 @@ MEASURED: tuple[Choice, ...] = (
     *(
         Choice(
             Offload(TAIL, FEATURES, cut=cut, bits=bits, meanwhile=meanwhile),
-            1e3 * kilobytes,
-            f1,
-            before,
+            way.bytes,
+            way.f1,
+            way.share,
             _PACK_S,
         )
-        for cut, before, sizes in _CUTS
-        for bits, kilobytes, f1 in sizes
+        for cut in _CUTS
+        for bits in _BITS
+        for way in (_WAYS[Payload(FEATURES, cut, bits).name],)
         for meanwhile in (GO_ON, FOLLOW)
     ),
 )
-"""What can be sent of a frame to the shipped pedestrian detector elsewhere."""
+"""What can be sent of a frame to the shipped pedestrian detector elsewhere: means of 30 frames of
+the video vtest (768x576), the first of the tables that ship (`payloads.shipped_tables`)."""
 
 
 def choices_for(known: Sequence[Choice], model: str) -> tuple[Choice, ...]:
