@@ -52,6 +52,7 @@ from e4_ros.profiling.planning.identity import Identity
 if TYPE_CHECKING:
     from e4_ros.nodes.loaded_versions import LoadedVersions
     from e4_ros.nodes.network import Network
+    from e4_ros.perception.edge_link import EdgeLink
     from e4_ros.perception.live_control import LiveControl
     from e4_ros.perception.live_plan import LivePlan
     from e4_ros.perception.live_versions import LiveVersions
@@ -110,6 +111,7 @@ class ClockSteps(ManagedEntity):
         network: Network,
         loaded: LoadedVersions | None = None,
         versions: LiveVersions | None = None,
+        edge: EdgeLink | None = None,
     ) -> None:
         """Make the controller for a network.
 
@@ -117,6 +119,7 @@ class ClockSteps(ManagedEntity):
             network: what answers now.
             loaded: its versions; None where there is only one.
             versions: lets another one of them answer.
+            edge: the edge server; None where there is none.
 
         Raises:
             ControllerError: there is no such controller.
@@ -153,6 +156,7 @@ class ClockSteps(ManagedEntity):
             self._cameras,
             self._levels,
             versions,
+            edge,
         )
         self._control.wishes = Wishes(weights=weights_of(value(self._node, 'preference')))
         self._control.battery = self._charge
@@ -169,16 +173,17 @@ class ClockSteps(ManagedEntity):
             self._node.get_logger().error(problem)
             return None, problem
 
-    def switch(self, network: Network) -> None:
+    def switch(self, network: Network, edge: EdgeLink | None = None) -> None:
         """Go on with another network: with a controller of its own, and its own plan under a lease.
 
         Args:
             network: the network; no frame may be in work.
+            edge: as in `attach`.
         """
         assert self._control is not None
         if not self._control.loop.stop():
             self._node.get_logger().error('the controller does not end')
-        self.attach(network)
+        self.attach(network, edge=edge)
         if self._link is not None:
             self._link.plan_again()
         self._control.loop.start()

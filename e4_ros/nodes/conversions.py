@@ -22,6 +22,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -39,6 +40,12 @@ except ImportError:
 def seconds(header: Header) -> float:
     """A header's stamp in seconds."""
     return header.stamp.sec + header.stamp.nanosec * 1e-9
+
+
+def to_time(stamp_s: float) -> Time:
+    """Seconds since 1970 as a stamp."""
+    whole_ns = round(stamp_s * 1e9)
+    return Time(sec=whole_ns // 10**9, nanosec=whole_ns % 10**9)
 
 
 def to_detections(

@@ -30,7 +30,9 @@ from rclpy.node import Node
 from e4_ros.nodes.diagnostics import status
 from e4_ros.nodes.exit_watch import ExitWatch
 from e4_ros.nodes.parameters import log_of, value
+from e4_ros.perception.bundle_cache import open_bundle
 from e4_ros.perception.controllers import live_spec
+from e4_ros.perception.edge_link import EdgeCuts, EdgeOptions, cuts_for
 from e4_ros.perception.perceiver import Perceiver
 from e4_ros.perception.setup import EngineOptions, Setup, set_up
 from e4_ros.vision.bundle import Manifest
@@ -74,6 +76,8 @@ class Network:
         learnt: Names of the exits that came with it.
         fingerprint: Changes with what its segments compute; measured costs are of one.
         manifest: What the bundle says of itself.
+        setup: What was loaded.
+        features: Cuts at which features may be sent to an edge server.
     """
 
     streams: Sequence[CameraStream]
@@ -83,6 +87,8 @@ class Network:
     learnt: tuple[str, ...]
     fingerprint: str
     manifest: Manifest
+    setup: Setup
+    features: tuple[str, ...] = ()
 
     @property
     def perceivers(self) -> list[Perceiver]:
@@ -124,12 +130,20 @@ def load(
             'the segments of one: take a controller that leaves the clocks alone (exits, full, '
             'bcedge), or a node of its own for each model'
         )
+    edge = edge_options(node)
+    if len(users) > 1 and edge.server:
+        raise ValueError(
+            f'camera_models names {len(users)} models, and an edge server is asked for one: set '
+            'edge_server empty, or start a node of its own for each model'
+        )
+    cuts = EdgeCuts()
     found: dict[int, CameraStream] = {}
     setups = []
     for name, places in users.items():
         shown = [cameras[place] for place in places]
         try:
-            setup, streams = _load_one(node, name, baseline, shown, every, precision)
+            cuts = cuts_for(edge, open_bundle(name)) if edge.server else cuts
+            setup, streams = _load_one(node, name, baseline, shown, every, precision, cuts)
         except (ValueError, OSError) as error:
             if len(users) == 1:
                 raise
@@ -151,6 +165,8 @@ def load(
         tuple(learnt),
         first.fingerprint,
         manifest,
+        first,
+        cuts.features,
     )
 
 
@@ -161,11 +177,19 @@ def _load_one(
     cameras: Sequence[str],
     every: int,
     precision: str,
+    cuts: EdgeCuts,
 ) -> tuple[Setup, list[CameraStream]]:
     """Load one model, and make the streams of the cameras that it is for."""
     exits = live_spec(value(node, 'controller')).exits
-    precision = precision or value(node, 'precision')
-    setup = _set_up(node, model, exits, precision, streams=len(cameras))
+    setup = _set_up(
+        node,
+        model,
+        exits,
+        precision or value(node, 'precision'),
+        streams=len(cameras),
+        edge=bool(value(node, 'edge_server')),
+        cuts=cuts.every,
+    )
     if told := setup.manifest.origin.recognised:
         node.get_logger().info(f'{model} is taken for {"; ".join(told)}')
     perceivers = [Perceiver(engine) for engine in setup.engines]
@@ -186,6 +210,28 @@ def _load_one(
     ]
 
 
+def edge_options(node: Node) -> EdgeOptions:
+    """What the parameters say of an edge server.
+
+    Raises:
+        ValueError: a value is none, or does not go with another.
+    """
+    return EdgeOptions(
+        value(node, 'edge_server'),
+        value(node, 'edge_name'),
+        value(node, 'edge_ca'),
+        value(node, 'edge_certificate'),
+        value(node, 'edge_key'),
+        value(node, 'edge_offload'),
+        value(node, 'edge_cuts'),
+        value(node, 'edge_bits'),
+        value(node, 'edge_quality'),
+        value(node, 'edge_deadline_s'),
+        value(node, 'edge_meanwhile'),
+        value(node, 'radio_w'),
+    )
+
+
 def _baselines(node: Node, model: str, every: int, device: str, streams: int) -> list[Baseline]:
     """What perception is compared with, where perception runs."""
     from e4_ros.nodes.baseline import Baseline
@@ -204,6 +250,8 @@ def _set_up(
     precision: str = FP32,
     device: str = '',
     streams: int = 1,
+    edge: bool = False,
+    cuts: Sequence[str] = (),
 ) -> Setup:
     return set_up(
         EngineOptions(
@@ -224,6 +272,8 @@ def _set_up(
             allow_spinning=value(node, 'allow_spinning'),
             spin_us=value(node, 'spin_us'),
             streams=streams,
+            edge=edge,
+            cuts=cuts,
         )
     )
 

@@ -33,10 +33,13 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float32, Header
 
 from e4_ros.msg import Detections as DetectionsMsg
-from e4_ros.msg import ExitTelemetry, SegmentTelemetry
+from e4_ros.msg import ExitTelemetry, OffloadTelemetry, RequestTelemetry, SegmentTelemetry
 from e4_ros.nodes import conversions
 from e4_ros.nodes.health import Counts
 from e4_ros.nodes.parameters import value
+from e4_ros.offload.exchange import ANSWERED
+from e4_ros.offload.request import LEGS, RequestOutcome
+from e4_ros.perception.offload_stream import FrameOffload
 from e4_ros.perception.records import FrameRecord
 
 if TYPE_CHECKING:
@@ -186,7 +189,40 @@ class Outputs(ManagedEntity):
             frames_dropped=at.dropped,
             plan_id=plan_id,
             version=self._version,
+            offload=_to_offload(record.offload or FrameOffload()),
         )
+
+
+def _to_offload(about: FrameOffload) -> OffloadTelemetry:
+    asked = about.asked
+    return OffloadTelemetry(
+        place=about.place,
+        service=asked.service,
+        form=asked.form if asked.service else '',
+        cut=asked.cut,
+        requests=[_to_request(request) for request in about.requests],
+        radio_j=float(about.radio_j),
+        why_local=about.why_local,
+        **about.counts,
+    )
+
+
+def _to_request(request: RequestOutcome) -> RequestTelemetry:
+    asked = request.offload
+    legs = {f'{leg}_s': float(request.legs_s.get(leg, math.nan)) for leg in LEGS}
+    stamp_s = request.stamp_s if math.isfinite(request.stamp_s) else 0.0
+    return RequestTelemetry(
+        stamp=conversions.to_time(stamp_s),
+        service=asked.service,
+        form=asked.form if asked.service else '',
+        cut=asked.cut,
+        status=request.status,
+        late=request.status == ANSWERED and not request.in_time,
+        sent_bytes=request.sent_bytes,
+        total_s=float(request.total_s),
+        reason=request.reason,
+        **legs,
+    )
 
 
 def _to_segments(record: FrameRecord) -> list[SegmentTelemetry]:

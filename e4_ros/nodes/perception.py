@@ -48,9 +48,11 @@ from e4_ros.vision.inference.exit_thresholds import TRACK
 
 if TYPE_CHECKING:  # what takes long to import waits until the node can be seen
     from e4_ros.nodes.clock_steps import ClockSteps
+    from e4_ros.nodes.edge import Edge
     from e4_ros.nodes.learning import Learning
     from e4_ros.nodes.network import Network
     from e4_ros.nodes.preference import Preference
+    from e4_ros.perception.edge_link import EdgeLink
     from e4_ros.perception.live_versions import LiveVersions
     from e4_ros.perception.records import FrameRecord
 
@@ -78,6 +80,7 @@ class Perception(AutostartNode):
         self._steps: ClockSteps | None = None
         self._learning: Learning | None = None
         self._preference: Preference | None = None
+        self._edge: Edge | None = None
         # One for each camera.
         self._names: list[str] = ['']
         self._outputs: list[Outputs] = []
@@ -115,7 +118,15 @@ class Perception(AutostartNode):
         self._network = LoadedNetwork(self, self._names, models)
         yield self._network
         self._attach(self._network.get(), self._first_version())
-        self._steps.attach(self._network.get(), self._network.versions, self._live_versions())
+        self._edge = None
+        if value(self, 'edge_server'):
+            from e4_ros.nodes.edge import Edge
+
+            self._edge = Edge(self, self._names)
+            yield self._edge
+            self._edge.attach(self._network.get())
+        versions = self._network.versions, self._live_versions()
+        self._steps.attach(self._network.get(), *versions, self._edge_link)
         from e4_ros.nodes.preference import Preference
 
         self._preference = Preference(self, self._steps.charged)
@@ -131,6 +142,10 @@ class Perception(AutostartNode):
         self._images = Images(self, self._names, self._process, self._steps.start, self._levels)
         yield self._images
 
+    @property
+    def _edge_link(self) -> EdgeLink | None:
+        return None if self._edge is None else self._edge.link
+
     def _cameras(self) -> list[str]:
         """Names of the cameras; an empty one for the only one.
 
@@ -143,6 +158,11 @@ class Perception(AutostartNode):
             raise ValueError(
                 'versions take turns for all cameras, and camera_models gives each its own: leave '
                 'one of them empty'
+            )
+        if value(self, 'versions') and value(self, 'edge_server'):
+            raise ValueError(
+                'versions take turns, and an edge server is asked for one network: leave '
+                'edge_server or versions empty'
             )
         if value(self, 'versions') and value(self, 'ring_mb'):
             raise ValueError(
@@ -248,7 +268,9 @@ class Perception(AutostartNode):
                 new.adopt(old)
             self._network.put(network)
             self._attach(network)
-            self._steps.switch(network)
+            if self._edge is not None:
+                self._edge.attach(network)
+            self._steps.switch(network, self._edge_link)
         self.get_logger().info(f'{network.path} answers from now on')
 
     def _time_s(self, place: int, header: Header, frame: np.ndarray, arrived_s: float) -> float:
@@ -317,6 +339,8 @@ class Perception(AutostartNode):
             statuses.append(self._learning.status())
         if self._preference is not None:
             statuses.append(self._preference.status())
+        if self._edge is not None:
+            statuses.append(self._edge.status())
         exits = [stream.exits.status() for stream in network.streams]
         return [*self._named(images), *statuses, *self._named(exits), *network.statuses]
 

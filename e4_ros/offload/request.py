@@ -36,6 +36,11 @@ GO_ON, FOLLOW = 'go_on', 'follow'
 MEANWHILE = (GO_ON, FOLLOW)
 """What the robot does after sending: go on with its own network, or let the tracks answer."""
 
+AUTO, NONE = 'auto', 'none'
+TRIED = (AUTO, TEACHER, MODEL, NETWORK, TAIL, *(f'{s}/{REGION}' for s in (TEACHER, MODEL, NETWORK)))
+"""What may be asked for where no controller decides it. `auto` takes the best that the server has:
+the live teacher, else a bigger model, else what the robot's own network would say, earlier."""
+
 
 @dataclass(frozen=True)
 class Offload:

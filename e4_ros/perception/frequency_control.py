@@ -26,7 +26,12 @@ from e4_ros.energy.board_model import BoardModel, SegmentWork
 from e4_ros.energy.boards import Board, BoardError, load_board
 from e4_ros.energy.client.client import Applied, ClientState, DvfsClient
 from e4_ros.energy.plan import FrequencyPlan
-from e4_ros.perception.frame_energy import FrameEnergy, OperatingPoint, default_cost
+from e4_ros.perception.frame_energy import (
+    FrameEnergy,
+    OperatingPoint,
+    cost_at,
+    default_cost,
+)
 from e4_ros.perception.metered_frames import Aside, MeteredFrames
 from e4_ros.perception.records import NO_SOURCE
 
@@ -123,7 +128,7 @@ class ModelledControl:
         self._model = BoardModel(board)
         self._works = works
         self._plan = plan
-        self._spent: dict[str, Spent] = {}
+        self._spent: dict[tuple[str, int], Spent] = {}
 
     def begin(self) -> None:
         """Nothing to prepare."""
@@ -132,10 +137,14 @@ class ModelledControl:
         """Nothing to step: there is no such machine here."""
 
     def end(self, exit_name: str, segments: Sequence[int]) -> Spent:
-        """The same for every frame of an exit, switches included as the planner counts them."""
-        if exit_name not in self._spent:
-            self._spent[exit_name] = self._cost(exit_name, segments)
-        return self._spent[exit_name]
+        """The same for every frame of an exit, switches included as the planner counts them.
+
+        Of a frame that ended before its path did the switches are not counted.
+        """
+        key = exit_name, len(segments)
+        if key not in self._spent:
+            self._spent[key] = self._cost(exit_name, segments)
+        return self._spent[key]
 
     def begin_aside(self) -> None:
         """Nothing to prepare."""
@@ -147,8 +156,11 @@ class ModelledControl:
 
     def _cost(self, exit_name: str, segments: Sequence[int]) -> Spent:
         if self._plan is not None:
-            path = self._plan.paths[exit_name]
-            points = [self._model.default_point() | point for point in path.points]
+            path, default = self._plan.paths[exit_name], self._model.default_point()
+            points = [default | point for point in path.points[: len(segments)]]
+            if len(segments) < len(path.segments):
+                works = [self._works[index] for index in segments]
+                return Spent(points, cost_at(self._model, works, points).energy_j, 'modelled')
             return Spent(points, path.expected_energy_j, 'modelled')
         point = self._model.default_point()
         cost = default_cost(self._model, self._works, segments)

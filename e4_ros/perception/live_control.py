@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from e4_ros.energy.client.client import DvfsClient
 from e4_ros.perception.active_plan import Stream
@@ -40,13 +41,17 @@ from e4_ros.perception.frequency_control import LONGEST_WAIT_S
 from e4_ros.perception.live_plan import LivePlan, tables_of
 from e4_ros.perception.live_versions import LiveVersions
 from e4_ros.perception.machine import see_machine
+from e4_ros.perception.offload_stream import FrameOffload
 from e4_ros.perception.records import FrameRecord
 from e4_ros.perception.schedule import CameraState, Schedule
 from e4_ros.perception.service_levels import ServiceLevels
 from e4_ros.vision.inference.exit_thresholds import FULL, ExitThresholds
 from e4_ros.vision.inference.stream_engine import StreamEngine
 
-CARRIED = frozenset({'thresholds', 'plan', 'point', 'schedule', 'version'})
+if TYPE_CHECKING:
+    from e4_ros.perception.edge_link import EdgeLink
+
+CARRIED = frozenset({'thresholds', 'plan', 'point', 'schedule', 'version', 'offload'})
 """Fields of a decision that a live stream can carry out."""
 
 
@@ -66,6 +71,7 @@ class LiveControl:
         levels: carries schedules out; None where nobody takes turns.
         versions: versions of the model, of which ``stream`` is the one that answers; None where
             there is only one.
+        edge: the edge server; None where there is none, and what is decided of it is nothing.
 
     Attributes:
         wishes: what the user asks for.
@@ -83,11 +89,13 @@ class LiveControl:
         cameras: Callable[[], Sequence[CameraState]] = tuple,
         levels: ServiceLevels | None = None,
         versions: LiveVersions | None = None,
+        edge: EdgeLink | None = None,
     ) -> None:
         self.controller, self.wishes, self.battery = controller, Wishes(), math.nan
         self.loop = DecisionLoop(controller, self._look, self.carry)
         self._stream, self._engines, self._between_frames = stream, engines, between_frames
         self._lease, self._cameras, self._levels = lease, cameras, levels
+        self._edge = edge
         self._versions = versions
         self._thresholds: dict[str, float] | None = None
         self._state = StreamState(version=self._version)
@@ -108,6 +116,7 @@ class LiveControl:
         self._state = StreamState(result.diversity, result.gate_scores, waiting, version)
         live = self._lease()
         segment_s = result.segment_s if live is not None and live.computes_at_clocks else ()
+        sent = record.offload or FrameOffload()
         self.loop.submit(
             Outcome(
                 result.exit,
@@ -116,6 +125,10 @@ class LiveControl:
                 self._period_s(received),
                 segment_s,
                 record.points,
+                sent.place,
+                sent.sent_bytes,
+                sent.radio_j,
+                sent.requests,
                 version,
             )
         )
@@ -152,6 +165,7 @@ class LiveControl:
             )
         )
         refuse_unknown(first, CARRIED, 'perception')
+        self._send_away(first)
         live = LivePlan(client, self._stream, self._between_frames, first, machine)
         if first.version is not None and first.version != self._version:
             self.loop.changed()  # its clocks are there; the version follows between two frames
@@ -181,6 +195,7 @@ class LiveControl:
             self._set_thresholds(dict(decision.thresholds))
         if decision.schedule is not None:
             self._set_schedule(decision.schedule)
+        self._send_away(decision)
         if live is not None:
             live.carry(decision)
 
@@ -206,6 +221,11 @@ class LiveControl:
         if self._thresholds is not None:
             known = stream.paths.keys()
             self._set_thresholds({n: v for n, v in self._thresholds.items() if n in known})
+
+    def _send_away(self, decision: Decision) -> None:
+        """What is decided of an edge server; without one there is nothing to do."""
+        if decision.offload is not None and self._edge is not None:
+            self._edge.decide(decision.offload)
 
     def _set_thresholds(self, thresholds: dict[str, float]) -> None:
         early = self._stream.paths.keys() - {FULL}
@@ -237,7 +257,7 @@ class LiveControl:
             window_s, power_w = self._window_s, last.energy_j / self._window_s
         board = BoardState() if live is None else live.state(power_w, window_s)
         state, cameras = replace(self._state, version=self._version), self._cameras()
-        return Observation(
+        seen = Observation(
             time.monotonic(),
             state,
             board,
@@ -246,6 +266,9 @@ class LiveControl:
             cameras=cameras,
             battery=self.battery,
         )
+        if self._edge is None:
+            return seen
+        return replace(seen, link=self._edge.link, server=self._edge.server)
 
     def _period_s(self, received: int) -> float | None:
         """Time from image to image; None where it is not known, or the stream had stopped.

@@ -168,12 +168,12 @@ class OffloadStream:
     @property
     def asks_for_parts(self) -> bool:
         """Whether parts of frames are sent."""
-        return self._in_force().form == REGION
+        return self.in_force.form == REGION
 
     @property
     def better(self) -> bool:
         """Whether the server knows more than the robot's own network in what it is asked for."""
-        return self._in_force().service in (MODEL, TEACHER)
+        return self.in_force.service in (MODEL, TEACHER)
 
     @property
     def awaits(self) -> bool:
@@ -191,7 +191,7 @@ class OffloadStream:
         self._keep_for_later()
         self._begin()
         self._last = stamp_s, frame_shape
-        self._wanted = self._in_force()
+        self._wanted = self.in_force
         self._collect()
         self._keep_for_later()
 
@@ -275,14 +275,20 @@ class OffloadStream:
         )
 
     @property
+    def in_force(self) -> Offload:
+        """What is sent of frames that need the network, as things stand."""
+        return self._fallback(self._client.server) if self.offload is None else self.offload
+
+    def adopt(self, other: OffloadStream) -> None:
+        """Go on with the counts, and what was decided, of one that is used no more."""
+        self._counts, self.offload = Counter(other.counts), other.offload
+
+    @property
     def counts(self) -> dict[str, int]:
         """`COUNTS` so far."""
         return {name: self._counts[name] for name in COUNTS}
 
     # -- how ----------------------------------------------------------------------------------
-
-    def _in_force(self) -> Offload:
-        return self._fallback(self._client.server) if self.offload is None else self.offload
 
     def _refusal(self, wanted: Offload) -> str:
         if not wanted.service:

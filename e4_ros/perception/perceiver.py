@@ -22,6 +22,7 @@ import numpy as np
 
 from e4_ros.perception.audit_totals import AuditTotals
 from e4_ros.perception.frequency_control import FrequencyControl, NoControl
+from e4_ros.perception.offload_stream import OffloadStream
 from e4_ros.perception.records import NO_RISK, FrameRecord, StreamRisk
 from e4_ros.vision.inference.audit import Audit
 from e4_ros.vision.inference.exit_thresholds import FULL
@@ -38,13 +39,19 @@ class Perceiver:
     Args:
         engine: Runs the network.
         clocks: Steps the clocks and knows the joules; None where there is neither.
+        edge: The engine's way to an edge server; None where there is none.
 
     Attributes:
         audits: What the audits found and cost so far.
     """
 
-    def __init__(self, engine: StreamEngine, clocks: FrequencyControl | None = None) -> None:
-        self.engine = engine
+    def __init__(
+        self,
+        engine: StreamEngine,
+        clocks: FrequencyControl | None = None,
+        edge: OffloadStream | None = None,
+    ) -> None:
+        self.engine, self.edge = engine, edge
         self.clocks = clocks or NoControl()
         self.audits = AuditTotals()
         self._paths = engine.paths
@@ -66,19 +73,21 @@ class Perceiver:
             ValueError: the frame is not such an image.
         """
         result = self.engine.process(frame, stamp_s, self._step)
-        spent = self.clocks.end(result.exit, self._paths[result.exit])
+        ran = len(result.segment_s)  # where an edge server answered, fewer than the path has
+        spent = self.clocks.end(result.exit, self._paths[result.exit][:ran])
         names, devices = self._told_of[result.exit]
         return FrameRecord(
             frame=index,
             stamp_s=stamp_s,
             result=result,
-            segments=names,
-            devices=devices,
+            segments=names[:ran],
+            devices=devices[:ran],
             points=spent.points,
             energy_j=spent.energy_j,
             energy_source=spent.source,
             energy_shared=spent.shared,
             risk=self.risk,
+            offload=None if self.edge is None else self.edge.told(),
         )
 
     @property

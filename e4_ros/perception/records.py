@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from e4_ros.perception.audit_totals import AuditTotals
+    from e4_ros.perception.offload_stream import FrameOffload
     from e4_ros.vision.inference.frame_result import FrameResult
 
 OperatingPoint = Mapping[str, int]
@@ -72,6 +73,7 @@ class FrameRecord:
         risk: What tracks may cost and cost, after this frame.
         end_to_end_s: Seconds from the image's stamp to the publication of its answer; NaN where
             nothing is published, or stamps say no time of the node's clock.
+        offload: What an edge server had to do with it; None without one.
     """
 
     frame: int
@@ -86,6 +88,7 @@ class FrameRecord:
     full: FrameResult | None = None
     risk: StreamRisk = NO_RISK
     end_to_end_s: float = math.nan
+    offload: FrameOffload | None = None
 
     def mean_point(self) -> dict[str, float]:
         """Clock of each domain over the frame, in hertz, weighted by the segments' seconds."""

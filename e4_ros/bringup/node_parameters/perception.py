@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from e4_ros.bringup.node_parameters.common import AUTOSTART, DIAGNOSTICS_PERIOD
 from e4_ros.bringup.parameter_spec import ParameterSpec
+from e4_ros.offload.request import AUTO as AUTO_OFFLOAD
+from e4_ros.offload.request import GO_ON, MEANWHILE, NONE, TRIED
 from e4_ros.perception.controllers import FIXED, controllers
 from e4_ros.perception.images import DEFAULT_MAX_PIXELS
 from e4_ros.perception.preference import DEFAULT_RESERVE
@@ -355,6 +357,62 @@ PARAMETERS = (
         'Share of energy that a plan for drifted exits must save to replace the one in force.',
         0.0,
         1.0,
+    ),
+    ParameterSpec(
+        'edge_server',
+        '',
+        'Edge server that computes for the robot, tcp/HOST:PORT or tls/HOST:PORT, several with '
+        'commas (`e4 edge-server`, docs/offload.md). Perception never waits for it. Empty for '
+        'none.',
+    ),
+    ParameterSpec('edge_name', 'e4', 'Name of the edge server.'),
+    ParameterSpec(
+        'edge_ca', '', "Certificate (PEM) of the authority that signed the server's, for tls/."
+    ),
+    ParameterSpec('edge_certificate', '', "The robot's own certificate (PEM), for tls/."),
+    ParameterSpec('edge_key', '', 'Private key (PEM) of that certificate.'),
+    ParameterSpec(
+        'edge_offload',
+        AUTO_OFFLOAD,
+        'What the edge server is asked on key frames where the controller does not decide it: '
+        'teacher, the offline teacher live; model, its bigger model; network and tail, what the '
+        "robot's own network would say, from the picture or from a cut on; with /region only the "
+        'part that the tracks are unsure about; auto, the best of what it has; none.',
+        choices=(NONE, *TRIED),
+    ),
+    ParameterSpec(
+        'edge_cuts',
+        [''],
+        'Cuts behind which features may be sent (`e4 edge-server --list-cuts`). Each costs the '
+        "robot's network a few percent. Empty: the best one where edge_offload is tail, else none.",
+    ),
+    ParameterSpec(
+        'edge_bits', 8, "Bits of a feature's value on the way: 8, or 4 for half the bytes.", 4, 8
+    ),
+    ParameterSpec('edge_quality', 75, 'JPEG quality of what is sent.', 1, 100),
+    ParameterSpec(
+        'edge_deadline_s',
+        0.1,
+        'Seconds from the start of an image until an answer to it is late. Late answers still '
+        'correct the tracks for a second.',
+        0.001,
+        10.0,
+    ),
+    ParameterSpec(
+        'edge_meanwhile',
+        GO_ON,
+        'What the robot does after sending: go_on with its own network, whose answer is out '
+        'where it is first; or follow, let the tracks answer until the deadline, which saves the '
+        "network's energy.",
+        choices=MEANWHILE,
+    ),
+    ParameterSpec(
+        'radio_w',
+        0.0,
+        'Watts that the radio takes while it sends, to model the joules of sending; 0 models none. '
+        'They are told apart from the measured ones.',
+        0.0,
+        999.0,
     ),
     DIAGNOSTICS_PERIOD,
 )
