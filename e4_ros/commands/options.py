@@ -48,6 +48,7 @@ DEFAULTS = {name: spec.default for name, spec in SHARED.items()}
 """Name of a node parameter → its value where nothing is given."""
 
 HERE_PANEL = 'With --board here'
+EDGE_PANEL = 'With --edge'
 
 
 def parameter(
@@ -107,6 +108,16 @@ TableFile = Annotated[Optional[Path], parameter('table_file')]  # noqa: UP045
 DeadlineS = Annotated[float, parameter('deadline_s')]
 Yardstick = Annotated[bool, parameter('yardstick')]
 RingShare = Annotated[float, parameter('ring_share')]
+EdgeName = Annotated[str, parameter('edge_name', panel=EDGE_PANEL)]
+EdgeOffload = Annotated[str, parameter('edge_offload', panel=EDGE_PANEL)]
+EdgeBits = Annotated[int, parameter('edge_bits', panel=EDGE_PANEL)]
+EdgeQuality = Annotated[int, parameter('edge_quality', panel=EDGE_PANEL)]
+EdgeDeadlineS = Annotated[float, parameter('edge_deadline_s', panel=EDGE_PANEL)]
+EdgeMeanwhile = Annotated[str, parameter('edge_meanwhile', panel=EDGE_PANEL)]
+EdgeCa = Annotated[str, parameter('edge_ca', panel=EDGE_PANEL)]
+EdgeCertificate = Annotated[str, parameter('edge_certificate', panel=EDGE_PANEL)]
+EdgeKey = Annotated[str, parameter('edge_key', panel=EDGE_PANEL)]
+RadioW = Annotated[float, parameter('radio_w', panel=EDGE_PANEL)]
 ImageTopic = Annotated[str, parameter('image_topic')]
 Frames = Annotated[int, parameter('frames')]
 

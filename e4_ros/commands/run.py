@@ -104,7 +104,32 @@ def run(
     ] = None,
     ring_mb: Annotated[int, typer.Option(min=8, help='Megabytes that the ring takes.')] = 200,
     ring_share: options.RingShare = 1.0,
-    on: run_many.On = 'here',
+    edge: Annotated[
+        str,
+        typer.Option(
+            help='Edge server that computes key frames, too (`e4 edge-server`): tcp/HOST:PORT or '
+            'tls/HOST:PORT. Frames then come at their own pace, as a camera’s.'
+        ),
+    ] = '',
+    edge_name: options.EdgeName = options.DEFAULTS['edge_name'],
+    edge_offload: options.EdgeOffload = options.DEFAULTS['edge_offload'],
+    edge_cuts: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            '--edge-cut',
+            help='Cut behind which features may be sent; may be given again.',
+            rich_help_panel=options.EDGE_PANEL,
+        ),
+    ] = None,
+    edge_bits: options.EdgeBits = options.DEFAULTS['edge_bits'],
+    edge_quality: options.EdgeQuality = options.DEFAULTS['edge_quality'],
+    edge_deadline_s: options.EdgeDeadlineS = options.DEFAULTS['edge_deadline_s'],
+    edge_meanwhile: options.EdgeMeanwhile = options.DEFAULTS['edge_meanwhile'],
+    edge_ca: options.EdgeCa = '',
+    edge_certificate: options.EdgeCertificate = '',
+    edge_key: options.EdgeKey = '',
+    radio_w: options.RadioW = options.DEFAULTS['radio_w'],
+) -> None:    on: run_many.On = 'here',
     workers: run_many.WorkerCount = None,
     address: run_many.Address = 'auto',
     ship: run_many.Ship = False,
@@ -117,6 +142,7 @@ def run(
         e4 run /dev/video0 --frames 300
         e4 run street.mp4 --controller full --board jetson_nano
         e4 run street.mp4 --labels gt.txt
+        e4 run street.mp4 --edge tcp/192.168.1.7:7447 --edge-offload teacher
         e4 run monday/*.mcap --workers 4 --out out/monday
         e4 run monday/*.mcap --on ray --out out/monday
 
@@ -135,6 +161,7 @@ def run(
     with console.STDERR.status('loading'):
         from e4_ros.evaluation.job import JobOptions
         from e4_ros.evaluation.sources import open_source
+        from e4_ros.perception.edge_link import EdgeOptions
 
         stream = None
         if spread is None:
@@ -162,6 +189,20 @@ def run(
             window_stride_s=window_stride_s,
             labels=labels,
             labels_class=labels_class,
+            edge=EdgeOptions(
+                edge,
+                edge_name,
+                edge_ca,
+                edge_certificate,
+                edge_key,
+                edge_offload,
+                tuple(edge_cuts or ()),
+                edge_bits,
+                edge_quality,
+                edge_deadline_s,
+                edge_meanwhile,
+                radio_w,
+            ),
         )
     if spread is not None or stream is None:
         assert spread is not None

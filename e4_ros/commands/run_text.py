@@ -36,6 +36,7 @@ def summary_table(outputs: RunOutputs) -> Table:
     table.add_column(style='dim')
     _add_exits(table, summary)
     _add_risk(table, summary)
+    _add_edge(table, summary)
     _add_latencies(table, summary)
     _add_labels(table, summary)
     _add_audits(table, summary)
@@ -139,6 +140,28 @@ def _add_risk(table: Table, summary: Summary) -> None:
     table.add_row('key frames', f'{risk.key_frames:.1%}', f'where the network ran{often}')
     asked = f'loss of a frame between them; {risk.asked:g} is allowed'
     table.add_row('  risk seen', seen, asked)
+
+
+def _add_edge(table: Table, summary: Summary) -> None:
+    from e4_ros.perception.palette import joules
+
+    edge = summary.edge
+    if edge is None:
+        return
+    ends = f'{edge.answered} answered, {edge.expired} expired, {edge.refused} refused'
+    table.add_row('edge server', f'{edge.sent} asked', f'{ends}, {edge.lost} lost')
+    uses = (
+        f'{edge.taken} taken at once, {edge.corrected} corrected tracks, {edge.dropped} of no use'
+    )
+    table.add_row('  answers', str(edge.answered), f'{uses}; {edge.late} late')
+    if edge.answer_ms is not None:
+        legs = '  '.join(f'{leg} {ms:.1f}' for leg, ms in edge.legs_ms.items())
+        table.add_row('  answer after', f'{edge.answer_ms.mean:.1f} ms', f'mean of {legs}')
+    table.add_row('  sent', f'{edge.bytes_per_frame / 1e3:.1f} kB', 'a frame of the run')
+    if edge.radio_j_per_frame is not None:
+        table.add_row('  radio', joules(edge.radio_j_per_frame), 'a frame, modelled')
+    for reason, count in edge.why_local.items():
+        table.add_row('  stayed local', str(count), escape(reason))
 
 
 def _add_audits(table: Table, summary: Summary) -> None:

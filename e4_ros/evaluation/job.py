@@ -38,12 +38,15 @@ from e4_ros.energy.plan import FrequencyPlan
 from e4_ros.evaluation.replay import StampedFrames, replay
 from e4_ros.evaluation.run_labels import label_problems, load_labels
 from e4_ros.evaluation.sources import Source
+from e4_ros.evaluation.sources.pacing import paced
 from e4_ros.evaluation.waits import period_s, with_waits
 from e4_ros.perception.active_plan import Stream, constant_plan
+from e4_ros.perception.bundle_cache import open_bundle
 from e4_ros.perception.controller import BoardState, Observation, Wishes, refuse_unknown
 from e4_ros.perception.controllers import live_spec, make_controller
 from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.controllers.fixed import costs
+from e4_ros.perception.edge_link import EdgeCuts, EdgeLink, EdgeOptions, cuts_for
 from e4_ros.perception.frame_energy import default_cost
 from e4_ros.perception.frequency_control import (
     FrequencyControl,
@@ -62,6 +65,7 @@ from e4_ros.vision.inference.stream_engine import StreamEngine
 from e4_ros.vision.runtime.devices import AUTO, check_name
 from e4_ros.vision.runtime.precision import FP32
 
+_CONNECT_S = 3.0  # that a run waits for its edge server at the start
 _CARRIED = frozenset({'thresholds', 'plan', 'point'})  # thresholds: those of the exits, or none
 
 
@@ -91,6 +95,7 @@ class JobOptions:
         labels: Path of labels in the MOT format that judge the detections; None for none.
         labels_class: Name of the class that the labels are of; empty for a model's only class, or
             its people.
+        edge: The edge server that may be asked, and how.
     """
 
     controller: str = 'e4'
@@ -115,6 +120,7 @@ class JobOptions:
     window_stride_s: float = 0.0
     labels: Path | None = None
     labels_class: str = ''
+    edge: EdgeOptions = field(default_factory=EdgeOptions)
 
 
 class Job:
@@ -158,7 +164,13 @@ class Job:
             audit_share=options.audit_share,
             device=options.device,
         )
-        self.setup = set_up(wanted)
+        cuts = EdgeCuts()
+        if options.edge.server:
+            extras.require('edge', '`e4 run --edge`')
+            _ = options.edge.config  # what is wrong with it is to be said before anything is loaded
+            cuts = cuts_for(options.edge, open_bundle(options.model))
+        edged = replace(wanted, edge=bool(options.edge.server), cuts=cuts.every)
+        self.setup = set_up(edged)
         self.engine = self.setup.engine
         self.labels = load_labels(options.labels, options.labels_class, self.engine.model)
         # What it is compared with runs on the same device.
@@ -167,6 +179,7 @@ class Job:
         self.works = self._works(self.engine)
         self.plan = self._plan()
         self._perceiver = Perceiver(self.engine, self._clocks())
+        self._features, self._edge_notes = cuts.features, list[str]()
 
     def run(
         self,
@@ -174,11 +187,24 @@ class Job:
         limit: int | None = None,
         on_record: Callable[[FrameRecord], None] | None = None,
     ) -> list[FrameRecord]:
-        """Process frames in order; see `replay`."""
-        full = self.full if self.options.baseline else None
-        return replay(
-            frames, self._perceiver, full, limit, on_record, check_pay=self.options.check_pay
-        )
+        """Process frames in order; see `replay`.
+
+        With an edge server they come at their own pace, as a camera's would: an answer takes real
+        time, and the stream must not run ahead of it.
+        """
+        full, pays = self.full if self.options.baseline else None, self.options.check_pay
+        edge = self.options.edge
+        if not edge.server:
+            return replay(frames, self._perceiver, full, limit, on_record, check_pay=pays)
+        link = EdgeLink(edge)
+        try:
+            [self._perceiver.edge] = link.attach(self.setup, self._features)
+            link.wait(_CONNECT_S)
+            return replay(paced(frames), self._perceiver, full, limit, on_record, check_pay=pays)
+        finally:
+            self._edge_notes = [f'edge server {edge.server}: frames came at their own pace']
+            self._edge_notes += [text for text in [link.complaint()] if text]
+            link.close()
 
     def info(self, records: list[FrameRecord], source: Source) -> RunInfo:
         """Facts about a run over `source`, when it is over."""
@@ -211,6 +237,7 @@ class Job:
         if self.board is not None and self.options.precision != FP32:
             modelled = [f'clocks and joules are modelled as for {FP32}']
         return [
+            *self._edge_notes,
             *modelled,
             *verdicts,
             *(f'exit {name}: {why}' for name, why in self.engine.off.items()),

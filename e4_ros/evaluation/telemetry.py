@@ -30,7 +30,10 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
+from e4_ros.offload.exchange import ANSWERED
+from e4_ros.offload.request import FEATURES, LEGS, LOCAL, Offload, RequestOutcome
 from e4_ros.perception.audit_totals import AuditTotals
+from e4_ros.perception.offload_stream import COUNTS, FrameOffload
 from e4_ros.perception.records import NO_SOURCE, FrameRecord, RunInfo, StreamRisk
 from e4_ros.vision.detections import Detections
 from e4_ros.vision.inference.frame_result import FrameResult
@@ -165,6 +168,41 @@ def _record(topics: _Topics, stamp_ns: int, index: int) -> FrameRecord:
         full=full,
         risk=StreamRisk(*(float(getattr(telemetry, name, math.nan)) for name in _RISK)),
         end_to_end_s=float(getattr(telemetry, 'end_to_end_s', math.nan)),
+        offload=_offload(getattr(telemetry, 'offload', None)),
+    )
+
+
+def _offload(about: Any) -> FrameOffload | None:
+    """What an edge server had to do with a frame; None in recordings from before there were any."""
+    if about is None:
+        return None
+    return FrameOffload(
+        about.place,
+        _asked(about),
+        [_request(each) for each in about.requests],
+        float(about.radio_j),
+        {name: int(getattr(about, name)) for name in COUNTS},
+        about.why_local,
+    )
+
+
+def _asked(about: Any) -> Offload:
+    if not about.service:
+        return LOCAL
+    return Offload(about.service, about.form, about.cut if about.form == FEATURES else '')
+
+
+def _request(about: Any) -> RequestOutcome:
+    legs_s = {leg: float(getattr(about, f'{leg}_s')) for leg in LEGS}
+    return RequestOutcome(
+        _asked(about),
+        about.status,
+        about.status == ANSWERED and not about.late,
+        int(about.sent_bytes),
+        {leg: s for leg, s in legs_s.items() if math.isfinite(s)},
+        float(about.total_s),
+        about.stamp.sec + about.stamp.nanosec * 1e-9,
+        about.reason,
     )
 
 

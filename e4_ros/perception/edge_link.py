@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -228,6 +229,15 @@ class EdgeLink:
             engine.port = way
             self.streams.append(way)
         return self.streams
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether the server is reached within so many seconds: for runs, never for robots."""
+        end_s = time.monotonic() + timeout_s
+        while self.facts().get('state') != 'connected':
+            if time.monotonic() > end_s:
+                return False
+            time.sleep(0.02)
+        return True
 
     def decide(self, offload: Offload) -> None:
         """From the next frame on, this is what is sent."""

@@ -143,6 +143,10 @@ def _tiles(summary: Summary) -> str:
         seen = 'n/a' if risk.seen is None else f'{risk.seen:.3f}'
         note = f'loss of a frame {seen}, {risk.asked:g} allowed'
         tiles.append(('Key frames: the network ran', f'{risk.key_frames:.0%}', note))
+    if (edge := summary.edge) is not None:
+        note = f'{edge.answered} of {edge.sent} requests answered, {edge.late} of them late'
+        used = edge.taken + edge.corrected
+        tiles.append(('Edge server: answers used', f'{used}', note))
     if summary.energy_j_per_frame is not None:
         baseline = summary.baseline_energy_j_per_frame
         against = f'full depth, default clocks {joules(baseline)}' if baseline else ''

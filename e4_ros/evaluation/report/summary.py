@@ -35,6 +35,7 @@ from e4_ros.evaluation.report.quality import (
     by_labels,
 )
 from e4_ros.files import write_whole
+from e4_ros.offload.request import LEGS
 from e4_ros.perception.audit_totals import AuditTotals
 from e4_ros.perception.records import NO_SOURCE, FrameRecord, RunInfo
 from e4_ros.vision.inference.exit_thresholds import TRACK
@@ -105,6 +106,44 @@ class Risk(BaseModel):
     key_frames: Rounded
 
 
+class EdgeServer(BaseModel):
+    """What an edge server did for the run.
+
+    Attributes:
+        sent: Number of requests; each is answered, expired, refused or lost in the end.
+        answered: Number of those that were answered.
+        late: Number of those answered after their deadline.
+        expired: Number of those whose time was over before anybody computed them.
+        refused: Number of those that the server would not compute.
+        lost: Number of those of which nobody knows.
+        taken: Number of answers that became the detections of their own frame.
+        corrected: Number of answers that corrected the tracks of a later frame.
+        dropped: Number of answers that were of no use.
+        answer_ms: Milliseconds from the start of a frame to the answer to it; null without any.
+        legs_ms: Leg of the way → mean milliseconds.
+        bytes_per_frame: Mean bytes that a frame of the run sent.
+        radio_j_per_frame: Mean joules of sending, by the radio's model; null where it has none.
+        why_local: Reason → number of frames that needed the network, of which nothing was sent.
+    """
+
+    model_config = ConfigDict(extra='forbid')
+
+    sent: int
+    answered: int
+    late: int
+    expired: int
+    refused: int
+    lost: int
+    taken: int
+    corrected: int
+    dropped: int
+    answer_ms: Latency | None
+    legs_ms: dict[str, Rounded]
+    bytes_per_frame: Rounded
+    radio_j_per_frame: Rounded | None
+    why_local: dict[str, int]
+
+
 class Live(BaseModel):
     """The same frames with the waits between them, as the board of a robot pays for them.
 
@@ -143,6 +182,7 @@ class Summary(BaseModel):
         min_score: Least score of a detection: less is neither published nor judged.
         by_labels: What labels say of the run and of the full network; null without labels.
         risk: What tracks may cost and cost; null where nobody tracks.
+        edge: What an edge server did; null without one.
         energy_j_per_frame: Mean joules of a frame's computation.
         baseline_energy_j_per_frame: Joules of a frame at full depth and default clocks.
         waits_counted: Whether both include the wait for the frame, as on a live stream.
@@ -169,6 +209,7 @@ class Summary(BaseModel):
     min_score: Rounded = 0.2
     by_labels: ByLabels | None = None
     risk: Risk | None = None
+    edge: EdgeServer | None = None
     energy_j_per_frame: Rounded | None
     baseline_energy_j_per_frame: Rounded | None
     waits_counted: bool = False
@@ -245,6 +286,7 @@ def summarise(
         min_score=min_score,
         by_labels=None if labels is None else by_labels(records, labels, min_score),
         risk=_risk(records),
+        edge=_edge(records),
         energy_j_per_frame=_finite(joules[np.isfinite(joules)].mean()) if known else None,
         baseline_energy_j_per_frame=_finite(info.baseline_energy_j),
         waits_counted=info.waits_counted,
@@ -267,6 +309,26 @@ def _risk(records: Sequence[FrameRecord]) -> Risk | None:
         return None
     key = sum(record.result.exit != TRACK for record in records)
     return Risk(asked=last.asked, seen=_finite(last.seen), key_frames=key / len(records))
+
+
+def _edge(records: Sequence[FrameRecord]) -> EdgeServer | None:
+    told = [record.offload for record in records if record.offload is not None]
+    why = Counter(each.why_local for each in told if each.why_local)
+    if not told or not (any(told[-1].counts.values()) or why):
+        return None
+    requests = [request for each in told for request in each.requests]
+    total_ms = np.array([request.total_s for request in requests]) * 1e3
+    total_ms = total_ms[np.isfinite(total_ms)]
+    legs = {leg: [r.legs_s[leg] for r in requests if leg in r.legs_s] for leg in LEGS}
+    radio_j = sum(each.radio_j for each in told)
+    return EdgeServer(
+        **told[-1].counts,
+        answer_ms=_latency(total_ms) if len(total_ms) else None,
+        legs_ms={leg: float(np.mean(took)) * 1e3 for leg, took in legs.items() if took},
+        bytes_per_frame=sum(each.sent_bytes for each in told) / len(records),
+        radio_j_per_frame=radio_j / len(records) if radio_j else None,
+        why_local=dict(why),
+    )
 
 
 def _audits(totals: AuditTotals, frames: int) -> Audits:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -38,6 +38,20 @@ class Pace:
     speed: float = 1.0
     loop: bool = False
     paused: bool = False
+
+
+def paced(items: Iterable[tuple[float, T]]) -> Iterator[tuple[float, T]]:
+    """Hand items on no sooner than their times say, as a camera would.
+
+    An item that is late comes at once and moves the ones after it.
+    """
+    origin: float | None = None
+    for time_s, item in items:
+        now_s = time.monotonic()
+        if origin is None or time_s + origin < now_s:
+            origin = now_s - time_s
+        time.sleep(max(origin + time_s - now_s, 0.0))
+        yield time_s, item
 
 
 class Player(Generic[T]):

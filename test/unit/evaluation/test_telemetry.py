@@ -24,6 +24,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from e4_ros.evaluation.report.summary import summarise
 from e4_ros.evaluation.telemetry import TelemetryError, read_stamps, read_telemetry
+from e4_ros.perception.offload_stream import COUNTS
 
 MESSAGES = Path(__file__).parents[3] / 'msg'
 
@@ -109,12 +110,32 @@ class Recording:
             'energy_j': 0.01 if known else math.nan,
             'energy_source': 'modelled' if known else 'none',
             'frames_received': self.processed + 2, 'frames_processed': self.processed,
-            'frames_dropped': 2, 'plan_id': '',
+            'frames_dropped': 2, 'plan_id': '', 'offload': self.offload(),
         }  # fmt: skip
         self.write(
             f'/perception/{prefix}exit_telemetry',
             self.make('ExitTelemetry', header=header, **(fields | more)),
         )
+
+    def offload(self, service: str = '', **more):
+        if 'e4_ros/msg/OffloadTelemetry' not in self.store.types:
+            return None
+        fields = {
+            'place': 'edge' if service else 'robot', 'service': service,
+            'form': 'frame' if service else '', 'cut': '', 'requests': [], 'radio_j': 0.0,
+            'why_local': '', **dict.fromkeys(COUNTS, 0),
+        }  # fmt: skip
+        return self.make('OffloadTelemetry', **(fields | more))
+
+    def request(self, **more):
+        stamp = self.store.types['builtin_interfaces/msg/Time'](5, 0)
+        legs = {f'{leg}_s': 0.002 for leg in ('encode', 'send', 'queue', 'run')}
+        fields = {
+            'stamp': stamp, 'service': 'teacher', 'form': 'frame', 'cut': '', 'status': 'answered',
+            'late': False, 'sent_bytes': 12_000, 'total_s': 0.05, 'reason': '', **legs,
+            'return_s': math.nan,
+        }  # fmt: skip
+        return self.make('RequestTelemetry', **(fields | more))
 
     def state(self) -> None:
         domain = self.make(
@@ -183,6 +204,23 @@ def test_tracks_and_their_risk_are_kept(recording):
     assert summary.risk.key_frames == 0.5
 
 
+def test_what_an_edge_server_did_is_kept(recording):
+    counts = {'sent': 2, 'answered': 1, 'lost': 1, 'taken': 1}
+    about = recording.offload('teacher', requests=[recording.request()], radio_j=0.004, **counts)
+    recording.detections(5_000_000_000, 'edge', offload=about)
+    recording.detections(6_000_000_000, 'track', offload=recording.offload(**counts))
+    records, info = read_telemetry(recording.close(), source='bikes')
+    first, second = (record.offload for record in records)
+    assert (first.place, first.asked.service, second.place) == ('edge', 'teacher', 'robot')
+    [request] = first.requests
+    assert (request.in_time, request.stamp_s, request.sent_bytes) == (True, 5.0, 12_000)
+    assert request.legs_s == dict.fromkeys(('encode', 'send', 'queue', 'run'), 0.002)
+    edge = summarise(records, info).edge
+    assert (edge.sent, edge.answered, edge.lost, edge.taken) == (2, 1, 1, 1)
+    assert (edge.bytes_per_frame, edge.radio_j_per_frame) == (6000, 0.002)
+    assert edge.answer_ms.mean == pytest.approx(50)
+
+
 def test_without_tracks_there_are_no_ids_and_no_risk(recording):
     recording.detections(1, 'full')
     (record,), info = read_telemetry(recording.close(), source='bikes')
@@ -192,7 +230,7 @@ def test_without_tracks_there_are_no_ids_and_no_risk(recording):
 
 
 def test_a_recording_from_before_there_were_tracks_is_read(tmp_path):
-    newer = ('end_to_end_s', 'energy_shared')
+    newer = ('end_to_end_s', 'energy_shared', 'offload')
     old = store_without('track_id', 'velocity', 'risk_asked', 'risk_seen', 'key_frame_rate', *newer)
     recording = Recording(old, tmp_path / 'old')
     recording.detections(1, 'temporal')

@@ -149,7 +149,7 @@ def record(exit_name: str, live: Robot, longer: float = 1.0, **held: int):
     result = SimpleNamespace(
         exit=exit_name, latency_s=sum(seconds), segment_s=seconds, diversity=0.1, gate_scores={}
     )
-    return SimpleNamespace(result=result, points=points, energy_j=math.nan)
+    return SimpleNamespace(result=result, points=points, energy_j=math.nan, offload=None)
 
 
 def highest(live: Robot, domain: str) -> int:
@@ -389,13 +389,13 @@ def test_thresholds_reach_the_engine_between_frames(begin):
 class Further(Decision):
     """A decision of a kind that nobody can carry out yet."""
 
-    offload: str | None = None
+    lights: str | None = None
 
 
 @pytest.mark.parametrize(
     ('decision', 'says'),
     [
-        (Further(offload='add_5'), 'perception cannot carry out offload'),
+        (Further(lights='on'), 'perception cannot carry out lights'),
         (Decision({'exit7': 0.5}), 'this network has no exit exit7; it has exit1, temporal'),
         (Decision({'full': 0.5}), 'no exit full'),
         (Decision(point={'cpu': 5}), 'no frequency 5 Hz'),
