@@ -129,7 +129,7 @@ def run(
     edge_certificate: options.EdgeCertificate = '',
     edge_key: options.EdgeKey = '',
     radio_w: options.RadioW = options.DEFAULTS['radio_w'],
-) -> None:    on: run_many.On = 'here',
+    on: run_many.On = 'here',
     workers: run_many.WorkerCount = None,
     address: run_many.Address = 'auto',
     ship: run_many.Ship = False,
