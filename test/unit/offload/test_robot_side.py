@@ -133,8 +133,12 @@ def slowly(perceiver):
     """Let the robot wait at each segment, so that the server is the faster one."""
     before = perceiver.clocks.step
 
+    def arrived() -> bool:
+        perceiver.edge._collect()
+        return not perceiver.edge._pending
+
     def step(segment):
-        until(lambda: not perceiver.edge._pending or perceiver.edge._client._answers.get(''))
+        until(arrived)
         before(segment)
 
     perceiver.clocks.step = step
