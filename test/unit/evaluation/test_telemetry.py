@@ -110,7 +110,7 @@ class Recording:
             'energy_j': 0.01 if known else math.nan,
             'energy_source': 'modelled' if known else 'none',
             'frames_received': self.processed + 2, 'frames_processed': self.processed,
-            'frames_dropped': 2, 'plan_id': '', 'offload': self.offload(),
+            'frames_dropped': 2, 'plan_id': '', 'version': '', 'offload': self.offload(),
         }  # fmt: skip
         self.write(
             f'/perception/{prefix}exit_telemetry',
@@ -230,7 +230,7 @@ def test_without_tracks_there_are_no_ids_and_no_risk(recording):
 
 
 def test_a_recording_from_before_there_were_tracks_is_read(tmp_path):
-    newer = ('end_to_end_s', 'energy_shared', 'offload')
+    newer = ('end_to_end_s', 'energy_shared', 'offload', 'version')
     old = store_without('track_id', 'velocity', 'risk_asked', 'risk_seen', 'key_frame_rate', *newer)
     recording = Recording(old, tmp_path / 'old')
     recording.detections(1, 'temporal')
