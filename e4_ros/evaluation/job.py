@@ -168,7 +168,7 @@ class Job:
         if options.edge.server:
             extras.require('edge', '`e4 run --edge`')
             _ = options.edge.config  # what is wrong with it is to be said before anything is loaded
-            cuts = cuts_for(options.edge, open_bundle(options.model))
+            cuts = cuts_for(options.edge, open_bundle(options.model), options.controller)
         edged = replace(wanted, edge=bool(options.edge.server), cuts=cuts.every)
         self.setup = set_up(edged)
         self.engine = self.setup.engine

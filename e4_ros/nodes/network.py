@@ -142,7 +142,7 @@ def load(
     for name, places in users.items():
         shown = [cameras[place] for place in places]
         try:
-            cuts = cuts_for(edge, open_bundle(name)) if edge.server else cuts
+            cuts = cuts_for(edge, open_bundle(name), controller) if edge.server else cuts
             setup, streams = _load_one(node, name, baseline, shown, every, precision, cuts)
         except (ValueError, OSError) as error:
             if len(users) == 1:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from e4_ros.vision.models.described import DescribedModel
 
 _LOOKS = (0.35, 0.7)  # shares of what is left of the network behind what is sent
+_DECIDE, _CHOICE = frozenset({'dvfo'}), 2  # families of controllers that decide it; among so many
 _LATEST = 0.8  # share of the network's cost before a cut, from which little is left to send away
 
 
@@ -131,7 +132,7 @@ class EdgeCuts(NamedTuple):
     every: tuple[str, ...] = ()
 
 
-def cuts_for(options: EdgeOptions, folder: Path) -> EdgeCuts:
+def cuts_for(options: EdgeOptions, folder: Path, controller: str = '') -> EdgeCuts:
     """Cuts that a robot's network needs for what is to be asked.
 
     Each costs the network a few percent of its time, so they are few. Behind the last place where
@@ -141,6 +142,8 @@ def cuts_for(options: EdgeOptions, folder: Path) -> EdgeCuts:
     Args:
         options: what the user says.
         folder: the network's bundle.
+        controller: name of the controller; one that decides where features are taken needs a
+            choice.
 
     Raises:
         StageError, BundleError: the network cannot be read.
@@ -155,9 +158,11 @@ def cuts_for(options: EdgeOptions, folder: Path) -> EdgeCuts:
     features = []
     if options.cuts:
         features = named_cuts(possible, list(options.cuts))
-    elif options.offload == TAIL:
+    else:
         worth = best_cuts(possible)
-        features = ([cut for cut in worth if cut.share <= _LATEST] or worth)[-1:]
+        early = [cut for cut in worth if cut.share <= _LATEST] or worth[:1]
+        many = _CHOICE if controller.split(':')[0] in _DECIDE else options.offload == TAIL
+        features = early[len(early) - min(int(many), len(early)) :]
     last = max((cut.share for cut in features), default=0.0)
     behind = [cut for cut in possible if cut.share > last]
     looks = [

@@ -384,7 +384,8 @@ PARAMETERS = (
         'edge_cuts',
         [''],
         'Cuts behind which features may be sent (`e4 edge-server --list-cuts`). Each costs the '
-        "robot's network a few percent. Empty: the best one where edge_offload is tail, else none.",
+        "robot's network a few percent. Empty: the best one where edge_offload is tail, two where "
+        'the controller decides it, else none.',
     ),
     ParameterSpec(
         'edge_bits', 8, "Bits of a feature's value on the way: 8, or 4 for half the bytes.", 4, 8
