@@ -160,6 +160,7 @@ class OffloadStream:
     def _begin(self) -> None:
         self._started_s = self._now()
         self._wanted, self._asked, self._place = LOCAL, LOCAL, ROBOT
+        self._hand_over = False
         self._told: list[RequestOutcome] = []
         self._radio_j = 0.0
 
@@ -173,7 +174,8 @@ class OffloadStream:
     @property
     def better(self) -> bool:
         """Whether the server knows more than the robot's own network in what it is asked for."""
-        return self.in_force.service in (MODEL, TEACHER)
+        asked = self._asked if self._asked.service else self._wanted
+        return asked.service in (MODEL, TEACHER)
 
     @property
     def awaits(self) -> bool:
@@ -212,6 +214,7 @@ class OffloadStream:
             return NOTHING
         follow = may_follow and wanted.meanwhile == FOLLOW
         if wanted.form == FEATURES:
+            self._hand_over = follow
             return Asked(wanted.cut, hand_over=follow)
         if wanted.form == REGION:
             return Asked(sent=part is not None and self.ask_part(frame, part))
@@ -227,9 +230,8 @@ class OffloadStream:
 
     def features(self, tensors: Mapping[str, np.ndarray]) -> bool:
         """Send the features."""
-        wanted = self._wanted
-        stood_in = wanted.meanwhile == FOLLOW
-        return self._send(wanted, self._last[1], tensors=tensors, stood_in=stood_in)
+        shape, follow = self._last[1], self._hand_over
+        return self._send(self._wanted, shape, tensors=tensors, stood_in=follow)
 
     def answer(self, done: bool = False) -> Detections | None:
         """The answer to this frame, if it is there and of use."""

@@ -290,6 +290,26 @@ def test_tracks_answer_until_the_teacher_does(serve, robot, street):
     assert link.counts['corrected'] >= 1
 
 
+def test_behind_a_cut_the_tracks_answer_too(serve, services, robot, street, cut):
+    _, endpoint = serve(services)
+    offload = Offload(TAIL, FEATURES, cut, deadline_s=PATIENT_S, meanwhile=FOLLOW)
+    perceiver, link = robot(endpoint, offload)
+    reached(link, offload)
+    still = street[0][1]
+    first = perceiver.process(still, 0.0, 0)
+    assert len(first.result.detections)  # the own network's: no tracks could stand in
+    assert not perceiver.edge.awaits
+    settled(perceiver, link)
+    record = perceiver.process(still, 0.7, 1)
+    assert record.result.exit == EDGE
+    assert record.offload.place == 'robot'
+    assert len(record.result.segment_s) < len(perceiver.engine.paths[FULL])
+    assert record.result.detections.ids.tolist() == first.result.detections.ids.tolist()
+    settled(perceiver, link)
+    assert perceiver.process(still, 0.8, 2).result.exit == TRACK
+    assert link.counts['corrected'] == 1
+
+
 def test_a_doubtful_part_is_looked_at_elsewhere(serve, robot, street):
     there = Detections.of(np.array([[60.0, 60, 100, 120]]), np.array([0.9]))
     service = Oracle(name=MODEL, found=there)
