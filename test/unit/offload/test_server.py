@@ -224,6 +224,22 @@ def test_another_bundle_is_said_and_nothing_is_sent(serve, ask):
     assert client.server.services == {}
 
 
+def test_a_bundle_that_is_swapped_on_the_server_is_noticed(serve, ask):
+    port = free_port()
+    first, endpoint = serve({NETWORK: Notes()}, port)
+    client = ask(endpoint, OFFERS)
+    connected(client, ASKED)
+    first.close()
+    until(lambda: client.refusal(ASKED))
+    second, _ = serve({NETWORK: Notes(hash='another')}, port)
+    until(lambda: 'another network' in client.refusal(ASKED))
+    second.close()
+    serve({NETWORK: Notes()}, port)
+    connected(client, ASKED)
+    assert client.send(picture_request())
+    assert answer(client).status == 'answered'
+
+
 def test_a_teachers_classes_are_matched_by_name(serve, ask):
     teacher = Notes(name=TEACHER, hash='t', class_names=('cat', 'person', 'dog'))
     labels = iter([0, 1, 2])

@@ -117,6 +117,25 @@ def test_who_is_not_to_be_trusted_is_refused_and_told(
     assert client.counts['sent'] == 0
 
 
+def test_a_connection_ends_when_its_certificate_does(files, serve, ask, tmp_path):
+    ours = _certificate(tmp_path, 'ca')
+    soon = datetime.datetime.now(datetime.timezone.utc) - _NOW + datetime.timedelta(seconds=5)
+    _certificate(tmp_path, 'server', ours)
+    _certificate(tmp_path, 'robot', ours, soon)
+
+    def of(name):
+        return TlsFiles(*(tmp_path / file for file in ('ca.pem', f'{name}.pem', f'{name}.key')))
+
+    _, endpoint = serve({NETWORK: Notes()}, tls=of('server'))
+    client = ask(endpoint, OFFERS, tls=of('robot'))
+    connected(client, ASKED)
+    assert client.send(picture_request())
+    assert answer(client).status == 'answered'
+    until(lambda: client.refusal(ASKED))
+    until(lambda: 'of this robot has expired' in client.refusal(ASKED))
+    assert not client.link.up
+
+
 def test_no_certificate_no_answer(files, serve, tmp_path):
     """Not by Zenoh alone: whoever opens a connection by hand is asked for a certificate, too."""
     import socket
