@@ -153,7 +153,7 @@ def live_teacher(
         film = Film(each, _DIFFERENT, progress)
         with ExitStack() as stack:
             stack.callback(film.close)
-            server = ['--model', MODEL, '--services', 'teacher']
+            server = ['--model', MODEL, '--services', 'network', '--teacher']
             place = stack.enter_context(_Place(server))
             for way in (Way('the robot alone'), Way('with the live teacher', _LOOK)):
                 progress(f'{film.name}: {way.name}', 0, 1)
