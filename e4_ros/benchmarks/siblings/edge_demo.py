@@ -173,6 +173,8 @@ def demonstrate(options: DemoOptions, progress: Progress) -> Show:
         for robot, share in zip(robots.values(), (slow, slow_too), strict=True):
             robot.wait_for('ready')
             share.add(robot.pid)
+        for robot in robots.values():
+            robot.warm_up()
         server.wait_until_it_listens()
         robots[WITH].wait_for('connected', _HOLD_S)
         frames = round(options.seconds * options.rate_hz)

@@ -15,7 +15,7 @@
 """`e4 bench siblings --part offload`: a real robot and a real edge server, and all that goes wrong.
 
 The robot's process has a fifth of a core, the link between it and the server is shaped. Images come
-at 25 a second, as from a camera; nothing is driven faster. What every policy costs is worked out on
+at 30 a second, as from a camera; nothing is driven faster. What every policy costs is worked out on
 simulated links by `offload_policies`, on the same costs.
 """
 
@@ -26,13 +26,15 @@ import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from e4_ros import console, extras
-from e4_ros.benchmarks.siblings.lab import cpu_share, open_room
+from e4_ros.benchmarks.siblings.lab import CpuShare, Room, cpu_share, open_room
+from e4_ros.benchmarks.siblings.lab.certificates import EXPIRED, ROBOT, make_certificates
 from e4_ros.benchmarks.siblings.lab.driving import Robot, options_for
 from e4_ros.benchmarks.siblings.lab.film import Film, Footage, labelled_footage
 from e4_ros.benchmarks.siblings.lab.other_bundle import other_bundle
@@ -43,7 +45,7 @@ from e4_ros.benchmarks.siblings.offload_live import added, beside, live_teacher
 from e4_ros.offload.request import FOLLOW, FRAME, NETWORK
 
 FRAMES, QUICK_FRAMES = 10_000, 300
-RATE_HZ = 25.0
+RATE_HZ = 30.0
 SHARE = 0.2
 DEADLINE_S = 0.2
 """Twice what the robot's own network takes at its share of a core: a frame can always be answered
@@ -72,7 +74,16 @@ def measure(quick: bool) -> dict[str, Any]:
         found['beside'] = beside(footage[0], quick, phases)
         found['teacher'] = live_teacher(footage[:1] if quick else footage, quick, phases)
     found['policies'] = _policies(quick)
-    return found
+    return dict(_finite(found))
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for what is no number, as JSON has it."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _policies(quick: bool) -> list[dict[str, Any]]:
@@ -102,9 +113,38 @@ def _faults(frames: int, phases: console.Phases) -> dict[str, Any]:
         slow.add(robot.pid)
         server.wait_until_it_listens()
         robot.wait_for('connected', _PATIENCE_S)
-        site = Site(room, server, robot, ['--model', str(other)], options.server_name, port)
+        robot.warm_up()
+        doubting, said = _doubting(room, film, scratch, slow, stack)
+        site = Site(
+            room, server, robot, ['--model', str(other)], options.server_name, port, doubting
+        )
         found = campaign(site, frames, RATE_HZ, DEADLINE_S, phases)
-    return {**found, 'share': SHARE, 'rate_hz': RATE_HZ, 'how': [*room.means, slow.means]}
+    return {**found, 'share': SHARE, 'rate_hz': RATE_HZ, 'how': [*room.means, slow.means, *said]}
+
+
+def _doubting(
+    room: Room, film: Film, scratch: Path, slow: CpuShare, stack: ExitStack
+) -> tuple[Robot | None, list[str]]:
+    """A robot whose server shows a certificate that has expired, and what stood in the way."""
+    port = free_port(room.server) + 1
+    endpoint = Server(room, port, kind='tls').endpoint
+    hosts = {where.rpartition(':')[0] for where in (room.listen(port), endpoint.partition('/')[2])}
+    try:
+        files = make_certificates(scratch, sorted(hosts))
+    except OSError as error:
+        return None, [f'no phase with an expired certificate: {error}']
+    own = files[EXPIRED]
+    words = ['--tls-ca', str(own.ca), '--tls-certificate', str(own.certificate)]
+    server = Server(room, port, ['--model', MODEL, *words, '--tls-key', str(own.key)], kind='tls')
+    stack.callback(server.end)
+    server.start()
+    theirs = {name: str(path) for name, path in asdict(files[ROBOT]).items()}
+    options = options_for(film, model=MODEL, endpoint=endpoint, offload=ASKS_FOR, tls=theirs)
+    robot = stack.enter_context(Robot(room.robot, options))
+    robot.wait_for('ready')
+    slow.add(robot.pid)
+    robot.warm_up()
+    return robot, []
 
 
 @contextmanager
@@ -154,21 +194,39 @@ def _phases(found: dict[str, Any]) -> Table:
     )  # fmt: skip
     for row in found['phases']:
         table.add_row(
-            row['phase'], str(row['answered']), str(row['dropped']), str(row['late']),
-            f'{row["p50_ms"]:.1f}', f'{row["p99_ms"]:.1f}', f'{row["max_ms"]:.1f}',
-            str(row['requests']), str(row['in_time']),
+            *(
+                _cell(row[name])
+                for name in (
+                    'phase', 'answered', 'dropped', 'late', 'p50_ms', 'p99_ms', 'max_ms',
+                    'requests', 'in_time',
+                )
+            )
         )  # fmt: skip
     return table
 
 
+_SHOWN = (
+    'way', 'stream', 'f1', 'late', 'p50_ms', 'p95_ms', 'board_mj', 'radio_mj', 'requests',
+    'added_p50_ms', 'encode_ms', 'send_ms', 'return_ms', 'kb',
+)  # fmt: skip
+
+
 def _rows(title: str, rows: list[dict[str, Any]]) -> Table:
     table = Table(title=title, title_justify='left', box=None)
-    for name in rows[0]:
-        table.add_column(name.replace('_', ' '), justify='left' if name == 'way' else 'right')
+    names = [name for name in _SHOWN if name in rows[0]]
+    for name in names:
+        text = name in ('way', 'stream')
+        table.add_column(name.replace('_', ' '), justify='left' if text else 'right', no_wrap=True)
     for row in rows:
-        table.add_row(*(f'{v:.3f}' if isinstance(v, float) else str(v) for v in row.values()))
+        table.add_row(*(_cell(row[name]) for name in names))
     return table
 
 
-def _number(value: float, kind: str, unit: str) -> str:
-    return 'not seen' if not math.isfinite(value) else f'{value:{kind}}{unit}'
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f'{value:.3f}' if value < 1 else f'{value:.1f}'
+    return '–' if value is None else str(value)
+
+
+def _number(value: float | None, kind: str, unit: str) -> str:
+    return 'not seen' if value is None else f'{value:{kind}}{unit}'

@@ -54,6 +54,7 @@ class Site:
         other: options of one with another bundle.
         name: first part of the server's keys.
         port: where the server listens.
+        doubting: a robot whose server's certificate has expired; None where none could be made.
         back_s: from the end of each outage until the server answered again, in seconds.
     """
 
@@ -63,6 +64,7 @@ class Site:
     other: Sequence[str]
     name: str
     port: int
+    doubting: Robot | None = None
     back_s: list[float] = field(default_factory=list)
 
     def await_answer(self) -> None:
@@ -172,12 +174,12 @@ def _shifted(site: Site) -> None:
 
 
 PHASES = (
-    Phase('as fast as the machine', 0.12, _steady(FAST)),
+    Phase('as fast as the machine', 0.09, _steady(FAST)),
     Phase('20 Mbit/s, 1 % lost', 0.08, _steady(LinkShape(20e6, _LOSS))),
     Phase('5 Mbit/s, 1 % lost', 0.08, _steady(LinkShape(5e6, _LOSS))),
     Phase('1 Mbit/s, 1 % lost', 0.08, _steady(LinkShape(1e6, _LOSS))),
     Phase('5 Mbit/s, every third packet lost', 0.08, _steady(LinkShape(5e6, every=3))),
-    Phase('link down for 0.5 to 4 s, again and again', 0.16, _outages),
+    Phase('link down for 0.5 to 4 s, again and again', 0.14, _outages),
     Phase('server killed and started, again and again', 0.12, _kills),
     Phase('server with another bundle', 0.06, _swap),
     Phase('server with the right bundle again', 0.06, _back),
@@ -185,7 +187,9 @@ PHASES = (
     Phase('server has a twentieth of a core', 0.05, _slow),
     Phase('clocks of the server an hour ahead', 0.05, _shifted),
 )
-"""What goes wrong, in this order; the shares sum to 1."""
+"""What goes wrong, in this order; with that of `EXPIRED` the shares sum to 1."""
+
+EXPIRED, _EXPIRED_SHARE = 'certificate of the server has expired', 0.05
 
 
 def campaign(
@@ -212,6 +216,11 @@ def campaign(
         drives.append(drive)
         rows.append({'phase': phase.name, **_row(drive, deadline_s)})
         done += count
+    if site.doubting is not None:
+        progress(EXPIRED, done, frames)
+        drive = _drive_on(site.doubting, max(round(frames * _EXPIRED_SHARE), 1), rate_hz)
+        drives.append(drive)
+        rows.append({'phase': EXPIRED, **_row(drive, deadline_s)})
     everything = Drive(
         [frame for drive in drives for frame in drive.frames],
         sum(drive.received for drive in drives),
@@ -240,6 +249,11 @@ def _lived_through(site: Site, phase: Phase, count: int, rate_hz: float) -> Driv
     site.robot.go(count, rate_hz)
     phase.act(site)
     return site.robot.result(count / rate_hz + _LONG_S)
+
+
+def _drive_on(robot: Robot, count: int, rate_hz: float) -> Drive:
+    robot.go(count, rate_hz)
+    return robot.result(count / rate_hz + _LONG_S)
 
 
 def _row(drive: Drive, deadline_s: float) -> dict[str, Any]:

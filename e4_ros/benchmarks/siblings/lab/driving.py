@@ -27,6 +27,7 @@ from e4_ros.benchmarks.siblings.lab.places import Event, Place, Running, python
 from e4_ros.benchmarks.siblings.lab.robot import RobotOptions
 
 _PATIENCE_S = 60.0
+_WARM_UPS, _WARM_UP_HZ = 10, 10.0
 
 
 def options_for(film: Film, **given: Any) -> RobotOptions:
@@ -69,6 +70,15 @@ class Robot(Running):
         self._frames = []
         self._drives += 1
         self.tell({'go': frames, 'rate': rate_hz})
+
+    def warm_up(self) -> None:
+        """Drive a little, uncounted, so that the first frame that counts is like the others.
+
+        Raises:
+            StartError: the robot ended, or took too long.
+        """
+        self.go(_WARM_UPS, _WARM_UP_HZ)
+        self.result()
 
     def over(self, patience_s: float) -> bool:
         """Wait so long at most for the end of the drive; whether it is over."""
