@@ -26,6 +26,7 @@ PARTS: dict[str, str] = {
     'cameras': 'cameras',
     'batches': 'batches',
     'cluster': 'cluster',
+    'fleet': 'fleet',
     'sent': 'sent',
     'split': 'split',
     'offload': 'offload',
