@@ -78,7 +78,7 @@ def versions(
     ] = False,
     learn_frames: Annotated[
         int, typer.Option(min=100, help='Simulated frames that it is trained on.')
-    ] = 40_000,
+    ] = 300_000,
 ) -> None:
     """Measure the versions of a detector on FOOTAGE: F1, milliseconds, modelled joules.
 

@@ -30,6 +30,7 @@ PARTS: dict[str, str] = {
     'sent': 'sent',
     'split': 'split',
     'offload': 'offload',
+    'versions': 'versions',
 }
 """Part, which is its key in the JSON file, → module of this folder.
 

@@ -40,9 +40,8 @@ from e4_ros.perception.versions import Version
 from e4_ros.vision.inference.exit_thresholds import FULL
 
 _FRAMES, _HOLD = 480, 6  # of a world, and for which the same is weighed
-_WORLDS = 24
 _EPISODE = 60
-_TOGETHER = 16
+_TOGETHER = 64
 _HIDDEN = [64, 64]
 _STREAM = 200
 
@@ -107,6 +106,7 @@ def train_policy(
     frames: int,
     progress: Callable[[int], None] = lambda done: None,
     seed: int = 0,
+    worlds: int = 24,
 ) -> PolicyNet:
     """Train on so many simulated frames.
 
@@ -116,6 +116,7 @@ def train_policy(
         frames: number of frames.
         progress: receives the number of frames so far.
         seed: the same one gives the same policy.
+        worlds: how many different ones there are.
 
     Returns:
         The policy, for the same versions in the same order.
@@ -123,15 +124,15 @@ def train_policy(
     torch.manual_seed(seed)
     f1 = np.array([version.f1 for version in versions])
     setting = Setting(versions, f1, board, stream_like(versions[0], seed))
-    worlds = [World(setting, _FRAMES, 1000 + seed + k, _HOLD) for k in range(_WORLDS)]
-    envs = DummyVecEnv([partial(VersionEnv, worlds, len(versions)) for _ in range(_TOGETHER)])
+    seen = [World(setting, _FRAMES, 1000 + seed + k, _HOLD) for k in range(worlds)]
+    envs = DummyVecEnv([partial(VersionEnv, seen, len(versions)) for _ in range(_TOGETHER)])
     model = A2C(
         'MlpPolicy',
         envs,
-        learning_rate=lambda left: 2e-3 * left + 1e-5,
-        n_steps=4,
-        gamma=0.3,
-        ent_coef=0.01,
+        learning_rate=lambda left: 3e-3 * left + 1e-5,
+        n_steps=2,
+        gamma=0.0,
+        ent_coef=0.3,
         use_rms_prop=False,
         normalize_advantage=True,
         policy_kwargs={'net_arch': _HIDDEN, 'activation_fn': torch.nn.ReLU},

@@ -141,12 +141,25 @@ class World:
 
     def cost_of(self, frame: int, version: int, point: OperatingPoint) -> float:
         """What a version at a point costs at a frame, changes left aside; it may be any point."""
-        latency_s, energy_j = self._spent(frame, version, self._tables[version].index(point))
+        latency_s, energy_j = self.spent(frame, version, point)
         f1 = np.array(self.setting.f1[version])
         scored = self.table.scale.score(
             self.weighed(frame), f1, np.array(latency_s), np.array(energy_j)
         )
         return 1 - float(scored)
+
+    def spent(self, frame: int, version: int, point: OperatingPoint) -> tuple[float, float]:
+        """Seconds and joules of a mean frame, its wait included, as they are about a frame."""
+        place = self._tables[version].index(point)
+        cost, slower = self._costs[version], float(self.slower[frame, version])
+        latency = energy = 0.0
+        for share, name in zip(self._mean_shares[frame], self._names, strict=True):
+            exit_ = name if name in cost.latency_s else FULL
+            latency += share * float(cost.latency_s[exit_][place])
+            energy += share * float(cost.energy_j[exit_][place])
+        latency, energy = latency * slower, energy * slower
+        wait_s = max(self.setting.period_s - latency, 0.0)
+        return latency, energy + wait_s * float(cost.waiting_w[place])
 
     def least(self) -> tuple[float, Indices]:
         """The clairvoyant: mean cost of a frame, and the choice at each frame."""
@@ -240,17 +253,6 @@ class World:
         kernel = np.ones(width)
         norm = np.convolve(np.ones(len(taken)), kernel, 'same')
         return np.stack([np.convolve(row, kernel, 'same') / norm for row in taken.T], axis=1)
-
-    def _spent(self, frame: int, version: int, place: int) -> tuple[float, float]:
-        cost, slower = self._costs[version], float(self.slower[frame, version])
-        latency = energy = 0.0
-        for share, name in zip(self._mean_shares[frame], self._names, strict=True):
-            exit_ = name if name in cost.latency_s else FULL
-            latency += share * float(cost.latency_s[exit_][place])
-            energy += share * float(cost.energy_j[exit_][place])
-        latency, energy = latency * slower, energy * slower
-        wait_s = max(self.setting.period_s - latency, 0.0)
-        return latency, energy + wait_s * float(cost.waiting_w[place])
 
     def _count(self) -> None:
         """Costs of all choices at all frames."""
