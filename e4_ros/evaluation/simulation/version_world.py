@@ -106,7 +106,8 @@ class World:
         calm: bool = False,
         weights: Weights | None = None,
     ) -> None:
-        self.setting, self._random = setting, np.random.default_rng(seed)
+        self.setting, self._seed = setting, seed
+        self._random = np.random.default_rng(seed)
         described = load_board(setting.board)
         model = BoardModel(described)
         self._tables = [
@@ -182,7 +183,8 @@ class World:
         return float(best.min()) / frames, path
 
     def play(self, controller: Controller) -> Played:
-        """Let a controller choose, frame by frame."""
+        """Let a controller choose, frame by frame; single frames scatter alike for all of them."""
+        self._random = np.random.default_rng((self._seed, 1))
         names = [version.name for version in self.setting.versions]
         answering, last = 0, None
         point: OperatingPoint = self._board.point

@@ -58,12 +58,13 @@ from e4_ros.vision.inference.exit_thresholds import FULL
 
 Floats = NDArray[np.float64]
 
-DWELL = 10
+DWELL = 5
 """Frames that a version answers at least, unless the user weighs otherwise."""
 
 _HORIZON = 30  # frames over which a change has to pay
-_LEAST_GAIN = 0.005  # of the score, below which versions stay
-_LEAST_CLOCKS = 0.002  # below which clocks stay
+_LEAST_GAIN = 0.003  # of the score, below which versions stay
+_HOPE = 0.3  # standard deviations of doubt that are credited to a version, so that it is tried
+_LEAST_CLOCKS = 0.001  # below which clocks stay
 _OTHER = 0.02  # change of a weight from which it is another wish
 LEVELS = 4
 """Clocks that a policy network tells apart: from a version's fastest to its most frugal."""
@@ -97,6 +98,7 @@ class InferEdge(DepthOnly):
 
     def decide(self, seen: Observation) -> Decision:
         """The best choice by what is weighed now, unless the one in force is nearly as good."""
+        scale = self._scale
         table = self._follow(seen.board)
         weights = with_battery(
             seen.wishes.weights or EQUAL, seen.battery, self._context.battery_reserve
@@ -104,7 +106,7 @@ class InferEdge(DepthOnly):
         self._see_version(seen.stream.version)
         asked = self._weights is None or _differ(weights, self._weights)
         asked, self._deadline_s = (
-            asked or seen.wishes.deadline_s != self._deadline_s,
+            asked or scale is not self._scale or seen.wishes.deadline_s != self._deadline_s,
             seen.wishes.deadline_s,
         )
         scores = self._scores(table, weights)
@@ -163,7 +165,8 @@ class InferEdge(DepthOnly):
 
     def _scores(self, table: VersionTable, weights: Weights) -> Floats:
         """How good each choice is taken to be."""
-        late, dear = self._late.factors, self._dear.factors
+        late = self._late.hopeful(self._current, _HOPE)
+        dear = self._dear.hopeful(self._current, _HOPE)
         return table.score(weights, late[table.version], dear[table.version])
 
     def _pick(self, table: VersionTable, weights: Weights, scores: Floats) -> int:

@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_SHARE, _PERIOD = 0.02, 0.05
+_SHARE, _PERIOD = 0.03, 0.05
 _LARGEST = math.log(2.0)
 
 # Of logarithms of times: what is not known at first of all versions together and of each one, how
 # much the machine changes from frame to frame, and how much single frames scatter.
-_ALL, _OWN, _MOVES, _SCATTER = 0.5, 0.3, 0.03, 0.1
+_ALL, _OWN, _MOVES, _SCATTER = 0.5, 0.2, 0.03, 0.1
+_SURE = 0.1
 
 
 class Drift:
@@ -44,7 +45,7 @@ class Drift:
     """
 
     def __init__(self, count: int) -> None:
-        self._mean = np.zeros(1 + count)
+        self._mean, self._seen = np.zeros(1 + count), False
         self._cov = np.diag([_ALL**2, *[_OWN**2] * count])
 
     @property
@@ -52,11 +53,28 @@ class Drift:
         """Of each version, ``(V,)``; 1 before anything was seen."""
         return np.asarray(np.exp(self._mean[0] + self._mean[1:]))
 
+    def hopeful(self, answering: int, hope: float) -> Floats:
+        """The same, less where little is known of a version beside the one that answers, ``(V,)``.
+
+        Where nothing was ever seen nothing can be found out, and nothing is credited.
+
+        Args:
+            answering: index of the version that answers.
+            hope: how many standard deviations of doubt are credited to the others.
+        """
+        if not self._seen:
+            return self.factors
+        own = self._cov[1:, 1:]
+        doubt = np.diag(own) + own[answering, answering] - 2 * own[answering]
+        return np.asarray(
+            self.factors * np.exp(-hope * np.maximum(np.sqrt(np.maximum(doubt, 0)) - _SURE, 0))
+        )
+
     def observe(self, version: int, ratio: float) -> None:
         """A frame took so many times as long as expected; a wild one counts as twice or half."""
         if not 0 < ratio < math.inf:
             return
-        place, cov = 1 + version, self._cov
+        place, cov, self._seen = 1 + version, self._cov, True
         cov[0, 0] += _MOVES**2
         off = math.log(ratio) - float(self._mean[0] + self._mean[place])
         off = min(max(off, -_LARGEST), _LARGEST)
