@@ -82,7 +82,7 @@ def test_where_all_is_known_the_exact_look_up_is_right():
     for weights in (Weights(1, 0, 0), Weights(0, 1, 0), Weights(1, 1, 1)):
         world = World(setting(), 60, 0, calm=True, weights=weights)
         found = world.play(controller('infer_edge', setting()))
-        assert found.cost[-20:].mean() <= world.cost[-20:].min(1).mean() + 4e-3
+        assert found.cost[-20:].mean() <= world.cost[-20:].min(1).mean() + 0.03
 
 
 def test_the_same_seed_is_the_same_world():
