@@ -20,6 +20,7 @@ an example whether it computes what the bundle computes. A Triton cannot say whi
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
@@ -71,6 +72,7 @@ class TritonEngine:
         self._network = joined(network)
         self._model, self._name = network.model, model or triton_name(network)
         self._check_s, self._lock, self._checked = check_s, threading.Lock(), False
+        self._checking: threading.Thread | None = None
         self._outputs = tuple(self._network.stages[-1].program.outputs)
         self._wanted, self._expected = example_run(self._network)
         # Channels of the same address are shared unless they are told apart.
@@ -92,11 +94,11 @@ class TritonEngine:
     def answers(
         self, frames: Sequence[np.ndarray], min_score: float, left_s: float = math.inf
     ) -> list[Detections]:
-        """See `Engine`; after any failure the server is checked anew before it is believed."""
+        """See `Engine`; after a failure the server is checked anew, beside the requests."""
         end_s = time.monotonic() + min(left_s, _LONGEST_S)
-        with self._lock:
-            if not self._checked:
-                self._check()
+        if not self._checked:
+            self._check_beside()
+            raise EngineError(f'the Triton server {self._address} is being checked anew')
         found: list[Detections] = []
         while len(found) < len(frames):
             some = frames[len(found) : len(found) + self.largest_batch]
@@ -110,6 +112,16 @@ class TritonEngine:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+    def _check_beside(self) -> None:
+        with self._lock:
+            if self._checking is None or not self._checking.is_alive():
+                self._checking = threading.Thread(target=self._try_check, daemon=True)
+                self._checking.start()
+
+    def _try_check(self) -> None:
+        with contextlib.suppress(EngineError):  # the next request begins another
+            self._check()
 
     def _check(self) -> None:
         """Compare what the server offers with the network.
@@ -182,7 +194,9 @@ class TritonEngine:
         try:
             return getattr(self._client, what)(*args, **options)
         except Exception as error:  # tritonclient raises its own, gRPC's, and ValueErrors
-            self._checked = False
+            status = getattr(error, 'status', None)
+            if status is None or 'DEADLINE_EXCEEDED' not in str(status()):
+                self._checked = False  # a short deadline alone says nothing of the server
             reason = str(error).strip().splitlines()[0][:200]
             raise EngineError(
                 f'the Triton server {self._address} does not answer {what} for the model '
