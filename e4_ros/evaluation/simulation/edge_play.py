@@ -25,7 +25,7 @@ import numpy as np
 from e4_ros.energy.boards import load_board
 from e4_ros.evaluation.simulation.edge_traces import STEP_S
 from e4_ros.evaluation.simulation.edge_watch import HEARTBEAT_S, LinkWatch, Sample
-from e4_ros.evaluation.simulation.edge_world import Conditions, same
+from e4_ros.evaluation.simulation.edge_world import PATHS, Conditions, same
 from e4_ros.offload.exchange import ANSWERED, LOST, REFUSED
 from e4_ros.offload.request import (
     EDGE,
@@ -221,11 +221,16 @@ class Timeline:
         came = [request for at_s, request in self._requests if at_s <= self.now_s]
         self._requests = [pair for pair in self._requests if pair[0] > self.now_s]
         key = bool(self.conditions.key[self._next - 1]) or self.every
+        whole = key and (answer.f1 != TRACKS_F1 or not answer.sent)
+        table, point = self.costs.table, int(self.costs.points[self.point])
+        rows = PATHS['full'] if whole and answer.place == ROBOT and not answer.sent else []
         return Outcome(
-            'full' if key and (answer.f1 != TRACKS_F1 or not answer.sent) else 'track',
+            'full' if whole else 'track',
             answer.latency_s,
             answer.joules,
             self.scenario.period_s,
+            [float(table.latency_s[row, point]) for row in rows],
+            [table.point(point)] * len(rows),
             place=answer.place,
             sent_bytes=int(answer.sent),
             requests=tuple(came),

@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 
 from e4_ros.energy.board_model import BoardModel
 from e4_ros.energy.boards import BoardError
-from e4_ros.offload.request import EDGE, LOCAL, Offload
+from e4_ros.offload.request import EDGE, LOCAL, ROBOT, Offload
 from e4_ros.perception.controller import BoardState, Decision, Observation, Outcome
 from e4_ros.perception.controllers.base import DepthOnly
 from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.controllers.dvfo.choices import Choice, choices_for
 from e4_ros.perception.controllers.dvfo.costs import FrameCosts, Price, Rows
 from e4_ros.perception.controllers.fixed import costs, described
-from e4_ros.profiling.planning.cost_table import CostTable
+from e4_ros.profiling.planning.cost_table import CostTable, CostTableError
 
 LEVELS = 10
 """Clocks of a domain that are looked at: the paper has ten levels; longer tables are thinned."""
@@ -40,6 +40,7 @@ LEVELS = 10
 _PERIOD_S, _LONGEST_S = 0.1, 2.0
 _SLOW = 0.02
 _KEY_SHARE = 0.5
+_LEARNT, _STEP, _SANE = 0.2, 0.02, (0.2, 5.0)  # of how much slower the board is than its table
 _WAIT_S = 0.05
 
 
@@ -56,6 +57,8 @@ class ClocksAndOffload(DepthOnly):
         self._known: tuple[object, FrameCosts] | None = None
         self._period_s, self._key_share = _PERIOD_S, _KEY_SHARE
         self._problem = ''
+        self._slower = 1.0
+        self._raw: tuple[object, CostTable] | None = None
         self.decided: tuple[int, int] | None = None
         self.offloads = 0
 
@@ -100,6 +103,7 @@ class ClocksAndOffload(DepthOnly):
         if period_s is not None and 0 < period_s < _LONGEST_S:
             self._period_s += _SLOW * (period_s - self._period_s)
         self._key_share += _SLOW * (float(self._is_key(outcome)) - self._key_share)
+        self._compare(outcome)
 
     def facts(self) -> dict[str, str]:
         """How often something was sent, of how many cells, and what the stream is taken for."""
@@ -108,6 +112,7 @@ class ClocksAndOffload(DepthOnly):
             'dvfo.offloads': str(self.offloads),
             'dvfo.cells': str(cells),
             'dvfo.key_share': f'{self._key_share:.2f}',
+            'dvfo.slower': f'{self._slower:.2f}',
         }
 
     def costs(self, board: BoardState) -> FrameCosts:
@@ -117,13 +122,37 @@ class ClocksAndOffload(DepthOnly):
             BoardError: nobody described the board.
         """
         tables = tuple((name, tuple(table)) for name, table in board.tables.items())
-        key = (board.name, board.power_mode, tables)
+        here = (board.name, board.power_mode, tables)
+        if self._raw is None or self._raw[0] != here:
+            table, self._problem = costs(board, self._context)
+            self._raw, self._slower = (here, table), 1.0
+        key = (here, round(self._slower / _STEP))
         if self._known is None or self._known[0] != key:
-            self._known = key, self._make(board)
+            self._known = key, self._make(board, self._raw[1])
         return self._known[1]
 
-    def _make(self, board: BoardState) -> FrameCosts:
-        table, self._problem = costs(board, self._context)
+    def _compare(self, outcome: Outcome) -> None:
+        """How many times as long as the table says the whole network takes here."""
+        path = self._context.stream.paths.get('full', ())
+        whole = outcome.exit == 'full' and outcome.place == ROBOT and self._raw is not None
+        if not whole or not len(path) == len(outcome.segment_s) == len(outcome.points):
+            return
+        assert self._raw is not None
+        table = self._raw[1]
+        try:
+            said_s = sum(
+                float(table.latency_s[row, table.index(point)])
+                for row, point in zip(path, outcome.points, strict=True)
+            )
+        except CostTableError:
+            return  # clocks that the table does not know
+        ratio = sum(outcome.segment_s) / said_s
+        if _SANE[0] < ratio < _SANE[1]:
+            self._slower += _LEARNT * (ratio - self._slower)
+
+    def _make(self, board: BoardState, raw: CostTable) -> FrameCosts:
+        steps = max(round(self._slower / _STEP), 1)
+        table = raw.scaled(np.full(len(raw.segments), steps * _STEP))
         points = _points(table, board)
         waiting_w = np.zeros(len(points))
         try:

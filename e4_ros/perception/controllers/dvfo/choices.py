@@ -202,7 +202,7 @@ class Newest:
         fresh_s: seconds after which the newest one says nothing any more.
     """
 
-    def __init__(self, kept: int = 3, fresh_s: float = 5.0) -> None:
+    def __init__(self, kept: int = 6, fresh_s: float = 5.0) -> None:
         self._kept: deque[tuple[float, float]] = deque(maxlen=kept)
         self._fresh_s, self._came_s = fresh_s, -math.inf
 

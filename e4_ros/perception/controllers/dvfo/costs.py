@@ -51,6 +51,10 @@ EARLY_F1, TRACKS_F1 = 0.87, 0.65
 the full network: of a moving window on vtest; the first is what `e4 bench exits` found for all its
 frames (.914) without its key frames, the second that of tracks on every other frame."""
 
+REFUSED = 0.05
+"""Share of requests that cannot be sent when their frame comes, because one before is still on its
+way or the link is gone: the robot's own network then runs, at clocks that were meant for less."""
+
 Rows = NDArray[np.intp]
 
 _PREPARE = ('track', 'prepare')
@@ -196,7 +200,7 @@ class PricedCosts:
         self.joules = np.where(follows, found.before_j, found.whole_j) + found.idle_w * np.maximum(
             period_s - np.where(follows, found.before_s, found.whole_s), 0
         )
-        own = cost(found.whole_s, found.whole_j, 1.0, found.whole_s)
+        own = self._own = cost(found.whole_s, found.whole_j, 1.0, found.whole_s)
         busy_s = np.where(follows, found.before_s, found.whole_s)
         busy_j = np.where(follows, found.before_j, found.whole_j)
         self._answered = cost(found.before_s, busy_j, found.f1[:, None], busy_s)
@@ -228,6 +232,8 @@ class PricedCosts:
     def expected(self, estimate: Estimate, rows: Rows | None = None) -> Floats:
         """Expected cost of a key frame over the ways it may fare, answers that never come included.
 
+        And requests that cannot be sent: see `REFUSED`.
+
         What would usually be answered too late is infinitely dear: nothing is sent in vain.
 
         Args:
@@ -250,6 +256,7 @@ class PricedCosts:
             total = total + (1 - estimate.loss) * way.chance * self.key(away_s, send_s, rows)
         if estimate.loss > 0:
             total = total + estimate.loss * self.key(never, never, rows)
+        total = (1 - REFUSED) * total + REFUSED * self._own
         vain = (away_s > self._limit_s[pick]) & ~found.local[pick, None]
         return np.where(vain, np.inf, total)
 

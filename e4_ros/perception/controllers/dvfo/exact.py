@@ -32,7 +32,7 @@ from e4_ros.perception.controllers.dvfo.choices import Estimate, Newest
 from e4_ros.perception.controllers.dvfo.costs import FrameCosts, Price, Rows
 from e4_ros.profiling.planning.cost_table import Floats
 
-ASK_S = (1.0, 8.0)
+ASK_S = (0.5, 2.0)
 """Seconds without a request after which one is sent to see; doubled as long as it does not pay."""
 _WORTH = 0.01
 """Share of the cost that another cell must save, so that clocks do not change for nothing."""
