@@ -293,3 +293,20 @@ def test_a_board_that_is_slower_than_its_table_gets_higher_clocks():
     assert 1.4 * sum(raw.latency_s[row, raw.index(after)] for row in range(3)) <= 0.3
     controller.observe(Outcome('full', 9.0, 0.3, 0.2, [9.0] * 3, [{'cpu': 5}] * 3))
     assert controller.facts()['dvfo.slower'] == '1.40'  # clocks that nobody knows teach nothing
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_what_is_decided_and_never_sent_is_left_alone_for_a_while(name):
+    """The client refuses, or this robot's network is not cut there."""
+    controller = make_controller(name, SLOW.context())
+    first = controller.decide(seen(link(20))).offload
+    others = set()
+    for frame in range(100):
+        controller.observe(Outcome('full', 0.14, 0.2, 0.2))
+        later = controller.decide(replace(seen(link(20)), time_s=0.2 * frame)).offload
+        others.add((later.service, later.cut))
+    assert (first.service, first.cut) in others
+    assert len(others) > 2
+    assert later == LOCAL  # everything was refused by then
+    again = controller.decide(replace(seen(link(20)), time_s=100.0)).offload
+    assert again.service

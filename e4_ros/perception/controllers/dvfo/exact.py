@@ -22,10 +22,12 @@ frame is sent while the robot's own network goes on: that costs the radio's joul
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from e4_ros.offload.request import GO_ON
-from e4_ros.perception.controller import Observation, Outcome
+from e4_ros.offload.request import EDGE, GO_ON, Offload
+from e4_ros.perception.controller import Decision, Observation, Outcome
 from e4_ros.perception.controllers.context import Context
 from e4_ros.perception.controllers.dvfo.base import ClocksAndOffload, open_rows
 from e4_ros.perception.controllers.dvfo.choices import Estimate, Newest
@@ -34,6 +36,8 @@ from e4_ros.profiling.planning.cost_table import Floats
 
 ASK_S = (0.5, 2.0)
 """Seconds without a request after which one is sent to see; doubled as long as it does not pay."""
+UNSENT, CLOSED_S = 5, 30.0
+"""Key frames of which nothing is sent though that is decided; then it is left alone for seconds."""
 _WORTH = 0.01
 """Share of the cost that another cell must save, so that clocks do not change for nothing."""
 
@@ -51,12 +55,15 @@ class Exact(ClocksAndOffload):
         self._asks, self._ask_s = asks, ASK_S[0]
         self._sent_at_s: float | None = None
         self._newest, self._now_s = Newest(), 0.0
+        self._closed_until_s: dict[tuple[str, str], float] = {}
+        self._wanted: tuple[str, str] | None = None
+        self._unsent = 0
 
     def pick(self, found: FrameCosts, seen: Observation, price: Price) -> tuple[int, int]:
         """The cell of least expected cost, or the one before where that is as good within 1 %."""
         self._now_s = seen.time_s
         estimate = self.estimate(seen)
-        rows = open_rows(found, seen)
+        rows = self._not_refused(open_rows(found, seen), found, seen.time_s)
         if not estimate.known:  # nothing is staked on a link of which nothing is known
             rows = rows[~found.follows[rows] | found.local[rows]]
         priced, share = found.under(price, self._period_s), self._key_share
@@ -78,8 +85,46 @@ class Exact(ClocksAndOffload):
     def observe(self, outcome: Outcome) -> None:
         """Learn what the stream is like, and how fast the newest requests went."""
         super().observe(outcome)
+        self._count_unsent(outcome)
         for request in outcome.requests:
             self._newest.note(request, self._now_s)
+
+    def _count_unsent(self, outcome: Outcome) -> None:
+        """Note a choice that is decided again and again and never sent.
+
+        The robot's network may not be cut there, or the client refuses: its hash is another.
+        """
+        wanted = self._wanted
+        if wanted is None or not self._is_key(outcome):
+            return
+        if outcome.requests or outcome.sent_bytes or outcome.place == EDGE:
+            self._unsent = 0
+            return
+        self._unsent += 1
+        if self._unsent >= UNSENT:
+            self._closed_until_s[wanted] = self._now_s + CLOSED_S
+            self._unsent = 0
+
+    def _not_refused(self, rows: Rows, found: FrameCosts, now_s: float) -> Rows:
+        """The choices that were not refused lately."""
+        if not self._closed_until_s:
+            return rows
+        kept = [
+            row
+            for row in rows
+            if now_s >= self._closed_until_s.get(_place(found.choices[row].offload), -math.inf)
+        ]
+        return np.array(kept, np.intp)
+
+    def decide(self, seen: Observation) -> Decision:
+        """Clocks and what to send from the next frame on."""
+        decision = super().decide(seen)
+        wanted = None
+        if decision.offload is not None and decision.offload.service:
+            wanted = _place(decision.offload)
+        if wanted != self._wanted:
+            self._wanted, self._unsent = wanted, 0
+        return decision
 
     def correction(self, rows: Rows, found: FrameCosts, seen: Observation) -> Floats:
         """What a key frame costs beyond what is expected of each choice, ``(R,)``; here nothing."""
@@ -111,3 +156,7 @@ class Exact(ClocksAndOffload):
         self._sent_at_s, self._ask_s = now_s, min(2 * self._ask_s, ASK_S[1])
         smallest = min(going_on, key=lambda row: found.choices[row].sent_bytes)
         return int(smallest), best[1]
+
+
+def _place(offload: Offload) -> tuple[str, str]:
+    return offload.service, offload.cut
