@@ -11,7 +11,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 ENV := . scripts/setup.sh &&
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header
 
-.PHONY: demo demo-learn demo-edge test lint bench docs build env train learn labels edge cluster triton lock clean FORCE
+.PHONY: demo demo-learn demo-edge demo-cameras test lint bench docs build env train learn labels edge cluster triton lock clean FORCE
 
 # The first FRAMES of SOURCE at RATE images a second; 0 for all of them, and for the source's own rate.
 demo: build ## run the main job on SOURCE (vtest, bikes, a file, a bag, /dev/video0)
@@ -22,6 +22,9 @@ demo-learn: train build ## learn while driving on SOURCE: one picture, in out/de
 
 demo-edge: build ## a robot whose link and edge server come and go, in a minute: out/demo-edge/edge.html
 	@$(ENV) e4 demo-edge --out out/demo-edge
+
+demo-cameras: env ## four videos as cameras under service levels, beside a plain queue: out/demo-cameras/cameras.html
+	@$(ENV) e4 demo-cameras --out out/demo-cameras
 
 test: train build lint ## lint, then every test
 	@$(ENV) pytest $(ARGS)

@@ -11,12 +11,14 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""BCEdge's learner of 2023 is trained here: discrete SAC over simulated cameras.
+"""BCEdge's learners are trained here on simulated cameras: discrete SAC, and a branching DQN.
 
-Needs the extra ``learn`` (torchrl, which has the loss; gymnasium). Maximum-entropy reinforcement
-learning for discrete actions (arXiv 1910.07207): the actor makes ``Σ π (α log π - min Q)`` small,
-the critics learn ``r + γ Σ π (min Q - α log π)``, α keeps the entropy near its target. What comes
-out is a policy that `BCEdgeLearned` runs by numpy.
+Needs the extra ``learn`` (torchrl, which has the loss of SAC; gymnasium). The paper of 2023 learns
+by maximum-entropy reinforcement for discrete actions (arXiv 1910.07207): the actor makes
+``Σ π (α log π - min Q)`` small, the critics learn ``r + γ Σ π (min Q - α log π)``, α keeps the
+entropy near its target. The journal version's is a DQN with a branch for each decision
+(`concurrent_dqn`). Its third decision, memory that models share, is none here: sessions of a model
+share their weights anyway. What comes out are policies that `BCEdgeLearned` runs by numpy.
 """
 
 from __future__ import annotations
@@ -29,7 +31,18 @@ import gymnasium
 import numpy as np
 
 from e4_ros.evaluation.simulation.camera_world import CameraWorld, LevelsPlayer
-from e4_ros.perception.controllers.bcedge import ACTIONS, STATE, BCEdge, schedule_of, state_of
+from e4_ros.evaluation.simulation.concurrent_dqn import Settings, Transition, train
+from e4_ros.perception.controllers.bcedge import (
+    ACTIONS,
+    BATCHES,
+    INSTANCES,
+    MARGINS,
+    STATE,
+    BCEdge,
+    action_of,
+    schedule_of,
+    state_of,
+)
 from e4_ros.perception.controllers.policy_net import Array, PolicyNet
 from e4_ros.perception.schedule import Schedule
 
@@ -81,6 +94,33 @@ class CameraEnv(gymnasium.Env):
 
     def _state(self) -> Array:
         return state_of(self.player.queues(), self.player.last)
+
+
+class _School:
+    """The same as a world of `concurrent_dqn`: a decision holds from its turn on."""
+
+    def __init__(self, env: CameraEnv) -> None:
+        self._env = env
+
+    def reset(self, seed: int) -> Array:
+        return self._env.reset(seed=seed)[0]
+
+    def step(self, picked: tuple[int, ...]) -> Transition:
+        state, reward, _, ended, _ = self._env.step(action_of(picked))
+        return Transition(0.0, reward, 1.0, state, ended)
+
+
+def train_branching(
+    worlds: Callable[[int], CameraWorld],
+    turns: int,
+    seed: int = 0,
+    shown: Callable[[int], None] = lambda turn: None,
+) -> PolicyNet:
+    """Train the branching DQN; see `train_sac`."""
+    branches = len(MARGINS), len(BATCHES), len(INSTANCES)
+    settings = Settings(frames=turns, discount=_GAMMA, every=_EVERY)
+    school = _School(CameraEnv(worlds))
+    return train(school, branches, settings, seed, 'cameras', lambda done, of: shown(done))
 
 
 def train_sac(

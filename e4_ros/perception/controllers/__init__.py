@@ -323,6 +323,12 @@ _OWN = (
         _bcedge('learned'),
     ),
     ControllerSpec(
+        'bcedge:branching',
+        'The same by a DQN with a branch for each decision, after the journal version.',
+        *(True, False, False),
+        _bcedge('branching'),
+    ),
+    ControllerSpec(
         'infer_edge',
         'Version of the model and clocks by what is weighed (`preference`): infer_edge:exact.',
         *(True, True, True),

@@ -209,6 +209,12 @@ def schedule_of(action: Sequence[int]) -> Schedule:
     )
 
 
+def action_of(branches: Sequence[int]) -> int:
+    """The one number for a choice of each branch."""
+    margin, batch, instances = branches
+    return (int(margin) * len(BATCHES) + int(batch)) * len(INSTANCES) + int(instances)
+
+
 ACTIONS = len(MARGINS) * len(BATCHES) * len(INSTANCES)
 
 

@@ -111,6 +111,7 @@ def test_greedy_finds_the_margin_that_misses_least():
 def test_every_action_is_a_schedule_and_they_all_differ():
     one = {bcedge.schedule_of([action]) for action in range(bcedge.ACTIONS)}
     assert len(one) == bcedge.ACTIONS
+    assert bcedge.schedule_of([bcedge.action_of((3, 2, 1))]) == bcedge.schedule_of([3, 2, 1])
     assert bcedge.schedule_of([3, 2, 1]) == Schedule(4, 0.0, 2, True, None, math.inf)
 
 

@@ -74,7 +74,10 @@ def cameras_policy() -> PolicyNet:
 def context() -> Context:
     learnt = Learnt(lambda state: int(1e3 * abs(float(state.sum()))) % 9, 15.0, 95.0, 0.1)
     known = {n: learnt for n in NAMES if n.startswith(('ztt', 'ring_dvfs_like'))}
-    policies = {'bcedge:learned': cameras_policy(), 'infer_edge:learned': policy_of(versions=1)}
+    policies = {
+        **dict.fromkeys(('bcedge:learned', 'bcedge:branching'), cameras_policy()),
+        'infer_edge:learned': policy_of(versions=1),
+    }
     stream = Stream('net', WORKS, PATHS)
     return Context(stream, ('cpu', 'gpu', 'emc'), learnt=known, policies=policies)
 
