@@ -76,7 +76,7 @@ class DemoOptions:
 
     source: str = ''
     labels: Path | None = None
-    seconds: float = 72.0
+    seconds: float = 60.0
     rate_hz: float = 12.5
     share: float = 0.2
     deadline_s: float = 0.2

@@ -15,13 +15,12 @@
 """`e4 bench siblings --part offload`: a real robot and a real edge server, and all that goes wrong.
 
 The robot's process has a fifth of a core, the link between it and the server is shaped. Images come
-at 30 a second, as from a camera; nothing is driven faster. What every policy costs is worked out on
+at 40 a second, as from a camera; nothing is driven faster. What every policy costs is worked out on
 simulated links by `offload_policies`, on the same costs.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import tempfile
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ from typing import Any
 from rich.table import Table
 
 from e4_ros import console, extras
+from e4_ros.benchmarks.siblings import offload_policies
 from e4_ros.benchmarks.siblings.lab import CpuShare, Room, cpu_share, open_room
 from e4_ros.benchmarks.siblings.lab.certificates import EXPIRED, ROBOT, make_certificates
 from e4_ros.benchmarks.siblings.lab.driving import Robot, options_for
@@ -45,7 +45,7 @@ from e4_ros.benchmarks.siblings.offload_live import added, beside, live_teacher
 from e4_ros.offload.request import FOLLOW, FRAME, NETWORK
 
 FRAMES, QUICK_FRAMES = 10_000, 300
-RATE_HZ = 30.0
+RATE_HZ = 40.0
 SHARE = 0.2
 DEADLINE_S = 0.2
 """Twice what the robot's own network takes at its share of a core: a frame can always be answered
@@ -88,11 +88,7 @@ def _finite(value: Any) -> Any:
 
 def _policies(quick: bool) -> list[dict[str, Any]]:
     """What each policy costs on simulated links, beside the exact optimum."""
-    name = f'{__package__}.offload_policies'
-    if importlib.util.find_spec(name) is None:
-        return []
-    rows = importlib.import_module(name).measure(quick)
-    return list(rows['policies'] if isinstance(rows, dict) else rows)
+    return offload_policies.measure(quick)
 
 
 def _faults(frames: int, phases: console.Phases) -> dict[str, Any]:
@@ -165,6 +161,7 @@ def show(found: dict[str, Any]) -> None:
         out.print(_rows('on real processes, 5 Mbit/s', found['beside']))
     if found['teacher']:
         out.print(_rows('with the live teacher, 1 Mbit/s', found['teacher']))
+    offload_policies.show(found['policies'])
     for sentence in found['how']:
         console.note(sentence)
 

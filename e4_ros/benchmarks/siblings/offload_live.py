@@ -53,7 +53,8 @@ Progress = Callable[[str, int, int], None]
 SHARE, RATE_HZ, DEADLINE_S = 0.2, 12.5, 0.2
 MODEL = 'pedestrian_ssdlite'
 _DIFFERENT = 300
-_FRAMES, _QUICK_FRAMES = 200, 40
+_FRAMES, _QUICK_FRAMES = 120, 40
+_TEACHER_FRAMES = 200
 _PATIENCE_S = 60.0
 _JPEG = {'service': NETWORK, 'form': FRAME, 'quality': 60, 'deadline_s': DEADLINE_S}
 _LOOK = {'service': TEACHER, 'quality': 50, 'deadline_s': 0.9, 'meanwhile': GO_ON}
@@ -157,7 +158,7 @@ def live_teacher(
 
     Only footage with labels of people is used.
     """
-    frames = _QUICK_FRAMES if quick else _FRAMES
+    frames = _QUICK_FRAMES if quick else _TEACHER_FRAMES
     rows = []
     for each in (each for each in footage if each.labels is not None):
         film = Film(each, _DIFFERENT, progress)
