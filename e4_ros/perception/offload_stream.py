@@ -146,7 +146,6 @@ class OffloadStream:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.offload: Offload | None = None
-        self.why_local = ''
         self._client, self._camera, self._cuts = client, camera, frozenset(cuts)
         self._fallback, self._radio_w, self._now = fallback, radio_w, now
         self._counts: Counter[str] = Counter()
@@ -160,7 +159,7 @@ class OffloadStream:
     def _begin(self) -> None:
         self._started_s = self._now()
         self._wanted, self._asked, self._place = LOCAL, LOCAL, ROBOT
-        self._hand_over = False
+        self._hand_over, self.why_local = False, ''
         self._told: list[RequestOutcome] = []
         self._radio_j = 0.0
 
