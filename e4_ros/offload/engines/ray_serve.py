@@ -25,6 +25,7 @@ import logging
 import math
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -266,6 +267,8 @@ def _probe(child: _Child) -> None:
 
 def _drive(pipe: Connection, network: StagedNetwork, options: dict[str, Any]) -> None:
     """Connect to Ray, start the replicas, and pass frames on: all that the child does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this
+    os.dup2(2, 1)  # what Ray prints is not for those who read the server's standard output
     try:
         handle = _replicas(network, options)
     except Exception as error:  # ray raises whatever its parts do
