@@ -133,6 +133,8 @@ class ParameterSpec:
             # In a list of texts 5 is a text, too.
             value = yaml.load(text, yaml.BaseLoader if is_list else yaml.SafeLoader)
             # YAML 1.1 wants a dot in 1e-3.
+            if self._numbers and _is_list(value):
+                return [float(item) if isinstance(item, str) else item for item in value]
             return float(value) if isinstance(value, str) and not is_list else value
         except (yaml.YAMLError, ValueError):
             return text

@@ -73,7 +73,7 @@ def load_versions(node: Node, cameras: Sequence[str]) -> LoadedVersions | None:
         if first is not None and len(cameras) == 1:
             baseline = first.streams[0].baseline
         try:
-            loaded = load(node, spec.model, baseline, cameras, spec.precision)
+            loaded = load(node, spec.model, baseline, cameras, precision=spec.precision)
         except (ValueError, OSError) as error:
             raise VersionError(f'version {spec.name} cannot be loaded: {error}') from error
         if first is not None:

@@ -147,6 +147,8 @@ SAMPLES = {bool: ('true', True), int: ('4', 4), float: ('1', 1.0), str: ('5', '5
 
 def _sample(spec) -> tuple[str, object]:
     """A text for a parameter, and what the node must get."""
+    if isinstance(spec.default, list) and isinstance(spec.default[0], float):
+        return '[5, 0.5, 1e-1]', [5.0, 0.5, 0.1]
     if isinstance(spec.default, list):
         return '[5, b]', ['5', 'b']
     if spec.choices:

@@ -34,6 +34,8 @@ OTHER_DEFAULTS = {
     ('profile', 'board'): 'likewise',
     ('profile', 'period_ms'): 'beside a command is no telemetry that shows a pace',
     ('calibrate', 'model'): 'what `e4 fit` writes, for the shipped bundle is read-only',
+    ('versions', 'board'): 'the board whose joules are modelled',
+    ('versions', 'frames'): 'F1 of so many tells versions apart, and the teacher looks slowly',
     ('precision', 'frames'): 'ranges of activations need no more',
     ('reproduce', 'frames'): 'the record that ships has as many',
     ('fit', 'model'): 'a network of the zoo, of which there is no bundle yet',
