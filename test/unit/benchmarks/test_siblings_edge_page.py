@@ -17,6 +17,8 @@
 import json
 import math
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -68,6 +70,16 @@ def test_a_film_runs_forth_and_back_and_other_processes_can_map_it(film):
     assert [turn(number, 3) for number in range(7)] == [0, 1, 2, 1, 0, 1, 2]
     assert film.frames[:, 0, 0, 0].tolist() == [0, 80, 160]
     assert not film.frames.flags.writeable
+
+
+def test_a_process_in_a_user_namespace_sees_the_film(film):
+    look = f'open({film.path!r}, "rb").read(1)'
+    own = ['unshare', '--user', '--map-root-user']
+    try:
+        subprocess.run([*own, 'true'], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip('no user namespaces here')
+    subprocess.run([*own, sys.executable, '-c', look], pass_fds=[film.descriptor], check=True)
 
 
 def test_people_judge_the_frame_that_was_shown(film):

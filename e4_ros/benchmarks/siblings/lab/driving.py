@@ -21,7 +21,7 @@ from dataclasses import asdict
 from typing import Any
 
 from e4_ros.benchmarks.node_processes import StartError
-from e4_ros.benchmarks.siblings.lab.film import Film
+from e4_ros.benchmarks.siblings.lab.film import OPEN_FILES, Film
 from e4_ros.benchmarks.siblings.lab.frames import AnsweredFrame, Drive
 from e4_ros.benchmarks.siblings.lab.places import Event, Place, Running, python
 from e4_ros.benchmarks.siblings.lab.robot import RobotOptions
@@ -48,7 +48,8 @@ class Robot(Running):
         self._frames: list[AnsweredFrame] = []
         self._drives = 0
         command = python(f'e4_ros.benchmarks.siblings.lab.{module}', json.dumps(asdict(options)))
-        super().__init__(place, command, listener=self._hear)
+        film = int(options.film.removeprefix(OPEN_FILES))
+        super().__init__(place, command, listener=self._hear, keeps=[film])
 
     @property
     def answered(self) -> int:

@@ -37,6 +37,9 @@ from e4_ros.vision.detections import Detections
 
 Progress = Callable[[str, int, int], None]
 
+OPEN_FILES = '/proc/self/fd/'
+"""Where a process finds what it has open."""
+
 
 @dataclass(frozen=True)
 class Footage:
@@ -119,8 +122,16 @@ class Film:
 
     @property
     def path(self) -> str:
-        """Path by which other processes reach the frames while we live."""
-        return f'/proc/{os.getpid()}/fd/{self._file.fileno()}'
+        """Path of the frames here, and in a process that was given `descriptor`.
+
+        Through our own entry in /proc a process in another user namespace would not be let in.
+        """
+        return f'{OPEN_FILES}{self.descriptor}'
+
+    @property
+    def descriptor(self) -> int:
+        """Descriptor of the file, for a process that is to see the frames."""
+        return self._file.fileno()
 
     def close(self) -> None:
         """Give the frames back."""

@@ -143,6 +143,7 @@ class Running:
         command: what runs.
         env: added to our environment.
         listener: called with each line of JSON, in a thread of its own.
+        keeps: descriptors of ours that it has, too.
     """
 
     def __init__(
@@ -151,6 +152,7 @@ class Running:
         command: Sequence[str],
         env: Mapping[str, str] | None = None,
         listener: Callable[[Event], None] | None = None,
+        keeps: Sequence[int] = (),
     ) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._events: list[Event] = []
@@ -163,6 +165,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             start_new_session=True,  # Ctrl-C is for us
+            pass_fds=keeps,
         )
         self._reader = threading.Thread(target=self._read, name='events', daemon=True)
         self._reader.start()
