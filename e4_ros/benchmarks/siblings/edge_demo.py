@@ -156,7 +156,7 @@ def demonstrate(options: DemoOptions, progress: Progress) -> Show:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='e4-demo-edge-')))
         other = other_bundle(options.model, scratch / 'other')
         room = stack.enter_context(open_room(options.room))
-        slow, slow_too = (stack.enter_context(cpu_share(options.share)) for _ in range(2))
+        slow = stack.enter_context(cpu_share(options.share, processes=2))
         server = Server(room, free_port(room.server), ['--model', options.model])
         stage = _Stage(room, server, ['--model', str(other)])
         stack.callback(server.end)
@@ -170,9 +170,9 @@ def demonstrate(options: DemoOptions, progress: Progress) -> Show:
             WITH: stack.enter_context(Robot(room.robot, with_server)),
             ALONE: stack.enter_context(Robot(room.robot, options_for(film, **given))),
         }
-        for robot, share in zip(robots.values(), (slow, slow_too), strict=True):
+        for robot in robots.values():
             robot.wait_for('ready')
-            share.add(robot.pid)
+            slow.add(robot.pid)
         for robot in robots.values():
             robot.warm_up()
         server.wait_until_it_listens()

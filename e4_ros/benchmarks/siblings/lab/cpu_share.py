@@ -105,10 +105,28 @@ def _sweep(parent: Path) -> None:
                 folder.rmdir()
 
 
+class _Groups:
+    """A group for each process, so that each has the share."""
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._free, self._used = [_Group(share)], list[_Group]()
+        self.means = self._free[0].means
+
+    def add(self, pid: int) -> None:
+        group = self._free.pop() if self._free else _Group(self._share)
+        self._used.append(group)
+        group.add(pid)
+
+    def close(self) -> None:
+        for group in (*self._free, *self._used):
+            group.close()
+
+
 class _Neighbours:
-    def __init__(self, share: float, why: str) -> None:
+    def __init__(self, share: float, why: str, processes: int) -> None:
         self._core = max(os.sched_getaffinity(0))
-        count = max(round(1 / share) - 1, 0)
+        count = max(round(1 / share) - processes, 0)
         spin = 'import sys, threading, os\n'
         spin += 'threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0))).start()\n'
         spin += 'while True: pass'
@@ -139,12 +157,13 @@ class _Neighbours:
 
 
 @contextlib.contextmanager
-def cpu_share(share: float, kind: str = 'auto') -> Iterator[CpuShare]:
+def cpu_share(share: float, kind: str = 'auto', processes: int = 1) -> Iterator[CpuShare]:
     """What lets processes have only a share of a core.
 
     Args:
         share: of one core, above 0, up to 1.
         kind: ``group``, ``neighbours``, or ``auto`` for the former where it is allowed.
+        processes: how many processes will have it, at the same time and each for itself.
 
     Raises:
         OSError: a group was asked for and is not allowed.
@@ -152,14 +171,14 @@ def cpu_share(share: float, kind: str = 'auto') -> Iterator[CpuShare]:
     """
     if not 0 < share <= 1:
         raise ValueError(f'{share} is no share of a core')
-    slow: _Group | _Neighbours
+    slow: _Groups | _Neighbours
     try:
         if kind == 'neighbours':
             raise OSError('asked for')
-        slow = _Group(share)
+        slow = _Groups(share)
     except OSError as error:
         if kind == 'group':
             raise
-        slow = _Neighbours(share, error.strerror or str(error))
+        slow = _Neighbours(share, error.strerror or str(error), processes)
     with contextlib.closing(slow):
         yield slow
