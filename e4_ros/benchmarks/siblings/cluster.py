@@ -89,7 +89,8 @@ def show(found: Mapping[str, Any]) -> None:
     )
     typer.echo(
         f'a bag takes {found["bag_alone_s"]:.2f} s alone and {found["bag_beside_s"]:.2f} s beside '
-        f'another; what is not in a bag: {found["outside_s"]:.1f} s of a run with two'
+        f'another, {found["bag_alone_cpu_s"]:.2f} and {found["bag_beside_cpu_s"]:.2f} s of a core; '
+        f'what is not in a bag: {found["outside_s"]:.1f} s of a run with two'
     )
     typer.echo(
         f'{found["killed"]} workers killed in the middle of bags: {found["lost"]} frames lost of '
@@ -140,20 +141,23 @@ def _run(
 
 def _timed(
     cluster: RayWorkers, count: int, bags: Sequence[Bag], out: Path
-) -> tuple[float, list[float]]:
-    """Seconds of the run, and of each bag at its worker."""
+) -> tuple[float, list[tuple[float, float]]]:
+    """Seconds of the run, and of each bag at its worker, by the clock and of a core."""
     began = time.monotonic()
     merged = _run(cluster, count, bags, out)
-    return time.monotonic() - began, [row.seconds for row in merged.bags]
+    return time.monotonic() - began, [(row.seconds, row.cpu_seconds) for row in merged.bags]
 
 
-def _speedup(turns: Sequence[int], runs: Sequence[tuple[float, list[float]]]) -> dict[str, Any]:
+def _speedup(
+    turns: Sequence[int], runs: Sequence[tuple[float, list[tuple[float, float]]]]
+) -> dict[str, Any]:
     whole = {n: [run[0] for run, m in zip(runs, turns, strict=True) if m == n] for n in (1, 2)}
     each = {
         n: [s for run, m in zip(runs, turns, strict=True) if m == n for s in run[1]] for n in (1, 2)
     }
     one, two = statistics.median(whole[1]), statistics.median(whole[2])
-    alone, beside = statistics.mean(each[1]), statistics.mean(each[2])
+    alone, cpu_alone = (statistics.mean(values) for values in zip(*each[1], strict=True))
+    beside, cpu_beside = (statistics.mean(values) for values in zip(*each[2], strict=True))
     return {
         'speedup': one / two,
         'one_worker_s': one,
@@ -162,6 +166,8 @@ def _speedup(turns: Sequence[int], runs: Sequence[tuple[float, list[float]]]) ->
         'all_two_workers_s': whole[2],
         'bag_alone_s': alone,
         'bag_beside_s': beside,
+        'bag_alone_cpu_s': cpu_alone,
+        'bag_beside_cpu_s': cpu_beside,
         'outside_s': two - beside * _BAGS / 2,
         'bags': _BAGS,
     }

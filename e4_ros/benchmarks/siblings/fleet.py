@@ -48,7 +48,10 @@ from e4_ros.perception.controllers.dvfo.exact import Exact
 
 FLEETS = (1, 100, 10_000)
 PER_SITE = 100
-"""Robots that share one access point and one edge server, and what one trainer is there for."""
+"""Robots that share one access point and one edge server; each such site has `TRAINERS`."""
+
+TRAINERS = 2
+"""Fits that a site runs at a time; a fleet's are one pool."""
 
 TEACHER_EVERY_S, TEACHER_S, TEACHERS = 20.0, 13 * 0.012, 2
 """Seconds between two looks of the live teacher that a robot asks for, and what one takes: thirteen
@@ -95,7 +98,7 @@ def measure(quick: bool) -> dict[str, Any]:
         `sites`: policy, robots, and what came of it; `fleets`: for each size loads, delays, cost
         and staleness; `full_at`: robots of a site at which each resource is full.
     """
-    frames = 16 if quick else 40
+    frames = 16 if quick else 36
     sites, traces = [], {}
     with console.Phases() as phases:
         plan = [(name, n) for n in _SIZES for name in POLICIES if _wanted(name, n, quick)]
@@ -156,8 +159,7 @@ def _wanted(name: str, robots: int, quick: bool) -> bool:
 def _play(name: str, robots: int, frames: int, together: bool = False) -> Played:
     scenario = Scenario()
     context = scenario.context()
-    if robots == 1:
-        frames *= 10
+    frames *= {1: 10, _SIZES[-1]: 2}.get(robots, 1)  # what one robot, or a full site, comes to
     return play_site(
         scenario, Site(), robots, frames, lambda robot: POLICIES[name](context), together
     )
@@ -180,15 +182,16 @@ def _row(name: str, robots: int, played: Played) -> dict[str, Any]:
         'p95_ms': float(np.quantile(delays, 0.95)) if len(delays) else None,
         'answered_by_server_percent': 100 * float(np.mean([a.place == 'edge' for a in answers])),
         'in_time_percent': 100 * float(np.mean([a.latency_s <= bound_s + 1e-9 for a in answers])),
-        'herding': herding(played),
+        'herding': herding(played, skip=len(played.sending) // 3),
     }
 
 
 def _fleet(robots: int, site: Mapping[str, Any], learning: Learning) -> dict[str, Any]:
-    """A fleet of sites like one that was played, with a trainer for each."""
+    """A fleet of sites like one that was played, with the trainers of all."""
     sites = math.ceil(robots / PER_SITE)
-    stale = staleness_s(robots, sites, learning, days=20 if robots < 10_000 else 5)
-    rain = staleness_together_s(robots, sites, RAIN, learning)
+    trainers = sites * TRAINERS
+    stale = staleness_s(robots, trainers, learning, days=20 if robots < 10_000 else 5)
+    rain = staleness_together_s(robots, trainers, RAIN, learning)
     each = ('cost_j', 'joules', 'air_load', 'server_load', 'p50_ms', 'p95_ms', 'in_time_percent')
     moved = 8 * (learning.upload_bytes + learning.exits_bytes) / learning.drift_s
     return {
@@ -198,7 +201,7 @@ def _fleet(robots: int, site: Mapping[str, Any], learning: Learning) -> dict[str
         'server_mbit_s': site['mbit_s'],
         'gbit_s': (site['mbit_s'] * robots / site['robots'] + moved * robots / 1e6) / 1e3,
         'teacher_load': robots * TEACHER_S / TEACHER_EVERY_S / (sites * TEACHERS),
-        'trainer_load': learning.trainers(robots) / sites,
+        'trainer_load': learning.trainers(robots) / trainers,
         'fits_per_day': robots * 86400 / learning.drift_s,
         'stale_p50_min': float(np.median(stale)) / 60,
         'stale_p95_min': float(np.quantile(stale, 0.95)) / 60,
@@ -212,7 +215,7 @@ def _full_at(site: Mapping[str, Any], learning: Learning) -> dict[str, float]:
     return {
         'the server': FULL * robots / site['server_load'],
         'the air': FULL * robots / site['air_load'],
-        'the trainer': FULL / learning.trainers(1),
+        'the trainers': FULL * TRAINERS / learning.trainers(1),
         'the live teacher': FULL * TEACHERS * TEACHER_EVERY_S / TEACHER_S,
     }
 

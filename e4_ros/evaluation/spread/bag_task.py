@@ -101,7 +101,7 @@ def run_bag(say: Say, bag: Bag, copy: Path | None = None) -> None:
         ValueError: the bag cannot be run, and could not be anywhere.
         OSError: a file cannot be read or written.
     """
-    began = time.monotonic()
+    began, cpu_s = time.monotonic(), time.process_time()
     host = socket.gethostname()
     if bag.version != __version__:
         raise SourceError(
@@ -128,6 +128,7 @@ def run_bag(say: Say, bag: Bag, copy: Path | None = None) -> None:
         say(('result', {
             'key': bag.key(marks), 'marks': marks, 'problems': problems, 'host': host,
             'frames': outputs.summary.frames_processed, 'seconds': time.monotonic() - began,
+            'cpu_seconds': time.process_time() - cpu_s,
         }))  # fmt: skip
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -154,4 +155,4 @@ def _send(say: Say, file: Path) -> None:
 
 
 Result = Mapping[str, Any]
-"""What `run_bag` says last: key, marks, problems, host, frames, seconds."""
+"""What `run_bag` says last: key, marks, problems, host, frames, seconds, cpu_seconds."""

@@ -44,6 +44,7 @@ class BagRow(BaseModel):
         workers_lost: How often it was begun again because its worker died.
         host: Machine that ran it; empty where none did.
         seconds: How long that took.
+        cpu_seconds: Seconds of a core that it used.
         summary: What its ``summary.json`` says; null where there is none.
     """
 
@@ -57,6 +58,7 @@ class BagRow(BaseModel):
     workers_lost: int = 0
     host: str = ''
     seconds: Rounded = 0.0
+    cpu_seconds: Rounded = 0.0
     summary: Summary | None = None
 
 
@@ -116,7 +118,7 @@ def with_summary(row: BagRow, out: Path) -> BagRow:
     """The row of a bag whose folder is complete, with what the folder says."""
     kept = json.loads((out / row.name / MARK).read_text())
     summary = Summary.model_validate_json((out / row.name / 'summary.json').read_text())
-    about = {'problems': kept['problems'], 'host': kept['host'], 'seconds': kept['seconds']}
+    about = {name: kept[name] for name in ('problems', 'host', 'seconds', 'cpu_seconds')}
     return row.model_copy(update={**about, 'summary': summary})
 
 

@@ -136,7 +136,7 @@ def test_a_fleet_has_a_site_for_every_hundred_and_the_picture_its_lines():
     }  # fmt: skip
     fleet = _fleet(250, row, Learning())
     assert fleet['sites'] == 3
-    assert fleet['trainer_load'] == pytest.approx(Learning().trainers(250) / 3)
+    assert fleet['trainer_load'] == pytest.approx(Learning().trainers(250) / 6)
     assert fleet['gbit_s'] == pytest.approx((0.5 * 250 + 250 * 8 * 23 / 86400) / 1e3, rel=1e-3)
     found = {
         'sites': [row, {**row, 'robots': 200}],

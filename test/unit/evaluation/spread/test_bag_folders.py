@@ -157,7 +157,7 @@ def test_merged_bags_are_what_one_run_over_all_frames_would_be(tmp_path):
     parts = {'a': (records(1, 7), 2), 'b': (records(2, 30), 0)}
     for name, (found, dropped) in parts.items():
         write_outputs(found, info(len(found), dropped), tmp_path / name)
-        told = {'problems': ['one frame was torn'], 'host': 'h', 'seconds': 1.5}
+        told = {'problems': ['one frame was torn'], 'host': 'h', 'seconds': 1.5, 'cpu_seconds': 1}
         (tmp_path / name / 'made_from.json').write_text(json.dumps(told))
     rows = [with_summary(BagRow(name=name, source=name, status='done'), tmp_path) for name in parts]
     rows.append(BagRow(name='c', source='c.bag', status='failed', reason='<it is torn>'))
