@@ -47,11 +47,11 @@ def demo_edge(
         Path | None, typer.Option(help='Labels of people in the MOT format, to judge by.')
     ] = None,
     seconds: Annotated[float, typer.Option(min=5, help='Length; all is spread over it.')] = 60.0,
-    rate: Annotated[float, typer.Option(min=1, max=60, help='Images a second.')] = 12.5,
+    fps: Annotated[float, typer.Option(min=1, max=60, help='Images a second.')] = 12.5,
     share: Annotated[
         float, typer.Option(min=0.05, max=1, help='Share of a core that the robot gets.')
     ] = 0.2,
-    deadline_ms: Annotated[float, typer.Option(min=10, help='What a frame may take.')] = 200.0,
+    within_s: Annotated[float, typer.Option(min=0.01, help='What a frame may take.')] = 0.2,
     room: Annotated[
         str, typer.Option(help='auto, namespaces (needs the kernel’s leave) or relay.')
     ] = 'auto',
@@ -75,9 +75,9 @@ def demo_edge(
         source=source,
         labels=labels,
         seconds=seconds,
-        rate_hz=rate,
+        rate_hz=fps,
         share=share,
-        deadline_s=deadline_ms / 1e3,
+        deadline_s=within_s,
         room=room,
     )
     out.mkdir(parents=True, exist_ok=True)

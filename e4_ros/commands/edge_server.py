@@ -134,9 +134,7 @@ def edge_server(
             rich_help_panel=_MORE,
         ),
     ] = None,
-    threads: Annotated[
-        int, typer.Option(min=0, help='Threads within one run of the network; 0: one per core.')
-    ] = 0,
+    threads: Annotated[int, options.parameter('threads')] = 0,
     workers: Annotated[
         int, typer.Option(min=1, help='Requests that are computed at the same time.')
     ] = 1,
