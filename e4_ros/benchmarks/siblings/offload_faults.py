@@ -185,7 +185,7 @@ PHASES = (
     Phase('server with the right bundle again', 0.06, _back),
     Phase('a peer sends garbage', 0.06, _garbage),
     Phase('server has a twentieth of a core', 0.05, _slow),
-    Phase('clocks of the server an hour ahead', 0.05, _shifted),
+    Phase('wall clock of the server an hour ahead', 0.05, _shifted),
 )
 """What goes wrong, in this order; with that of `EXPIRED` the shares sum to 1."""
 

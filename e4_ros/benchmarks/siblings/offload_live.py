@@ -122,6 +122,7 @@ def added(footage: Footage, quick: bool, progress: Progress) -> list[dict[str, A
     """What sending adds to a request on a link as fast as the machine, for a robot at full speed.
 
     Added is what is neither computing nor waiting on the server: packing, the way there and back.
+    Tracks answer meanwhile, so that the robot's own network does not compute beside it.
     """
     film = Film(footage, _DIFFERENT, progress)
     network = reopened(open_bundle(MODEL))
@@ -137,7 +138,7 @@ def added(footage: Footage, quick: bool, progress: Progress) -> list[dict[str, A
         }
         for name, asked in list(forms.items())[: 1 if quick else None]:
             progress(f'added by {name}', 0, 1)
-            way = Way(name, {**asked, 'deadline_s': 1.0, 'meanwhile': GO_ON}, exits=False)
+            way = Way(name, {**asked, 'deadline_s': 1.0, 'meanwhile': FOLLOW})
             frames = _QUICK_FRAMES if quick else _FRAMES
             requests = place.drive(film, way, LinkShape(), frames, share=1.0).requests
             came = [each for each in requests if not math.isnan(each.added_s)]

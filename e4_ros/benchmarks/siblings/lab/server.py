@@ -65,7 +65,7 @@ class Server:
 
         Args:
             options: options of `e4 edge-server`; those of the constructor, if left out.
-            shifted: whether its clocks are an hour ahead.
+            shifted: whether its wall clock is an hour ahead.
         """
         command = [sys.executable, '-m', 'e4_ros.cli']
         if shifted:
