@@ -83,7 +83,7 @@ class LateAnswers:
         if answer.part is None and not (answer.better or stood_in):
             return False
         said, before = tracks.answer(), tracker.tracks
-        tracks.late(then, answer.detections, answer.better, answer.part)
+        tracks.late(then, answer.detections, answer.part)
         if answer.part is not None:
             self._attention.seen(answer.part, before, tracker.tracks)
         elif stood_in and then.doubt is not None:

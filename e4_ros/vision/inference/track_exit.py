@@ -162,19 +162,16 @@ class TrackExit:
         copied = tracks.where(np.arange(len(tracks)))
         return Moment(self._stamp_s, grey, copied, doubt, self._strain)
 
-    def late(
-        self, then: Moment, detections: Detections, better: bool = False, part: Tile | None = None
-    ) -> None:
+    def late(self, then: Moment, detections: Detections, part: Tile | None = None) -> None:
         """An answer to an earlier frame has come: correct the tracks by it.
 
         What was found is moved to the frame last looked at by the optical flow between the two. An
-        answer to the whole frame makes that one the key frame, unless there was a later one.
+        answer to the whole frame makes that one the key frame, unless there was a later one, and
+        counts as one whoever gave it: boxes that were moved so far outweigh no newer look.
 
         Args:
             then: what was remembered of that frame.
             detections: what was found in it, in source pixels.
-            better: whether whoever found it knows more than the network: what the network misses
-                then is believed for a while, as after a closer look.
             part: the part of the frame that was looked at; None for all of it.
         """
         tracker, shape = self.tracker, self.tracker.frame_shape
@@ -185,7 +182,7 @@ class TrackExit:
         way = carried(
             detections, then.grey, tracker.grey, scale, shape, then.tracks, tracker.tracks
         )
-        looked_at = _EVERYWHERE if better else None
+        looked_at = None
         if part is not None:
             looked_at = _moved(inner_part(part, shape), way.camera, scale)
         tracker.update(way.detections, looked_at, then.stamp_s)
@@ -200,7 +197,8 @@ class TrackExit:
 
         Args:
             detections: what it found.
-            better: as in `late`.
+            better: whether whoever found it knows more than the network: what the network misses
+                then is believed for a while, as after a closer look.
 
         Returns:
             The answer, by the tracks that this has confirmed.
