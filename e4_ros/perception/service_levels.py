@@ -35,6 +35,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,8 +75,14 @@ class Followed:
 
     @classmethod
     def of(cls, engine: StreamEngine) -> Followed:
-        """The stream of an engine."""
-        return cls(lambda: list(engine.paths), lambda: bool(getattr(engine, 'follows', False)))
+        """The stream of an engine, which this does not keep alive: a node lets its network go."""
+        held = weakref.ref(engine)
+
+        def exits() -> Sequence[str]:
+            now = held()
+            return (FULL,) if now is None else list(now.paths)
+
+        return cls(exits, lambda: bool(getattr(held(), 'follows', False)))
 
     def cheapest(self) -> str:
         """Where the next frame can be answered first."""
