@@ -31,9 +31,9 @@ from e4_ros.vision.detections import Detections
 KEYS = [
     'frames_received', 'frames_processed', 'frames_dropped', 'exits', 'latency_ms',
     'end_to_end_ms', 'full_latency_ms', 'speedup_vs_full', 'f1_vs_full', 'agreement', 'min_score',
-    'by_labels', 'risk', 'energy_j_per_frame', 'baseline_energy_j_per_frame', 'waits_counted',
-    'with_waits', 'energy_source', 'board', 'model', 'source', 'runtime', 'device', 'board_device',
-    'audits', 'exit_notes',
+    'by_labels', 'risk', 'edge', 'energy_j_per_frame', 'baseline_energy_j_per_frame',
+    'waits_counted', 'with_waits', 'energy_source', 'board', 'model', 'source', 'runtime',
+    'device', 'board_device', 'audits', 'exit_notes',
 ]  # fmt: skip
 
 
