@@ -16,11 +16,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from e4_ros.benchmarks.parts import known, measure_parts
 
 PARTS = {
     'idle': 'idle',
@@ -33,19 +34,7 @@ PARTS = {
     'power_mode': 'power_mode',
     'offline': 'offline',
 }
-"""Part, which is its key in the JSON file, → module of this folder.
-
-A module has `measure(quick: bool)`, which returns plain values, and `show(found)`, which prints
-what `measure` returned.
-"""
-
-
-def _known(parts: list[str] | None) -> list[str] | None:
-    if unknown := set(parts or []) - set(PARTS):
-        raise typer.BadParameter(
-            f'no part {", ".join(sorted(unknown))}; there are {", ".join(PARTS)}'
-        )
-    return parts
+"""Part, which is its key in the JSON file, → module of this folder; see `benchmarks.parts`."""
 
 
 def register(group: typer.Typer) -> None:
@@ -60,7 +49,9 @@ def boards(
     parts: Annotated[
         list[str] | None,
         typer.Option(
-            '--part', help=f'What to measure, of {", ".join(PARTS)}; everything.', callback=_known
+            '--part',
+            help=f'What to measure, of {", ".join(PARTS)}; everything.',
+            callback=known(PARTS),
         ),
     ] = None,
     quick: Annotated[bool, typer.Option(help='Fewer trials.')] = False,
@@ -94,14 +85,5 @@ def boards(
     """  # noqa: D301
     import logging
 
-    from e4_ros.benchmarks.figures import save_figures
-    from e4_ros.benchmarks.machine import machine
-
     logging.disable(logging.WARNING)  # broken devices and daemons that end are the point here
-    result: dict[str, Any] = {'machine': machine()}
-    for name in parts or list(PARTS):
-        part = import_module(f'{__name__}.{PARTS[name]}')
-        result[name] = part.measure(quick)
-        save_figures(result, out)
-        part.show(result[name])
-    typer.echo(f'wrote {out}')
+    measure_parts(__name__, PARTS, parts, quick, out)

@@ -16,11 +16,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from e4_ros.benchmarks.parts import known, measure_parts
 
 PARTS: dict[str, str] = {
     'cameras': 'cameras',
@@ -32,19 +33,7 @@ PARTS: dict[str, str] = {
     'offload': 'offload',
     'versions': 'versions',
 }
-"""Part, which is its key in the JSON file, → module of this folder.
-
-A module has `measure(quick: bool)`, which returns plain values, and `show(found)`, which prints
-what `measure` returned.
-"""
-
-
-def _known(parts: list[str] | None) -> list[str] | None:
-    if unknown := set(parts or []) - set(PARTS):
-        raise typer.BadParameter(
-            f'no part {", ".join(sorted(unknown))}; there are {", ".join(PARTS)}'
-        )
-    return parts
+"""Part, which is its key in the JSON file, → module of this folder; see `benchmarks.parts`."""
 
 
 def register(group: typer.Typer) -> None:
@@ -58,7 +47,7 @@ def siblings(
     ),
     parts: Annotated[
         list[str] | None,
-        typer.Option('--part', help='What to measure; everything.', callback=_known),
+        typer.Option('--part', help='What to measure; everything.', callback=known(PARTS)),
     ] = None,
     quick: Annotated[bool, typer.Option(help='Fewer frames.')] = False,
 ) -> None:
@@ -66,16 +55,21 @@ def siblings(
 
     \b
         e4 bench siblings --json out/bench/siblings.json
+        e4 bench siblings --part cameras --part versions
 
-    The file is written anew after each part.
+    Offload: a robot and an edge server as processes with a shaped link between them go through all
+    that goes wrong; no frame may be late. Beside it other ways to use a server, the live teacher,
+    and policies in the simulator. Sent: bytes and F1 of features and pictures. Split: whether
+    feature maps can be divided between robot and server.
+
+    Cameras: policies for several cameras under service levels, simulated and on four videos.
+    Batches: what a batch and a second session are worth here. Versions: policies that choose a
+    version of the model by what is weighed.
+
+    Cluster: what a second worker is worth, and frames lost to kills. Fleet: 1 to 10,000 robots,
+    simulated.
+
+    Footage with labels is taken from the folder that the variable E4_FOOTAGE names. The file is
+    written anew after each part.
     """  # noqa: D301
-    from e4_ros.benchmarks.figures import save_figures
-    from e4_ros.benchmarks.machine import machine
-
-    result: dict[str, Any] = {'machine': machine()}
-    for name in parts or list(PARTS):
-        part = import_module(f'{__name__}.{PARTS[name]}')
-        result[name] = part.measure(quick)
-        save_figures(result, out)
-        part.show(result[name])
-    typer.echo(f'wrote {out}')
+    measure_parts(__name__, PARTS, parts, quick, out)
