@@ -177,7 +177,8 @@ def test_phases_show_one_bar_each_and_only_where_wanted(monkeypatch):
 
 
 def test_ctrl_c_while_commands_are_imported_is_one_line():
-    command = 'import signal, sys; from e4_ros import cli\n'
+    command = 'import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n'
+    command += 'from e4_ros import cli\n'
     command += 'sys.meta_path.insert(0, type("Stop", (), {"find_spec": staticmethod('
     command += 'lambda name, *_: signal.raise_signal(signal.SIGINT))}))\ncli.main()'
     ended = subprocess.run([sys.executable, '-c', command], capture_output=True, text=True)
