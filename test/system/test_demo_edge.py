@@ -25,7 +25,7 @@ pytest.importorskip('zenoh')
 
 
 def test_a_robot_answers_while_its_server_comes_and_goes(tmp_path):
-    words = ['demo-edge', 'bikes', '--seconds', '10', '--rate', '8', '--share', '1']
+    words = ['demo-edge', 'bikes', '--seconds', '10', '--fps', '8', '--share', '1']
     done = CliRunner().invoke(app, [*words, '--room', 'relay', '--out', str(tmp_path)])
     assert done.exit_code == 0, done.output
     told = json.loads((tmp_path / 'edge.json').read_text())
