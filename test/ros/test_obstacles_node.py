@@ -158,11 +158,16 @@ def start(ros_context):
 def listening(robot: Robot, publisher) -> None:
     until(lambda: publisher.get_subscription_count() == 1)
     if publisher in (robot.depth, robot.cloud):  # offered reliably, so it is taken so
-        inputs = robot.made._inputs
-        until(lambda: inputs._sight.qos_profile.reliability == ReliabilityPolicy.RELIABLE)
+        until(lambda: _is_reliable(robot.made._inputs._sight))
         until(lambda: _matched(robot.node, publisher))
     robot.calibrate()
     until(lambda: robot.made._inputs._infos)
+
+
+def _is_reliable(subscription) -> bool:
+    """Whether it is one, which it is not for a moment while it follows what is offered."""
+    wanted = ReliabilityPolicy.RELIABLE
+    return subscription is not None and subscription.qos_profile.reliability == wanted
 
 
 def _matched(node, publisher) -> bool:
