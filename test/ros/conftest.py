@@ -17,6 +17,8 @@
 from __future__ import annotations
 
 import subprocess
+import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -62,3 +64,27 @@ def ros_context(ros_env):
         rclpy.init(context=context, domain_id=int(ros_env['ROS_DOMAIN_ID']))
         yield context
         rclpy.try_shutdown(context=context)
+
+
+@pytest.fixture(scope='module')
+def spinning(ros_context):
+    """A block in which a perception node and the robot of its test spin in one executor."""
+    from rclpy.executors import SingleThreadedExecutor
+
+    @contextmanager
+    def block(perception, robot):
+        executor = SingleThreadedExecutor(context=ros_context)
+        executor.add_node(perception)
+        executor.add_node(robot)
+        thread = threading.Thread(target=executor.spin)
+        thread.start()
+        try:
+            yield executor
+        finally:
+            executor.shutdown()
+            thread.join()
+            perception.stop()
+            perception.destroy_node()
+            robot.destroy_node()
+
+    return block

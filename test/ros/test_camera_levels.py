@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from itertools import islice
 
@@ -24,7 +23,6 @@ import pytest
 rclpy = pytest.importorskip('rclpy')
 pytest.importorskip('e4_ros.msg', reason='the package is not built: make build')
 
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from test_cameras import CAMERAS, Robot, overrides, until  # noqa: E402
 
 from e4_ros.evaluation.sources import open_source  # noqa: E402
@@ -34,9 +32,8 @@ pytestmark = pytest.mark.ros
 
 
 @pytest.fixture
-def graph(ros_context, request):
+def graph(ros_context, spinning, request):
     """A node with the parameters that a test gives, and a robot with two cameras."""
-    executor = SingleThreadedExecutor(context=ros_context)
     perception = Perception(
         context=ros_context,
         parameter_overrides=overrides(
@@ -44,19 +41,9 @@ def graph(ros_context, request):
         ),
     )
     robot = Robot(ros_context)
-    executor.add_node(perception)
-    executor.add_node(robot)
-    thread = threading.Thread(target=executor.spin)
-    thread.start()
-    try:
+    with spinning(perception, robot):
         until(lambda: all(p.get_subscription_count() == 1 for p in robot.images.values()))
         yield perception, robot
-    finally:
-        executor.shutdown()
-        thread.join()
-        perception.stop()
-        perception.destroy_node()
-        robot.destroy_node()
 
 
 @pytest.fixture(scope='module')

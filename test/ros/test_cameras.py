@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from array import array
 from collections import defaultdict
@@ -29,7 +28,6 @@ pytest.importorskip('e4_ros.msg', reason='the package is not built: make build')
 
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from e4_ros.msg import Detections, ExitTelemetry  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
@@ -115,25 +113,14 @@ def overrides(**values) -> list[Parameter]:
 
 
 @pytest.fixture(scope='module')
-def graph(ros_context):
-    executor = SingleThreadedExecutor(context=ros_context)
+def graph(ros_context, spinning):
     perception = Perception(
         context=ros_context, parameter_overrides=overrides(cameras=list(CAMERAS))
     )
     robot = Robot(ros_context)
-    executor.add_node(perception)
-    executor.add_node(robot)
-    thread = threading.Thread(target=executor.spin)
-    thread.start()
-    try:
+    with spinning(perception, robot):
         until(lambda: all(p.get_subscription_count() == 1 for p in robot.images.values()))
         yield perception, robot
-    finally:
-        executor.shutdown()
-        thread.join()
-        perception.stop()
-        perception.destroy_node()
-        robot.destroy_node()
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from array import array
 from itertools import islice
@@ -31,7 +30,6 @@ pytest.importorskip('zenoh')
 
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from e4_ros.msg import ExitTelemetry  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
@@ -104,8 +102,7 @@ def endpoint():
 
 
 @pytest.fixture(scope='module')
-def graph(ros_context, endpoint):
-    executor = SingleThreadedExecutor(context=ros_context)
+def graph(ros_context, spinning, endpoint):
     overrides = {
         'threads': 1,
         'helper': '',
@@ -121,19 +118,9 @@ def graph(ros_context, endpoint):
         parameter_overrides=[Parameter(name, value=each) for name, each in overrides.items()],
     )
     robot = Robot(ros_context)
-    executor.add_node(perception)
-    executor.add_node(robot)
-    thread = threading.Thread(target=executor.spin)
-    thread.start()
-    try:
+    with spinning(perception, robot):
         until(lambda: robot.image.get_subscription_count() == 1)
         yield robot
-    finally:
-        executor.shutdown()
-        thread.join()
-        perception.stop()
-        perception.destroy_node()
-        robot.destroy_node()
 
 
 def test_with_and_without_the_server(graph, endpoint):

@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 import gc
-import threading
 import time
 import weakref
 from array import array
@@ -37,7 +36,6 @@ from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rclpy.context import Context  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
@@ -163,9 +161,8 @@ def until(condition) -> None:
 
 
 @pytest.fixture(scope='module')
-def graph(ros_context):
+def graph(ros_context, spinning):
     """Perception, everything around it, and a thread that spins both."""
-    executor = SingleThreadedExecutor(context=ros_context)
     perception = Perception(
         context=ros_context,
         parameter_overrides=[
@@ -177,19 +174,9 @@ def graph(ros_context):
         ],
     )
     robot = Robot(ros_context)
-    executor.add_node(perception)
-    executor.add_node(robot)
-    thread = threading.Thread(target=executor.spin)
-    thread.start()
-    try:
+    with spinning(perception, robot) as executor:
         until(lambda: robot.image.get_subscription_count() == 1)
         yield perception, robot, executor
-    finally:
-        executor.shutdown()
-        thread.join()
-        perception.stop()
-        perception.destroy_node()
-        robot.destroy_node()
 
 
 @pytest.fixture

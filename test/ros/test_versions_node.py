@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from array import array
 from collections import defaultdict
@@ -31,7 +30,6 @@ pytest.importorskip('e4_ros.msg', reason='the package is not built: make build')
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from e4_ros.msg import Detections, ExitTelemetry  # noqa: E402
 from e4_ros.srv import SetPreference  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
@@ -167,24 +165,13 @@ def chosen(folder, **values) -> list[Parameter]:
 
 
 @pytest.fixture(scope='module')
-def graph(ros_context, bundles):
-    executor = SingleThreadedExecutor(context=ros_context)
+def graph(ros_context, spinning, bundles):
     perception = Perception(context=ros_context, parameter_overrides=chosen(bundles))
     robot = Robot(ros_context)
-    executor.add_node(perception)
-    executor.add_node(robot)
-    thread = threading.Thread(target=executor.spin)
-    thread.start()
-    try:
+    with spinning(perception, robot):
         until(lambda: robot.images.get_subscription_count() == 1)
         until(lambda: robot.battery.get_subscription_count() == 1)
         yield perception, robot
-    finally:
-        executor.shutdown()
-        thread.join()
-        perception.stop()
-        perception.destroy_node()
-        robot.destroy_node()
 
 
 @pytest.fixture
